@@ -1,0 +1,162 @@
+"""Shapes and constants of the models, as frozen data.
+
+A spec is read from a model's configuration (galago/checkpoint.py) or written by hand (the
+presets below). Networks, preprocessing and prompts look at specs only, so nothing in galago
+branches on a model's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from galago.errors import OptionError
+
+Mixer = Literal["repmixer", "attention"]
+Norm = Literal["layer", "batch"]
+Resample = Literal["bicubic", "bilinear"]
+Fit = Literal["pad", "crop"]
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How a picture becomes pixel values of `side` x `side`.
+
+    `fit="pad"` puts the whole picture on a square filled with the mean colour; `"crop"` scales the
+    shortest edge and cuts the centre. Pixels are scaled to 0..1, then (x - mean) / std.
+    """
+
+    side: int
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    resample: Resample = "bicubic"
+    fit: Fit = "pad"
+    stride: int = 64
+    max_side: int = 1536
+    min_side: int = 256
+
+    def with_side(self, side: int) -> ImageSpec:
+        """The same preprocessing at another resolution; OptionError when it is not allowed."""
+        in_range = self.min_side <= side <= self.max_side
+        if not in_range or side % self.stride:
+            raise OptionError(
+                f"resolution {side} is not possible: use a multiple of {self.stride} "
+                f"from {self.min_side} to {self.max_side}"
+            )
+        return replace(self, side=side)
+
+    @property
+    def tokens(self) -> int:
+        """How many image tokens a picture of this side becomes."""
+        return (self.side // self.stride) ** 2
+
+
+@dataclass(frozen=True)
+class FastViTSpec:
+    """A FastViT trunk (https://arxiv.org/abs/2303.14189), one entry a stage.
+
+    FastViTHD is MCI3 without its classifier. Attention stages begin with a 7x7 conditional
+    position encoding; every stage but the first begins with a stride-2 patch embedding.
+    """
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    mixers: tuple[Mixer, ...]
+    mlp_ratios: tuple[float, ...]
+    se_downsamples: tuple[bool, ...]
+    norm: Norm = "layer"
+    head_dim: int = 32
+    exp_ratio: float = 2.0
+    downsample_act: bool = True
+
+    @property
+    def stride(self) -> int:
+        """Pixels per side of one output position (two stride-2 stem convolutions, then stages)."""
+        return 4 * int(2 ** (len(self.depths) - 1))
+
+    @property
+    def features(self) -> int:
+        """Channels that come out of the final expansion convolution."""
+        return int(self.widths[-1] * self.exp_ratio)
+
+
+def _mci_small(depths: tuple[int, ...], width: int) -> FastViTSpec:
+    return FastViTSpec(
+        depths=depths,
+        widths=(width, width * 2, width * 4, width * 8),
+        mixers=("repmixer", "repmixer", "repmixer", "attention"),
+        mlp_ratios=(3.0,) * 4,
+        se_downsamples=(False, False, True, True),
+        norm="batch",
+    )
+
+
+def _mci_large(depths: tuple[int, ...], width: int) -> FastViTSpec:
+    return FastViTSpec(
+        depths=depths,
+        widths=(width, width * 2, width * 4, width * 8, width * 16),
+        mixers=("repmixer", "repmixer", "repmixer", "attention", "attention"),
+        mlp_ratios=(4.0,) * 5,
+        se_downsamples=(False,) * 5,
+        norm="layer",
+    )
+
+
+# MobileCLIP2, https://arxiv.org/abs/2508.20691; FastViTHD, https://arxiv.org/abs/2412.13303.
+MCI0 = _mci_small((2, 6, 10, 2), 64)
+MCI1 = _mci_small((4, 12, 20, 4), 64)
+MCI2 = _mci_small((4, 12, 24, 4), 80)
+MCI3 = _mci_large((2, 12, 24, 4, 2), 96)
+MCI4 = _mci_large((2, 12, 24, 4, 4), 128)
+FASTVITHD = MCI3
+
+
+@dataclass(frozen=True)
+class Qwen2Spec:
+    """A Qwen2 decoder. `tied`: the embedding table is also the output projection."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    vocab: int
+    rope_theta: float = 1e6
+    rms_eps: float = 1e-6
+    tied: bool = True
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden // self.heads
+
+
+@dataclass(frozen=True)
+class PromptSpec:
+    """The chat template and where pictures go in it.
+
+    `image_token_id` marks the slot of a picture in a list of ids; it is never fed to the model
+    (-200 in llava code, a padding id in transformers).
+    """
+
+    system: str = "You are a helpful assistant."
+    template: str = "qwen2"
+    image_token_id: int = -200
+
+
+@dataclass(frozen=True)
+class VLMSpec:
+    """Everything needed to build, feed and stop one vision-language model."""
+
+    name: str
+    layout: str
+    vision: FastViTSpec
+    text: Qwen2Spec
+    image: ImageSpec
+    projector: tuple[int, ...]
+    eos_ids: tuple[int, ...]
+    prompt: PromptSpec
+
+    def image_tokens(self, side: int | None = None) -> int:
+        """Image tokens of one picture, at the model's own or another side."""
+        image = self.image if side is None else self.image.with_side(side)
+        return image.tokens
