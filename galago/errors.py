@@ -1,0 +1,79 @@
+"""What can go wrong, as one small tree.
+
+Every message is one line that says what happened and what to do about it.  The command line turns
+any of these into exit code 2.
+
+::
+
+    GalagoError
+    ├── ImageError           a picture that can't be opened, decoded or is too large
+    ├── OptionError          an argument outside what is allowed (resolution, precision, prompt …)
+    ├── ModelError
+    │   ├── UnknownModelError    no such model name, and no such folder
+    │   ├── CheckpointError      files missing or damaged, tensors missing or of the wrong shape
+    │   └── SelfCheckError       a conversion that strays too far from the full-precision model
+    ├── HubError             fetching a model failed
+    │   └── OfflineError         fetching was needed but is not allowed
+    ├── StorageError         disk full, folder not writable, lock held by another process
+    └── MissingExtraError    an optional part of galago is not installed
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "GalagoError",
+    "HubError",
+    "ImageError",
+    "MissingExtraError",
+    "ModelError",
+    "OfflineError",
+    "OptionError",
+    "SelfCheckError",
+    "StorageError",
+    "UnknownModelError",
+]
+
+
+class GalagoError(Exception):
+    """Anything galago raises on purpose."""
+
+
+class ImageError(GalagoError):
+    """A picture that can't be opened, decoded, or is too large to be one."""
+
+
+class OptionError(GalagoError):
+    """An argument outside what is allowed."""
+
+
+class ModelError(GalagoError):
+    """A model that can't be used."""
+
+
+class UnknownModelError(ModelError):
+    """Neither a known model name nor a folder."""
+
+
+class CheckpointError(ModelError):
+    """Files or tensors of a checkpoint are missing, damaged, or not of the expected kind."""
+
+
+class SelfCheckError(ModelError):
+    """A converted model strays from the full-precision one by more than the stated bound."""
+
+
+class HubError(GalagoError):
+    """Fetching a model failed."""
+
+
+class OfflineError(HubError):
+    """A model has to be fetched, but galago was told to stay offline."""
+
+
+class StorageError(GalagoError):
+    """The disk is full, a folder can't be written, or another process holds the lock."""
+
+
+class MissingExtraError(GalagoError):
+    """An optional part of galago is not installed; the message holds the line that installs it."""
