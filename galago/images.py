@@ -1,0 +1,278 @@
+"""Pictures: open anything people have, and turn it into pixel values.
+
+Two pure steps.  `open_image` gives an upright RGB picture or an ImageError; `preprocess` follows
+the model's ImageSpec and agrees with the published processors to the last 8-bit step (the tests
+under tests/parity measure it).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import IO, Any, Union
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from galago.errors import ImageError
+from galago.specs import ImageSpec
+
+__all__ = [
+    "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
+    "Source",
+    "fit_square",
+    "open_image",
+    "preprocess",
+]
+
+Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], Image.Image,
+               "NDArray[Any]"]  # fmt: skip
+
+MAX_PIXELS = 100_000_000  # larger is a mistake or an attack: 300 MB once decoded
+PICTURE_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+_BLOCK_ROWS = 512  # rows padded at a time, so that a 3x20000 picture never becomes 20000x20000
+_LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resized (memory)
+
+_RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def open_image(source: Source, *, name: str | None = None, max_side: int | None = None) -> (
+    Image.Image
+):  # fmt: skip
+    """An upright RGB picture from a path, bytes, file object, PIL image or uint8 array.
+
+    Of an animation the first frame; transparency on white; 16-bit scaled to 8; turned as EXIF says.
+    Arrays are (H, W, 3), (H, W, 4) or (H, W), uint8.  `name` is used in messages.  `max_side`
+    lets a JPEG be decoded smaller, with the longest side still at least that many pixels: several
+    times faster, but no longer equal to the last 8-bit step (see `preprocess`).
+
+    Raises ImageError: missing, empty, not a picture, damaged, cut short, or over 100 megapixels.
+    """
+    with warnings.catch_warnings():
+        # A picture opens or it is an ImageError; Pillow's hints would be a second, vaguer message.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        if isinstance(source, Image.Image):
+            return _normalise(source, name or "the picture")
+        if isinstance(source, np.ndarray):
+            return _from_array(source, name or "the array")
+        label, stream = _stream_of(source, name)
+        with stream:  # never the caller's own: that one has been read into memory
+            return _decode(stream, label, max_side)
+
+
+def _stream_of(source: Any, name: str | None) -> tuple[str, IO[bytes]]:
+    """A label for messages and a readable, seekable stream that isn't empty."""
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        label = name or str(path)
+        return label, _open_file(path, label)
+    label = name or "the picture"
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+    elif hasattr(source, "read"):
+        try:
+            data = source.read()
+        except OSError as error:
+            raise ImageError(f"{label} can't be read: {error.strerror or error}") from error
+        if not isinstance(data, bytes):
+            raise ImageError(f"{label} was opened as text; open it in binary mode ('rb')")
+    else:
+        raise ImageError(
+            f"a picture can't be made from {type(source).__name__}; "
+            "give a path, bytes, a file object, a PIL image or a uint8 array"
+        )
+    if not data:
+        raise ImageError(f"{label} is empty (0 bytes)")
+    return label, io.BytesIO(data)
+
+
+def _open_file(path: Path, label: str) -> IO[bytes]:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{label} is a folder, not a picture")
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise ImageError(f"no such picture: {label}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{label} can't be read: {reason}") from error
+    if os.fstat(stream.fileno()).st_size == 0 and path.is_file():
+        stream.close()
+        raise ImageError(f"{label} is empty (0 bytes)")
+    return stream
+
+
+def _decode(stream: IO[bytes], label: str, max_side: int | None) -> Image.Image:
+    head = stream.read(16)
+    stream.seek(0)
+    try:
+        image = Image.open(stream)
+        _check_size(image.size, label)
+        if max_side is not None and image.format == "JPEG":
+            longest = max(image.size)
+            wanted = [max(1, edge * max_side // longest) for edge in image.size]
+            image.draft(None, (wanted[0], wanted[1]))
+        image.load()
+    except ImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise ImageError(_too_large(label)) from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{label} {_what_it_is(head)}") from None
+    except MemoryError:
+        raise ImageError(f"{label} needs more memory than there is; make it smaller") from None
+    except Exception as error:  # a damaged file can make a decoder raise anything
+        raise ImageError(f"{label} is damaged or cut short ({_one_line(error)})") from error
+    return _normalise(image, label)
+
+
+def _what_it_is(head: bytes) -> str:
+    if head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"hevc"}:
+        return "is a HEIC picture, which galago can't read; save it as JPEG or PNG"
+    if head[:4] == b"RIFF" or head[:2] == b"\xff\xd8" or head[:4] == b"\x89PNG":
+        return "is damaged or cut short (its header can't be read)"
+    return "is not a picture galago can read (JPEG, PNG, WebP, GIF, AVIF, BMP, TIFF …)"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _too_large(label: str) -> str:
+    limit = MAX_PIXELS // 1_000_000
+    return f"{label} is larger than {limit} megapixels; make it smaller"
+
+
+def _check_size(size: tuple[int, int], label: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"{label} has no pixels ({width}x{height})")
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_large(f"{label} ({width}x{height})"))
+
+
+def _normalise(image: Image.Image, label: str) -> Image.Image:
+    """Upright, RGB, opaque, 8 bits."""
+    _check_size(image.size, label)
+    try:
+        return _to_rgb(_upright(image))
+    except MemoryError:
+        raise ImageError(f"{label} needs more memory than there is; make it smaller") from None
+    except Exception as error:  # lazily decoded PIL images fail here, conversions too
+        raise ImageError(f"{label} is damaged or cut short ({_one_line(error)})") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF: the pixels are still good
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_to_8bit(image).convert("RGB")
+    if image.mode in {"La", "RGBa"}:  # premultiplied
+        image = image.convert("LA" if image.mode == "La" else "RGBA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_to_8bit(image: Image.Image) -> Image.Image:
+    """16-bit integers and floats to 8 bits: Pillow's own conversion clips at 255 instead."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
+    top = 65535.0
+    if image.mode == "F":  # floats carry no range: 0..1, 0..255 or 0..65535, whichever holds them
+        peak = float(values.max())
+        top = next(limit for limit in (1.0, 255.0, 65535.0, max(peak, 1.0)) if peak <= limit)
+    scaled = np.clip(values * (255.0 / top), 0, 255)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _from_array(array: NDArray[Any], label: str) -> Image.Image:
+    shapes = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not shapes:
+        raise ImageError(
+            f"{label} is {array.dtype} of shape {tuple(array.shape)}; "
+            "give uint8 of shape (height, width, 3)"
+        )
+    _check_size((array.shape[1], array.shape[0]), label)
+    return _normalise(Image.fromarray(np.ascontiguousarray(array)), label)
+
+
+def fit_square(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    """The RGB picture on a square of `spec.side` pixels, padded or cropped as the spec says."""
+    resample = _RESAMPLE[spec.resample]
+    if spec.fit == "crop":
+        return _crop_square(image, spec.side, resample)
+    # Cut off, not rounded: llava's expand2square does so.
+    red, green, blue = (int(value * 255) for value in spec.mean)
+    return _pad_square(image, spec.side, resample, (red, green, blue))
+
+
+def preprocess(image: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
+    """Pixel values, float32 (3, side, side), of an RGB picture.
+
+    `fit="pad"` is expand2square of apple/ml-fastvlm (llava/mm_utils.py) followed by the CLIP image
+    processor; `fit="crop"` is the CLIP image processor alone.  Both agree with the reference to
+    the last 8-bit step.  Where they can't: crops of pictures over 32 times longer than wide (only
+    the part that stays is resized, and Pillow chooses the order of rows and columns by size, so
+    sharp edges may differ), and pictures opened with `max_side`.
+    """
+    square = np.asarray(fit_square(image, spec))  # (side, side, 3)
+    values = np.multiply(square.transpose(2, 0, 1), np.float32(1 / 255), dtype=np.float32)
+    if tuple(spec.mean) != (0.0, 0.0, 0.0) or tuple(spec.std) != (1.0, 1.0, 1.0):
+        mean = np.asarray(spec.mean, np.float32)[:, None, None]
+        std = np.asarray(spec.std, np.float32)[:, None, None]
+        values = (values - mean) / std
+    return np.ascontiguousarray(values)
+
+
+def _pad_square(
+    image: Image.Image, side: int, resample: Image.Resampling, fill: tuple[int, int, int]
+) -> Image.Image:
+    """Pad to a square, then resize, without ever holding the padded square.
+
+    Of a square Pillow resizes the rows first, rounds to 8 bits, then the columns; doing the two by
+    hand on padded strips gives the same pixels.
+    """
+    width, height = image.size
+    longest = max(width, height)
+    if width == height:
+        return image.resize((side, side), resample)
+    column = Image.new("RGB", (side, longest), fill)
+    if width > height:
+        column.paste(image.resize((side, height), resample), (0, (width - height) // 2))
+    else:
+        for top in range(0, height, _BLOCK_ROWS):
+            bottom = min(top + _BLOCK_ROWS, height)
+            rows = Image.new("RGB", (height, bottom - top), fill)
+            rows.paste(image.crop((0, top, width, bottom)), ((height - width) // 2, 0))
+            column.paste(rows.resize((side, bottom - top), resample), (0, top))
+    return column.resize((side, side), resample)
+
+
+def _crop_square(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
+    """Shortest edge to `side`, then the centre."""
+    width, height = image.size
+    shortest, longest = min(width, height), max(width, height)
+    long_side = int(side * longest / shortest)
+    size = (side, long_side) if width <= height else (long_side, side)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    if long_side <= _LONG_CROP * side:
+        return image.resize(size, resample).crop((left, top, left + side, top + side))
+    across, down = width / size[0], height / size[1]
+    box = (left * across, top * down, (left + side) * across, (top + side) * down)
+    return image.resize((side, side), resample, box=box)

@@ -1,0 +1,299 @@
+"""Pictures as people have them: every kind opens as it looks, every bad one says what is wrong."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from galago.errors import ImageError
+from galago.images import fit_square, open_image, preprocess
+from galago.specs import ImageSpec
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def photo(width: int = 120, height: int = 80, seed: int = 0) -> Image.Image:
+    """Smooth colour with some edges: compresses like a photo, resizes with visible differences."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (9, 13, 3), dtype=np.uint8))
+    image = small.resize((width, height), Image.Resampling.BICUBIC)
+    ImageDraw.Draw(image).line((0, 0, width, height), fill=RED, width=3)
+    return image
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body
+
+
+# -- sources ---------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
+    image = photo()
+    data = saved(image, "PNG")
+    path = tmp_path / "note.png"
+    path.write_bytes(data)
+    with path.open("rb") as stream:
+        sources = [path, str(path), data, bytearray(data), io.BytesIO(data), stream]
+        opened = [open_image(source) for source in sources]
+    opened += [open_image(image), open_image(np.asarray(image))]
+    assert all(one.mode == "RGB" and one.tobytes() == image.tobytes() for one in opened)
+
+
+def test_callers_picture_and_stream_are_left_alone() -> None:
+    image = photo().convert("RGBA")
+    before = image.tobytes()
+    open_image(image)
+    stream = io.BytesIO(saved(image, "PNG"))
+    open_image(stream)
+    assert image.mode == "RGBA" and image.tobytes() == before and not stream.closed
+
+
+# -- bad pictures ----------------------------------------------------------------------------------
+
+
+def fails(source: object, *words: str, name: str | None = None) -> None:
+    with pytest.raises(ImageError) as caught:
+        open_image(source, name=name)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message and all(word in message for word in words), message
+
+
+def test_missing_folder_and_empty(tmp_path: Path) -> None:
+    fails(tmp_path / "none.jpg", "no such picture", "none.jpg")
+    fails(tmp_path, "is a folder")
+    (tmp_path / "empty.jpg").touch()
+    fails(tmp_path / "empty.jpg", "empty.jpg", "empty (0 bytes)")
+    fails(b"", "empty", "standard input", name="standard input")
+    fails("bad\0name.jpg", "can't be read")
+
+
+def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(saved(photo(), "PNG"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    fails(path, "secret.png", "Permission denied")
+
+
+def test_text_named_jpg(tmp_path: Path) -> None:
+    path = tmp_path / "letter.jpg"
+    path.write_text("Dear Sir or Madam,\n" * 20)
+    fails(path, "letter.jpg", "not a picture galago can read")
+
+
+def test_heic_says_what_to_do() -> None:
+    fails(b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC", "save it as JPEG")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
+@pytest.mark.parametrize("keep", [0.02, 0.5, 0.9])
+def test_cut_short(kind: str, keep: float) -> None:
+    data = saved(photo(400, 300), kind)
+    fails(data[: int(len(data) * keep)], "cut short" if kind != "TIFF" or keep > 0.1 else "")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_damaged_bytes_never_escape_as_another_error(kind: str) -> None:
+    data = bytearray(saved(photo(60, 40), kind))
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        broken = bytearray(data)
+        for place in rng.integers(0, len(data), 12):
+            broken[place] = rng.integers(0, 256)
+        try:
+            assert open_image(bytes(broken)).mode == "RGB"
+        except ImageError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("edge", [10_001, 14_000, 60_000])
+def test_decompression_bomb(edge: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fails(png_header(edge, edge), "larger than 100 megapixels")
+
+
+def test_other_types_and_arrays() -> None:
+    fails(42, "int", "give a path")
+    fails(io.StringIO("text"), "binary mode")
+    fails(np.zeros((4, 4, 3), np.float32), "float32", "uint8")
+    fails(np.zeros((4, 4, 2), np.uint8), "(4, 4, 2)")
+    fails(np.zeros((0, 4, 3), np.uint8), "no pixels")
+
+
+# -- odd but good pictures -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(1, 1), (20000, 3), (3, 20000), (2, 700)])
+def test_extreme_sizes(size: tuple[int, int], fit: str) -> None:
+    image = open_image(saved(Image.new("RGB", size, (10, 200, 30)), "PNG"))
+    values = preprocess(image, ImageSpec(side=256, fit=fit))  # type: ignore[arg-type]
+    assert values.shape == (3, 256, 256) and values.dtype == np.float32
+    if fit == "crop" or size == (1, 1):  # a 3-pixel strip on a 20000-pixel square is padding
+        assert np.allclose(values[:, 128, 128], np.array([10, 200, 30]) / 255, atol=0.01)
+
+
+def test_cmyk_and_grey() -> None:
+    cmyk = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    assert open_image(saved(cmyk, "TIFF")).getpixel((3, 3)) == RED
+    red, green, blue = open_image(saved(cmyk, "JPEG")).getpixel((3, 3))
+    assert red > 240 and green < 15 and blue < 15
+    assert open_image(saved(Image.new("L", (8, 8), 77), "PNG")).getpixel((0, 0)) == (77, 77, 77)
+    assert open_image(saved(Image.new("1", (8, 8), 1), "PNG")).getpixel((0, 0)) == WHITE
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_is_scaled_not_clipped(kind: str) -> None:
+    deep = np.array([[0, 128, 257, 32896, 65407, 65535]], np.uint16)
+    opened = np.asarray(open_image(saved(Image.fromarray(deep), kind)))[0, :, 0]
+    assert opened.tolist() == [0, 0, 1, 128, 255, 255]  # v * 255 / 65535, rounded
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_float_tiff(top: float) -> None:
+    values = np.array([[0, 0.5, 1.0, np.nan]], np.float32) * np.float32(top)
+    opened = np.asarray(open_image(saved(Image.fromarray(values), "TIFF")))[0, :, 0]
+    assert opened.tolist() == [0, 128, 255, 0]
+
+
+def test_transparency_is_white() -> None:
+    clear_red = Image.new("RGBA", (8, 8), (*RED, 0))
+    assert open_image(saved(clear_red, "PNG")).getpixel((2, 2)) == WHITE
+    half = Image.new("RGBA", (8, 8), (0, 0, 0, 128))
+    assert open_image(saved(half, "WEBP", lossless=True)).getpixel((2, 2)) == (127, 127, 127)
+    grey = Image.new("LA", (8, 8), (0, 0))
+    assert open_image(saved(grey, "PNG")).getpixel((2, 2)) == WHITE
+
+
+def test_palette_with_transparency() -> None:
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([*RED, *BLUE])
+    palette.putpixel((4, 4), 1)
+    opened = open_image(saved(palette, "PNG", transparency=0))
+    assert opened.getpixel((0, 0)) == WHITE and opened.getpixel((4, 4)) == BLUE
+    soft = open_image(saved(palette, "PNG", transparency=bytes([0, 255])))
+    assert soft.getpixel((0, 0)) == WHITE and soft.getpixel((4, 4)) == BLUE
+
+
+def test_rgb_with_a_transparent_colour() -> None:
+    image = Image.new("RGB", (8, 8), RED)
+    image.putpixel((1, 1), BLUE)
+    opened = open_image(saved(image, "PNG", transparency=RED))
+    assert opened.getpixel((0, 0)) == WHITE and opened.getpixel((1, 1)) == BLUE
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_animation_gives_the_first_frame(kind: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE, WHITE)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert open_image(data).getpixel((4, 4)) == RED
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_exif_turned(kind: str, turn: int) -> None:
+    upright = Image.new("RGB", (16, 8), WHITE)
+    ImageDraw.Draw(upright).rectangle((0, 0, 5, 5), fill=RED)  # red in the top left corner
+    transpose = Image.Transpose
+    undo = {1: None, 2: transpose.FLIP_LEFT_RIGHT, 3: transpose.ROTATE_180,
+            4: transpose.FLIP_TOP_BOTTOM, 5: transpose.TRANSPOSE, 6: transpose.ROTATE_90,
+            7: transpose.TRANSVERSE, 8: transpose.ROTATE_270}[turn]  # fmt: skip
+    stored = upright if undo is None else upright.transpose(undo)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    opened = open_image(saved(stored, kind, exif=exif))
+    assert opened.size == (16, 8)
+    red, green, _ = opened.getpixel((2, 2))
+    assert red > 200 and green < 80
+
+
+def test_broken_exif_does_not_cost_the_picture() -> None:
+    data = saved(photo(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 40)
+    assert open_image(data).size == (120, 80)
+
+
+# -- preprocess ------------------------------------------------------------------------------------
+
+
+def plain_pad(image: Image.Image, side: int, fill: tuple[int, int, int]) -> Image.Image:
+    longest = max(image.size)
+    square = Image.new("RGB", (longest, longest), fill)
+    square.paste(image, ((longest - image.width) // 2, (longest - image.height) // 2))
+    return square.resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("size", [(120, 80), (81, 300), (1500, 901), (700, 1301), (90, 90), (2, 9)])
+@pytest.mark.parametrize("mean", [(0.0, 0.0, 0.0), (0.48, 0.45, 0.4)])
+def test_padding_in_strips_equals_padding_the_square(
+    size: tuple[int, int], mean: tuple[float, float, float]
+) -> None:
+    image = photo(*size)
+    fill = tuple(int(value * 255) for value in mean)
+    ours = fit_square(image, ImageSpec(side=256, mean=mean))
+    assert ours.tobytes() == plain_pad(image, 256, fill).tobytes()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(640, 100), (100, 640)])
+def test_crop_is_the_middle_of_the_whole(size: tuple[int, int]) -> None:
+    image = photo(*size)
+    wide = size[0] > size[1]
+    start = (1638 - 256) // 2
+    box = (start, 0, start + 256, 256) if wide else (0, start, 256, start + 256)
+    whole = image.resize((1638, 256) if wide else (256, 1638), Image.Resampling.BICUBIC)
+    ours = fit_square(image, ImageSpec(side=256, fit="crop"))
+    assert ours.tobytes() == whole.crop(box).tobytes()
+
+
+@pytest.mark.parametrize("size", [(640, 9), (9, 640)])
+def test_very_long_crop_is_nearly_the_middle_of_the_whole(size: tuple[int, int]) -> None:
+    image = photo(*size)
+    long_side = int(256 * 640 / 9)
+    wide = size[0] > size[1]
+    start = (long_side - 256) // 2
+    box = (start, 0, start + 256, 256) if wide else (0, start, 256, start + 256)
+    whole = image.resize((long_side, 256) if wide else (256, long_side), Image.Resampling.BICUBIC)
+    ours = np.asarray(fit_square(image, ImageSpec(side=256, fit="crop"))).astype(int)
+    assert np.abs(ours - np.asarray(whole.crop(box)).astype(int)).mean() < 1
+
+
+def test_mean_and_std() -> None:
+    spec = ImageSpec(side=256, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0))
+    values = preprocess(Image.new("RGB", (20, 20), (255, 0, 51)), spec)
+    assert np.allclose(values[:, 7, 7], [1.0, -1.0, 0.2], atol=1e-6)
+    assert values.flags.c_contiguous
+
+
+def test_max_side_decodes_a_large_jpeg_smaller_but_never_too_small() -> None:
+    data = saved(photo(4000, 2000), "JPEG", quality=92)
+    assert open_image(data).size == (4000, 2000)
+    small = open_image(data, max_side=512)
+    assert 512 <= max(small.size) < 2048
+    spec = ImageSpec(side=256)
+    gap = np.abs(preprocess(small, spec) - preprocess(open_image(data), spec))
+    assert gap.mean() < 2 / 255
