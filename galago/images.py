@@ -25,6 +25,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "Source",
     "fit_square",
+    "load_pixels",
     "open_image",
     "preprocess",
 ]
@@ -43,30 +44,48 @@ _LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resiz
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
-def open_image(source: Source, *, name: str | None = None, for_side: int | None = None) -> (
-    Image.Image
-):  # fmt: skip
+def open_image(source: Source, *, name: str | None = None) -> Image.Image:
     """An upright RGB picture from a path, bytes, file object, PIL image or uint8 array.
 
     Of an animation the first frame; transparency on white; 16-bit scaled to 8; turned as EXIF says.
-    Arrays are (H, W, 3), (H, W, 4) or (H, W), uint8.  `name` is used in messages.  `for_side`, the
-    side it will be preprocessed to, lets a large JPEG be decoded at a half, quarter or eighth of
-    its size, both edges still at least four times that side: faster, and within one 8-bit step
-    of the full decoding after preprocessing (99.99 % of the values, at most two; measured on text,
-    photos and noise of 12 megapixels).
+    Arrays are (H, W, 3), (H, W, 4) or (H, W), uint8.  `name` is used in messages.
 
     Raises ImageError: missing, empty, not a picture, damaged, cut short, or over 100 megapixels.
     """
+    return _open(source, name, None)[0]
+
+
+def load_pixels(
+    source: Source, spec: ImageSpec, *, name: str | None = None
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Pixel values, float32 (3, side, side), and the upright picture's own (width, height).
+
+    As `preprocess(open_image(source), spec)`, but a large JPEG is decoded at a half, quarter or
+    eighth of its size where both edges stay at least four times the side: several times faster,
+    and within one 8-bit step for 99.99 % of the values, at most two (12 megapixels of text, photos
+    and noise).  Raises as `open_image` does.
+    """
+    image, size = _open(source, name, spec.side)
+    return preprocess(image, spec), size
+
+
+def _open(
+    source: Source, name: str | None, for_side: int | None
+) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         # A picture opens or it is an ImageError; Pillow's hints would be a second, vaguer message.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         if isinstance(source, Image.Image):
-            return _normalise(source, name or "the picture")
+            image = _normalise(source, name or "the picture")
+            return image, image.size
         if isinstance(source, np.ndarray):
-            return _from_array(source, name or "the array")
+            image = _from_array(source, name or "the array")
+            return image, image.size
         label, stream = _stream_of(source, name)
         with stream:  # never the caller's own: that one has been read into memory
-            return _decode(stream, label, for_side)
+            stored, size = _decode(stream, label, for_side)
+        image = _normalise(stored, label)
+        return image, size if image.size == stored.size else size[::-1]
 
 
 def _stream_of(source: Any, name: str | None) -> tuple[str, IO[bytes]]:
@@ -105,18 +124,25 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{label} can't be read: {reason}") from error
-    if os.fstat(stream.fileno()).st_size == 0 and path.is_file():
+    if not stream.seekable():  # a pipe; picture decoders go back and forth
+        with stream:
+            return io.BytesIO(stream.read())
+    if os.fstat(stream.fileno()).st_size == 0:
         stream.close()
         raise ImageError(f"{label} is empty (0 bytes)")
     return stream
 
 
-def _decode(stream: IO[bytes], label: str, for_side: int | None) -> Image.Image:
+def _decode(
+    stream: IO[bytes], label: str, for_side: int | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The decoded picture, and the size it has when decoded in full."""
     head = stream.read(16)
     stream.seek(0)
     try:
         image = Image.open(stream)
-        _check_size(image.size, label)
+        size = image.size
+        _check_size(size, label)
         if for_side is not None and image.format == "JPEG":
             image.draft(None, (_DRAFT * for_side, _DRAFT * for_side))
         image.load()
@@ -130,7 +156,7 @@ def _decode(stream: IO[bytes], label: str, for_side: int | None) -> Image.Image:
         raise ImageError(f"{label} needs more memory than there is; make it smaller") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{label} is damaged or cut short ({_one_line(error)})") from error
-    return _normalise(image, label)
+    return image, size
 
 
 def _what_it_is(head: bytes) -> str:
@@ -230,7 +256,8 @@ def preprocess(image: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
     processor; `fit="crop"` is the CLIP image processor alone.  Both agree with the reference to
     the last 8-bit step.  Where they can't: crops of pictures over 32 times longer than wide (only
     the part that stays is resized, and Pillow chooses the order of rows and columns by size, so
-    sharp edges may differ), and pictures opened with `for_side`.
+    sharp edges may differ), and the large JPEGs of
+    `load_pixels`.
     """
     square = np.asarray(fit_square(image, spec))  # (side, side, 3)
     values = np.multiply(square.transpose(2, 0, 1), np.float32(1 / 255), dtype=np.float32)

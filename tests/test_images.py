@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from galago.errors import ImageError
-from galago.images import fit_square, open_image, preprocess
+from galago.images import fit_square, load_pixels, open_image, preprocess
 from galago.specs import ImageSpec
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -290,10 +292,32 @@ def test_mean_and_std() -> None:
 
 
 def test_a_large_jpeg_may_be_decoded_smaller_within_a_step() -> None:
-    data = saved(photo(4000, 2400), "JPEG", quality=92)
-    assert open_image(data).size == (4000, 2400)
-    small, spec = open_image(data, for_side=256), ImageSpec(side=256)
-    assert small.size == (2000, 1200)
-    gap = np.abs(preprocess(small, spec) - preprocess(open_image(data), spec)) * 255
-    assert gap.max() < 2.5 and (gap < 1.5).mean() > 0.999
-    assert open_image(data, for_side=640).size == (4000, 2400)
+    image, spec = photo(4000, 2400), ImageSpec(side=256)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(image, "JPEG", quality=92, exif=exif)
+    quick, size = load_pixels(data, spec)
+    full = open_image(data)
+    assert size == full.size == (2400, 4000)
+    gap = np.abs(quick - preprocess(full, spec)) * 255
+    assert 0 < gap.max() < 2.5 and (gap < 1.5).mean() > 0.999
+    exact, _ = load_pixels(data, ImageSpec(side=640))
+    assert np.array_equal(exact, preprocess(full, ImageSpec(side=640)))
+
+
+def test_pixels_and_size_of_every_source() -> None:
+    image, spec = photo(), ImageSpec(side=256)
+    for source in (image, np.asarray(image), saved(image, "PNG")):
+        values, size = load_pixels(source, spec)
+        assert size == (120, 80) and np.array_equal(values, preprocess(image, spec))
+
+
+def test_a_pipe_is_read(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes with names here")
+    pipe, data = tmp_path / "pipe", saved(photo(), "PNG")
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert open_image(pipe).size == (120, 80)
+    writer.join()
