@@ -1,0 +1,150 @@
+"""The models galago knows by name: one frozen row each, no code.
+
+A row says where a model comes from and under which licence; how it is built is read from its own
+configuration (galago/checkpoint.py). Any other folder or hub name in a known layout works too.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from galago.errors import UnknownModelError
+
+__all__ = ["DEFAULT", "MODELS", "Licence", "Model", "find", "lookup", "suggest"]
+
+DEFAULT = "fastvlm-nano"
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What the weights may be used for, in one line, and where the full text stands."""
+
+    name: str
+    terms: str
+    url: str
+
+
+APACHE = Licence("Apache-2.0", "free for any use", "https://www.apache.org/licenses/LICENSE-2.0")
+APPLE_AMLR = Licence(
+    "apple-amlr",
+    "research only, no commercial use",
+    "https://huggingface.co/apple/FastVLM-0.5B/blob/main/LICENSE",
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model.
+
+    `repo` is its hub name, None for a model that comes inside the package. `download` is what is
+    fetched, in bytes, about; `parameters` counts vision, projector and language together, about.
+    """
+
+    name: str
+    summary: str
+    licence: Licence
+    repo: str | None
+    download: int
+    parameters: int
+    side: int
+    layout: str = "llava_qwen2"
+    aliases: tuple[str, ...] = ()
+    demo: bool = False
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the weights come with the package."""
+        return self.repo is None
+
+    @property
+    def folder(self) -> Path:
+        """Where an embedded model lies."""
+        return Path(__file__).parent / "models" / self.name
+
+
+def _apple(size: str, download: float, parameters: float) -> tuple[Model, Model]:
+    """A FastVLM as Apple published it, and the same weights in the transformers layout."""
+    published = Model(
+        name=f"apple/FastVLM-{size}",
+        summary=f"FastVLM {size} as Apple published it",
+        licence=APPLE_AMLR,
+        repo=f"apple/FastVLM-{size}",
+        download=int(download * 1e9),
+        parameters=int(parameters * 1e9),
+        side=1024,
+        aliases=(f"FastVLM-{size}",),
+    )
+    name = f"KamilaMila/FastVLM-{size}"
+    return published, replace(
+        published,
+        name=name,
+        repo=name,
+        summary=f"FastVLM {size} in the transformers layout",
+        layout="fast_vlm",
+        aliases=(),
+    )
+
+
+# Sizes: 0.5B is the sum of its published tensors; the others follow from their shapes (BF16, the
+# output layer stored beside the embedding).
+MODELS: tuple[Model, ...] = (
+    Model(
+        name=DEFAULT,
+        summary="small demonstration model: short texts, fingers, emoji, some objects",
+        licence=APACHE,
+        repo=None,
+        download=0,
+        parameters=0,
+        side=256,
+        aliases=("nano",),
+        demo=True,
+    ),
+    *_apple("0.5B", 1.52, 0.76),
+    *_apple("1.5B", 3.82, 1.91),
+    *_apple("7B", 15.5, 7.76),
+)
+
+
+def find(name: str) -> Model | None:
+    """The row of a name or alias, in any case; None when there is none."""
+    wanted = name.strip().casefold()
+    for row in MODELS:
+        if wanted in (row.name.casefold(), *(alias.casefold() for alias in row.aliases)):
+            return row
+    return None
+
+
+def lookup(name: str) -> Model:
+    """The row of a name or alias; UnknownModelError with the nearest names otherwise."""
+    row = find(name)
+    if row is None:
+        raise UnknownModelError(unknown(name))
+    return row
+
+
+def suggest(name: str, names: Iterable[str] | None = None) -> list[str]:
+    """Up to three known names that look like a mistyped one, nearest first."""
+    folded = {n.casefold(): n for n in (names if names is not None else _names())}
+    wanted = name.strip().casefold()
+    near = difflib.get_close_matches(wanted, folded, n=6, cutoff=0.6)
+    rows = [find(folded[n]) if names is None else None for n in near]
+    shown = [row.name if row else folded[n] for n, row in zip(near, rows, strict=True)]
+    return list(dict.fromkeys(shown))[:3]
+
+
+def unknown(name: str) -> str:
+    """The line to show for a name that no model has."""
+    near = suggest(name)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = "`galago models` lists what there is; a folder or an owner/name of the hub works too"
+    return f"no model is called {name!r}; {hint}"
+
+
+def _names() -> list[str]:
+    """Every name and alias; the part after the owner too, as people leave the owner out."""
+    return [n for row in MODELS for n in (row.name, row.name.split("/")[-1], *row.aliases)]

@@ -1,0 +1,46 @@
+"""The verbs put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from galago import __version__
+from galago.cli.chat import chat
+from galago.cli.describe import describe
+from galago.cli.models import models
+from galago.cli.pull import pull
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="galago",
+    help="Questions about pictures, answered on this computer: nothing leaves it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: the same text in a terminal, a pipe and the docs
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"galago {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Start with: galago describe PICTURE. Exit codes: 0 done, 1 some pictures of many "
+    "failed, 2 nothing could be done."
+)
+def galago(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Questions about pictures, answered on this computer: nothing leaves it."""
+
+
+for _verb in (describe, chat, models, pull):
+    app.command()(_verb)

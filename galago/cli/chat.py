@@ -1,0 +1,126 @@
+"""`galago chat`: a conversation about one picture."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago import catalog
+from galago.cli import options
+from galago.cli.options import Opening
+from galago.cli.terminal import complain, say, write
+from galago.errors import ImageError, OptionError
+
+if TYPE_CHECKING:
+    from galago.fastvlm import Conversation, FastVLM
+    from galago.sampling import SamplingOptions
+
+__all__ = ["chat"]
+
+HELP = """\
+/new            forget what was said, keep the picture
+/open PICTURE   talk about another picture
+/quit           leave (so does Ctrl-D)
+/help           this list"""
+
+
+def chat(
+    picture: Annotated[str, typer.Argument(metavar="PICTURE", help="The picture to talk about.")],
+    model: options.ModelName = catalog.DEFAULT,
+    resolution: options.Resolution = None,
+    max_tokens: options.MaxTokens = 256,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    seed: options.Seed = None,
+    stop: options.Stop = None,
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    offline: options.Offline = False,
+) -> None:
+    """Talk about a picture: it is looked at once, and every question knows the ones before.
+
+    Questions are read line by line, from the keyboard or a pipe; answers go to stdout.
+
+    \b
+    Examples:
+      galago chat photo.jpg
+      galago chat receipt.png -m apple/FastVLM-0.5B
+      printf 'What is written here?\\nIn which language?\\n' | galago chat sign.jpg
+    """
+    if picture != "-" and not Path(picture).expanduser().exists():
+        raise ImageError(f"there is no file {picture}: check the name")
+    if picture == "-":
+        raise OptionError("chat reads questions from stdin: save the picture to a file first")
+    sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)
+    vlm = Opening(model, precision, resolution, threads, offline).load()
+    _Chat(vlm, picture, sampling).run()
+
+
+class _Chat:
+    def __init__(self, vlm: FastVLM, picture: str, sampling: SamplingOptions) -> None:
+        self.vlm, self.sampling = vlm, sampling
+        self.picture = picture
+        self.conversation: Conversation = vlm.chat(Path(picture).expanduser(), sampling)
+
+    def run(self) -> None:
+        interactive = sys.stdin.isatty()
+        if interactive:
+            say(f"Ask about {self.picture}; /help lists commands.")
+            _line_editing()
+        while (line := _read(interactive)) is not None:
+            line = line.strip()
+            if line in ("/quit", "/exit", "/q"):
+                return
+            if line.startswith("/"):
+                self.command(line)
+            elif line:
+                self.answer(line, interactive)
+
+    def answer(self, line: str, interactive: bool) -> None:
+        """Stream one answer; Ctrl-C at the keyboard ends the answer, not the conversation."""
+        try:
+            for chunk in self.conversation.say(line):
+                write(chunk.text)
+        except KeyboardInterrupt:
+            if not interactive:
+                raise
+        write("\n")
+
+    def command(self, line: str) -> None:
+        verb, _, rest = line.partition(" ")
+        if verb == "/new":
+            self.open(self.picture)
+        elif verb == "/open" and rest.strip():
+            self.open(rest.strip())
+        else:
+            say(HELP)
+
+    def open(self, picture: str) -> None:
+        try:
+            self.conversation = self.vlm.chat(Path(picture).expanduser(), self.sampling)
+        except ImageError as error:
+            complain(str(error))
+            return
+        self.picture = picture
+
+
+def _read(interactive: bool) -> str | None:
+    """The next line, None at the end; the prompt goes to stderr, as stdout holds answers only."""
+    if interactive:
+        print("> ", end="", file=sys.stderr, flush=True)
+        try:
+            return input()
+        except EOFError:
+            print(file=sys.stderr)
+            return None
+    return sys.stdin.readline() or None
+
+
+def _line_editing() -> None:
+    try:
+        import readline  # noqa: F401  (importing it is what gives input() editing and history)
+    except ImportError:
+        pass

@@ -1,0 +1,160 @@
+"""Options that more than one verb takes, and the objects they are gathered into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago import catalog
+
+if TYPE_CHECKING:
+    from galago.fastvlm import FastVLM
+    from galago.sampling import SamplingOptions
+
+__all__ = [
+    "Force",
+    "MaxTokens",
+    "ModelName",
+    "Offline",
+    "Opening",
+    "Precision",
+    "Resolution",
+    "Seed",
+    "Stop",
+    "Temperature",
+    "Threads",
+    "TopP",
+    "complete_model",
+    "demo_note",
+    "sampling",
+]
+
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
+
+
+def complete_model(incomplete: str) -> Iterator[str]:
+    return (row.name for row in catalog.MODELS if row.name.startswith(incomplete))
+
+
+def _complete_precision(incomplete: str) -> Iterator[str]:
+    return (name for name in PRECISIONS if name.startswith(incomplete))
+
+
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A name of `galago models`, a folder, or owner/name of the hub.",
+        autocompletion=complete_model,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(PRECISIONS),
+        help="Arithmetic; auto: vision as the CPU likes it, language int8 (7B: int4).",
+        autocompletion=_complete_precision,
+    ),
+]
+Resolution = Annotated[
+    int | None,
+    typer.Option(
+        "--resolution",
+        "-r",
+        metavar="N",
+        help="Side in pixels, a multiple of 64 from 256 to 1536; the model's own by default.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="CPU threads; all cores by default."),
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Contact nobody (HF_HUB_OFFLINE=1 does the same)."),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Convert again, and keep a result that fails its self-check."),
+]
+MaxTokens = Annotated[int, typer.Option(metavar="N", help="At most so many tokens of answer.")]
+Temperature = Annotated[
+    float, typer.Option(metavar="T", help="0 takes the likeliest token; higher is more varied.")
+]
+TopP = Annotated[
+    float, typer.Option("--top-p", metavar="P", help="Draw among the likeliest P of probability.")
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Makes a drawn answer repeatable.")]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="End the answer before this text (may be repeated)."),
+]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Which model is opened, and how."""
+
+    model: str = catalog.DEFAULT
+    precision: str = "auto"
+    resolution: int | None = None
+    threads: int | None = None
+    offline: bool = False
+
+    def load(self) -> FastVLM:
+        """The model, with its stages shown on stderr; a line about a demonstration model."""
+        from galago.cli.terminal import stages
+        from galago.fastvlm import FastVLM
+
+        with stages() as progress:
+            vlm = FastVLM.load(
+                self.model,
+                precision=self.precision,
+                resolution=self.resolution,
+                offline=self.offline or None,
+                threads=self.threads,
+                progress=progress,
+            )
+        demo_note(self.model)
+        return vlm
+
+
+_noted: set[str] = set()
+
+
+def demo_note(model: str) -> None:
+    """Say once per process what the embedded model is, and what to fetch for real pictures."""
+    from galago.cli.terminal import say
+
+    row = catalog.find(model)
+    if row is None or not row.demo or row.name in _noted:
+        return
+    _noted.add(row.name)
+    say(
+        f"{row.name} is a small demonstration model: it knows short printed or handwritten texts, "
+        "raised fingers, emoji and a few hundred objects, and guesses at anything else. "
+        "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
+    )
+
+
+def sampling(
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int | None,
+    stop: list[str] | None,
+) -> SamplingOptions:
+    from galago.sampling import SamplingOptions
+
+    return SamplingOptions(
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        max_tokens=max_tokens,
+        stop=tuple(stop or ()),
+    )

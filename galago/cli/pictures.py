@@ -1,0 +1,78 @@
+"""What a person types for pictures -> the pictures, in natural order."""
+
+from __future__ import annotations
+
+import glob
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from galago.errors import ImageError
+
+__all__ = ["Picture", "expand", "natural"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: what to call it, and where its bytes are."""
+
+    label: str
+    source: Path | bytes
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A sort key that puts page2 before page10."""
+    parts = re.split(r"(\d+)", text.casefold())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
+
+
+def expand(arguments: Iterable[str], *, recursive: bool = False) -> list[Picture]:
+    """Files as given, folders and globs as the pictures in them; each file once, `-` is stdin.
+
+    Raises ImageError when a folder or a glob holds no picture; a missing file is left to be
+    reported when its turn comes, so that one bad name among many doesn't stop the rest.
+    """
+    found: dict[str, Picture] = {}
+    for argument in arguments:
+        for picture in _expand_one(argument, recursive):
+            found.setdefault(picture.label, picture)
+    return list(found.values())
+
+
+def _expand_one(argument: str, recursive: bool) -> list[Picture]:
+    path = Path(argument).expanduser()
+    if argument == "-":
+        return [Picture("-", sys.stdin.buffer.read())]
+    if path.is_dir():
+        return _folder(path, recursive)
+    if not path.exists() and glob.has_magic(argument):
+        paths = [Path(p) for p in glob.glob(str(path), recursive=True)]
+        files = [p for p in paths if _is_picture(p)]
+        if not files:
+            raise ImageError(f"no picture matches {argument}")
+        return _sorted(files)
+    return [Picture(argument, path)]
+
+
+def _folder(folder: Path, recursive: bool) -> list[Picture]:
+    from galago.images import PICTURE_SUFFIXES
+
+    files = [p for p in (folder.rglob("*") if recursive else folder.glob("*")) if _is_picture(p)]
+    if not files:
+        kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
+        hint = "" if recursive else "; --recursive looks in its folders too"
+        raise ImageError(f"no picture ({kinds}) in the folder {folder}{hint}")
+    return _sorted(files)
+
+
+def _is_picture(path: Path) -> bool:
+    from galago.images import PICTURE_SUFFIXES
+
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not hidden
+
+
+def _sorted(files: Iterable[Path]) -> list[Picture]:
+    return [Picture(str(p), p) for p in sorted(files, key=lambda p: natural(str(p)))]

@@ -1,0 +1,118 @@
+"""What the verbs share for talking to a person: all of it goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+    from galago.hub import Progress
+
+__all__ = ["Bar", "complain", "say", "stages", "write"]
+
+_LASTING = ("fetching", "waiting")  # stages whose words must stay to be read: licence, lock
+
+
+def say(text: str) -> None:
+    """A line for the person, never part of the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complain(text: str) -> None:
+    """One line about what went wrong."""
+    say(f"galago: {' '.join(text.split())}")
+
+
+def write(text: str) -> None:
+    """A piece of the result, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+@contextmanager
+def stages(*, verbose: bool = False) -> Iterator[Progress]:
+    """A callback for the stages of a long job: a bar in a terminal, else (verbose) a line each."""
+    last = ""
+    bar = _rich_bar() if sys.stderr.isatty() else None
+    task = bar.add_task("", total=1.0, visible=False) if bar else None
+
+    def report(stage: str, share: float) -> None:
+        nonlocal last
+        new, last = stage != last, stage
+        if new and (stage.startswith(_LASTING) or (verbose and bar is None)):
+            bar.console.print(stage, soft_wrap=True, markup=False) if bar else say(stage)
+        if bar is not None and task is not None:
+            words = stage.split(",")[0]
+            bar.update(task, description=words, completed=share, visible=share < 1.0)
+
+    if bar is None:
+        yield report
+    else:
+        with bar:
+            yield report
+
+
+class Bar:
+    """A progress bar on stderr for many pictures; silent when stderr is no terminal.
+
+    `aside()` takes the bar off the screen while something else is written there.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._bar = _rich_bar(count=True) if total > 1 and sys.stderr.isatty() else None
+        self._task = self._bar.add_task("", total=total) if self._bar else None
+
+    def __enter__(self) -> Bar:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def name(self, label: str) -> None:
+        """Show which picture is at work."""
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, description=label[-40:])
+
+    def advance(self) -> None:
+        if self._bar and self._task is not None:
+            self._bar.advance(self._task)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        if self._bar:
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            if self._bar:
+                self._bar.start()
+
+
+def _rich_bar(count: bool = False) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn() if count else TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
