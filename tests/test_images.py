@@ -300,7 +300,7 @@ def test_a_large_jpeg_may_be_decoded_smaller_within_a_step() -> None:
     full = open_image(data)
     assert size == full.size == (2400, 4000)
     gap = np.abs(quick - preprocess(full, spec)) * 255
-    assert 0 < gap.max() < 2.5 and (gap < 1.5).mean() > 0.999
+    assert 0 < gap.max() < 3.5 and (gap < 1.5).mean() > 0.999
     exact, _ = load_pixels(data, ImageSpec(side=640))
     assert np.array_equal(exact, preprocess(full, ImageSpec(side=640)))
 
