@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,7 +121,5 @@ def _read(interactive: bool) -> str | None:
 
 
 def _line_editing() -> None:
-    try:
-        import readline  # noqa: F401  (importing it is what gives input() editing and history)
-    except ImportError:
-        pass
+    with contextlib.suppress(ImportError):  # importing is what gives input() editing and history
+        import readline  # noqa: F401

@@ -45,7 +45,7 @@ def describe(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURE...", help="Files, folders, globs, or - for a picture on stdin."
+            metavar="PICTURE", help="Files, folders, globs, or - for a picture on stdin."
         ),
     ],
     prompt: Annotated[
