@@ -1,0 +1,127 @@
+"""Model folders on disk -> a spec and named tensors, memory-mapped.
+
+Three layouts are read: llava_qwen2 (Apple's repositories and archives, and galago's own models,
+which add a "galago" block to the same configuration), transformers' fast_vlm, and both sharded or
+not. Their code is never run and pickles are never opened. Tensors come out under one naming
+(galago/layout.py), and each one that is needed is checked for presence and shape when the folder
+is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from galago import layout
+from galago.config import read_json, read_spec
+from galago.errors import CheckpointError
+from galago.safetensors import LazyTensor, SafetensorsFile
+from galago.specs import VLMSpec
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+)
+_FLOATS = ("BF16", "F16", "F32")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened model folder.
+
+    `tensors` maps canonical names to LazyTensor (BF16, F16 or F32); `files` are the tokenizer's
+    files; `identity` is {file name: size in bytes} of everything the conversion depends on.
+    """
+
+    folder: Path
+    spec: VLMSpec
+    tensors: Mapping[str, LazyTensor]
+    files: tuple[Path, ...]
+    identity: Mapping[str, int]
+
+
+def open_checkpoint(folder: Path | str) -> Checkpoint:
+    """Open a model folder and check it; CheckpointError names what is wrong."""
+    folder = Path(folder)
+    config = read_json(folder / "config.json")
+    shards = _shards(folder)
+    stored: dict[str, LazyTensor] = {}
+    for shard in shards:
+        stored.update(SafetensorsFile(shard).tensors)
+    spec = read_spec(folder, config, {name: t.shape for name, t in stored.items()})
+    if spec.layout == "fast_vlm":
+        stored = {layout.fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
+    spec = replace(spec, text=replace(spec.text, tied=_is_tied(stored)))
+    tensors = _needed(folder, stored, spec)
+    files = tuple(folder / name for name in _TOKENIZER_FILES if (folder / name).is_file())
+    sources = [*shards, folder / "config.json", *files]
+    identity = {path.name: path.stat().st_size for path in sources}
+    return Checkpoint(folder, spec, tensors, files, identity)
+
+
+def _shards(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise CheckpointError(f"{index} has no weight_map; fetch it again")
+        names = sorted({str(name) for name in weight_map.values()})
+        for name in names:
+            if Path(name).name != name:
+                raise CheckpointError(f"{index} names {name!r}, which is outside the folder")
+            if not (folder / name).is_file():
+                raise CheckpointError(f"{folder} lacks the shard {name}; fetch the model again")
+        return [folder / name for name in names]
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return [single]
+    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
+        raise CheckpointError(
+            f"{folder} holds pickled weights, which galago never opens; "
+            "save the model as safetensors"
+        )
+    raise CheckpointError(f"{folder} has no model.safetensors; fetch the model again")
+
+
+def _is_tied(stored: Mapping[str, LazyTensor]) -> bool:
+    """Whether the output projection is the embedding: the tensors decide, not the config."""
+    head, table = stored.get(layout.HEAD), stored.get(layout.EMBEDDING)
+    if head is None or table is None:
+        return True
+    if head.shape != table.shape or head.dtype != table.dtype:
+        return False
+    left, right = head.read(), table.read()
+    return all(
+        np.array_equal(left[start : start + 4096], right[start : start + 4096])
+        for start in range(0, left.shape[0], 4096)
+    )
+
+
+def _needed(
+    folder: Path, stored: Mapping[str, LazyTensor], spec: VLMSpec
+) -> dict[str, LazyTensor]:
+    shapes = layout.text_shapes(spec.text)
+    shapes |= layout.projector_shapes(spec.vision.features, spec.projector)
+    for name, shape in layout.vision_shapes(spec.vision).items():
+        shapes[layout.VISION + name] = shape
+    for name, shape in shapes.items():
+        tensor = stored.get(name)
+        if tensor is None:
+            raise CheckpointError(f"{folder} lacks the tensor {name}; fetch the model again")
+        if tensor.shape != shape:
+            raise CheckpointError(
+                f"{folder}: the tensor {name} has shape {list(tensor.shape)}, "
+                f"but the configuration asks for {list(shape)}"
+            )
+        if tensor.dtype not in _FLOATS:
+            raise CheckpointError(
+                f"{folder}: the tensor {name} is {tensor.dtype}; galago reads BF16, F16 and F32"
+            )
+    return {name: stored[name] for name in shapes}

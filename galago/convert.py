@@ -1,0 +1,3 @@
+"""stub"""
+from galago.converted import FORMAT
+def convert(*a, **k): raise NotImplementedError

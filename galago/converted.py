@@ -1,0 +1,89 @@
+"""Folders that galago converted: opening them. (galago/convert.py writes them.)"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from galago.config import read_json
+from galago.errors import CheckpointError, OptionError
+from galago.precision import PrecisionPlan
+from galago.safetensors import LazyTensor, SafetensorsFile
+from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
+
+# Raised whenever what is stored changes its meaning; older folders are converted again.
+FORMAT = 1
+MANIFEST = "galago.json"
+TENSORS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An opened converted folder; `tensors` are folded and quantised, `manifest` is galago.json."""
+
+    folder: Path
+    spec: VLMSpec
+    plan: PrecisionPlan
+    tensors: Mapping[str, LazyTensor]
+    manifest: Mapping[str, Any]
+
+    def release(self) -> None:
+        """Let go of pages read while compiling; the engine keeps its own packed copy."""
+        for tensor in self.tensors.values():
+            tensor.release()
+
+
+def is_converted(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Converted:
+    """Open a converted folder; CheckpointError when damaged, OptionError on another precision."""
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder} was converted by another version of galago; convert the model again"
+        )
+    try:
+        plan = PrecisionPlan(**manifest["precision"])
+        spec = spec_from_json(manifest["spec"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{folder / MANIFEST} is damaged; convert the model again") from None
+    wanted = precision.name if isinstance(precision, PrecisionPlan) else precision
+    if wanted not in ("auto", plan.name, plan.language):
+        raise OptionError(
+            f"{folder} was converted to {plan.name}, not {wanted}; convert the model again"
+        )
+    path = folder / TENSORS
+    if not path.is_file():
+        raise CheckpointError(f"{folder} lacks {TENSORS}; convert the model again")
+    file = SafetensorsFile(path)
+    missing = set(manifest.get("tensors", [])) - set(file.tensors)
+    if missing:
+        raise CheckpointError(f"{path} lacks {min(missing)}; convert the model again")
+    return Converted(folder, spec, plan, file.tensors, manifest)
+
+
+def spec_to_json(spec: VLMSpec) -> dict[str, Any]:
+    return dataclasses.asdict(spec)
+
+
+def spec_from_json(value: Mapping[str, Any]) -> VLMSpec:
+    """The inverse of spec_to_json: JSON turns tuples into lists."""
+
+    def fields(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
+
+    top = fields(value)
+    return VLMSpec(
+        **top
+        | {
+            "vision": FastViTSpec(**fields(value["vision"])),
+            "text": Qwen2Spec(**fields(value["text"])),
+            "image": ImageSpec(**fields(value["image"])),
+            "prompt": PromptSpec(**fields(value["prompt"])),
+        }
+    )

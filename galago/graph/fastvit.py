@@ -1,0 +1,190 @@
+"""FastViT trunks as OpenVINO graphs: mci0 .. mci4, FastViTHD and smaller ones of the same build.
+
+Papers: FastViT https://arxiv.org/abs/2303.14189, MobileCLIP https://arxiv.org/abs/2311.17049,
+FastVLM https://arxiv.org/abs/2412.13303. `fold` (plain numpy) first removes what need not be run:
+the batch norm after each depthwise convolution, layer scales and batch norms before attention
+become part of the neighbouring weights. `build` then turns the folded tensors into a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import openvino.opset13 as op
+
+from galago.graph import ops
+from galago.graph.ops import Node, Weights
+from galago.layout import PROJECTOR, VISION, slots
+from galago.specs import FastViTSpec
+
+Float = npt.NDArray[np.float32]
+Get = Callable[[str], Float]
+BN_EPS = 1e-5
+
+
+def fold(get: Get, spec: FastViTSpec) -> Iterator[tuple[str, Float]]:
+    """Fused checkpoint tensors -> (name, float32 array) of the folded trunk, one at a time.
+
+    `get` reads a float32 tensor by its canonical name without the VISION prefix; the names that
+    come out are the ones `build` asks for.
+    """
+    for index in range(3):
+        yield from _copy(get, f"patch_embed.{index}", f"patch_embed.{index}.reparam_conv")
+    for slot in slots(spec):
+        name = f"network.{slot.index}"
+        if slot.kind == "down":
+            yield from _copy(get, f"{name}.proj.0", f"{name}.proj.0.lkb_reparam")
+            if spec.se_downsamples[slot.stage]:
+                yield from _copy_excite(get, f"{name}.proj.0.se")
+            yield from _copy(get, f"{name}.proj.1", f"{name}.proj.1.reparam_conv")
+        elif slot.kind == "position":
+            yield from _copy(get, name, f"{name}.reparam_conv")
+        else:
+            for block in range(spec.depths[slot.stage]):
+                yield from _fold_block(get, f"{name}.{block}", spec, slot.stage)
+    yield from _copy(get, "conv_exp", "conv_exp.reparam_conv")
+    yield from _copy_excite(get, "conv_exp.se")
+
+
+def _copy(get: Get, name: str, source: str) -> Iterator[tuple[str, Float]]:
+    yield f"{name}.weight", get(f"{source}.weight")
+    yield f"{name}.bias", get(f"{source}.bias")
+
+
+def _copy_excite(get: Get, name: str) -> Iterator[tuple[str, Float]]:
+    for part in ("reduce", "expand"):
+        yield from _copy(get, f"{name}.{part}", f"{name}.{part}")
+
+
+def _batch_norm(get: Get, name: str) -> tuple[Float, Float]:
+    """A batch norm as scale and shift."""
+    scale = get(f"{name}.weight") / np.sqrt(get(f"{name}.running_var") + np.float32(BN_EPS))
+    return scale, get(f"{name}.bias") - get(f"{name}.running_mean") * scale
+
+
+def _fold_block(get: Get, name: str, spec: FastViTSpec, stage: int) -> Iterator[tuple[str, Float]]:
+    scale_name = f"{name}.layer_scale"
+    if spec.mixers[stage] == "repmixer":
+        yield from _copy(get, f"{name}.token_mixer", f"{name}.token_mixer.reparam_conv")
+    else:
+        yield from _fold_attention(get, name, spec)
+        scale_name = f"{name}.layer_scale_2"
+    scale, shift = _batch_norm(get, f"{name}.convffn.conv.bn")
+    yield (
+        f"{name}.convffn.conv.weight",
+        get(f"{name}.convffn.conv.conv.weight") * scale[:, None, None, None],
+    )
+    yield f"{name}.convffn.conv.bias", shift
+    yield from _copy(get, f"{name}.convffn.fc1", f"{name}.convffn.fc1")
+    gamma = get(scale_name).reshape(-1)
+    yield f"{name}.convffn.fc2.weight", get(f"{name}.convffn.fc2.weight") * gamma[:, None, None, None]
+    yield f"{name}.convffn.fc2.bias", get(f"{name}.convffn.fc2.bias") * gamma
+
+
+def _fold_attention(get: Get, name: str, spec: FastViTSpec) -> Iterator[tuple[str, Float]]:
+    qkv = get(f"{name}.token_mixer.qkv.weight")
+    if spec.norm == "batch":
+        scale, shift = _batch_norm(get, f"{name}.norm")
+        yield f"{name}.token_mixer.qkv.weight", qkv * scale[None, :]
+        yield f"{name}.token_mixer.qkv.bias", qkv @ shift
+    else:
+        yield from _copy(get, f"{name}.norm", f"{name}.norm")
+        yield f"{name}.token_mixer.qkv.weight", qkv
+    gamma = get(f"{name}.layer_scale_1").reshape(-1)
+    yield f"{name}.token_mixer.proj.weight", get(f"{name}.token_mixer.proj.weight") * gamma[:, None]
+    yield f"{name}.token_mixer.proj.bias", get(f"{name}.token_mixer.proj.bias") * gamma
+
+
+def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.Model:
+    """pixel_values float32 (B, 3, H, W) -> image_features float32.
+
+    With the projector (tensors under PROJECTOR) the result is (B, T, hidden), row by row from the
+    top left; without it the trunk's feature map (B, C, H/stride, W/stride). `weights` holds folded
+    tensors under VISION.
+    """
+    pixels = op.parameter(ov.PartialShape([-1, 3, -1, -1]), ov.Type.f32, name="pixel_values")
+    pixels.output(0).set_names({"pixel_values"})
+    out = _trunk(pixels, _Prefixed(weights, VISION), spec)
+    if projector:
+        first, _ = weights[f"{PROJECTOR}0.weight"].shape
+        out = op.reshape(out, ops.integers(0, spec.features, -1), special_zero=True)
+        out = op.transpose(out, ops.integers(0, 2, 1))  # (B, T, C)
+        out = ops.gelu(ops.linear(out, weights, f"{PROJECTOR}0", spec.features))
+        out = ops.linear(out, weights, f"{PROJECTOR}2", first)
+    out.output(0).set_names({"image_features"})
+    return ov.Model([op.result(out)], [pixels], "fastvit")
+
+
+class _Prefixed(Mapping[str, Any]):
+    """A view of weights whose names lack a common prefix."""
+
+    def __init__(self, weights: Weights, prefix: str) -> None:
+        self._weights, self._prefix = weights, prefix
+
+    def __getitem__(self, name: str) -> Any:
+        return self._weights[self._prefix + name]
+
+    def __iter__(self) -> Iterator[str]:
+        start = len(self._prefix)
+        return (name[start:] for name in self._weights if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _trunk(x: Node, weights: Weights, spec: FastViTSpec) -> Node:
+    for index, stride in enumerate((2, 2, 1)):
+        x = ops.gelu(ops.convolution(x, weights, f"patch_embed.{index}", stride=stride))
+    for slot in slots(spec):
+        name = f"network.{slot.index}"
+        if slot.kind == "down":
+            x = _downsample(x, weights, f"{name}.proj", spec, slot.stage)
+        elif slot.kind == "position":
+            x = ops.convolution(x, weights, name)
+        else:
+            block = _mixer_block if spec.mixers[slot.stage] == "repmixer" else _attention_block
+            for number in range(spec.depths[slot.stage]):
+                x = block(x, weights, f"{name}.{number}", spec, slot.stage)
+    x = ops.convolution(x, weights, "conv_exp", groups=spec.widths[-1])
+    return ops.gelu(ops.squeeze_excite(x, weights, "conv_exp.se"))
+
+
+def _downsample(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: int) -> Node:
+    x = ops.convolution(x, weights, f"{name}.0", stride=2, groups=spec.widths[stage - 1])
+    if spec.se_downsamples[stage]:
+        x = ops.squeeze_excite(x, weights, f"{name}.0.se")
+    if spec.downsample_act:
+        x = ops.gelu(x)
+    return ops.gelu(ops.convolution(x, weights, f"{name}.1"))
+
+
+def _mixer_block(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: int) -> Node:
+    x = ops.convolution(x, weights, f"{name}.token_mixer")
+    return op.add(x, _conv_ffn(x, weights, f"{name}.convffn"))
+
+
+def _conv_ffn(x: Node, weights: Weights, name: str) -> Node:
+    x = ops.convolution(x, weights, f"{name}.conv")
+    x = ops.gelu(ops.convolution(x, weights, f"{name}.fc1"))
+    return ops.convolution(x, weights, f"{name}.fc2")
+
+
+def _attention_block(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: int) -> Node:
+    width = spec.widths[stage]
+    heads = width // spec.head_dim
+    tokens = op.reshape(x, ops.integers(0, width, -1), special_zero=True)
+    tokens = op.transpose(tokens, ops.integers(0, 2, 1))  # (B, N, C)
+    if spec.norm == "layer":
+        tokens = ops.layer_norm_channels(tokens, weights, f"{name}.norm")
+    qkv = ops.linear(tokens, weights, f"{name}.token_mixer.qkv", width)
+    parts = op.split(qkv, op.constant(2), 3)
+    query, key, value = (ops.split_heads(parts.output(i), heads, spec.head_dim) for i in range(3))
+    mixed = ops.merge_heads(op.scaled_dot_product_attention(query, key, value), width)
+    mixed = ops.linear(mixed, weights, f"{name}.token_mixer.proj", width)
+    mixed = op.transpose(mixed, ops.integers(0, 2, 1))
+    x = op.add(x, op.reshape(mixed, op.shape_of(x), special_zero=False))
+    return op.add(x, _conv_ffn(x, weights, f"{name}.convffn"))

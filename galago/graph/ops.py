@@ -1,0 +1,165 @@
+"""Building blocks shared by the networks: constants, linear layers, norms, attention, rotary.
+
+Each function takes and returns OpenVINO nodes. The CPU plug-in fuses by pattern, so the exact
+sequence of nodes matters in rms_norm, rotary, cached_attention and linear; tests/test_qwen2.py
+and tests/test_fastvit.py look at the compiled graph to hold that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import openvino.opset13 as op
+from openvino.op import Constant
+
+Node = Any  # openvino.Node and openvino.Output are interchangeable here and untyped upstream
+
+_TYPES = {
+    "F32": ov.Type.f32,
+    "F16": ov.Type.f16,
+    "BF16": ov.Type.bf16,
+    "I8": ov.Type.i8,
+}
+
+
+class Stored(Protocol):
+    """A tensor that can be read: an entry of a checkpoint or an array in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    def read(self) -> npt.NDArray[Any]: ...
+
+
+Weights = Mapping[str, Stored]
+
+
+def integers(*values: int) -> Node:
+    """An int64 vector (a scalar tensor when one value is wanted: use op.constant)."""
+    return op.constant(np.array(values, dtype=np.int64))
+
+
+def floats(value: npt.ArrayLike) -> Node:
+    return op.constant(np.asarray(value, dtype=np.float32))
+
+
+def raw(stored: Stored) -> Node:
+    """A constant that shares the tensor's (memory-mapped) bytes, in its own element type."""
+    array = stored.read()
+    if stored.dtype in ("F32", "F16", "I8"):
+        return Constant(ov.Tensor(array, shared_memory=True))
+    shape = ov.Shape(list(stored.shape))
+    return Constant(ov.Tensor(array, shape, _TYPES[stored.dtype]))
+
+
+def weight(stored: Stored) -> Node:
+    """A floating-point constant, widened in the graph: the plug-in decides what it keeps."""
+    constant = raw(stored)
+    return constant if stored.dtype == "F32" else op.convert(constant, "f32")
+
+
+def _int8(stored: Stored, scale: Stored) -> Node:
+    """Symmetric int8: one scale an output row."""  # (O, I), (O, 1)
+    return op.multiply(op.convert(raw(stored), "f32"), raw(scale))
+
+
+def _int4(packed: Stored, scale: Stored, columns: int) -> Node:
+    """Symmetric int4, two to a byte, one scale a group of a row."""  # (O, G, 1)
+    rows, groups, _ = scale.shape
+    shape = ov.Shape([rows, groups, columns // groups])
+    values = Constant(ov.Tensor(packed.read(), shape, ov.Type.i4))
+    scaled = op.multiply(op.convert(values, "f32"), raw(scale))
+    return op.reshape(scaled, integers(rows, columns), special_zero=False)
+
+
+def linear(x: Node, weights: Weights, name: str, columns: int) -> Node:
+    """x @ W.T + b for `name`.weight (float, int8 or packed int4) and an optional `name`.bias."""
+    key = f"{name}.weight"
+    scale = weights.get(f"{key}.scale")
+    if scale is None:
+        matrix = weight(weights[key])
+    elif weights[key].dtype == "I8":
+        matrix = _int8(weights[key], scale)
+    else:
+        matrix = _int4(weights[key], scale, columns)
+    out = op.matmul(x, matrix, transpose_a=False, transpose_b=True)
+    bias = weights.get(f"{name}.bias")
+    return out if bias is None else op.add(out, weight(bias))
+
+
+def convolution(
+    x: Node, weights: Weights, name: str, *, stride: int = 1, groups: int | None = None
+) -> Node:
+    """A 2-D convolution with "same" padding for odd kernels and an added bias.
+
+    A weight (C, 1, k, k) is depthwise; `groups` says so when one group makes several channels.
+    """
+    stored = weights[f"{name}.weight"]
+    channels, per_group, kernel, _ = stored.shape
+    pad, window = [kernel // 2] * 2, [stride, stride]
+    matrix = weight(stored)
+    if per_group == 1 and kernel > 1:
+        count = groups or channels
+        shape = integers(count, channels // count, 1, kernel, kernel)
+        matrix = op.reshape(matrix, shape, special_zero=False)
+        out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
+    else:
+        out = op.convolution(x, matrix, window, pad, pad, [1, 1])
+    bias = op.reshape(weight(weights[f"{name}.bias"]), integers(1, channels, 1, 1), False)
+    return op.add(out, bias)
+
+
+def gelu(x: Node) -> Node:
+    """The exact (erf) GELU."""
+    return op.gelu(x, "erf")
+
+
+def layer_norm_channels(x: Node, weights: Weights, name: str, eps: float = 1e-5) -> Node:
+    """Layer norm of channels-last x, over its last axis."""  # (B, N, C)
+    normed = op.mvn(x, integers(-1), True, eps, "inside_sqrt")
+    return op.add(
+        op.multiply(normed, weight(weights[f"{name}.weight"])), weight(weights[f"{name}.bias"])
+    )
+
+
+def rms_norm(x: Node, weights: Weights, name: str, eps: float) -> Node:
+    """x / sqrt(mean(x^2) + eps) * w over the last axis."""
+    mean = op.reduce_mean(op.power(x, floats(2.0)), integers(-1), keep_dims=True)
+    inverse = op.power(op.sqrt(op.add(mean, floats(eps))), floats(-1.0))
+    return op.multiply(op.multiply(x, inverse), weight(weights[f"{name}.weight"]))
+
+
+def split_heads(x: Node, heads: int, head_dim: int) -> Node:
+    """(B, T, heads * head_dim) -> (B, heads, T, head_dim)"""
+    shaped = op.reshape(x, integers(0, 0, heads, head_dim), special_zero=True)
+    return op.transpose(shaped, integers(0, 2, 1, 3))
+
+
+def merge_heads(x: Node, width: int) -> Node:
+    """(B, heads, T, head_dim) -> (B, T, heads * head_dim)"""
+    return op.reshape(
+        op.transpose(x, integers(0, 2, 1, 3)), integers(0, 0, width), special_zero=True
+    )
+
+
+def rotary(x: Node, cos: Node, sin: Node, head_dim: int) -> Node:
+    """Rotary positions, rotate-half form (https://arxiv.org/abs/2104.09864)."""  # (B, h, T, D)
+    half = head_dim // 2
+    # The plug-in recognises the split on axis 3; the same split on axis -1 stays unfused.
+    parts = op.variadic_split(x, op.constant(np.int64(3)), integers(half, half))
+    turned = op.concat([op.multiply(parts.output(1), floats(-1.0)), parts.output(0)], axis=-1)
+    return op.add(op.multiply(x, cos), op.multiply(turned, sin))
+
+
+def squeeze_excite(x: Node, weights: Weights, name: str) -> Node:
+    """Channel gates from the global mean (https://arxiv.org/abs/1709.01507)."""
+    gate = op.reduce_mean(x, integers(2, 3), keep_dims=True)
+    gate = op.relu(convolution(gate, weights, f"{name}.reduce"))
+    return op.multiply(x, op.sigmoid(convolution(gate, weights, f"{name}.expand")))

@@ -1,0 +1,63 @@
+"""Which number format each part of a model runs in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from galago.errors import OptionError
+from galago.specs import VLMSpec
+
+VisionPrecision = Literal["fp32", "bf16"]
+LanguagePrecision = Literal["fp32", "bf16", "int8", "int4"]
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
+
+# Below this many weights a model is bound by overheads, not by memory: full precision costs
+# nothing and gives the same answers on every machine.
+_SMALL = 50_000_000
+# From here on int8 would read more than 4 GB a token.
+_LARGE = 4_000_000_000
+
+
+@dataclass(frozen=True)
+class PrecisionPlan:
+    """Formats of the stored weights; `group` is the int4 group size.
+
+    bf16 is also what the matrix products are computed in where the processor has instructions for
+    it; elsewhere the products are float32.
+    """
+
+    vision: VisionPrecision
+    language: LanguagePrecision
+    group: int = 128
+
+    @property
+    def name(self) -> str:
+        """A short name for folders and reports, such as "int8" or "bf16-fp32"."""
+        if self.language in ("int8", "int4"):
+            return f"{self.language}-{self.vision}"
+        return self.language if self.language == self.vision else f"{self.language}-{self.vision}"
+
+
+def language_size(spec: VLMSpec) -> int:
+    """Weights of the decoder without its embedding table."""
+    text = spec.text
+    attention = 2 * text.hidden * (text.hidden + text.kv_heads * text.head_dim)
+    return text.layers * (attention + 3 * text.hidden * text.intermediate)
+
+
+def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> PrecisionPlan:
+    """The plan behind --precision; OptionError for a word that is not one of PRECISIONS."""
+    if wanted not in PRECISIONS:
+        raise OptionError(
+            f"precision {wanted!r} is not known: use one of {', '.join(PRECISIONS)}"
+        )
+    if wanted == "fp32":
+        return PrecisionPlan("fp32", "fp32")
+    size = language_size(spec)
+    vision: VisionPrecision = "bf16" if native_bf16 or wanted == "bf16" else "fp32"
+    if wanted != "auto":
+        return PrecisionPlan(vision, cast(LanguagePrecision, wanted))
+    if size < _SMALL:
+        return PrecisionPlan("fp32", "fp32")
+    return PrecisionPlan(vision, "int4" if size > _LARGE else "int8")

@@ -1,0 +1,62 @@
+"""Weight quantisation and number formats, in plain numpy.
+
+Weights only, symmetric, rounded to nearest. int8: one scale an output row. int4: one scale a
+group of `group` neighbouring weights of a row, two weights to a byte (the low half first).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.float32]
+
+
+def widen(array: npt.NDArray[Any], dtype: str) -> Float:
+    """Stored numbers as float32; bf16 comes as its upper 16 bits in uint16."""
+    if dtype == "BF16":
+        out = np.empty(array.shape, dtype=np.uint32)
+        np.left_shift(array, 16, out=out, dtype=np.uint32, casting="unsafe")
+        return out.view(np.float32)
+    return array.astype(np.float32, copy=False)
+
+
+def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
+    """float32 to bf16 bits, rounded to nearest even (finite input)."""
+    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
+    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    return (rounded >> np.uint32(16)).astype(np.uint16)
+
+
+def int8_rows(matrix: Float) -> tuple[npt.NDArray[np.int8], Float]:
+    """(O, I) -> int8 (O, I) and scales (O, 1)."""
+    scale = np.max(np.abs(matrix), axis=1, keepdims=True) / np.float32(127)
+    safe = np.where(scale == 0, np.float32(1), scale).astype(np.float32)
+    return np.rint(matrix / safe).astype(np.int8), safe
+
+
+def int4_groups(matrix: Float, group: int) -> tuple[npt.NDArray[np.uint8], Float]:
+    """(O, I) -> packed (O, I / 2) and scales (O, I / group, 1).
+
+    The weight of largest magnitude in a group falls on -8, the one value with no opposite, so all
+    sixteen steps are used.
+    """
+    rows, columns = matrix.shape
+    grouped = matrix.reshape(rows, columns // group, group)
+    low, high = grouped.min(axis=2, keepdims=True), grouped.max(axis=2, keepdims=True)
+    extreme = np.where(-low > high, low, high)
+    scale = (extreme / np.float32(-8)).astype(np.float32)
+    safe = np.where(scale == 0, np.float32(1), scale)
+    values = np.clip(np.rint(grouped / safe), -8, 7).astype(np.int8).reshape(rows, columns)
+    nibbles = values.view(np.uint8) & np.uint8(0x0F)
+    return nibbles[:, 0::2] | (nibbles[:, 1::2] << np.uint8(4)), safe
+
+
+def group_size(columns: int, wanted: int) -> int:
+    """The largest group of at most `wanted` weights that divides a row (0: none of 16 or more)."""
+    for size in (wanted, wanted // 2, wanted // 4, wanted // 8):
+        if size >= 16 and columns % size == 0:
+            return size
+    return 0

@@ -1,0 +1,169 @@
+"""The safetensors format: memory-mapped reading, streamed writing, no copies, no pickles.
+
+Format: eight bytes (little-endian length), a JSON header {name: {dtype, shape, data_offsets}},
+then the tensors' bytes (https://github.com/huggingface/safetensors). The reader here gives bf16
+as raw 16-bit words and checks every offset, so that a truncated download is named, not crashed on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from galago.errors import CheckpointError
+
+_NUMPY: dict[str, str] = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
+_MAX_HEADER = 100_000_000
+_ALIGN = 64
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """A tensor in a memory-mapped file; nothing is read from disk until `read()` is used."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    _bytes: npt.NDArray[np.uint8] = field(repr=False, compare=False)
+
+    def read(self) -> npt.NDArray[Any]:
+        """A read-only view of the file (bf16 as uint16)."""
+        return self._bytes.view(_NUMPY[self.dtype]).reshape(self.shape)
+
+    def release(self) -> None:
+        """Tell the system that the pages read so far may be dropped from this process."""
+        base = self._bytes
+        while isinstance(base, np.ndarray):
+            if base.base is None:
+                return
+            base = base.base
+        if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        begin = self._bytes.ctypes.data - np.frombuffer(base, dtype=np.uint8).ctypes.data
+        first = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = begin + self._bytes.nbytes - first
+        if length > 0:
+            base.madvise(mmap.MADV_DONTNEED, first, length)
+
+
+class SafetensorsFile:
+    """One memory-mapped file. `tensors` maps names to LazyTensor; `metadata` is its free text."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        size = path.stat().st_size
+        header, start = _read_header(path, size)
+        metadata = header.pop("__metadata__", {})
+        self.metadata: dict[str, str] = metadata if isinstance(metadata, dict) else {}
+        self._map = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, np.uint8)
+        self.tensors: dict[str, LazyTensor] = {}
+        for name, entry in header.items():
+            self.tensors[name] = self._tensor(name, entry, start, size)
+
+    def _tensor(self, name: str, entry: Any, start: int, size: int) -> LazyTensor:
+        try:
+            dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+            begin, end = (int(n) for n in entry["data_offsets"])
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError(f"{self.path}: the entry of {name} is damaged") from None
+        if dtype not in _NUMPY:
+            raise CheckpointError(f"{self.path}: the tensor {name} has unknown type {dtype}")
+        wanted = math.prod(shape) * np.dtype(_NUMPY[dtype]).itemsize
+        if min(shape, default=0) < 0 or begin < 0 or end - begin != wanted:
+            raise CheckpointError(f"{self.path}: the offsets of {name} do not fit its shape")
+        if start + end > size:
+            raise CheckpointError(
+                f"{self.path} is cut short: {name} ends at byte {start + end} of {size}; "
+                "fetch the model again"
+            )
+        return LazyTensor(name, shape, dtype, self._map[start + begin : start + end])
+
+
+def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 10 or length > min(_MAX_HEADER, size - 8):
+            raise CheckpointError(f"{path} is not a safetensors file or is cut short")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            raise CheckpointError(f"{path} has a damaged header; fetch the model again") from None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} has a damaged header; fetch the model again")
+    return header, 8 + length
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The planned place of one tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape) * np.dtype(_NUMPY[self.dtype]).itemsize
+
+
+class SafetensorsWriter:
+    """Writes tensors one by one in the order planned, holding none of them.
+
+    `plan` must be complete beforehand because the header comes first; `append` takes an array or a
+    part of one (a run of rows), so the widest tensor need not be in memory either.
+    """
+
+    def __init__(
+        self, path: Path, plan: Mapping[str, Entry], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+        offset = 0
+        for name, entry in plan.items():
+            end = offset + entry.size
+            header[name] = {
+                "dtype": entry.dtype,
+                "shape": list(entry.shape),
+                "data_offsets": [offset, end],
+            }
+            offset = end
+        text = json.dumps(header, separators=(",", ":")).encode()
+        # Padding keeps the first tensor aligned, which the engine's shared constants like.
+        text += b" " * (-(8 + len(text)) % _ALIGN)
+        self._expected = 8 + len(text) + offset
+        self._file: IO[bytes] = path.open("wb")
+        self._file.write(len(text).to_bytes(8, "little"))
+        self._file.write(text)
+
+    def append(self, array: npt.NDArray[Any]) -> None:
+        self._file.write(np.ascontiguousarray(array).data)
+
+    def close(self) -> None:
+        """Flush to disk; ValueError when the bytes written are not those planned."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        written = self._file.tell()
+        self._file.close()
+        if written != self._expected:
+            raise ValueError(f"wrote {written} bytes where {self._expected} were planned")
+
+    def abandon(self) -> None:
+        self._file.close()

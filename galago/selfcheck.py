@@ -1,0 +1,3 @@
+"""stub"""
+class SelfCheck: ...
+def self_check(*a, **k): raise NotImplementedError

@@ -1,0 +1,235 @@
+"""Compiled networks to call: pictures to features, embeddings to logits, and the cache between.
+
+Sessions are made by galago.compile.load_sessions. Arrays in and out are numpy; nothing here knows
+pictures' files, text or sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from galago import layout, quantise
+from galago.errors import OptionError
+from galago.graph import fastvit, qwen2
+from galago.graph.ops import Stored
+from galago.precision import PrecisionPlan
+from galago.specs import Qwen2Spec, VLMSpec
+
+Float = npt.NDArray[np.float32]
+Weights = Mapping[str, Stored]
+
+# A prompt is fed in runs of this many tokens, which bounds the attention mask's memory.
+_PREFILL = 1024
+# Finite, so that a row with nothing to see would not become NaN; far below any score.
+_HIDDEN = np.float32(-1e30)
+
+
+def native_bf16(core: ov.Core | None = None) -> bool:
+    """Whether this processor multiplies bf16 matrices in hardware."""
+    capabilities = (core or ov.Core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in capabilities
+
+
+def _options(precision: str, threads: int | None, cache_dir: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": precision,
+    }
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    if cache_dir:
+        options["CACHE_DIR"] = cache_dir
+    return options
+
+
+class VisionSession:
+    """Trunk and projector. Not for several threads at once; make one session for each."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        spec: VLMSpec,
+        plan: PrecisionPlan,
+        *,
+        threads: int | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        self.spec = spec
+        core = ov.Core()
+        hint = "bf16" if plan.vision == "bf16" and native_bf16(core) else "f32"
+        model = fastvit.build(weights, spec.vision)
+        self._compiled = core.compile_model(model, "CPU", _options(hint, threads, cache_dir))
+        self._request = self._compiled.create_infer_request()
+        # Constants share these bytes, and the compiled graph goes on using some of them in place.
+        self._weights = weights
+
+    def encode(self, pixel_values: Float) -> Float:
+        """(B, 3, H, W) float32 -> image features (B, T, hidden) float32, T = H * W / stride^2.
+
+        OptionError unless H and W are multiples of the trunk's stride.
+        """
+        pixels = np.ascontiguousarray(pixel_values, dtype=np.float32)
+        stride = self.spec.vision.stride
+        if pixels.ndim != 4 or pixels.shape[1] != 3 or any(n % stride for n in pixels.shape[2:]):
+            raise OptionError(
+                f"pixel values have shape {pixels.shape}; (batch, 3, height, width) with sides in "
+                f"multiples of {stride} are needed"
+            )
+        self._request.infer({"pixel_values": pixels}, share_inputs=True)
+        return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+
+    def runtime_model(self) -> ov.Model:
+        """The graph as it runs, for tests that look at fusions."""
+        return self._compiled.get_runtime_model()
+
+
+class LanguageSession:
+    """The decoder and its embedding table. Caches made from it share the weights."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        spec: VLMSpec,
+        plan: PrecisionPlan,
+        *,
+        threads: int | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        self.spec: Qwen2Spec = spec.text
+        self.hidden, self.vocab = spec.text.hidden, spec.text.vocab
+        self._table = weights[layout.EMBEDDING]
+        core = ov.Core()
+        hint = "bf16" if plan.language != "fp32" and native_bf16(core) else "f32"
+        options = _options(hint, threads, cache_dir)
+        # The plug-in would keep keys and values in 8 bits; a cache cut back and continued should
+        # give what a fresh one gives.
+        options["KV_CACHE_PRECISION"] = hint
+        model = qwen2.build(weights, spec.text)
+        self._compiled = core.compile_model(model, "CPU", options)
+        self._weights = weights  # shared with the compiled graph, as in VisionSession
+        self._cos, self._sin = rotary_table(spec.text, 2048)
+
+    def embed(self, ids: npt.ArrayLike) -> Float:
+        """Token ids (T,) -> embeddings (T, hidden) float32, rows of the memory-mapped table."""
+        rows = np.asarray(ids, dtype=np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= self._table.shape[0]):
+            raise OptionError(f"a token id is outside the vocabulary of {self._table.shape[0]}")
+        return quantise.widen(self._table.read()[rows], self._table.dtype)
+
+    def new_cache(self, batch: int = 1) -> KVCache:
+        """An empty cache with its own state; weights are shared."""
+        return KVCache(self, self._compiled.create_infer_request(), batch)
+
+    def runtime_model(self) -> ov.Model:
+        """The graph as it runs, for tests that look at fusions."""
+        return self._compiled.get_runtime_model()
+
+    def rotary(self, start: int, stop: int) -> tuple[Float, Float]:
+        """cos and sin (1, 1, stop - start, head_dim) of positions start .. stop - 1."""
+        if stop > self._cos.shape[2]:
+            self._cos, self._sin = rotary_table(self.spec, 2 * stop)
+        return self._cos[:, :, start:stop], self._sin[:, :, start:stop]
+
+
+def rotary_table(spec: Qwen2Spec, length: int) -> tuple[Float, Float]:
+    """cos and sin (1, 1, length, head_dim) of rotary positions, computed in float64."""
+    dim = spec.head_dim
+    frequencies = spec.rope_theta ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
+    angles = np.outer(np.arange(length, dtype=np.float64), frequencies)
+    angles = np.concatenate([angles, angles], axis=-1)[None, None]
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+def causal_mask(start: int, stop: int) -> Float:
+    """(1, 1, stop - start, stop): 0 where a token at start .. may look, very negative elsewhere."""
+    seen = np.arange(stop)[None, :] <= np.arange(start, stop)[:, None]
+    return np.where(seen, np.float32(0), _HIDDEN)[None, None]
+
+
+class KVCache:
+    """Keys and values of what has been fed so far; `length` tokens of them."""
+
+    def __init__(self, session: LanguageSession, request: ov.InferRequest, batch: int) -> None:
+        self._session = session
+        self._request = request
+        self._batch = batch
+        self._beams = np.arange(batch, dtype=np.int32)
+        self.length = 0
+
+    def append(self, inputs_embeds: Float) -> Float:
+        """Feed (T, hidden) -> logits (vocab,) of the last position; (B, T, hidden) -> (B, vocab).
+
+        OptionError when there is nothing to feed or the width is wrong.
+        """
+        return self._feed(inputs_embeds, every=False)
+
+    def append_all(self, inputs_embeds: Float) -> Float:
+        """Like append, but logits of every fed position: (T, vocab) or (B, T, vocab)."""
+        return self._feed(inputs_embeds, every=True)
+
+    def truncate(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        if not 0 <= length <= self.length:
+            raise OptionError(f"a cache of {self.length} tokens cannot be cut to {length}")
+        if length == self.length:
+            return
+        if length == 0:
+            self._request.reset_state()
+        else:
+            for state in self._request.query_state():
+                kept = np.ascontiguousarray(state.state.data[:, :, :length])
+                state.state = ov.Tensor(kept)
+        self.length = length
+
+    def _feed(self, inputs_embeds: Float, *, every: bool) -> Float:
+        single = inputs_embeds.ndim == 2
+        embeds = np.ascontiguousarray(inputs_embeds[None] if single else inputs_embeds, np.float32)
+        wanted = (self._batch, self._session.hidden)
+        if embeds.ndim != 3 or (embeds.shape[0], embeds.shape[2]) != wanted or not embeds.shape[1]:
+            raise OptionError(
+                f"embeddings have shape {inputs_embeds.shape}; "
+                f"({self._batch}, 1 or more, {self._session.hidden}) is needed"
+            )
+        tokens = embeds.shape[1]
+        outputs = [
+            self._run(embeds[:, start : start + _PREFILL], every=every)
+            for start in range(0, tokens, _PREFILL)
+        ]
+        logits = np.concatenate(outputs, axis=1) if every else outputs[-1][:, -1]
+        return logits[0] if single else logits
+
+    def _run(self, embeds: Float, *, every: bool) -> Float:
+        count = embeds.shape[1]
+        stop = self.length + count
+        cos, sin = self._session.rotary(self.length, stop)
+        take = np.arange(count) if every else np.array([count - 1])
+        self._request.infer(
+            {
+                "inputs_embeds": np.ascontiguousarray(embeds),
+                "mask": causal_mask(self.length, stop),
+                "cos": cos,
+                "sin": sin,
+                "take": take,
+                "beam_idx": self._beams,
+            },
+            share_inputs=True,
+        )
+        self.length = stop
+        return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """A loaded model."""
+
+    vision: VisionSession
+    language: LanguageSession
+    spec: VLMSpec
+    precision: PrecisionPlan

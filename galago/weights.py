@@ -1,0 +1,140 @@
+"""A checkpoint's tensors in the form the networks are built from: folded, quantised, in order.
+
+One generator serves both ways of use: converting writes the items to disk one after the other,
+loading a small model collects them in memory. No item holds data; its `chunks` read, compute and
+yield runs of rows, so that memory stays bounded by one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from galago import layout, quantise
+from galago.checkpoint import Checkpoint
+from galago.graph import fastvit
+from galago.precision import LanguagePrecision, PrecisionPlan, VisionPrecision
+from galago.safetensors import Entry, LazyTensor
+
+Array = npt.NDArray[Any]
+_RUN_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Item:
+    """Tensors to be stored together, and how to make them run by run.
+
+    Each run is a tuple with one array for each of `entries`; a tensor is the concatenation of its
+    arrays along the first axis.
+    """
+
+    entries: tuple[tuple[str, Entry], ...]
+    runs: Callable[[], Iterator[tuple[Array, ...]]]
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A tensor held in memory, read like one of a file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    array: Array
+
+    def read(self) -> Array:
+        return self.array
+
+
+def collect(items: Iterator[Item]) -> dict[str, InMemory]:
+    """Everything at once: for models small enough to be loaded without converting."""
+    tensors: dict[str, InMemory] = {}
+    for item in items:
+        runs = list(item.runs())
+        for index, (name, entry) in enumerate(item.entries):
+            parts = [run[index] for run in runs]
+            whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            tensors[name] = InMemory(entry.dtype, entry.shape, whole)
+    return tensors
+
+
+def vision_items(checkpoint: Checkpoint, precision: VisionPrecision) -> Iterator[Item]:
+    """The folded trunk and the projector in fp32 or bf16."""
+    trunk = checkpoint.spec.vision
+
+    def get(name: str) -> npt.NDArray[np.float32]:
+        return _float(checkpoint.tensors[layout.VISION + name])
+
+    for name, array in fastvit.fold(get, trunk):
+        yield _float_item(layout.VISION + name, array, precision)
+    for name in layout.projector_shapes(trunk.features, checkpoint.spec.projector):
+        yield _float_item(name, _float(checkpoint.tensors[name]), precision)
+
+
+def _float(tensor: LazyTensor) -> npt.NDArray[np.float32]:
+    return quantise.widen(tensor.read(), tensor.dtype)
+
+
+def _float_item(name: str, array: npt.NDArray[np.float32], precision: VisionPrecision) -> Item:
+    stored = quantise.to_bf16(array) if precision == "bf16" else np.ascontiguousarray(array)
+    entry = Entry("BF16" if precision == "bf16" else "F32", tuple(stored.shape))
+    return Item(((name, entry),), lambda: iter([(stored,)]))
+
+
+def language_items(checkpoint: Checkpoint, plan: PrecisionPlan) -> Iterator[Item]:
+    """The decoder; lm_head is always written out, in int8 when the layers are int8 or int4."""
+    tensors = checkpoint.tensors
+    for name in layout.text_shapes(checkpoint.spec.text):
+        if name in (layout.EMBEDDING, layout.HEAD):
+            continue
+        yield _language_item(name, tensors[name], plan.language, plan.group)
+    head = tensors[layout.EMBEDDING if checkpoint.spec.text.tied else layout.HEAD]
+    # The output projection decides between neighbouring words: int4 costs most there.
+    precision: LanguagePrecision = "int8" if plan.language == "int4" else plan.language
+    yield _language_item(layout.HEAD, head, precision, plan.group)
+
+
+def embedding_item(checkpoint: Checkpoint) -> Item:
+    """The embedding table as stored: rows are looked up, never multiplied."""
+    return _as_stored(layout.EMBEDDING, checkpoint.tensors[layout.EMBEDDING])
+
+
+def _language_item(name: str, tensor: LazyTensor, kind: LanguagePrecision, group: int) -> Item:
+    if len(tensor.shape) != 2 or kind in ("fp32", "bf16"):
+        return _as_stored(name, tensor)
+    rows, columns = tensor.shape
+    size = quantise.group_size(columns, group) if kind == "int4" else 0
+    if size:
+        entries = (
+            (name, Entry("U8", (rows, columns // 2))),
+            (f"{name}.scale", Entry("F32", (rows, columns // size, 1))),
+        )
+        return Item(entries, lambda: _runs(tensor, lambda m: quantise.int4_groups(m, size)))
+    entries = (
+        (name, Entry("I8", (rows, columns))),
+        (f"{name}.scale", Entry("F32", (rows, 1))),
+    )
+    return Item(entries, lambda: _runs(tensor, quantise.int8_rows))
+
+
+def _as_stored(name: str, tensor: LazyTensor) -> Item:
+    def runs() -> Iterator[tuple[Array, ...]]:
+        yield (tensor.read(),)
+
+    return Item(((name, Entry(tensor.dtype, tensor.shape)),), runs)
+
+
+def _runs(
+    tensor: LazyTensor, quantised: Callable[[npt.NDArray[np.float32]], tuple[Array, ...]]
+) -> Iterator[tuple[Array, ...]]:
+    rows, columns = tensor.shape
+    step = max(1, _RUN_BYTES // (4 * columns))
+    stored = tensor.read()
+    for start in range(0, rows, step):
+        yield quantised(quantise.widen(stored[start : start + step], tensor.dtype))
+
+
+def total_bytes(tensors: Mapping[str, LazyTensor]) -> int:
+    return sum(int(t.read().nbytes) for t in tensors.values())

@@ -1,0 +1,241 @@
+"""Tiny random model folders in every published layout, written with galago's own writer.
+
+    tiny_llava(folder)              llava_qwen2 with a "galago" block (a trunk of 5 small stages)
+    tiny_fast_vlm(folder, shards=2) transformers' names, sharded with an index
+    full_llava(folder)              the shapes of FastVLM-0.5B
+
+Same seed, same tensors: the two layouts of one seed are the same model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from galago import layout, quantise
+from galago.safetensors import Entry, SafetensorsWriter
+from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
+
+TINY_VISION = FastViTSpec(
+    depths=(1, 1, 1, 1, 1),
+    widths=(8, 16, 32, 32, 64),
+    mixers=("repmixer", "repmixer", "repmixer", "attention", "attention"),
+    mlp_ratios=(2.0,) * 5,
+    se_downsamples=(False,) * 5,
+)
+TINY_TEXT = Qwen2Spec(hidden=64, intermediate=128, layers=2, heads=4, kv_heads=2, vocab=320)
+FULL_TEXT = Qwen2Spec(896, 4864, 24, 14, 2, 151936)
+
+Arrays = dict[str, np.ndarray]
+
+
+def random_array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 values that keep activations near one through many layers."""
+    if name.endswith(("running_var", "norm.weight", "bn.weight", "layernorm.weight")):
+        return rng.uniform(0.7, 1.3, shape).astype(np.float32)
+    if "layer_scale" in name:
+        return rng.uniform(0.1, 0.4, shape).astype(np.float32)
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if name.endswith(("bias", "running_mean")):
+        return noise * np.float32(0.05)
+    fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
+    if name == layout.EMBEDDING:
+        return noise
+    return noise * np.float32(fan_in**-0.5)
+
+
+def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
+    shapes = {layout.VISION + n: s for n, s in layout.vision_shapes(vision).items()}
+    shapes |= layout.projector_shapes(vision.features, (text.hidden, text.hidden))
+    return shapes | layout.text_shapes(text)
+
+
+def random_tensors(vision: FastViTSpec, text: Qwen2Spec, seed: int = 0) -> Arrays:
+    """Canonical names -> float32 arrays."""
+    rng = np.random.default_rng(seed)
+    return {n: random_array(rng, n, s) for n, s in all_shapes(vision, text).items()}
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], dtype: str = "BF16") -> None:
+    """float32 arrays as BF16 or F32; int64 arrays as they are."""
+    plan = {
+        n: Entry("I64" if a.dtype == np.int64 else dtype, tuple(a.shape)) for n, a in arrays.items()
+    }
+    writer = SafetensorsWriter(path, plan, {"format": "pt"})
+    for array in arrays.values():
+        narrow = dtype == "BF16" and array.dtype == np.float32
+        writer.append(quantise.to_bf16(array) if narrow else array)
+    writer.close()
+
+
+def text_config(text: Qwen2Spec) -> dict[str, Any]:
+    return {
+        "hidden_size": text.hidden,
+        "intermediate_size": text.intermediate,
+        "num_hidden_layers": text.layers,
+        "num_attention_heads": text.heads,
+        "num_key_value_heads": text.kv_heads,
+        "vocab_size": text.vocab,
+        "rope_theta": text.rope_theta,
+        "rms_norm_eps": text.rms_eps,
+        "tie_word_embeddings": text.tied,
+        "use_sliding_window": False,
+        "eos_token_id": 2,
+    }
+
+
+def write_tokenizer(folder: Path) -> None:
+    """A byte-level tokenizer of 256 bytes and Qwen2's chat tokens, ids below 320."""
+    alphabet = _byte_alphabet()
+    vocab = {char: index + 3 for index, char in enumerate(alphabet)}
+    special = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2, "<image>": 259}
+    content = {
+        "version": "1.0",
+        "added_tokens": [
+            {
+                "id": i, "content": t, "single_word": False, "lstrip": False,
+                "rstrip": False, "normalized": False, "special": True,
+            }
+            for t, i in special.items()
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False
+        },
+        "post_processor": None,
+        "decoder": {
+            "type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False
+        },
+        "model": {"type": "BPE", "vocab": vocab | special, "merges": []},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+def _byte_alphabet() -> list[str]:
+    """The 256 printable characters that stand for bytes in byte-level vocabularies."""
+    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    moved = iter(range(256, 512))
+    return [chr(b) if b in kept else chr(next(moved)) for b in range(256)]
+
+
+def tiny_llava(
+    folder: Path,
+    *,
+    vision: FastViTSpec = TINY_VISION,
+    text: Qwen2Spec = TINY_TEXT,
+    seed: int = 0,
+    dtype: str = "BF16",
+    image: ImageSpec | None = None,
+) -> Path:
+    """A llava_qwen2 folder with a "galago" block; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(folder / "model.safetensors", random_tensors(vision, text, seed), dtype)
+    block = {
+        "format": 1,
+        "vision": dataclasses.asdict(vision),
+        "image": dataclasses.asdict(image or ImageSpec(side=256)),
+    }
+    config = text_config(text) | {
+        "model_type": "llava_qwen2",
+        "mm_vision_tower": "mobileclip_l_256",
+        "mm_hidden_size": vision.features,
+        "mm_projector_type": "mlp2x_gelu",
+        "image_aspect_ratio": "pad",
+        "galago": block,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    write_tokenizer(folder)
+    return folder
+
+
+def tiny_fast_vlm(
+    folder: Path,
+    *,
+    vision: FastViTSpec = TINY_VISION,
+    text: Qwen2Spec = TINY_TEXT,
+    seed: int = 0,
+    dtype: str = "BF16",
+    shards: int = 1,
+) -> Path:
+    """A transformers fast_vlm folder, in `shards` files with an index when more than one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        layout.llava_to_fast_vlm(n, vision): a
+        for n, a in random_tensors(vision, text, seed).items()
+    }
+    if shards == 1:
+        write_safetensors(folder / "model.safetensors", arrays, dtype)
+    else:
+        _write_shards(folder, arrays, dtype, shards)
+    config = {
+        "model_type": "fast_vlm",
+        "image_token_index": 259,
+        "projector_hidden_act": "gelu",
+        "text_config": text_config(text) | {"model_type": "qwen2"},
+        "vision_config": {
+            "model_type": "timm_wrapper",
+            "architecture": "fastvit_mci3",
+            "hidden_size": vision.features,
+            "model_args": timm_args(vision) | {"inference_mode": True},
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"crop_size": {"height": 256, "width": 256}, "do_center_crop": True,
+                    "image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0], "resample": 3})
+    )  # fmt: skip
+    write_tokenizer(folder)
+    return folder
+
+
+def timm_args(vision: FastViTSpec) -> dict[str, Any]:
+    """The same trunk as arguments of timm's FastVit."""
+    return {
+        "layers": list(vision.depths),
+        "embed_dims": list(vision.widths),
+        "token_mixers": list(vision.mixers),
+        "mlp_ratios": list(vision.mlp_ratios),
+        "se_downsamples": list(vision.se_downsamples),
+    }
+
+
+def _write_shards(folder: Path, arrays: Arrays, dtype: str, shards: int) -> None:
+    names = list(arrays)
+    weight_map: dict[str, str] = {}
+    for index in range(shards):
+        file = f"model-{index + 1:05d}-of-{shards:05d}.safetensors"
+        part: Iterable[str] = names[index::shards]
+        write_safetensors(folder / file, {n: arrays[n] for n in part}, dtype)
+        weight_map |= dict.fromkeys(part, file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+def full_llava(folder: Path, *, text: Qwen2Spec = FULL_TEXT, seed: int = 0) -> Path:
+    """Random weights in the shapes of FastVLM-0.5B as published (1.5 GB), one tensor at a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = all_shapes(FASTVITHD, text)
+    plan = {name: Entry("BF16", shape) for name, shape in shapes.items()}
+    if text.tied:
+        plan[layout.HEAD] = plan[layout.EMBEDDING]
+    writer = SafetensorsWriter(folder / "model.safetensors", plan)
+    for name in plan:
+        source = layout.EMBEDDING if name == layout.HEAD and text.tied else name
+        rng = np.random.default_rng([seed, *source.encode()])
+        writer.append(quantise.to_bf16(random_array(rng, source, plan[name].shape)))
+    writer.close()
+    config = text_config(text) | {
+        "model_type": "llava_qwen2",
+        "mm_vision_tower": "mobileclip_l_1024",
+        "mm_hidden_size": 3072,
+        "mm_projector_type": "mlp2x_gelu",
+        "image_aspect_ratio": "pad",
+        "tie_word_embeddings": False,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    write_tokenizer(folder)
+    return folder
