@@ -104,9 +104,7 @@ def _is_tied(stored: Mapping[str, LazyTensor]) -> bool:
     )
 
 
-def _needed(
-    folder: Path, stored: Mapping[str, LazyTensor], spec: VLMSpec
-) -> dict[str, LazyTensor]:
+def _needed(folder: Path, stored: Mapping[str, LazyTensor], spec: VLMSpec) -> dict[str, LazyTensor]:
     shapes = layout.text_shapes(spec.text)
     shapes |= layout.projector_shapes(spec.vision.features, spec.projector)
     for name, shape in layout.vision_shapes(spec.vision).items():

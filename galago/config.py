@@ -28,7 +28,7 @@ _TIMM_TRUNKS = {
     "fastvit_mci4": specs.MCI4,
 }
 _LLAVA_TRUNKS = {"mobileclip_l": specs.FASTVITHD}
-_PIL_RESAMPLE = {2: "bilinear", 3: "bicubic"}
+_PIL_RESAMPLE: dict[int, specs.Resample] = {2: "bilinear", 3: "bicubic"}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -93,9 +93,12 @@ def _own_block(folder: Path, own: Json) -> tuple[FastViTSpec, ImageSpec]:
         raise CheckpointError(
             f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
         )
-    vision = {k: tuple(v) if isinstance(v, list) else v for k, v in own["vision"].items()}
-    image = {k: tuple(v) if isinstance(v, list) else v for k, v in own["image"].items()}
-    return FastViTSpec(**vision), ImageSpec(**image)
+    return FastViTSpec(**_fields(own["vision"])), ImageSpec(**_fields(own["image"]))
+
+
+def _fields(block: Json) -> dict[str, Any]:
+    """JSON has lists where the specs have tuples."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in block.items()}
 
 
 def _llava_tower(folder: Path, config: Json) -> tuple[FastViTSpec, ImageSpec]:
@@ -150,10 +153,7 @@ def _timm_trunk(folder: Path, vision: Json) -> FastViTSpec:
     changes = {k: v for k, v in (vision.get("model_args") or {}).items() if k in _TIMM_ARGS}
     if not changes:
         return trunk
-    fields = {
-        _TIMM_ARGS[k]: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in changes.items()
-    }
-    return replace(trunk, **fields)
+    return replace(trunk, **_fields({_TIMM_ARGS[k]: v for k, v in changes.items()}))
 
 
 # timm's constructor arguments that reshape a trunk, and the FastViTSpec fields they set.
@@ -188,7 +188,11 @@ def _processor(folder: Path) -> ImageSpec:
     if resample is None:
         raise CheckpointError(f"{folder}: resampling {found.get('resample')} is not known")
     return ImageSpec(
-        side=int(side or 1024), mean=mean, std=std, resample=resample, fit=fit  # type: ignore
+        side=int(side or 1024),
+        mean=mean,
+        std=std,
+        resample=resample,
+        fit=fit,  # type: ignore
     )
 
 

@@ -49,9 +49,7 @@ def language_size(spec: VLMSpec) -> int:
 def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> PrecisionPlan:
     """The plan behind --precision; OptionError for a word that is not one of PRECISIONS."""
     if wanted not in PRECISIONS:
-        raise OptionError(
-            f"precision {wanted!r} is not known: use one of {', '.join(PRECISIONS)}"
-        )
+        raise OptionError(f"precision {wanted!r} is not known: use one of {', '.join(PRECISIONS)}")
     if wanted == "fp32":
         return PrecisionPlan("fp32", "fp32")
     size = language_size(spec)

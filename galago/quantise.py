@@ -27,7 +27,7 @@ def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
     """float32 to bf16 bits, rounded to nearest even (finite input)."""
     bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    return (rounded >> np.uint32(16)).astype(np.uint16)
+    return np.asarray(rounded >> np.uint32(16), dtype=np.uint16)
 
 
 def int8_rows(matrix: Float) -> tuple[npt.NDArray[np.int8], Float]:

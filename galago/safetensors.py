@@ -47,7 +47,7 @@ class LazyTensor:
     _bytes: npt.NDArray[np.uint8] = field(repr=False, compare=False)
 
     def read(self) -> npt.NDArray[Any]:
-        """A read-only view of the file (bf16 as uint16)."""
+        """A view of the file, not to be written (bf16 as uint16)."""
         return self._bytes.view(_NUMPY[self.dtype]).reshape(self.shape)
 
     def release(self) -> None:
@@ -75,7 +75,8 @@ class SafetensorsFile:
         header, start = _read_header(path, size)
         metadata = header.pop("__metadata__", {})
         self.metadata: dict[str, str] = metadata if isinstance(metadata, dict) else {}
-        self._map = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, np.uint8)
+        # Copy-on-write, because the engine shares only memory that could be written; nobody does.
+        self._map = np.memmap(path, dtype=np.uint8, mode="c")
         self.tensors: dict[str, LazyTensor] = {}
         for name, entry in header.items():
             self.tensors[name] = self._tensor(name, entry, start, size)
@@ -126,10 +127,10 @@ class Entry:
 
 
 class SafetensorsWriter:
-    """Writes tensors one by one in the order planned, holding none of them.
+    """Writes tensors run by run, holding none of them.
 
-    `plan` must be complete beforehand because the header comes first; `append` takes an array or a
-    part of one (a run of rows), so the widest tensor need not be in memory either.
+    `plan` must be complete beforehand because the header comes first. `append` takes the next run
+    of rows of any tensor, so a weight and its scales can be written as they are computed.
     """
 
     def __init__(
@@ -137,33 +138,44 @@ class SafetensorsWriter:
     ) -> None:
         header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
         offset = 0
+        self._next: dict[str, int] = {}
+        self._end: dict[str, int] = {}
         for name, entry in plan.items():
-            end = offset + entry.size
+            self._next[name], self._end[name] = offset, offset + entry.size
             header[name] = {
                 "dtype": entry.dtype,
                 "shape": list(entry.shape),
-                "data_offsets": [offset, end],
+                "data_offsets": [offset, offset + entry.size],
             }
-            offset = end
+            offset += entry.size
         text = json.dumps(header, separators=(",", ":")).encode()
         # Padding keeps the first tensor aligned, which the engine's shared constants like.
         text += b" " * (-(8 + len(text)) % _ALIGN)
-        self._expected = 8 + len(text) + offset
+        self._start = 8 + len(text)
+        self.written = 0
         self._file: IO[bytes] = path.open("wb")
         self._file.write(len(text).to_bytes(8, "little"))
         self._file.write(text)
 
-    def append(self, array: npt.NDArray[Any]) -> None:
+    def append(self, name: str, array: npt.NDArray[Any]) -> None:
+        """Write the next run of `name`; ValueError when it is more than was planned."""
+        place = self._next[name]
+        if place + array.nbytes > self._end[name]:
+            raise ValueError(f"{name} is larger than planned")
+        self._file.seek(self._start + place)
         self._file.write(np.ascontiguousarray(array).data)
+        self._next[name] = place + array.nbytes
+        self.written += array.nbytes
 
     def close(self) -> None:
-        """Flush to disk; ValueError when the bytes written are not those planned."""
+        """Flush to disk; ValueError when a tensor is not complete."""
+        short = [name for name, place in self._next.items() if place != self._end[name]]
+        if short:
+            raise ValueError(f"{short[0]} was not written whole")
         self._file.flush()
         os.fsync(self._file.fileno())
-        written = self._file.tell()
         self._file.close()
-        if written != self._expected:
-            raise ValueError(f"wrote {written} bytes where {self._expected} were planned")
 
     def abandon(self) -> None:
+        """Close without checks, after an error."""
         self._file.close()

@@ -36,17 +36,28 @@ def native_bf16(core: ov.Core | None = None) -> bool:
     return "BF16" in capabilities
 
 
-def _options(precision: str, threads: int | None, cache_dir: str | None) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def options(precision: str, threads: int | None, cache_dir: str | None) -> dict[str, Any]:
+    """The plug-in's settings for one picture or one reply at a time."""
+    chosen: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": precision,
     }
     if threads:
-        options["INFERENCE_NUM_THREADS"] = threads
+        chosen["INFERENCE_NUM_THREADS"] = threads
     if cache_dir:
-        options["CACHE_DIR"] = cache_dir
-    return options
+        chosen["CACHE_DIR"] = cache_dir
+    return chosen
+
+
+def language_options(
+    core: ov.Core, plan: PrecisionPlan, threads: int | None, cache_dir: str | None
+) -> dict[str, Any]:
+    """The settings a decoder of this plan runs with."""
+    hint = "bf16" if plan.language != "fp32" and native_bf16(core) else "f32"
+    # The plug-in would keep keys and values in 8 bits; a cache cut back and continued should give
+    # what a fresh one gives.
+    return options(hint, threads, cache_dir) | {"KV_CACHE_PRECISION": hint}
 
 
 class VisionSession:
@@ -65,7 +76,7 @@ class VisionSession:
         core = ov.Core()
         hint = "bf16" if plan.vision == "bf16" and native_bf16(core) else "f32"
         model = fastvit.build(weights, spec.vision)
-        self._compiled = core.compile_model(model, "CPU", _options(hint, threads, cache_dir))
+        self._compiled = core.compile_model(model, "CPU", options(hint, threads, cache_dir))
         self._request = self._compiled.create_infer_request()
         # Constants share these bytes, and the compiled graph goes on using some of them in place.
         self._weights = weights
@@ -106,13 +117,9 @@ class LanguageSession:
         self.hidden, self.vocab = spec.text.hidden, spec.text.vocab
         self._table = weights[layout.EMBEDDING]
         core = ov.Core()
-        hint = "bf16" if plan.language != "fp32" and native_bf16(core) else "f32"
-        options = _options(hint, threads, cache_dir)
-        # The plug-in would keep keys and values in 8 bits; a cache cut back and continued should
-        # give what a fresh one gives.
-        options["KV_CACHE_PRECISION"] = hint
         model = qwen2.build(weights, spec.text)
-        self._compiled = core.compile_model(model, "CPU", options)
+        settings = language_options(core, plan, threads, cache_dir)
+        self._compiled = core.compile_model(model, "CPU", settings)
         self._weights = weights  # shared with the compiled graph, as in VisionSession
         self._cos, self._sin = rotary_table(spec.text, 2048)
 
@@ -150,7 +157,7 @@ def rotary_table(spec: Qwen2Spec, length: int) -> tuple[Float, Float]:
 def causal_mask(start: int, stop: int) -> Float:
     """(1, 1, stop - start, stop): 0 where a token at start .. may look, very negative elsewhere."""
     seen = np.arange(stop)[None, :] <= np.arange(start, stop)[:, None]
-    return np.where(seen, np.float32(0), _HIDDEN)[None, None]
+    return np.asarray(np.where(seen, np.float32(0), _HIDDEN)[None, None])
 
 
 class KVCache:

@@ -7,7 +7,7 @@ yield runs of rows, so that memory stays bounded by one run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +134,3 @@ def _runs(
     stored = tensor.read()
     for start in range(0, rows, step):
         yield quantised(quantise.widen(stored[start : start + step], tensor.dtype))
-
-
-def total_bytes(tensors: Mapping[str, LazyTensor]) -> int:
-    return sum(int(t.read().nbytes) for t in tensors.values())

@@ -45,7 +45,8 @@ def random_array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) ->
         return noise * np.float32(0.05)
     fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
     if name == layout.EMBEDDING:
-        return noise
+        # With an output projection of this size logits spread like a trained model's.
+        return noise * np.float32(3 * shape[1] ** -0.5)
     return noise * np.float32(fan_in**-0.5)
 
 
@@ -67,9 +68,9 @@ def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], dtype: str =
         n: Entry("I64" if a.dtype == np.int64 else dtype, tuple(a.shape)) for n, a in arrays.items()
     }
     writer = SafetensorsWriter(path, plan, {"format": "pt"})
-    for array in arrays.values():
+    for name, array in arrays.items():
         narrow = dtype == "BF16" and array.dtype == np.float32
-        writer.append(quantise.to_bf16(array) if narrow else array)
+        writer.append(name, quantise.to_bf16(array) if narrow else array)
     writer.close()
 
 
@@ -94,6 +95,12 @@ def write_tokenizer(folder: Path) -> None:
     alphabet = _byte_alphabet()
     vocab = {char: index + 3 for index, char in enumerate(alphabet)}
     special = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2, "<image>": 259}
+    byte_level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": False,
+        "use_regex": False,
+    }
     content = {
         "version": "1.0",
         "added_tokens": [
@@ -104,13 +111,9 @@ def write_tokenizer(folder: Path) -> None:
             for t, i in special.items()
         ],
         "normalizer": None,
-        "pre_tokenizer": {
-            "type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False
-        },
+        "pre_tokenizer": byte_level,
         "post_processor": None,
-        "decoder": {
-            "type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False
-        },
+        "decoder": byte_level,
         "model": {"type": "BPE", "vocab": vocab | special, "merges": []},
     }  # fmt: skip
     (folder / "tokenizer.json").write_text(json.dumps(content))
@@ -226,7 +229,7 @@ def full_llava(folder: Path, *, text: Qwen2Spec = FULL_TEXT, seed: int = 0) -> P
     for name in plan:
         source = layout.EMBEDDING if name == layout.HEAD and text.tied else name
         rng = np.random.default_rng([seed, *source.encode()])
-        writer.append(quantise.to_bf16(random_array(rng, source, plan[name].shape)))
+        writer.append(name, quantise.to_bf16(random_array(rng, source, plan[name].shape)))
     writer.close()
     config = text_config(text) | {
         "model_type": "llava_qwen2",

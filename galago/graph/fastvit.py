@@ -81,8 +81,9 @@ def _fold_block(get: Get, name: str, spec: FastViTSpec, stage: int) -> Iterator[
     yield f"{name}.convffn.conv.bias", shift
     yield from _copy(get, f"{name}.convffn.fc1", f"{name}.convffn.fc1")
     gamma = get(scale_name).reshape(-1)
-    yield f"{name}.convffn.fc2.weight", get(f"{name}.convffn.fc2.weight") * gamma[:, None, None, None]
-    yield f"{name}.convffn.fc2.bias", get(f"{name}.convffn.fc2.bias") * gamma
+    down = f"{name}.convffn.fc2"
+    yield f"{down}.weight", get(f"{down}.weight") * gamma[:, None, None, None]
+    yield f"{down}.bias", get(f"{down}.bias") * gamma
 
 
 def _fold_attention(get: Get, name: str, spec: FastViTSpec) -> Iterator[tuple[str, Float]]:

@@ -22,13 +22,19 @@ from galago.graph.ops import Node, Weights
 from galago.specs import Qwen2Spec
 
 
-def build(weights: Weights, spec: Qwen2Spec) -> ov.Model:
-    """The decoder of `spec` from tensors in llava names (model.layers.0.self_attn.q_proj …)."""
+def build(
+    weights: Weights, spec: Qwen2Spec, layers: range | None = None, *, head: bool = True
+) -> ov.Model:
+    """The decoder of `spec` from tensors in llava names (model.layers.0.self_attn.q_proj …).
+
+    `layers` builds only a run of layers; without `head` the output is hidden (B, N, hidden)
+    instead of logits. So a decoder too large for memory can be run a few layers at a time.
+    """
     inputs = _inputs(spec)
     embeds, mask, cos, sin, take, beam_idx = inputs
     sinks: list[Node] = []
     x: Node = embeds
-    for index in range(spec.layers):
+    for index in layers if layers is not None else range(spec.layers):
         name = f"model.layers.{index}"
         normed = ops.rms_norm(x, weights, f"{name}.input_layernorm", spec.rms_eps)
         attended, assigns = _attention(
@@ -40,10 +46,11 @@ def build(weights: Weights, spec: Qwen2Spec) -> ov.Model:
         x = op.add(x, _mlp(normed, weights, f"{name}.mlp", spec))
     # Taking the wanted positions first keeps the widest product of the network to those rows.
     x = op.gather(x, take, op.constant(1))
-    x = ops.rms_norm(x, weights, "model.norm", spec.rms_eps)
-    logits = ops.linear(x, weights, "lm_head", spec.hidden)
-    logits.output(0).set_names({"logits"})
-    return ov.Model([op.result(logits)], sinks, inputs, "qwen2")
+    if head:
+        x = ops.rms_norm(x, weights, "model.norm", spec.rms_eps)
+        x = ops.linear(x, weights, "lm_head", spec.hidden)
+    x.output(0).set_names({"logits" if head else "hidden"})
+    return ov.Model([op.result(x)], sinks, inputs, "qwen2")
 
 
 def _inputs(spec: Qwen2Spec) -> list[Node]:
@@ -98,9 +105,8 @@ def _remember(new: Node, name: str, spec: Qwen2Spec, beam_idx: Node) -> tuple[No
 def _repeat(x: Node, spec: Qwen2Spec) -> Node:
     """Each key-value head serves heads / kv_heads queries: (B, kv, S, D) -> (B, heads, S, D)."""
     groups = spec.heads // spec.kv_heads
-    wide = op.broadcast(
-        op.unsqueeze(x, op.constant(2)), ops.integers(1, 1, groups, 1, 1), broadcast_spec="BIDIRECTIONAL"
-    )
+    copies = ops.integers(1, 1, groups, 1, 1)
+    wide = op.broadcast(op.unsqueeze(x, op.constant(2)), copies, broadcast_spec="BIDIRECTIONAL")
     return op.reshape(wide, ops.integers(0, spec.heads, -1, spec.head_dim), special_zero=True)
 
 
