@@ -1,0 +1,327 @@
+"""Text to ids and back: Qwen2's tokenizer, its chat template, and text as it streams.
+
+The tokenizer comes from tokenizer.json, or is put together from vocab.json and merges.txt as the
+published FastVLM folders have them.  What people type is never read as control tokens: those come
+from the template only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+import tokenizers
+from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
+
+from galago.errors import CheckpointError
+from galago.specs import PromptSpec
+
+__all__ = [
+    "ImageSlot",
+    "Message",
+    "Piece",
+    "TextStream",
+    "Tokenizer",
+    "chat_pieces",
+    "load_tokenizer",
+]
+
+IM_START, IM_END = "<|im_start|>", "<|im_end|>"
+
+# Qwen2's word boundaries (transformers, models/qwen2/tokenization_qwen2.py).
+_QWEN2_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_UNFINISHED = "\ufffd"  # what a decoder makes of the first bytes of a character
+
+
+class Tokenizer:
+    """Text to ids and back; safe to share between threads, as nothing in it changes."""
+
+    def __init__(self, backend: Any) -> None:
+        # Control tokens inside what people type stay plain text; the template adds real ones by id.
+        backend.encode_special_tokens = True
+        backend.no_padding()
+        backend.no_truncation()
+        self._backend = backend
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are; the model's own vocabulary may be padded beyond."""
+        return int(self._backend.get_vocab_size(with_added_tokens=True))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without control tokens."""
+        clean = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates have no bytes
+        return list(self._backend.encode(clean, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; control tokens vanish, ids beyond the vocabulary too."""
+        return str(self._backend.decode(list(ids), skip_special_tokens=True))
+
+    def token_id(self, token: str) -> int | None:
+        """The id of one whole token, control tokens included; None when there is none."""
+        found = self._backend.token_to_id(token)
+        return None if found is None else int(found)
+
+
+def load_tokenizer(folder: Path | str) -> Tokenizer:
+    """The tokenizer of a model's folder.
+
+    Reads tokenizer.json, or else vocab.json and merges.txt with the added tokens of
+    tokenizer_config.json, added_tokens.json and special_tokens_map.json.  Raises CheckpointError
+    when they are missing or damaged.
+    """
+    folder = Path(folder)
+    whole = folder / "tokenizer.json"
+    if whole.is_file():
+        try:
+            return Tokenizer(tokenizers.Tokenizer.from_file(str(whole)))
+        except Exception as error:  # the backend raises bare Exception
+            raise CheckpointError(f"{whole} is damaged ({_one_line(error)})") from error
+    vocab, merges = folder / "vocab.json", folder / "merges.txt"
+    for path in (vocab, merges):
+        if not path.is_file():
+            raise CheckpointError(
+                f"{folder} has no tokenizer.json and no {path.name}; fetch the model again"
+            )
+    try:
+        backend = _qwen2_backend(vocab, merges)
+    except Exception as error:  # the backend raises bare Exception
+        raise CheckpointError(
+            f"the tokenizer in {folder} is damaged ({_one_line(error)}); fetch it again"
+        ) from error
+    _add_tokens(backend, folder)
+    return Tokenizer(backend)
+
+
+def _qwen2_backend(vocab: Path, merges: Path) -> Any:
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(vocab), str(merges)))
+    backend.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(Regex(_QWEN2_WORDS), behavior="isolated", invert=False)
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([words, byte_level])
+    backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def _add_tokens(backend: Any, folder: Path) -> None:
+    """Tokens beyond the vocabulary, at the ids their files give them."""
+    for token_id, token in sorted(_added_tokens(folder).items()):
+        backend.add_tokens([token])
+        if backend.token_to_id(token.content) != token_id:
+            raise CheckpointError(
+                f"the token {token.content!r} in {folder} should have id {token_id}, "
+                f"which the vocabulary doesn't leave free; fetch the model again"
+            )
+
+
+def _added_tokens(folder: Path) -> dict[int, AddedToken]:
+    config = _read(folder / "tokenizer_config.json")
+    special = _names(_read(folder / "special_tokens_map.json")) | _names(config)
+    found: dict[int, AddedToken] = {}
+    try:
+        for content, token_id in _read(folder / "added_tokens.json").items():
+            is_special = content in special
+            found[int(token_id)] = AddedToken(
+                content, special=is_special, normalized=not is_special
+            )
+        for key, fields in config.get("added_tokens_decoder", {}).items():
+            options = {
+                name: bool(fields[name])
+                for name in ("lstrip", "rstrip", "normalized", "single_word", "special")
+                if name in fields
+            }
+            found[int(key)] = AddedToken(str(fields["content"]), **options)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"the added tokens in {folder} are damaged ({_one_line(error)}); fetch them again"
+        ) from error
+    return found
+
+
+def _names(fields: Mapping[str, Any]) -> set[str]:
+    """Every token that special_tokens_map.json or tokenizer_config.json names as special."""
+    names: set[str] = set()
+    for key, value in fields.items():
+        if key.endswith("_token") or key in {"additional_special_tokens", "extra_special_tokens"}:
+            for token in value if isinstance(value, list) else [value]:
+                content = token.get("content") if isinstance(token, dict) else token
+                if isinstance(content, str):
+                    names.add(content)
+    return names
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object, empty when the file is missing."""
+    if not path.is_file():
+        return {}
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({_one_line(error)}); fetch it again") from error
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{path} is damaged (not a JSON object); fetch it again")
+    return fields
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+# -- chat template ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageSlot:
+    """Where the features of picture number `index` go."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn: role "user" or "assistant", and its text and pictures in order."""
+
+    role: str
+    content: tuple[str | ImageSlot, ...]
+
+
+@dataclass(frozen=True)
+class _Control:
+    token: str
+
+
+Piece = Union["list[int]", ImageSlot]
+_Part = Union[str, ImageSlot, _Control]
+
+
+def chat_pieces(
+    tokenizer: Tokenizer,
+    messages: Iterable[Message],
+    prompt: PromptSpec,
+    *,
+    continued: bool = False,
+) -> list[Piece]:
+    """Ids and image slots of a chat in Qwen2's template (ChatML), ready for the reply.
+
+    What stands between two pictures is tokenised on its own, as llava does; a "<image>" that
+    somebody typed is text like any other.  An assistant's message at the end is left open, so that
+    a reply can be continued or scored.  `continued` leaves out the beginning and closes the reply
+    before it, for the next turn of a conversation.
+    """
+    parts: list[_Part] = []
+    if continued:
+        parts += [_Control(IM_END), "\n"]
+    elif prompt.system:
+        parts += [_Control(IM_START), f"system\n{prompt.system}", _Control(IM_END), "\n"]
+    role = ""
+    for message in messages:
+        if role == "assistant":
+            parts += [_Control(IM_END), "\n"]
+        role = message.role
+        parts += [_Control(IM_START), f"{role}\n", *message.content]
+        if role != "assistant":
+            parts += [_Control(IM_END), "\n"]
+    if role != "assistant":
+        parts += [_Control(IM_START), "assistant\n"]
+    return _tokenise(tokenizer, parts)
+
+
+def _tokenise(tokenizer: Tokenizer, parts: Iterable[_Part]) -> list[Piece]:
+    """Neighbouring texts are one text; controls are ids; slots stay."""
+    pieces: list[Piece] = []
+    ids: list[int] = []
+    text = ""
+    for part in [*parts, None]:
+        if isinstance(part, str):
+            text += part
+            continue
+        if text:
+            ids += tokenizer.encode(text)
+            text = ""
+        if isinstance(part, _Control):
+            ids.append(_control_id(tokenizer, part.token))
+            continue
+        if ids:
+            pieces.append(ids)
+            ids = []
+        if part is not None:
+            pieces.append(part)
+    return pieces
+
+
+def _control_id(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_id(token)
+    if found is None:
+        raise CheckpointError(f"the tokenizer lacks {token}, which the chat template needs")
+    return found
+
+
+# -- text as it streams ----------------------------------------------------------------------------
+
+
+class TextStream:
+    """Ids in, text out: never half a character, never part of a stop string.
+
+    The pieces that `push` and `finish` return, joined, are the decoded text up to the first stop
+    string.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+        self._tokenizer = tokenizer
+        self._stop = tuple(stop)
+        self._ids: list[int] = []  # the ids of `_said` and those whose text is still unfinished
+        self._known = 0  # how many of them make up `_said`
+        self._said = ""
+        self._held = ""  # could be the beginning of a stop string
+        self.stopped = False  # a stop string was met; what follows is dropped
+
+    def push(self, token_id: int) -> str:
+        """The text that became certain with this token; often empty."""
+        if self.stopped:
+            return ""
+        self._ids.append(token_id)
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith(_UNFINISHED):
+            return ""
+        new = text[len(self._said) :]
+        # Some decoders look at the token before (a space between words): keep the last ones.
+        self._ids = self._ids[self._known :]
+        self._known = len(self._ids)
+        self._said = self._tokenizer.decode(self._ids)
+        return self._release(new)
+
+    def finish(self) -> str:
+        """What was held back and turned out to be text."""
+        if self.stopped:
+            return ""
+        new = self._tokenizer.decode(self._ids)[len(self._said) :]
+        out = self._release(new)
+        if self.stopped:
+            return out
+        out, self._held = out + self._held, ""
+        return out
+
+    def _release(self, new: str) -> str:
+        """Cut at a stop string; hold back an ending that could become one."""
+        text = self._held + new
+        found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)[1]]  # the first to be complete, however the text was cut up
+        held = max((_overlap(text, stop) for stop in self._stop), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that begins `stop`."""
+    for length in range(min(len(text), len(stop) - 1), 0, -1):
+        if stop.startswith(text[-length:]):
+            return length
+    return 0
