@@ -7,7 +7,6 @@ configuration (galago/checkpoint.py). Any other folder or hub name in a known la
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +24,10 @@ class Licence:
     name: str
     terms: str
     url: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.name} ({self.terms}), {self.url}"
 
 
 APACHE = Licence("Apache-2.0", "free for any use", "https://www.apache.org/licenses/LICENSE-2.0")
@@ -125,14 +128,20 @@ def lookup(name: str) -> Model:
     return row
 
 
-def suggest(name: str, names: Iterable[str] | None = None) -> list[str]:
+def suggest(name: str) -> list[str]:
     """Up to three known names that look like a mistyped one, nearest first."""
-    folded = {n.casefold(): n for n in (names if names is not None else _names())}
     wanted = name.strip().casefold()
-    near = difflib.get_close_matches(wanted, folded, n=6, cutoff=0.6)
-    rows = [find(folded[n]) if names is None else None for n in near]
-    shown = [row.name if row else folded[n] for n, row in zip(near, rows, strict=True)]
-    return list(dict.fromkeys(shown))[:3]
+    scores: dict[str, float] = {}
+    for row in MODELS:
+        # The part after the owner counts as a name too: people leave the owner out.
+        names = (row.name, row.name.split("/")[-1], *row.aliases)
+        matcher = difflib.SequenceMatcher(b=wanted)
+        for known in names:
+            matcher.set_seq1(known.casefold())
+            scores[row.name] = max(scores.get(row.name, 0.0), matcher.ratio())
+    best = max(scores.values())
+    near = [n for n, score in scores.items() if score >= 0.6 and score >= best - 0.04]
+    return sorted(near, key=lambda n: -scores[n])[:3]
 
 
 def unknown(name: str) -> str:
@@ -143,8 +152,3 @@ def unknown(name: str) -> str:
     else:
         hint = "`galago models` lists what there is; a folder or an owner/name of the hub works too"
     return f"no model is called {name!r}; {hint}"
-
-
-def _names() -> list[str]:
-    """Every name and alias; the part after the owner too, as people leave the owner out."""
-    return [n for row in MODELS for n in (row.name, row.name.split("/")[-1], *row.aliases)]

@@ -7,40 +7,21 @@ to a callback.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import logging
 import os
 import re
-import shutil
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from galago import catalog
-from galago.errors import HubError, OfflineError, StorageError, UnknownModelError
+from galago.errors import HubError, OfflineError, UnknownModelError
+from galago.fetch import Progress, fetch
 
-if TYPE_CHECKING:
-    from types import ModuleType
+__all__ = ["Progress", "ResolvedModel", "cache_dir", "is_offline", "local", "resolve", "slug"]
 
-__all__ = [
-    "Progress",
-    "ResolvedModel",
-    "check_space",
-    "gigabytes",
-    "is_offline",
-    "local",
-    "resolve",
-]
-
-Progress = Callable[[str, float], None]
-"""Told a stage in words and how much of it is done, 0..1; called from any thread."""
-
-# Weights and texts only: no code (.py), no pickles (.bin, .pt), which galago never reads.
-PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "LICENSE*")
-_SPARE = 256 << 20  # bytes left free beside a download, so that a full disk harms nobody else
 _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 
 
@@ -96,12 +77,21 @@ def resolve(
     if is_offline(offline):
         if found is not None:
             return found
+        wanted = row.name if row else text
+        near = [] if row else catalog.suggest(text)
+        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
         raise OfflineError(
-            f"{row.name if row else text} is not on this machine and galago is offline: "
-            f"go online and run `galago pull {row.name if row else text}`"
+            f"{wanted} is not on this machine{hint} and galago is offline: "
+            f"go online and run `galago pull {wanted}`"
         )
-    folder = _fetch(repo, row, progress or (lambda stage, share: None))
-    return _resolved(row.name if row else repo, folder, row, folder.name)
+    name = row.name if row else repo
+    folder = fetch(repo, name, _sources(repo), progress or (lambda stage, share: None))
+    if not _complete(folder):
+        raise HubError(
+            f"{name} holds no safetensors weights with a config.json, so galago can't open it: "
+            "choose a model of `galago models`, or its transformers version"
+        )
+    return _resolved(name, folder, row, folder.name)
 
 
 def local(name: str | Path) -> ResolvedModel | None:
@@ -118,11 +108,6 @@ def local(name: str | Path) -> ResolvedModel | None:
     if repo is None or snapshot is None:
         return None
     return _resolved(row.name if row else repo, snapshot, row, snapshot.name)
-
-
-def gigabytes(size: float) -> str:
-    """1.5e9 -> '1.5 GB'; small sizes in MB."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _is_remote(model: ResolvedModel) -> bool:
@@ -176,6 +161,26 @@ def _complete(folder: Path) -> bool:
     return all((folder / shard).is_file() for shard in shards)
 
 
+def cache_dir() -> Path:
+    """GALAGO_CACHE, else the platform's folder for what can be made again."""
+    if own := os.environ.get("GALAGO_CACHE"):
+        return Path(own).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "galago"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "galago"
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "galago"
+
+
+def slug(name: str) -> str:
+    """A name as one part of a path."""
+    return re.sub(r"[^\w.-]+", "--", name).strip("-.") or "model"
+
+
+def _sources(repo: str) -> Path:
+    return cache_dir() / "sources" / slug(repo)
+
+
 def _hub_cache() -> Path:
     """Where the hub's own client keeps what it fetches (its documented variables)."""
     if cache := os.environ.get("HF_HUB_CACHE"):
@@ -186,144 +191,10 @@ def _hub_cache() -> Path:
 
 
 def _snapshot(repo: str) -> Path | None:
-    """A whole copy in the hub client's cache: its current one, else the newest."""
-    base = _hub_cache() / f"models--{repo.replace('/', '--')}"
-    ref = base / "refs" / "main"
-    if ref.is_file():
-        current = base / "snapshots" / ref.read_text("utf-8").strip()
-        if _complete(current):
-            return current
-    others = (base / "snapshots").glob("*") if (base / "snapshots").is_dir() else iter(())
-    whole = [folder for folder in others if _complete(folder)]
-    return max(whole, key=lambda folder: folder.stat().st_mtime, default=None)
-
-
-def _client() -> ModuleType:
-    """The hub's client, with its usage statistics and its own progress bars off."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    import huggingface_hub
-    from huggingface_hub import constants
-
-    constants.HF_HUB_DISABLE_TELEMETRY = True  # when somebody imported it before us
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    return huggingface_hub
-
-
-def _fetch(repo: str, row: catalog.Model | None, progress: Progress) -> Path:
-    """Download what is missing of a repository (resumable) and return the snapshot's folder."""
-    name = row.name if row else repo
-    client = _client()
-    progress(f"asking the hub for {name}", 0.0)
-    try:
-        info = client.HfApi().model_info(repo, files_metadata=True)
-        needed = _missing(client, info)
-        check_space(_hub_cache(), needed, name)
-        licence = row.licence.name if row else _licence(info)
-        stage = f"fetching {name} (licence {licence})"
-        progress(stage, 0.0)
-        folder = client.snapshot_download(
-            repo,
-            revision=info.sha,
-            cache_dir=_hub_cache(),
-            allow_patterns=list(PATTERNS),
-            tqdm_class=_bar(needed, lambda share: progress(stage, share)),
-        )
-    except (HubError, StorageError):
-        raise
-    except Exception as error:
-        raise _explained(client, error, name) from error
-    snapshot = Path(folder)
-    _remember(snapshot)
-    if not _complete(snapshot):
-        raise HubError(
-            f"{name} holds no safetensors weights with a config.json (or the download broke off): "
-            "run the command again, or choose a model of `galago models`"
-        )
-    progress(stage, 1.0)
-    return snapshot
-
-
-def _remember(snapshot: Path) -> None:
-    """Point refs/main at what was fetched, as the client does when asked for a branch."""
-    ref = snapshot.parents[1] / "refs" / "main"
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    ref.write_text(snapshot.name, "utf-8")
-
-
-def _licence(info: Any) -> str:
-    card = getattr(info, "card_data", None)
-    return str(getattr(card, "license", None) or "not stated: see its page on the hub")
-
-
-def _missing(client: ModuleType, info: Any) -> int:
-    """Bytes still to fetch."""
-    wanted = {s.rfilename: s.size or 0 for s in info.siblings or []}
-    here = _hub_cache() / f"models--{info.id.replace('/', '--')}" / "snapshots" / info.sha
-    chosen = client.utils.filter_repo_objects(wanted, allow_patterns=list(PATTERNS))
-    return sum(wanted[name] for name in chosen if not (here / name).exists())
-
-
-def check_space(folder: Path, needed: int, name: str) -> None:
-    """StorageError when `needed` bytes would not fit where `folder` lies (or will lie)."""
-    there = next(p for p in (folder, *folder.parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    if needed and needed + _SPARE > free:
-        raise StorageError(
-            f"{name} needs {gigabytes(needed + _SPARE)} and {there} has {gigabytes(free)} free: "
-            "make room, or set HF_HOME and GALAGO_CACHE to folders on a larger disk"
-        )
-
-
-def _explained(client: ModuleType, error: Exception, name: str) -> Exception:
-    """The client's error as one of ours: one line that says what to do."""
-    errors = client.errors
-    if isinstance(error, errors.GatedRepoError):
-        return HubError(
-            f"{name} asks for its terms to be accepted: open its page on the hub, accept, "
-            "then run `hf auth login` and try again"
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        near = catalog.suggest(name)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`galago models` lists models"
-        return UnknownModelError(f"the hub has no model {name} (or it is private); {hint}")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return StorageError(
-            f"the disk with {_hub_cache()} is full: make room and run `galago pull {name}` again, "
-            "it goes on where it stopped"
-        )
-    if isinstance(error, PermissionError):
-        return StorageError(f"{_hub_cache()} can't be written: set HF_HOME to a folder that can")
-    reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else "no answer"
-    return HubError(
-        f"fetching {name} failed ({type(error).__name__}: {reason}): check the network and run "
-        f"`galago pull {name}` again, it goes on where it stopped"
-    )
-
-
-def _bar(needed: int, report: Callable[[float], None]) -> type:
-    """A stand-in for tqdm that the hub's client fills: the share of the `needed` bytes it has.
-
-    The client keeps one bar of bytes received and one of bytes written: the further one counts.
-    """
-    from tqdm.auto import tqdm
-
-    furthest = 0.0
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            self._bytes = kwargs.get("unit") == "B"
-            self._done = 0.0
-            super().__init__(*args, **{**kwargs, "disable": True})
-            self.total = kwargs.get("total")
-
-        def update(self, n: float | None = 1) -> bool | None:
-            nonlocal furthest
-            self._done += n or 0
-            if self._bytes and self._done > furthest:
-                furthest = self._done
-                report(min(1.0, furthest / max(needed, 1)))
-            return None
-
-    return Bar
+    """A whole copy of a repository: the newest of ours, else of the hub client's cache."""
+    theirs = _hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots"
+    for folder in (_sources(repo), theirs):
+        copies = [copy for copy in folder.glob("*") if _complete(copy)]
+        if copies:
+            return max(copies, key=lambda copy: copy.stat().st_mtime)
+    return None

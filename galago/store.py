@@ -6,7 +6,8 @@ format, so a source or a format that changed simply has no entry yet. Layout of 
 ::
 
     GALAGO_CACHE (or the platform's cache folder)/
-      converted/<model>-<identity>-<precision>-f<format>/   entry.json, galago.json, weights …
+      sources/<model>/<revision>/                           what galago.fetch fetched
+      converted/<model>-<identity>-<precision>-f<format>/   what galago.convert wrote
       locks/<model>.lock
 """
 
@@ -15,24 +16,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
-import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galago import catalog, hub
+from galago.converted import FORMAT, MANIFEST, is_converted
 from galago.errors import GalagoError, OfflineError, StorageError
-from galago.hub import Progress, ResolvedModel
+from galago.fetch import Progress, check_space
+from galago.hub import ResolvedModel, cache_dir, slug
+from galago.precision import PrecisionPlan
 
 if TYPE_CHECKING:
     from galago.checkpoint import Checkpoint
-    from galago.compile import PrecisionPlan
 
-__all__ = ["Entry", "Prepared", "cache_dir", "kept", "prepare"]
+__all__ = ["Entry", "Prepared", "kept", "prepare"]
 
 # Bytes of a converted model per byte of its BF16 source, generously.
 _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
@@ -40,13 +40,14 @@ _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
 
 @dataclass(frozen=True)
 class Entry:
-    """One converted model in the cache."""
+    """One converted model in the cache; `identity` is its source's, `check` its self-check."""
 
     folder: Path
     name: str
     precision: str
     format: int
     identity: dict[str, Any] = field(default_factory=dict)
+    check: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,35 +57,19 @@ class Prepared:
     name: str
     folder: Path
     row: catalog.Model | None = None
-    source: Path | None = None
 
     @property
     def embedded(self) -> bool:
         return self.row is not None and self.row.embedded
 
-    @property
-    def demo(self) -> bool:
-        """Whether the model is a small demonstration and should say so."""
-        return self.row is not None and self.row.demo
+    def self_check(self) -> str | None:
+        """The figures of the conversion in a line; None for a model used as it is."""
+        from galago.selfcheck import Bounds, SelfCheck
 
-    def figures(self) -> list[str]:
-        """The conversion's self-check in words, one figure a line."""
-        with contextlib.suppress(OSError, ValueError):
-            check = json.loads((self.folder / "galago.json").read_text("utf-8")).get("self_check")
-            if isinstance(check, dict):
-                return [f"self-check: {_in_words(check)}"]
-        return []
-
-
-def cache_dir() -> Path:
-    """GALAGO_CACHE, else the platform's folder for what can be made again."""
-    if own := os.environ.get("GALAGO_CACHE"):
-        return Path(own).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "galago"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "galago"
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "galago"
+        entry = _read(self.folder)
+        if entry is None or not entry.check:
+            return None
+        return SelfCheck(**{**entry.check, "bounds": Bounds(**entry.check["bounds"])}).sentence()
 
 
 def prepare(
@@ -98,20 +83,21 @@ def prepare(
 ) -> Prepared:
     """Have a model fetched and converted, and say where it lies.
 
-    An embedded model is used as it is. Anything else is converted once per precision; `update` asks
-    the hub for a newer revision first, `force` converts again and keeps what fails its self-check.
-    A second process that wants the same model waits for the first.
+    An embedded model, or a folder that galago converted, is used as it is. Anything else is
+    converted once per precision; `update` asks the hub for a newer revision first, `force` converts
+    again and keeps what fails its self-check. A second process that wants the same model waits for
+    the first.
 
     Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, OfflineError, StorageError.
     """
     report = progress or (lambda stage, share: None)
     here = hub.local(name)
-    if here is not None and here.row is not None and here.row.embedded:
-        return Prepared(here.name, here.folder, here.row, here.folder)
+    if here is not None and (is_converted(here.folder) or (here.row and here.row.embedded)):
+        return Prepared(here.name, here.folder, here.row)
     if here is not None and not (update or force):
         entry = _entry(here, precision)
         if entry is not None:
-            return Prepared(here.name, entry.folder, here.row, here.folder)
+            return Prepared(here.name, entry.folder, here.row)
     with _disk_errors(), _lock(str(name), report):
         try:
             source = hub.resolve(name, offline=offline, update=update, progress=progress)
@@ -121,26 +107,27 @@ def prepare(
                 raise
             return Prepared(orphan.name, orphan.folder, catalog.find(str(name)))
         entry = None if force else _entry(source, precision)
-        if entry is None:
-            entry = _convert(source, precision, force, report)
-        return Prepared(source.name, entry.folder, source.row, source.folder)
+        folder = entry.folder if entry else _convert(source, precision, force, report)
+        return Prepared(source.name, folder, source.row)
 
 
 def kept(name: str | None = None) -> list[Entry]:
     """The whole entries of the cache, of one model or of all, newest first."""
-    folders = sorted(
-        (cache_dir() / "converted").glob("*/entry.json"),
+    manifests = sorted(
+        (cache_dir() / "converted").glob(f"[!.]*/{MANIFEST}"),
         key=lambda path: path.stat().st_mtime,
         reverse=True,
     )
-    entries = [_read(path.parent) for path in folders]
+    entries = [_read(path.parent) for path in manifests]
     return [e for e in entries if e is not None and name in (None, e.name)]
 
 
 def _read(folder: Path) -> Entry | None:
     try:
-        data = json.loads((folder / "entry.json").read_text("utf-8"))
-        return Entry(folder, data["name"], data["precision"], data["format"], data["identity"])
+        data = json.loads((folder / MANIFEST).read_text("utf-8"))
+        plan, source = PrecisionPlan(**data["precision"]), data["source"]
+        check = data.get("self_check") or {}
+        return Entry(folder, source["name"], plan.name, data["format"], source, check)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -148,7 +135,6 @@ def _read(folder: Path) -> Entry | None:
 def _entry(source: ResolvedModel, precision: str) -> Entry | None:
     """The entry made from exactly this source, in this precision and today's format."""
     from galago.checkpoint import open_checkpoint
-    from galago.compile import FORMAT
 
     plan = _plan(open_checkpoint(source.folder), precision)
     entry = _read(_folder(source, plan))
@@ -158,8 +144,6 @@ def _entry(source: ResolvedModel, precision: str) -> Entry | None:
 
 def _orphan(name: str, precision: str) -> Entry | None:
     """A converted model whose source is gone: still good, as an entry holds all it needs."""
-    from galago.compile import FORMAT
-
     row = catalog.find(name)
     entries = [e for e in kept(row.name if row else name) if e.format == FORMAT]
     wanted = [e for e in entries if precision == "auto" or e.precision.startswith(precision)]
@@ -172,59 +156,32 @@ def _plan(checkpoint: Checkpoint, precision: str) -> PrecisionPlan:
     return resolve_precision(precision, checkpoint.spec)
 
 
-def _label(plan: PrecisionPlan) -> str:
-    """int8+bf16: language, then vision."""
-    return plan.language if plan.language == plan.vision else f"{plan.language}+{plan.vision}"
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "--", name).strip("-.") or "model"
-
-
 def _folder(source: ResolvedModel, plan: PrecisionPlan) -> Path:
-    from galago.compile import FORMAT
-
-    label = f"{_slug(source.name)}-{source.digest}-{_label(plan)}-f{FORMAT}"
+    label = f"{slug(source.name)}-{source.digest}-{plan.name}-f{FORMAT}"
     return cache_dir() / "converted" / label
 
 
-def _convert(source: ResolvedModel, precision: str, force: bool, report: Progress) -> Entry:
-    from galago import compile as compiler
+def _convert(source: ResolvedModel, precision: str, force: bool, report: Progress) -> Path:
     from galago.checkpoint import open_checkpoint
+    from galago.compile import convert
 
     checkpoint = open_checkpoint(source.folder)
     plan = _plan(checkpoint, precision)
     folder = _folder(source, plan)
     weights = sum(path.stat().st_size for path in source.folder.glob("*.safetensors"))
-    hub.check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
-    # Built aside and renamed whole: what a killed process leaves is never taken for a model.
-    building = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(building, ignore_errors=True)
-    building.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        compiler.convert(checkpoint, building, plan, report, source=source.identity, force=force)
-        entry = Entry(folder, source.name, _label(plan), compiler.FORMAT, source.identity)
-        record = {
-            "name": entry.name,
-            "precision": entry.precision,
-            "format": entry.format,
-            "identity": entry.identity,
-        }
-        (building / "entry.json").write_text(json.dumps(record, indent=1), "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        building.rename(folder)
-    except BaseException:  # Ctrl-C too: half a model is worth nothing
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    _sweep(entry)
-    return entry
-
-
-def _sweep(fresh: Entry) -> None:
-    """Remove what the fresh entry replaces: same model and precision, older source or format."""
-    for old in kept(fresh.name):
-        if old.precision == fresh.precision and old.folder != fresh.folder:
+    check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
+    _clear(source.name, folder)
+    convert(checkpoint, folder, plan, report, source=source.identity, force=force)
+    for old in kept(source.name):  # what this one replaces: an older source or format
+        if old.precision == plan.name and old.folder != folder:
             shutil.rmtree(old.folder, ignore_errors=True)
+    return folder
+
+
+def _clear(name: str, folder: Path) -> None:
+    """Remove what a killed conversion left; safe, as the caller holds the model's lock."""
+    for leftover in folder.parent.glob(f".{slug(name)}-*.part"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -233,7 +190,7 @@ def _lock(name: str, report: Progress) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     row = catalog.find(name)
-    label = _slug(row.name if row else Path(name).name if Path(name).is_dir() else name)
+    label = slug(row.name if row else Path(name).resolve().name if Path(name).is_dir() else name)
     path = cache_dir() / "locks" / f"{label}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
@@ -267,11 +224,3 @@ def _disk_errors() -> Iterator[None]:
                 f"{where} can't be written: set GALAGO_CACHE to a folder that can"
             ) from error
         raise
-
-
-def _in_words(check: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in check.items()
-        if not isinstance(value, (dict, list))
-    )

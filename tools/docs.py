@@ -49,7 +49,7 @@ def cli() -> str:
 def models() -> str:
     """The table of models, from the catalogue."""
     from galago import catalog
-    from galago.hub import gigabytes
+    from galago.fetch import gigabytes
 
     rows = ["| model | what it is | fetched | parameters | licence of the weights |"]
     rows.append("|---|---|---|---|---|")

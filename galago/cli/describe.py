@@ -16,14 +16,13 @@ from galago.cli.options import Opening
 from galago.cli.pictures import Picture, expand
 from galago.cli.terminal import Bar, complain, say, write
 from galago.errors import ImageError, OptionError
+from galago.presets import PRESETS, preset_prompt
 
 if TYPE_CHECKING:
     from galago.fastvlm import Chunk, FastVLM, Stats
     from galago.sampling import SamplingOptions
 
 __all__ = ["describe"]
-
-PRESETS = ("describe", "brief", "read", "count", "expression", "translate")
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,6 @@ def describe(
 
 def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
     """The question in words; OptionError when the options contradict each other."""
-    from galago.presets import preset_prompt
-
     if prompt is not None and preset is not None:
         raise OptionError("give --prompt or --preset, not both")
     if to is not None and preset != "translate":

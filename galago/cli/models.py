@@ -10,7 +10,7 @@ import typer
 
 from galago import catalog
 from galago.cli.terminal import write
-from galago.hub import gigabytes
+from galago.fetch import gigabytes
 
 __all__ = ["models"]
 

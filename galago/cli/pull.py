@@ -52,6 +52,6 @@ def pull(
         )
     if ready.embedded:
         say(f"{ready.name} comes with galago: there is nothing to fetch")
-    for line in ready.figures():
-        say(line)
+    if figures := ready.self_check():
+        say(figures)
     write(f"{ready.folder}\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from galago.hub import Progress
+    from galago.fetch import Progress
 
 __all__ = ["Bar", "complain", "say", "stages", "write"]
 
