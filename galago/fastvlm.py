@@ -12,23 +12,30 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, Union
+from typing import Protocol, Union, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.conversation import Conversation
 from galago.decode import LanguageModel, generate, log_probabilities
 from galago.errors import OptionError
 from galago.images import Source, load_pixels
-from galago.prefix import CachePool, Key
+from galago.prefix import CachePool
+from galago.reply import (
+    Chunk,
+    Clock,
+    EncodedImage,
+    Stats,
+    check_prompt,
+    prompt_keys,
+    user_message,
+)
 from galago.sampling import SamplingOptions, make_sampler
 from galago.specs import VLMSpec
 from galago.tokens import (
     IM_END,
     ImageSlot,
-    Message,
     Piece,
     TextStream,
     Tokenizer,
@@ -48,69 +55,8 @@ class VisionModel(Protocol):
         """(B, 3, H, W) to image features (B, T, hidden)."""
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedImage:
-    """A picture as the language model sees it.
-
-    features: float32 (tokens, hidden), read-only.
-    size: (width, height) of the picture; resolution: the side it was looked at with.
-    seconds: what looking took; digest: names the features; model: the model that made them.
-    """
-
-    features: NDArray[np.float32]
-    size: tuple[int, int]
-    resolution: int
-    seconds: float
-    digest: str
-    model: str
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EncodedImage) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-
-Picture = Union[Source, EncodedImage]
+Picture = Union[Source, EncodedImage]  # noqa: UP007, numpy's alias is a string at run time
 Pictures = Union[Picture, "Sequence[Picture]"]
-
-
-@dataclass(frozen=True)
-class Stats:
-    """Where the time of one reply went, in seconds, and how many tokens there were.
-
-    vision: opening and encoding pictures (0 for an EncodedImage); prefill: the prompt; first_token:
-    from the question to the first token, all included; decode: from the first token to the last.
-    Of `prompt_tokens`, `image_tokens` are pictures' and `cached_tokens` were known from before.
-    """
-
-    vision: float
-    prefill: float
-    first_token: float
-    decode: float
-    prompt_tokens: int
-    image_tokens: int
-    cached_tokens: int
-    tokens: int
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Decoding speed, the first token (which is prefill) left out; 0 for a single token."""
-        return (self.tokens - 1) / self.decode if self.tokens > 1 and self.decode > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of a reply: one token and the text that became certain with it, often empty.
-
-    The last chunk has no token, perhaps some text that had been held back, the statistics, and
-    why the reply ended: "end" (the model was done), "stop" (a stop string) or "length".
-    """
-
-    text: str
-    token_id: int | None = None
-    stats: Stats | None = None
-    finish: str | None = None
 
 
 class FastVLM:
@@ -221,7 +167,7 @@ class FastVLM:
     def _encode_all(self, pictures: Pictures) -> tuple[list[EncodedImage], float]:
         """Encoded pictures, and the seconds spent on those that weren't."""
         started = time.perf_counter()
-        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        several = pictures if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]
         return [self.encode(one) for one in several], time.perf_counter() - started
 
     # -- replies -----------------------------------------------------------------------------------
@@ -236,7 +182,7 @@ class FastVLM:
 
         Raises OptionError (at once) for an empty question, ImageError (at the first chunk).
         """
-        _check_prompt(prompt)
+        check_prompt(prompt)
         return self._stream(picture, prompt, options or SamplingOptions())
 
     def ask(self, picture: Pictures, prompt: str, options: SamplingOptions | None = None) -> str:
@@ -256,7 +202,7 @@ class FastVLM:
 
         Raises as `stream` does, at once.
         """
-        _check_prompt(prompt)
+        check_prompt(prompt)
         if isinstance(answers, str) or not all(isinstance(answer, str) for answer in answers):
             raise OptionError('answers must be a list of texts, such as ["yes", "no"]')
         images, _ = self._encode_all(picture)
@@ -291,7 +237,7 @@ class FastVLM:
         """Chunks of the reply to a tokenised prompt: the one way text is generated."""
         keys = prompt_keys(pieces, images)
         text = TextStream(self.tokenizer, options.stop)
-        clock = _Clock(started)
+        clock = Clock(started)
         finish = "length" if options.max_tokens == 0 else "end"
         with self._pool.borrow(keys) as lease:
             cached = lease.cache.length
@@ -333,137 +279,3 @@ class FastVLM:
 
     def _end_token(self) -> int:
         return min(self._stop_ids) if self._end_id is None else self._end_id
-
-
-class Conversation:
-    """Questions about the same pictures, each knowing what was said before.
-
-    One question at a time; a reply that is closed early is remembered as far as it came.
-    """
-
-    def __init__(
-        self, vlm: FastVLM, images: Sequence[EncodedImage], options: SamplingOptions
-    ) -> None:
-        self._vlm = vlm
-        self._images = tuple(vlm.encode(image) for image in images)
-        self._options = options
-        self._pieces: list[Piece] = []
-        self._busy = False
-        self.messages: list[tuple[str, str]] = []  # ("user" or "assistant", text)
-
-    def say(self, text: str, options: SamplingOptions | None = None) -> Iterator[Chunk]:
-        """The reply to the next question, as `FastVLM.stream` gives it.
-
-        Raises OptionError for an empty question, or while another reply is still coming.
-        """
-        _check_prompt(text)
-        return self._say(text, options or self._options)
-
-    def ask(self, text: str, options: SamplingOptions | None = None) -> str:
-        """The whole reply to the next question."""
-        return "".join(chunk.text for chunk in self.say(text, options))
-
-    def _say(self, text: str, options: SamplingOptions) -> Iterator[Chunk]:
-        if self._busy:
-            raise OptionError("the last reply is still coming: read it to its end, or close it")
-        self._busy = True
-        ids: list[int] = []
-        said: list[str] = []
-        finish: str | None = None
-        asked = self._pieces + self._next(text)
-        try:
-            started = time.perf_counter()
-            for chunk in self._vlm._reply(asked, self._images, options, started, 0.0):
-                if chunk.token_id is not None:
-                    ids.append(chunk.token_id)
-                said.append(chunk.text)
-                finish = chunk.finish
-                yield chunk
-            self._remember(text, asked, ids, said, finish)
-        except GeneratorExit:  # closed early: what was shown is what was said
-            self._remember(text, asked, ids, said, finish)
-            raise
-        finally:
-            self._busy = False
-
-    def _next(self, text: str) -> list[Piece]:
-        vlm = self._vlm
-        pictures = 0 if self._pieces else len(self._images)
-        message = user_message(text, pictures)
-        return chat_pieces(vlm.tokenizer, [message], vlm.spec.prompt, continued=bool(self._pieces))
-
-    def _remember(
-        self,
-        text: str,
-        asked: list[Piece],
-        ids: list[int],
-        said: list[str],
-        finish: str | None,
-    ) -> None:
-        reply = "".join(said)
-        # A stop string and what came with it were never shown, so they weren't said either.
-        kept = self._vlm.tokenizer.encode(reply) if finish == "stop" else ids
-        self._pieces = [*asked, kept] if kept else asked
-        self.messages += [("user", text), ("assistant", reply)]
-
-
-class _Clock:
-    """When tokens came, in seconds since the question."""
-
-    def __init__(self, started: float) -> None:
-        self._started = started
-        self._prefill_from = time.perf_counter()
-        self._first: float | None = None
-        self._last = self._prefill_from
-        self._tokens = 0
-
-    def token(self) -> None:
-        self._tokens += 1
-        self._last = time.perf_counter()
-        if self._first is None:
-            self._first = self._last
-
-    def end(self) -> None:
-        """The end token came, or nothing at all: as much work as a token."""
-        if self._first is None:
-            self._first = self._last = time.perf_counter()
-
-    def stats(self, vision: float, prompt: int, image: int, cached: int) -> Stats:
-        first = self._prefill_from if self._first is None else self._first
-        return Stats(
-            vision=vision,
-            prefill=first - self._prefill_from,
-            first_token=first - self._started,
-            decode=self._last - first if self._tokens else 0.0,
-            prompt_tokens=prompt,
-            image_tokens=image,
-            cached_tokens=cached,
-            tokens=self._tokens,
-        )
-
-
-def user_message(text: str, pictures: int) -> Message:
-    """Pictures 0 .. n - 1, each on a line of its own, then the text: "<image>\\n{text}"."""
-    content: list[str | ImageSlot] = []
-    for index in range(pictures):
-        content += [ImageSlot(index), "\n"]
-    return Message("user", (*content, text))
-
-
-def prompt_keys(pieces: Sequence[Piece], images: Sequence[EncodedImage]) -> list[Key]:
-    """What stands at each position of a prompt: an id, or a picture's digest and token number."""
-    keys: list[Key] = []
-    for piece in pieces:
-        if isinstance(piece, ImageSlot):
-            image = images[piece.index]
-            keys += [(image.digest, at) for at in range(len(image.features))]
-        else:
-            keys += piece
-    return keys
-
-
-def _check_prompt(prompt: str) -> None:
-    if not isinstance(prompt, str):
-        raise OptionError(f"the question must be text, not {type(prompt).__name__}")
-    if not prompt.strip():
-        raise OptionError("the question is empty; ask something, such as PRESETS['describe']")

@@ -62,8 +62,8 @@ def load_pixels(
 
     As `preprocess(open_image(source), spec)`, but a large JPEG is decoded at a half, quarter or
     eighth of its size where both edges stay at least four times the side: several times faster,
-    and within one 8-bit step for 99.99 % of the values, at most three (12 megapixels of text, photos
-    and noise).  Raises as `open_image` does.
+    and within one 8-bit step for 99.99 % of the values, at most three (12 megapixels of text,
+    photos and noise).  Raises as `open_image` does.
     """
     image, size = _open(source, name, spec.side)
     return preprocess(image, spec), size

@@ -197,7 +197,7 @@ class _Control:
 
 
 Piece = Union["list[int]", ImageSlot]
-_Part = Union[str, ImageSlot, _Control]
+_Part = Union[str, ImageSlot, _Control]  # noqa: UP007, as Piece above
 
 
 def chat_pieces(

@@ -1,0 +1,147 @@
+"""What goes into a question and comes out of it: encoded pictures, chunks, statistics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galago.errors import OptionError
+from galago.prefix import Key
+from galago.tokens import ImageSlot, Message, Piece
+
+__all__ = [
+    "Chunk",
+    "Clock",
+    "EncodedImage",
+    "Stats",
+    "check_prompt",
+    "prompt_keys",
+    "user_message",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """A picture as the language model sees it.
+
+    features: float32 (tokens, hidden), read-only.
+    size: (width, height) of the picture; resolution: the side it was looked at with.
+    seconds: what looking took; digest: names the features; model: the model that made them.
+    """
+
+    features: NDArray[np.float32]
+    size: tuple[int, int]
+    resolution: int
+    seconds: float
+    digest: str
+    model: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EncodedImage) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Where the time of one reply went, in seconds, and how many tokens there were.
+
+    vision: opening and encoding pictures (0 for an EncodedImage); prefill: the prompt; first_token:
+    from the question to the first token, all included; decode: from the first token to the last.
+    Of `prompt_tokens`, `image_tokens` are pictures' and `cached_tokens` were known from before.
+    """
+
+    vision: float
+    prefill: float
+    first_token: float
+    decode: float
+    prompt_tokens: int
+    image_tokens: int
+    cached_tokens: int
+    tokens: int
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decoding speed, the first token (which is prefill) left out; 0 for a single token."""
+        return (self.tokens - 1) / self.decode if self.tokens > 1 and self.decode > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a reply: one token and the text that became certain with it, often empty.
+
+    The last chunk has no token, perhaps some text that had been held back, the statistics, and
+    why the reply ended: "end" (the model was done), "stop" (a stop string) or "length".
+    """
+
+    text: str
+    token_id: int | None = None
+    stats: Stats | None = None
+    finish: str | None = None
+
+
+class Clock:
+    """When tokens came, in seconds since the question."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._prefill_from = time.perf_counter()
+        self._first: float | None = None
+        self._last = self._prefill_from
+        self._tokens = 0
+
+    def token(self) -> None:
+        self._tokens += 1
+        self._last = time.perf_counter()
+        if self._first is None:
+            self._first = self._last
+
+    def end(self) -> None:
+        """The end token came, or nothing at all: as much work as a token."""
+        if self._first is None:
+            self._first = self._last = time.perf_counter()
+
+    def stats(self, vision: float, prompt: int, image: int, cached: int) -> Stats:
+        first = self._prefill_from if self._first is None else self._first
+        return Stats(
+            vision=vision,
+            prefill=first - self._prefill_from,
+            first_token=first - self._started,
+            decode=self._last - first if self._tokens else 0.0,
+            prompt_tokens=prompt,
+            image_tokens=image,
+            cached_tokens=cached,
+            tokens=self._tokens,
+        )
+
+
+def user_message(text: str, pictures: int) -> Message:
+    """Pictures 0 .. n - 1, each on a line of its own, then the text: "<image>\\n{text}"."""
+    content: list[str | ImageSlot] = []
+    for index in range(pictures):
+        content += [ImageSlot(index), "\n"]
+    return Message("user", (*content, text))
+
+
+def prompt_keys(pieces: Sequence[Piece], images: Sequence[EncodedImage]) -> list[Key]:
+    """What stands at each position of a prompt: an id, or a picture's digest and token number."""
+    keys: list[Key] = []
+    for piece in pieces:
+        if isinstance(piece, ImageSlot):
+            image = images[piece.index]
+            keys += [(image.digest, at) for at in range(len(image.features))]
+        else:
+            keys += piece
+    return keys
+
+
+def check_prompt(prompt: str) -> None:
+    if not isinstance(prompt, str):
+        raise OptionError(f"the question must be text, not {type(prompt).__name__}")
+    if not prompt.strip():
+        raise OptionError("the question is empty; ask something, such as PRESETS['describe']")
