@@ -107,8 +107,8 @@ def _llava_tower(folder: Path, config: Json) -> tuple[FastViTSpec, ImageSpec]:
     if not match or match[1] not in _LLAVA_TRUNKS:
         raise CheckpointError(f"{folder}: vision tower {tower!r} is not known")
     # llava's own code pads only when the config says so and otherwise crops the centre.
-    fit = "pad" if config.get("image_aspect_ratio") == "pad" else "crop"
-    return _LLAVA_TRUNKS[match[1]], ImageSpec(side=int(match[2]), fit=fit)  # type: ignore[arg-type]
+    fit: specs.Fit = "pad" if config.get("image_aspect_ratio") == "pad" else "crop"
+    return _LLAVA_TRUNKS[match[1]], ImageSpec(side=int(match[2]), fit=fit)
 
 
 def _fast_vlm(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
@@ -181,19 +181,20 @@ def _processor(folder: Path) -> ImageSpec:
     side = size if isinstance(size, int) else size.get("height") or size.get("shortest_edge")
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if found.get("do_normalize", True):
-        mean = tuple(found.get("image_mean") or mean)
-        std = tuple(found.get("image_std") or std)
-    fit = "crop" if found.get("do_center_crop", True) else "pad"
+        mean = _triple(found.get("image_mean"), mean)
+        std = _triple(found.get("image_std"), std)
+    fit: specs.Fit = "crop" if found.get("do_center_crop", True) else "pad"
     resample = _PIL_RESAMPLE.get(found.get("resample", 3))
     if resample is None:
         raise CheckpointError(f"{folder}: resampling {found.get('resample')} is not known")
-    return ImageSpec(
-        side=int(side or 1024),
-        mean=mean,
-        std=std,
-        resample=resample,
-        fit=fit,  # type: ignore
-    )
+    return ImageSpec(side=int(side or 1024), mean=mean, std=std, resample=resample, fit=fit)
+
+
+def _triple(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not values:
+        return default
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:

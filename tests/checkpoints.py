@@ -47,7 +47,9 @@ def random_array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) ->
     if name == layout.EMBEDDING:
         # With an output projection of this size logits spread like a trained model's.
         return noise * np.float32(3 * shape[1] ** -0.5)
-    return noise * np.float32(fan_in**-0.5)
+    # Layers must outweigh the embedding they are added to, or a tied model repeats one token.
+    gain = 2.0 if name.startswith("model.layers.") else 1.0
+    return noise * np.float32(gain * fan_in**-0.5)
 
 
 def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
@@ -215,7 +217,9 @@ def _write_shards(folder: Path, arrays: Arrays, dtype: str, shards: int) -> None
         part: Iterable[str] = names[index::shards]
         write_safetensors(folder / file, {n: arrays[n] for n in part}, dtype)
         weight_map |= dict.fromkeys(part, file)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": weight_map})
+    )
 
 
 def full_llava(folder: Path, *, text: Qwen2Spec = FULL_TEXT, seed: int = 0) -> Path:
