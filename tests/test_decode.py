@@ -1,0 +1,178 @@
+"""The loop feeds what it must and no more, stops where it should, and caches don't lie."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from galago.decode import generate, log_probabilities
+from galago.prefix import CachePool
+from galago.sampling import SamplingOptions, make_sampler
+from tests.fakes import FakeLanguage, ScriptedLanguage
+
+GREEDY = make_sampler(SamplingOptions())
+PROMPT = [3, 1, 4, 1, 5]
+
+
+def said(language: FakeLanguage, most: int, stop: set[int] | None = None) -> list[int]:
+    cache = language.new_cache()
+    return list(generate(language, cache, language.embed(PROMPT), GREEDY, stop or set(), most))
+
+
+def test_greedy_equals_feeding_everything_each_time() -> None:
+    language = FakeLanguage(50)
+    ids = list(PROMPT)
+    for _ in range(8):
+        ids.append(int(language.new_cache().append(language.embed(ids)).argmax()))
+    assert said(language, 8) == ids[len(PROMPT) :]
+
+
+def test_ends_before_a_stop_id_and_at_the_limit() -> None:
+    language = ScriptedLanguage(50, [7, 8, 9, 10])
+    assert said(language, 4) == [7, 8, 9, 10]
+    assert said(language, 3) == [7, 8, 9]
+    assert said(language, 4, {9, 30}) == [7, 8]
+    assert said(language, 4, {7}) == []
+
+
+def test_no_tokens_no_work() -> None:
+    language = FakeLanguage(50)
+    assert said(language, 0) == [] and language.fed == 0
+
+
+def test_the_last_token_is_not_fed() -> None:
+    language = ScriptedLanguage(50, [7, 8, 9])
+    said(language, 3)
+    assert language.fed == len(PROMPT) + 2
+
+
+def test_an_id_is_fed_only_when_the_next_is_asked_for() -> None:
+    language = ScriptedLanguage(50, [7, 8, 9])
+    cache = language.new_cache()
+    ids = generate(language, cache, language.embed(PROMPT), GREEDY, set(), 3)
+    assert cache.length == 0
+    assert list(itertools.islice(ids, 2)) == [7, 8]
+    assert cache.length == len(PROMPT) + 1
+    ids.close()  # type: ignore[attr-defined]
+    assert cache.length == len(PROMPT) + 1
+
+
+def test_log_probabilities_one_by_one_or_together() -> None:
+    language = FakeLanguage(50)
+    ids = [int(one) for one in np.random.default_rng(1).integers(0, 50, 70)]
+    cache = language.new_cache()
+    first = cache.append(language.embed(PROMPT))
+    found = log_probabilities(language, cache, first, ids)
+    assert cache.length == len(PROMPT) + len(ids) - 1
+    other, expected = language.new_cache(), []
+    logits = other.append(language.embed(PROMPT)).astype(np.float64)
+    for one in ids:
+        expected.append(logits[one] - np.log(np.exp(logits).sum()))
+        logits = other.append(language.embed([one])).astype(np.float64)
+    assert np.allclose(found, expected) and len(found) == 70
+
+
+# -- the pool of caches ----------------------------------------------------------------------------
+
+
+def feed(pool: CachePool, language: FakeLanguage, keys: list[int]) -> tuple[np.ndarray, int]:
+    """Logits after `keys`, and how many positions were fed for them."""
+    before = language.fed
+    with pool.borrow(keys) as lease:
+        logits = lease.cache.append(language.embed(keys[lease.cache.length :]))
+    return logits, language.fed - before
+
+
+def test_a_known_beginning_is_not_fed_again_and_changes_nothing() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    start = list(range(20))
+    assert feed(pool, language, [*start, 30])[1] == 21
+    cached, fed = feed(pool, language, [*start, 40, 41])
+    assert fed == 2
+    assert np.array_equal(cached, language.new_cache().append(language.embed([*start, 40, 41])))
+
+
+def test_the_same_prompt_again_feeds_its_last_position() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    first, _ = feed(pool, language, PROMPT)
+    again, fed = feed(pool, language, PROMPT)
+    assert fed == 1 and np.array_equal(first, again)
+
+
+def test_any_order_of_prompts_equals_fresh_ones() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    random = np.random.default_rng(4)
+    for _ in range(200):
+        keys = [int(one) for one in random.integers(0, 2, random.integers(1, 12))]
+        logits, _ = feed(pool, language, keys)
+        assert np.array_equal(logits, language.new_cache().append(language.embed(keys)))
+
+
+def test_generated_tokens_are_known_too() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    with pool.borrow(PROMPT) as lease:
+        embeds = language.embed(PROMPT)
+        ids = []
+        for one in generate(language, lease.cache, embeds, GREEDY, set(), 6):
+            lease.keys.append(one)
+            ids.append(one)
+    assert feed(pool, language, [*PROMPT, *ids, 9])[1] == 2  # the last id was never fed
+
+
+def test_a_cache_is_lent_to_one_at_a_time() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    feed(pool, language, PROMPT)
+    with pool.borrow(PROMPT) as one, pool.borrow(PROMPT) as other:
+        assert one.cache is not other.cache
+
+
+def test_a_failure_drops_the_cache() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    with pytest.raises(KeyboardInterrupt), pool.borrow(PROMPT) as lease:
+        lease.cache.append(language.embed(PROMPT))
+        raise KeyboardInterrupt
+    assert feed(pool, language, PROMPT)[1] == len(PROMPT)
+
+
+def test_only_a_few_are_kept() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache, keep=2)
+    for start in range(6):
+        feed(pool, language, [start] * 8)
+    assert len(language.caches) == 2
+    pool.clear()
+    feed(pool, language, [5] * 8)
+    assert len(language.caches) == 3
+
+
+def test_many_threads() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache)
+    wrong: list[list[int]] = []
+
+    def work(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for _ in range(40):
+            keys = [int(one) for one in random.integers(0, 2, random.integers(1, 9))]
+            with pool.borrow(keys) as lease:
+                logits = lease.cache.append(language.embed(keys[lease.cache.length :]))
+            if not np.array_equal(
+                logits, FakeLanguage(50).new_cache().append(language.embed(keys))
+            ):
+                wrong.append(keys)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
