@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # checkpoints, fakes, hub_server
 
 collect_ignore = [] if importlib.util.find_spec("torch") else ["parity"]
 
@@ -22,3 +25,32 @@ def clean_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     for name in ("GALAGO_DEBUG", "HF_HUB_CACHE", "HF_ENDPOINT", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model in the published layout. Copy it before changing it."""
+    from checkpoints import tiny_llava
+
+    return tiny_llava(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def ready(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, converted: opens at once."""
+    from galago.checkpoint import open_checkpoint
+    from galago.compile import convert
+
+    folder = tmp_path_factory.mktemp("converted") / "tiny"
+    convert(open_checkpoint(tiny), folder, "fp32")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that any model can look at."""
+    from PIL import Image
+
+    path = tmp_path_factory.mktemp("pictures") / "noise.jpg"
+    Image.effect_noise((120, 90), 80).convert("RGB").save(path)
+    return path

@@ -1,0 +1,261 @@
+"""What a person types and sees."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import run, spawn, start
+
+from galago.cli.pictures import expand, natural
+from galago.errors import ImageError
+
+Capture = pytest.CaptureFixture[str]
+SHORT = ("--max-tokens", "4")
+
+
+@pytest.fixture
+def album(tmp_path: Path, picture: Path) -> Path:
+    """A folder with pictures whose names sort differently by letters and by numbers."""
+    folder = tmp_path / "album"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("page10.jpg", "page2.JPG", "page1.jpg", ".hidden.jpg", "deeper/page3.jpg"):
+        shutil.copy(picture, folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_natural_order() -> None:
+    assert sorted(["a10", "a9", "A1", "b", "7"], key=natural) == ["7", "A1", "a9", "a10", "b"]
+
+
+def test_folders_and_globs(album: Path) -> None:
+    names = [Path(p.label).name for p in expand([str(album)])]
+    assert names == ["page1.jpg", "page2.JPG", "page10.jpg"]
+    deep = [Path(p.label).name for p in expand([str(album)], recursive=True)]
+    assert deep == ["page3.jpg", *names]
+    assert [Path(p.label).name for p in expand([f"{album}/page1*.jpg"])] == [
+        "page1.jpg",
+        "page10.jpg",
+    ]
+    assert len(expand([str(album), f"{album}/page1.jpg", str(album)])) == 3
+    for nothing in (str(album / "*.png"), str(album / "nowhere*")):
+        with pytest.raises(ImageError, match="no picture matches"):
+            expand([nothing])
+
+
+def test_version_and_help(capsys: Capture) -> None:
+    from galago import __version__
+
+    assert run(capsys, "--version").out == f"galago {__version__}\n"
+    assert "describe" in run(capsys, "--help").out
+    for verb in ("describe", "chat", "models", "pull"):
+        shown = run(capsys, verb, "--help")
+        assert shown.code == 0 and "Examples:" in shown.out and f"galago {verb}" in shown.out
+
+
+def test_describe_streams_text_to_stdout_only(
+    capsys: Capture, ready: Path, picture: Path
+) -> None:
+    quiet = run(capsys, "describe", picture, "-m", ready, *SHORT)
+    assert quiet.code == 0 and quiet.out.endswith("\n") and quiet.err == ""
+    told = run(capsys, "describe", picture, "-m", ready, *SHORT, "--stats")
+    assert told.out == quiet.out
+    for word in ("vision", "prefill", "first token", "decode", "tokens", "fp32", "256 px"):
+        assert word in told.err
+
+
+def test_json_has_what_was_promised(capsys: Capture, ready: Path, picture: Path) -> None:
+    result = run(capsys, "describe", picture, "-m", ready, *SHORT, "--json", "--preset", "read")
+    (line,) = result.out.splitlines()
+    record = json.loads(line)
+    assert record["picture"] == str(picture)
+    assert record["model"] == "tiny" and record["preset"] == "read" and "prompt" not in record
+    assert record["resolution"] == 256 and record["precision"] == "fp32"
+    assert record["tokens"] == 4 and record["image_tokens"] == 16
+    assert record["time_to_first_token"] > 0 and record["tokens_per_second"] > 0
+    assert set(record["seconds"]) == {"vision", "prefill", "decode"}
+    assert record["peak_memory_mb"] is None or record["peak_memory_mb"] > 10
+    asked = run(capsys, "describe", picture, "-m", ready, *SHORT, "--json", "-p", "Why?")
+    assert json.loads(asked.out)["prompt"] == "Why?" and "preset" not in json.loads(asked.out)
+
+
+def test_json_text_is_the_streamed_text(capsys: Capture, ready: Path, picture: Path) -> None:
+    plain = run(capsys, "describe", picture, "-m", ready, *SHORT).out
+    record = json.loads(run(capsys, "describe", picture, "-m", ready, *SHORT, "--json").out)
+    assert record["text"] == plain.removesuffix("\n")
+
+
+def test_options_reach_the_model(capsys: Capture, ready: Path, picture: Path) -> None:
+    def ask(*more: str) -> dict[str, object]:
+        out = run(capsys, "describe", picture, "-m", ready, *SHORT, "--json", *more).out
+        record: dict[str, object] = json.loads(out)
+        return record
+
+    assert ask("--resolution", "320")["image_tokens"] == 25
+    warm = ("--temperature", "2", "--top-p", "0.95")
+    same = {str(ask(*warm, "--seed", "1")["text"]) for _ in range(2)}
+    assert len(same) == 1
+    assert len({str(ask(*warm, "--seed", str(s))["text"]) for s in range(4)}) > 1
+    assert ask("--threads", "1")["text"] == ask()["text"]
+
+
+def test_picture_from_stdin(
+    capsys: Capture, ready: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run(capsys, "describe", picture, "-m", ready, *SHORT).out
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
+    result = run(capsys, "describe", "-", "-m", ready, *SHORT, "--json")
+    record = json.loads(result.out)
+    assert record["picture"] == "-" and record["text"] == expected.removesuffix("\n")
+
+
+def test_many_pictures_are_named(capsys: Capture, ready: Path, album: Path) -> None:
+    result = run(capsys, "describe", album, "-m", ready, *SHORT)
+    starts = [line for line in result.out.splitlines() if line.startswith(str(album))]
+    assert result.code == 0 and len(starts) == 3
+
+
+def test_one_bad_picture_of_many(capsys: Capture, ready: Path, album: Path) -> None:
+    (album / "page4.jpg").write_text("hello")
+    result = run(capsys, "describe", album, album / "gone.jpg", "-m", ready, *SHORT, "--json")
+    records = [json.loads(line) for line in result.out.splitlines()]
+    assert result.code == 1 and len(records) == 5
+    assert [Path(r["picture"]).name for r in records if "error" in r] == ["page4.jpg", "gone.jpg"]
+    assert "page4.jpg" in result.err and "gone.jpg" in result.err
+    assert "2 of 5" in result.err and "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--prompt", "a", "--preset", "read"], "not both"),
+        (["--prompt", "  "], "empty"),
+        (["--preset", "nonsense"], "choose one of describe"),
+        (["--to", "German"], "--preset translate"),
+        (["--resolution", "300"], "multiple of 64"),
+        (["--resolution", "2048"], "multiple of 64"),
+        (["--precision", "int3"], "int4"),
+        (["--threads", "0"], "threads"),
+        (["--temperature", "-1"], "temperature"),
+        (["--top-p", "1.5"], "top"),
+        (["--max-tokens", "-1"], "max"),
+        (["-m", "fastvlm-nanoo"], "did you mean fastvlm-nano?"),
+        (["-m", "./nowhere"], "no folder"),
+        (["-m", "apple/FastVLM-7B"], "galago pull apple/FastVLM-7B"),
+    ],
+)
+def test_bad_options(
+    capsys: Capture, tiny: Path, picture: Path, options: list[str], said: str
+) -> None:
+    model = [] if "-m" in options else ["-m", str(tiny)]
+    result = run(capsys, "describe", picture, *model, *options)
+    assert result.code == 2 and result.out == "" and said in result.line
+
+
+def test_usage_errors(capsys: Capture) -> None:
+    assert run(capsys, "describe").code == 2
+    assert run(capsys, "describe", "x.jpg", "--nonsense").code == 2
+    assert run(capsys, "nonsense").code == 2
+
+
+def test_debug_shows_the_traceback(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, ready: Path
+) -> None:
+    monkeypatch.setenv("GALAGO_DEBUG", "1")
+    with pytest.raises(ImageError):
+        run(capsys, "describe", "none.jpg", "-m", ready)
+
+
+def test_a_fault_of_ours_is_one_line(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, ready: Path, picture: Path
+) -> None:
+    from galago.fastvlm import FastVLM
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr(FastVLM, "stream", broken)
+    result = run(capsys, "describe", picture, "-m", ready)
+    assert result.code == 3 and "GALAGO_DEBUG=1" in result.line
+
+
+def test_models(capsys: Capture) -> None:
+    table = run(capsys, "models").out
+    for word in ("fastvlm-nano", "embedded", "apple/FastVLM-0.5B", "1.5 GB", "apple-amlr"):
+        assert word in table
+    records = [json.loads(line) for line in run(capsys, "models", "--json").out.splitlines()]
+    assert {"model", "here", "licence", "download_bytes"} <= set(records[0])
+
+
+def test_chat_answers_line_by_line(ready: Path, picture: Path) -> None:
+    asked = "What is it?\n\n/help\nAnd this?\n/new\nAgain?\n/open nowhere.jpg\n/quit\nNever.\n"
+    result = spawn("chat", picture, "-m", ready, *SHORT, stdin=asked)
+    assert result.code == 0, result.err
+    assert "/open PICTURE" in result.err and "nowhere.jpg" in result.err
+    assert result.out.count("\n") >= 3 and "Traceback" not in result.err
+
+
+def test_chat_ends_with_its_input(ready: Path, picture: Path) -> None:
+    result = spawn("chat", picture, "-m", ready, *SHORT, stdin="What is it?")
+    assert result.code == 0 and result.out.endswith("\n")
+
+
+def test_chat_needs_a_picture(capsys: Capture, ready: Path) -> None:
+    assert "no file" in run(capsys, "chat", "none.jpg", "-m", ready).line
+    assert "stdin" in run(capsys, "chat", "-", "-m", ready).line
+
+
+def test_a_closed_pipe_is_quiet(ready: Path, picture: Path, tmp_path: Path) -> None:
+    for index in range(40):
+        shutil.copy(picture, tmp_path / f"{index}.jpg")
+    process = start("describe", tmp_path, "-m", ready, "--json", *SHORT)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) in (1, 141)
+    assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+def test_interrupt_ends_cleanly(ready: Path, picture: Path, tmp_path: Path) -> None:
+    for index in range(400):
+        shutil.copy(picture, tmp_path / f"{index}.jpg")
+    process = start("describe", tmp_path, "-m", ready, "--json", "--max-tokens", "40")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("galago de", "describe"),
+        ("galago describe x.jpg -m fast", "fastvlm-nano"),
+        ("galago describe x.jpg --preset re", "read"),
+        ("galago describe x.jpg --precision int", "int8"),
+    ],
+)
+def test_shell_completion(words: str, offered: str) -> None:
+    count = str(len(words.split()) - 1)
+    result = spawn(_GALAGO_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=count)
+    assert offered in result.out.split()
+
+
+def test_the_demonstration_model_says_so_once(capsys: Capture) -> None:
+    from galago.cli import options
+
+    options._noted.clear()
+    options.demo_note("fastvlm-nano")
+    options.demo_note("nano")
+    options.demo_note("apple/FastVLM-0.5B")
+    err = capsys.readouterr().err
+    assert err.count("small demonstration model") == 1
+    assert "galago pull apple/FastVLM-0.5B" in err
