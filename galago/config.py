@@ -93,7 +93,21 @@ def _own_block(folder: Path, own: Json) -> tuple[FastViTSpec, ImageSpec]:
         raise CheckpointError(
             f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
         )
-    return FastViTSpec(**_fields(own["vision"])), ImageSpec(**_fields(own["image"]))
+    image = ImageSpec(**_fields(own["image"]))
+    return _checked_trunk(FastViTSpec(**_fields(own["vision"]))), image
+
+
+def _checked_trunk(trunk: FastViTSpec) -> FastViTSpec:
+    """ValueError unless every stage has every field and attention heads divide the widths."""
+    per_stage = (trunk.widths, trunk.mixers, trunk.mlp_ratios, trunk.se_downsamples)
+    if any(len(values) != len(trunk.depths) for values in per_stage):
+        raise ValueError("the trunk's fields differ in their number of stages")
+    for width, mixer in zip(trunk.widths, trunk.mixers, strict=True):
+        if mixer not in ("repmixer", "attention") or width < 1:
+            raise ValueError(f"a stage of width {width} and mixer {mixer!r} is not possible")
+        if mixer == "attention" and width % trunk.head_dim:
+            raise ValueError(f"width {width} is not a multiple of {trunk.head_dim}")
+    return trunk
 
 
 def _fields(block: Json) -> dict[str, Any]:
@@ -153,7 +167,7 @@ def _timm_trunk(folder: Path, vision: Json) -> FastViTSpec:
     changes = {k: v for k, v in (vision.get("model_args") or {}).items() if k in _TIMM_ARGS}
     if not changes:
         return trunk
-    return replace(trunk, **_fields({_TIMM_ARGS[k]: v for k, v in changes.items()}))
+    return _checked_trunk(replace(trunk, **_fields({_TIMM_ARGS[k]: v for k, v in changes.items()})))
 
 
 # timm's constructor arguments that reshape a trunk, and the FastViTSpec fields they set.
@@ -205,7 +219,7 @@ def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
     if config.get("use_sliding_window"):
         raise CheckpointError(f"{folder}: sliding-window attention is not supported")
     heads = int(config["num_attention_heads"])
-    return Qwen2Spec(
+    spec = Qwen2Spec(
         hidden=int(config["hidden_size"]),
         intermediate=int(config["intermediate_size"]),
         layers=int(config["num_hidden_layers"]),
@@ -215,6 +229,10 @@ def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
         rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 1e6),
         rms_eps=float(config.get("rms_norm_eps", 1e-6)),
     )
+    sizes = (spec.hidden, spec.intermediate, spec.layers, spec.heads, spec.kv_heads, spec.vocab)
+    if min(sizes) < 1 or spec.hidden % (2 * spec.heads) or spec.heads % spec.kv_heads:
+        raise ValueError(f"sizes {sizes} do not fit together")
+    return spec
 
 
 def _vocab(folder: Path, stored: Shapes, name: str) -> int:
