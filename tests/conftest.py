@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # checkpoints, fakes, hub_server
 
 collect_ignore = [] if importlib.util.find_spec("torch") else ["parity"]
 
@@ -30,7 +27,7 @@ def clean_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random model in the published layout. Copy it before changing it."""
-    from checkpoints import tiny_llava
+    from tests.checkpoints import tiny_llava
 
     return tiny_llava(tmp_path_factory.mktemp("models") / "tiny")
 

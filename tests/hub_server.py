@@ -20,7 +20,8 @@ class Hub:
         self.repo, self.folder, self.licence = repo, folder, licence
         self.asked: list[str] = []
         self.fetched: list[str] = []
-        self.break_after: int | None = None  # bytes of a large file until the connection drops
+        # Bytes of a large file until the connection drops, a number a connection; then no more.
+        self.break_after: list[int] = []
         self.url = ""
 
     @property
@@ -113,8 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not body:
             return
         hub.fetched.append(f"{path.name}@{start}")
-        if hub.break_after is not None and len(data) - start > hub.break_after:
-            self.wfile.write(data[start : start + hub.break_after])
+        if hub.break_after and len(data) > 100_000:
+            self.wfile.write(data[start : start + hub.break_after.pop(0)])
             self.wfile.flush()
             self.close_connection = True
             self.connection.close()

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import run, spawn, start
 
 from galago.cli.pictures import expand, natural
 from galago.errors import ImageError
+from tests.commandline import run, spawn, start
 
 Capture = pytest.CaptureFixture[str]
 SHORT = ("--max-tokens", "4")

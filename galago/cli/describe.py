@@ -154,7 +154,8 @@ def _report(picture: Picture, error: ImageError, question: Question, bar: Bar) -
         message = str(error)
         complain(message if picture.label in message else f"{picture.label}: {message}")
         if question.as_json:
-            write(json.dumps({"picture": picture.label, "error": message}) + "\n")
+            record = {"picture": picture.label, "error": message}
+            write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _describe_one(
