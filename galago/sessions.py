@@ -121,7 +121,7 @@ class LanguageSession:
         settings = language_options(core, plan, threads, cache_dir)
         self._compiled = core.compile_model(model, "CPU", settings)
         self._weights = weights  # shared with the compiled graph, as in VisionSession
-        self._cos, self._sin = rotary_table(spec.text, 2048)
+        self._rotary = rotary_table(spec.text, 2048)
 
     def embed(self, ids: npt.ArrayLike) -> Float:
         """Token ids (T,) -> embeddings (T, hidden) float32, rows of the memory-mapped table."""
@@ -140,9 +140,10 @@ class LanguageSession:
 
     def rotary(self, start: int, stop: int) -> tuple[Float, Float]:
         """cos and sin (1, 1, stop - start, head_dim) of positions start .. stop - 1."""
-        if stop > self._cos.shape[2]:
-            self._cos, self._sin = rotary_table(self.spec, 2 * stop)
-        return self._cos[:, :, start:stop], self._sin[:, :, start:stop]
+        table = self._rotary  # caches may run in several threads: one read, one write
+        if stop > table[0].shape[2]:
+            table = self._rotary = rotary_table(self.spec, 2 * stop)
+        return table[0][:, :, start:stop], table[1][:, :, start:stop]
 
 
 def rotary_table(spec: Qwen2Spec, length: int) -> tuple[Float, Float]:
