@@ -17,7 +17,7 @@ PACKAGE = TOP / "galago"
 # `errors` and `specs` (frozen data) are open to everyone. docs/architecture.md explains the plan.
 EVERYONE = {"errors", "specs"}
 MODEL_FILES = {"layout", "config", "safetensors", "checkpoint"}
-ENGINE = {"precision", "quantise", "weights", "sessions", "selfcheck", "compile"}
+ENGINE = {"precision", "quantise", "weights", "sessions", "converted", "selfcheck", "convert"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "specs": set(),
@@ -28,27 +28,34 @@ ROOMS: dict[str, set[str]] = {
     "tokens": set(),
     "precision": set(),
     "quantise": set(),
-    "hub": {"catalog"},
+    "safetensors": set(),
     "layout": set(),
     "config": {"layout"},
-    "safetensors": set(),
-    "checkpoint": {"catalog", *MODEL_FILES},
+    "checkpoint": MODEL_FILES,
+    "fetch": {"catalog"},
+    "hub": {"catalog", "fetch"},
     "graph": {"graph", "layout"},
     "weights": {"graph", "precision", "quantise", *MODEL_FILES},
-    "sessions": {"graph", "precision", "quantise", "weights", *MODEL_FILES},
-    "compile": {"graph", "catalog", *MODEL_FILES, *ENGINE},
-    "selfcheck": {"graph", "images", "tokens", "catalog", *MODEL_FILES, *ENGINE},
-    "store": {"catalog", "hub", "checkpoint", "compile", "precision"},
-    "decode": set(),
-    "train": {"train", "images", "catalog", "tokens", *MODEL_FILES},
+    "sessions": {"graph", "precision", "quantise", "layout"},
+    "converted": {"config", "precision", "safetensors"},
+    "selfcheck": {"graph", "images", "tokens", *MODEL_FILES, *ENGINE},
+    "convert": {*MODEL_FILES, *ENGINE},
+    "compile": {*MODEL_FILES, *ENGINE},
+    "store": {"catalog", "fetch", "hub", "checkpoint", "compile", "converted", "precision"}
+    | {"selfcheck"},
+    "decode": {"sampling"},
+    "prefix": {"decode"},
+    "reply": {"prefix", "tokens", "decode", "sampling"},
+    "conversation": {"reply", "sampling", "tokens", "fastvlm"},
+    "train": {"train", "images", "catalog", "tokens", "presets", "quantise", *MODEL_FILES},
     "export": {"export", "images", "catalog", "tokens", *MODEL_FILES},
-    "": {"", "presets", "sampling", "fastvlm", "decode", "images"},  # galago/__init__.py
+    "": {"", "presets", "sampling", "fastvlm", "conversation", "reply"},  # galago/__init__.py
     "__main__": {"cli"},
 }
 ABOVE = {"train", "export", "cli", "__main__", ""}  # what nobody else may import
 FREE = {"cli", "fastvlm"}  # these may import anything that isn't above them
 
-ENGINES = {"openvino": {"graph", "compile", "sessions", "weights", "selfcheck"}}
+ENGINES = {"openvino": {"graph", "compile", "sessions", "selfcheck"}}
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip"}
 
 
