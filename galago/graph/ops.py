@@ -50,18 +50,18 @@ def floats(value: npt.ArrayLike) -> Node:
     return op.constant(np.asarray(value, dtype=np.float32))
 
 
-def raw(stored: Stored) -> Node:
+def raw(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
     """A constant that shares the tensor's (memory-mapped) bytes, in its own element type."""
-    array = stored.read()
-    if stored.dtype in ("F32", "F16", "I8"):
-        return Constant(ov.Tensor(array, shared_memory=True))
-    shape = ov.Shape(list(stored.shape))
-    return Constant(ov.Tensor(array, shape, _TYPES[stored.dtype]))
+    sizes = ov.Shape(list(shape or stored.shape))
+    return Constant(ov.Tensor(stored.read(), sizes, _TYPES[stored.dtype]))
 
 
-def weight(stored: Stored) -> Node:
-    """A floating-point constant, widened in the graph: the plug-in decides what it keeps."""
-    constant = raw(stored)
+def weight(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
+    """A floating-point constant, widened in the graph: the plug-in decides what it keeps.
+
+    `shape` reads the same bytes as another shape, which spares a node in the graph.
+    """
+    constant = raw(stored, shape)
     return constant if stored.dtype == "F32" else op.convert(constant, "f32")
 
 
@@ -104,16 +104,13 @@ def convolution(
     stored = weights[f"{name}.weight"]
     channels, per_group, kernel, _ = stored.shape
     pad, window = [kernel // 2] * 2, [stride, stride]
-    matrix = weight(stored)
     if per_group == 1 and kernel > 1:
         count = groups or channels
-        shape = integers(count, channels // count, 1, kernel, kernel)
-        matrix = op.reshape(matrix, shape, special_zero=False)
+        matrix = weight(stored, (count, channels // count, 1, kernel, kernel))
         out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
     else:
-        out = op.convolution(x, matrix, window, pad, pad, [1, 1])
-    bias = op.reshape(weight(weights[f"{name}.bias"]), integers(1, channels, 1, 1), False)
-    return op.add(out, bias)
+        out = op.convolution(x, weight(stored), window, pad, pad, [1, 1])
+    return op.add(out, weight(weights[f"{name}.bias"], (1, channels, 1, 1)))
 
 
 def gelu(x: Node) -> Node:
