@@ -18,6 +18,7 @@ from galago.presets import PRESETS, preset_prompt
 from galago.sampling import SamplingOptions
 from galago.tokens import Tokenizer
 from tests.fakes import FakeLanguage, FakeVision, fake_spec, fake_tokenizer, fake_vlm
+from tests.test_images import png_header
 
 SHORT = SamplingOptions(max_tokens=12)
 
@@ -108,10 +109,10 @@ def test_an_encoded_image_of_another_model_or_side(tokenizer: Tokenizer, vlm: Fa
 
 
 def bad_pictures() -> dict[str, bytes]:
-    def saved(kind: str, keep: float = 1.0) -> bytes:
+    def saved(kind: str) -> bytes:
         stream = io.BytesIO()
         picture(size=(400, 300)).save(stream, kind)
-        return stream.getvalue()[: int(len(stream.getvalue()) * keep)]
+        return stream.getvalue()
 
     return {
         "empty.jpg": b"",
@@ -119,6 +120,7 @@ def bad_pictures() -> dict[str, bytes]:
         "cut.jpg": saved("JPEG")[:900],
         "cut.png": saved("PNG")[:4000],
         "cut.webp": saved("WEBP")[:300],
+        "bomb.png": png_header(30_000, 30_000),
     }
 
 
