@@ -15,7 +15,7 @@ from typing import IO, Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from galago.errors import ImageError
 from galago.specs import ImageSpec
@@ -198,6 +198,8 @@ def _normalise(image: Image.Image, label: str) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            return image  # exif_transpose would copy
         return ImageOps.exif_transpose(image)
     except Exception:  # broken EXIF: the pixels are still good
         return image
