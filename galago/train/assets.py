@@ -1,0 +1,200 @@
+"""Training material: photographs from WebDataset shards, emoji designs, fonts and words.
+
+Photographs are decoded once into one memory-mapped file, so that the workers share the pages and
+an epoch reads no archive. Validation pictures, fonts and designs are kept apart here, by name, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SHORT_SIDE = 160  # px; the shards' photographs have this shorter side
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One decoded picture: where its bytes lie, and what its shard says of it."""
+
+    offset: int
+    height: int
+    width: int
+    info: dict[str, Any]
+
+
+class PhotoStore:
+    """Decoded RGB pictures, memory-mapped; `split` is "train" or "val"."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = np.memmap(folder / "photos.bin", np.uint8, "r")
+        rows = json.loads((folder / "photos.json").read_text())
+        self.photos = [Photo(*row) for row in rows]
+
+    def picture(self, photo: Photo) -> Image.Image:
+        size = photo.height * photo.width * 3
+        flat = self.data[photo.offset : photo.offset + size]
+        return Image.fromarray(flat.reshape(photo.height, photo.width, 3))
+
+    def select(self, task: str, split: str) -> list[Photo]:
+        return [p for p in self.photos if p.info["task"] == task and p.info["split"] == split]
+
+
+def build_photos(shards: Path, out: Path) -> None:
+    """Decode every shard under `shards` into `out`/photos.bin and photos.json (done once)."""
+    if (out / "photos.json").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[tuple[int, int, int, dict[str, Any]]] = []
+    offset = 0
+    with open(out / "photos.bin", "wb") as sink:
+        for shard in sorted(shards.glob("*.tar")):
+            for info, data in _samples(shard):
+                picture = _shrunk(Image.open(io.BytesIO(data)).convert("RGB"))
+                info["shard"] = shard.stem
+                info.setdefault("split", hand_split(info))
+                sink.write(picture.tobytes())
+                rows.append((offset, picture.height, picture.width, info))
+                offset += picture.width * picture.height * 3
+    part = out / "photos.json.part"
+    part.write_text(json.dumps(rows))
+    part.rename(out / "photos.json")
+
+
+def _samples(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    held: dict[str, dict[str, bytes]] = {}
+    with tarfile.open(shard) as tar:
+        for member in tar:
+            stem, _, ending = member.name.rpartition(".")
+            stream = tar.extractfile(member)
+            if stream is None:
+                continue
+            sample = held.setdefault(stem, {})
+            sample[ending] = stream.read()
+            if {"webp", "json"} <= sample.keys():
+                info = json.loads(sample["json"])
+                info["key"] = stem
+                yield info, held.pop(stem)["webp"]
+
+
+def _shrunk(picture: Image.Image) -> Image.Image:
+    scale = SHORT_SIDE / min(picture.size)
+    if scale >= 1:
+        return picture
+    size = (round(picture.width * scale), round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+# Frames of one recording are near-copies of each other, so whole recordings are held out: the
+# second person of hands-counting, five of the larger recordings of hands-crops and every fourth of
+# its single pictures, and the last fifth of the people of hands-signs (frames are numbered by
+# person).
+HELD_OUT_CROPS = frozenset({"996", "5", "15", "46", "Hand"})
+HELD_OUT_SIGNS_FROM = 5500
+
+
+def hand_split(info: dict[str, Any]) -> str:
+    group = str(info.get("group", ""))
+    if info.get("source") == "finger-counting":
+        return "val" if group == "Set2" else "train"
+    if info.get("source") == "hands-dataset":
+        single = group.startswith("pic") and int(group[3:]) % 4 == 0
+        return "val" if group in HELD_OUT_CROPS or single else "train"
+    if info.get("source") == "sign-language-digits":
+        return "val" if int(group.split("_")[-1]) >= HELD_OUT_SIGNS_FROM else "train"
+    return "train"
+
+
+TRAIN_DESIGNS = (
+    "noto",
+    "noto-v1",
+    "fluent-emoji",
+    "fluent-emoji-flat",
+    "openmoji",
+    "emojione",
+    "emojione-v1",
+    "fxemoji",
+)
+HELD_OUT_DESIGN = "twemoji"
+EMOJI_SIDE = 144
+
+
+def emoji_names() -> list[str]:
+    """The short names taught, as the icon sets spell them ("red-heart")."""
+    text = (Path(__file__).parent / "configs" / "emoji.txt").read_text()
+    return [line for line in text.split("\n") if line and not line.startswith("#")]
+
+
+def emoji_label(name: str) -> str:
+    return name.replace("-", " ")
+
+
+@dataclass(frozen=True)
+class EmojiStore:
+    """Rendered emoji: (n, 144, 144, 4) uint8 RGBA, with name index and design of each."""
+
+    pictures: np.ndarray
+    names: np.ndarray
+    designs: list[str]
+
+    def select(self, split: str) -> list[int]:
+        held = split == "val"
+        return [i for i, d in enumerate(self.designs) if (d == HELD_OUT_DESIGN) == held]
+
+
+def build_emoji(packages: Path, out: Path) -> None:
+    """Rasterise the icon sets under `packages` (npm's @iconify-json) once into `out`/emoji.npz."""
+    if (out / "emoji.npz").exists():
+        return
+    import resvg_py
+
+    pictures, names, designs = [], [], []
+    for design in (*TRAIN_DESIGNS, HELD_OUT_DESIGN):
+        icons = json.loads((packages / design / "icons.json").read_text())
+        for index, name in enumerate(emoji_names()):
+            entry = icons["icons"].get(icons.get("aliases", {}).get(name, {}).get("parent", name))
+            if entry is None:
+                continue
+            width = entry.get("width", icons.get("width", 16))
+            height = entry.get("height", icons.get("height", 16))
+            box = f"{entry.get('left', 0)} {entry.get('top', 0)} {width} {height}"
+            svg = (
+                '<svg xmlns="http://www.w3.org/2000/svg" '
+                f'xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}">{entry["body"]}</svg>'
+            )
+            png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=EMOJI_SIDE, height=EMOJI_SIDE))
+            drawn = Image.open(io.BytesIO(png)).convert("RGBA")
+            pictures.append(np.asarray(drawn.resize((EMOJI_SIDE, EMOJI_SIDE))))
+            names.append(index)
+            designs.append(design)
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez(out / "emoji.npz", pictures=np.stack(pictures), names=names, designs=designs)
+
+
+def load_emoji(out: Path) -> EmojiStore:
+    with np.load(out / "emoji.npz") as held:
+        return EmojiStore(held["pictures"], held["names"], [str(d) for d in held["designs"]])
+
+
+# Families never trained on: three handwritten, four printed.
+HELD_OUT_FONTS = ("kalam", "short-stack", "handlee", "lora", "nunito", "ibm-plex-mono", "poppins")
+
+
+def font_families(packages: Path, split: str) -> Sequence[str]:
+    names = sorted(p.name for p in packages.iterdir() if p.is_dir())
+    return [n for n in names if (n in HELD_OUT_FONTS) == (split == "val")]
+
+
+def find_words(allowed: Container[str], most: int = 14000) -> list[str]:
+    """Common English words (PyPI's wordfreq, Apache-2.0 code, CC BY-SA 4.0 data), 1–9 letters."""
+    from wordfreq import top_n_list
+
+    return [w for w in top_n_list("en", most) if len(w) < 10 and all(c in allowed for c in w)]

@@ -1,0 +1,87 @@
+"""A model's training as data: one TOML file, read into frozen dataclasses."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from galago.errors import OptionError
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """A FastViTHD trunk; five stages."""
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    mlp_ratios: tuple[float, ...]
+    layer_scale: float = 0.1
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """A Qwen2 decoder and its byte-level vocabulary."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    vocab: int
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage: `trains` names the parts that learn; `batch` counts samples per kind and side."""
+
+    name: str
+    loss: str  # "direct" or "language"
+    trains: tuple[str, ...]
+    steps: int
+    lr: float
+    batch: tuple[tuple[int, dict[str, int]], ...]
+    warmup: int = 200
+    decay: float = 0.3  # the last part of the steps, over which lr falls to zero
+    weight_decay: float = 0.05
+    vision_lr: float = 1.0  # the trunk's learning rate as a fraction of lr
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that one command needs, apart from where things lie."""
+
+    name: str
+    seed: int
+    side: int
+    vision: VisionConfig
+    text: TextConfig
+    stages: tuple[StageConfig, ...]
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a TOML file; a missing or unknown key is an OptionError that names it."""
+    raw = tomllib.loads(path.read_text())
+    stages = []
+    for stage in raw.pop("stages"):
+        batch = tuple((int(b.pop("side")), b) for b in stage.pop("batch"))
+        stages.append(_build(StageConfig, {**stage, "batch": batch}))
+    vision = _build(VisionConfig, raw.pop("vision"))
+    text = _build(TextConfig, raw.pop("text"))
+    return _build(TrainConfig, {**raw, "vision": vision, "text": text, "stages": tuple(stages)})
+
+
+T = TypeVar("T")
+
+
+def _build(kind: type[T], values: dict[str, Any]) -> T:
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = values.keys() - known
+    if unknown:
+        raise OptionError(f"unknown key in the training config: {', '.join(sorted(unknown))}")
+    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return kind(**frozen)
+    except TypeError as error:
+        raise OptionError(f"training config, {kind.__name__}: {error}") from None

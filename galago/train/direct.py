@@ -1,0 +1,126 @@
+"""Stage one: teach the encoder by direct losses, before any language model listens.
+
+Every step sees pictures of all kinds. Text is learned from the map of characters, read off both the
+tokens and the trunk's third stage; objects, emoji and fingers from one linear read-out each of the
+mean token; objects also regress a teacher's features (see teacher.py).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from galago.train.config import TrainConfig
+from galago.train.model import CELL_LABELS, EncoderHeads, build_trunk
+from galago.train.tasks import IGNORED, Sample, Tasks
+from galago.train.teacher import FEATURES
+
+NO_CHARACTER_WEIGHT = 0.2  # nine cells in ten are empty
+Batch = dict[str, torch.Tensor]
+
+
+class DirectModel(nn.Module):
+    """The trunk under its warm-up heads."""
+
+    def __init__(self, config: TrainConfig, tasks: Tasks) -> None:
+        super().__init__()
+        classes = {"object": len(tasks.labels), "emoji": len(tasks.emoji[3]), "fingers": 6}
+        self.trunk = build_trunk(config.vision)
+        self.heads = EncoderHeads(config.vision, classes, FEATURES)
+
+    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """The losses of one batch, each a scalar."""
+        pixels = batch["pixels"].float() / 255
+        tokens, early = self.trunk.forward_intermediates(pixels, indices=[2])
+        losses: dict[str, torch.Tensor] = {}
+        pooled = tokens.mean((2, 3))
+        for kind in self.heads.pooled:
+            rows = batch[f"{kind}_rows"]
+            if len(rows):
+                logits = self.heads.pooled[kind](pooled[rows]).float()
+                losses[kind] = F.cross_entropy(logits, batch[f"{kind}_labels"], label_smoothing=0.1)
+        rows = batch["object_rows"]
+        if len(rows):
+            guess = F.normalize(self.heads.teacher(pooled[rows]).float(), dim=-1)
+            losses["teacher"] = 1 - (guess * batch["teacher"]).sum(-1).mean()
+        rows = batch["text_rows"]
+        if len(rows):
+            for name, features in (("cells", tokens), ("early", early[0])):
+                logits = self.heads.cell_logits(features[rows], name == "early")
+                losses[name] = cell_loss(logits, batch["classes"], batch["centres"])
+        return losses
+
+
+def cell_loss(
+    logits: torch.Tensor, classes: torch.Tensor, centres: torch.Tensor
+) -> torch.Tensor:
+    """Which character covers a cell (cross entropy) and whether its centre lies there (binary)."""
+    weight = torch.ones(CELL_LABELS)
+    weight[0] = NO_CHARACTER_WEIGHT
+    kind = F.cross_entropy(logits[..., :-1].flatten(0, 2), classes.flatten(), weight=weight)
+    middle = F.binary_cross_entropy_with_logits(
+        logits[..., -1], centres.float(), pos_weight=torch.tensor(4.0)
+    )
+    return kind + 0.5 * middle
+
+
+LOSS_WEIGHTS = {"teacher": 4.0, "object": 1.0, "emoji": 1.0, "fingers": 1.0}
+
+
+def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.stack([LOSS_WEIGHTS.get(k, 1.0) * v for k, v in losses.items()]).sum()
+
+
+def collate(samples: Sequence[Sample], teacher: np.ndarray) -> Batch:
+    """Samples of one side -> tensors; the rows of each kind are listed."""
+    batch: Batch = {"pixels": pixels_of(samples)}
+    for kind in ("object", "emoji", "fingers", "text"):
+        rows = [i for i, s in enumerate(samples) if s.kind == kind]
+        batch[f"{kind}_rows"] = torch.tensor(rows, dtype=torch.long)
+        batch[f"{kind}_labels"] = torch.tensor([samples[i].label for i in rows], dtype=torch.long)
+    photos = [s.photo for s in samples if s.kind == "object"]
+    target = teacher[photos].astype(np.float32)
+    batch["teacher"] = F.normalize(torch.from_numpy(target), dim=-1)
+    cells = [s.cells for s in samples if s.cells is not None]
+    if cells:
+        batch["classes"] = torch.from_numpy(np.stack([c.classes for c in cells])).long()
+        batch["centres"] = torch.from_numpy(np.stack([c.centres for c in cells]))
+    return batch
+
+
+def pixels_of(samples: Sequence[Sample]) -> torch.Tensor:
+    stacked = torch.from_numpy(np.stack([s.picture for s in samples]))
+    return stacked.permute(0, 3, 1, 2).contiguous()
+
+
+@torch.inference_mode()
+def accuracy(model: DirectModel, tasks: Tasks, side: int, count: int, seed: int) -> dict[str, float]:
+    """Held-out top-1 of each read-out over `count` pictures a kind; for text over character cells."""
+    model.eval()
+    figures = {}
+    for kind in ("object", "fingers", "emoji", "text"):
+        rng = random.Random(f"{seed}-{kind}")
+        right = seen = 0
+        for _ in range(0, count, 50):
+            samples = [tasks.sample(kind, rng, side) for _ in range(50)]
+            with torch.autocast("cpu", torch.bfloat16):
+                tokens = model.trunk.forward_features(pixels_of(samples).float() / 255)
+                if kind == "text":
+                    logits = model.heads.cell_logits(tokens, early=False)[..., :-1]
+                else:
+                    logits = model.heads.pooled[kind](tokens.mean((2, 3)))
+            if kind == "text":
+                truth = torch.stack([torch.from_numpy(s.cells.classes).long() for s in samples])  # type: ignore[union-attr]
+                truth = truth.masked_fill(truth == 0, IGNORED)
+            else:
+                truth = torch.tensor([s.label for s in samples])
+            right += int((logits.argmax(-1) == truth).sum())
+            seen += int((truth != IGNORED).sum())
+        figures[kind] = right / seen
+    model.train()
+    return figures

@@ -1,0 +1,200 @@
+"""The loop: batches by (seed, step), AdamW, a trapezoid schedule, checkpoints that continue.
+
+Each core is a process of its own with a share of the batch, and gradients are averaged once a step:
+threads that meet after every operation lose more time than that, above all on a busy machine.
+
+A stage writes OUT/<stage>.pt (weights, optimiser, step) every 200 steps, and one
+JSON line per report to OUT/<stage>.jsonl. Starting the same command again goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from rich.console import Console
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from galago.train.config import StageConfig
+
+console = Console(stderr=True)
+REPORT_EVERY = 50  # steps
+SAVE_EVERY = 200
+CLIP_NORM = 2.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the loop needs to know of a stage: its batches and its losses."""
+
+    config: StageConfig
+    model: nn.Module
+    make_batch: Callable[[random.Random, int], list[Any]]  # one entry per forward pass
+    losses: Callable[[Any], dict[str, torch.Tensor]]
+    total: Callable[[dict[str, torch.Tensor]], torch.Tensor]
+    evaluate: Callable[[int], dict[str, float]]
+    evaluate_every: int = 500
+
+
+class Batches(Dataset[list[Any]]):
+    """The batch of a step is a function of the seed and the step alone."""
+
+    def __init__(self, stage: Stage, seed: int, first: int) -> None:
+        self.make, self.seed, self.name = stage.make_batch, seed, stage.config.name
+        self.first, self.steps = first, stage.config.steps
+
+    def __len__(self) -> int:
+        return max(0, self.steps - self.first)
+
+    def __getitem__(self, index: int) -> list[Any]:
+        step = self.first + index
+        return self.make(random.Random(f"{self.seed}-{self.name}-{step}-{rank()}"), step)
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def processes() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def average(tensors: list[torch.Tensor]) -> None:
+    """Replace each float tensor by its mean over the processes, in one message."""
+    if processes() == 1:
+        return
+    flat = torch.cat([t.reshape(-1) for t in tensors])
+    dist.all_reduce(flat)
+    flat /= processes()
+    for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
+def learning_rate(config: StageConfig, step: int) -> float:
+    """Linear warm-up, a plateau, and a linear fall over the last `decay` of the steps."""
+    fall = max(1, int(config.steps * config.decay))
+    return config.lr * min(1.0, (step + 1) / config.warmup, (config.steps - step) / fall)
+
+
+def run_stage(stage: Stage, seed: int, out: Path) -> None:
+    """Train to the end of the stage; returns at once when its checkpoint says it is done."""
+    torch.manual_seed(seed)
+    parameters = _groups(stage)
+    optimiser = torch.optim.AdamW(parameters, lr=stage.config.lr, betas=(0.9, 0.98))
+    path = out / f"{stage.config.name}.pt"
+    step = _resume(path, stage.model, optimiser)
+    if step >= stage.config.steps:
+        return
+    console.print(f"stage {stage.config.name}: step {step} of {stage.config.steps}")
+    loader = DataLoader(
+        Batches(stage, seed, step),
+        batch_size=None,
+        shuffle=False,
+        num_workers=1,
+        prefetch_factor=4,
+        multiprocessing_context="fork",
+    )
+    log = out / f"{stage.config.name}.jsonl"
+    try:
+        for step, parts in zip(range(step, stage.config.steps), loader, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(stage.config, step) * group["share"]
+            losses = _step(stage, parts, optimiser)
+            _report(stage, step, losses, log)
+            if (step + 1) % SAVE_EVERY == 0:
+                _save(path, stage.model, optimiser, step + 1)
+    except KeyboardInterrupt:
+        console.print(f"stopped; the same command continues from step {step - step % SAVE_EVERY}")
+        raise
+    _save(path, stage.model, optimiser, stage.config.steps)
+
+
+def _groups(stage: Stage) -> list[dict[str, Any]]:
+    """Weight decay for matrices only, and the trunk's own share of the learning rate."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in stage.model.named_parameters():
+        learns = name.split(".")[0] in stage.config.trains
+        parameter.requires_grad_(learns)
+        if learns:
+            key = (parameter.ndim > 1, name.startswith("trunk."))
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": held,
+            "weight_decay": stage.config.weight_decay if decays else 0.0,
+            "share": stage.config.vision_lr if trunk else 1.0,
+        }
+        for (decays, trunk), held in groups.items()
+    ]
+
+
+def _step(stage: Stage, parts: list[Any], optimiser: torch.optim.Optimizer) -> dict[str, float]:
+    seen: dict[str, float] = {}
+    for part in parts:
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = stage.losses(part)
+        stage.total(losses).backward()  # type: ignore[no-untyped-call]
+        seen.update({k: float(v.detach()) for k, v in losses.items()})
+    learning = [p for group in optimiser.param_groups for p in group["params"]]
+    average([p.grad for p in learning if p.grad is not None])
+    nn.utils.clip_grad_norm_(learning, CLIP_NORM)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return seen
+
+
+_sums: dict[str, float] = {}
+_started = time.monotonic()
+
+
+def _report(stage: Stage, step: int, losses: dict[str, float], log: Path) -> None:
+    global _started
+    for key, value in losses.items():
+        _sums[key] = _sums.get(key, 0.0) + value / REPORT_EVERY
+    if (step + 1) % REPORT_EVERY:
+        return
+    seconds, _started = time.monotonic() - _started, time.monotonic()
+    row: dict[str, float] = {"step": step + 1, "seconds": round(seconds, 1)}
+    row |= {k: round(v, 4) for k, v in _sums.items()}
+    _sums.clear()
+    if rank():
+        return
+    if (step + 1) % stage.evaluate_every == 0 or step + 1 == stage.config.steps:
+        row |= {f"val_{k}": round(v, 4) for k, v in stage.evaluate(step).items()}
+        _started = time.monotonic()
+    with open(log, "a") as sink:
+        sink.write(json.dumps(row) + "\n")
+    console.print(" ".join(f"{k} {v}" for k, v in row.items()))
+
+
+def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+    # Batch norm's running figures differ from process to process; all meet here at the same step.
+    average([b for b in model.buffers() if b.is_floating_point()])
+    if rank():
+        return
+    part = path.with_suffix(".part")
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+    torch.save(state, part)
+    part.rename(path)
+
+
+def _resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])
+
+
+def read_log(path: Path) -> Iterator[dict[str, float]]:
+    for line in path.read_text().splitlines():
+        yield json.loads(line)
