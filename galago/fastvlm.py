@@ -148,9 +148,9 @@ class FastVLM:
         return EncodedImage(features, size, side, seconds, digest, self.name)
 
     def _side(self, resolution: int) -> int:
-        if not isinstance(resolution, int) or isinstance(resolution, bool):
+        if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool):
             raise OptionError(f"resolution {resolution!r} is not possible: use a whole number")
-        return self.spec.image.with_side(resolution).side
+        return self.spec.image.with_side(int(resolution)).side
 
     def _checked(self, image: EncodedImage, resolution: int | None = None) -> EncodedImage:
         if image.model != self.name or image.features.shape[-1] != self._language.hidden:
