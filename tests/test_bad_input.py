@@ -271,7 +271,7 @@ def test_a_cache_that_cannot_be_written(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 def test_interrupt_while_converting(tmp_path: Path, capsys: Capture) -> None:
-    text = replace(TINY_TEXT, hidden=256, intermediate=1024, layers=24, vocab=20_000)
+    text = replace(TINY_TEXT, hidden=128, intermediate=512, layers=8, vocab=20_000)
     folder = tiny_llava(tmp_path / "larger", text=text)
     process = start("pull", folder)
     assert process.stderr is not None
