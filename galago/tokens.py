@@ -23,6 +23,7 @@ __all__ = [
     "ImageSlot",
     "Message",
     "Piece",
+    "QWEN2_WORDS",
     "TextStream",
     "Tokenizer",
     "chat_pieces",
@@ -32,7 +33,7 @@ __all__ = [
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
 
 # Qwen2's word boundaries (transformers, models/qwen2/tokenization_qwen2.py).
-_QWEN2_WORDS = (
+QWEN2_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -102,7 +103,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
 def _qwen2_backend(vocab: Path, merges: Path) -> Any:
     backend = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(vocab), str(merges)))
     backend.normalizer = normalizers.NFC()
-    words = pre_tokenizers.Split(Regex(_QWEN2_WORDS), behavior="isolated", invert=False)
+    words = pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated", invert=False)
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.pre_tokenizer = pre_tokenizers.Sequence([words, byte_level])
     backend.decoder = decoders.ByteLevel()
