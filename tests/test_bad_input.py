@@ -74,7 +74,7 @@ def test_bad_pictures(capsys: Capture, ready: Path, tmp_path: Path, case: str) -
 
 def test_missing_picture_is_said_before_the_model_loads(capsys: Capture) -> None:
     result = run(capsys, "describe", "none.jpg", "-m", "apple/FastVLM-7B")
-    assert result.code == 2 and "no file none.jpg" in result.line
+    assert result.code == 2 and "no such picture: none.jpg" in result.line
 
 
 def test_folder_without_pictures(capsys: Capture, ready: Path, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_chat_ends_with_its_input(ready: Path, picture: Path) -> None:
 
 
 def test_chat_needs_a_picture(capsys: Capture, ready: Path) -> None:
-    assert "no file" in run(capsys, "chat", "none.jpg", "-m", ready).line
+    assert "no such picture" in run(capsys, "chat", "none.jpg", "-m", ready).line
     assert "stdin" in run(capsys, "chat", "-", "-m", ready).line
 
 

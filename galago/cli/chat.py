@@ -52,7 +52,7 @@ def chat(
       printf 'What is written here?\\nIn which language?\\n' | galago chat sign.jpg
     """
     if picture != "-" and not Path(picture).expanduser().exists():
-        raise ImageError(f"there is no file {picture}: check the name")
+        raise ImageError(f"no such picture: {picture}; check the name")
     if picture == "-":
         raise OptionError("chat reads questions from stdin: save the picture to a file first")
     sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)

@@ -146,7 +146,7 @@ def _describe_all(found: list[Picture], question: Question, opening: Opening) ->
 
 
 def _missing(picture: Picture) -> str:
-    return f"there is no file {picture.label}: check the name"
+    return f"no such picture: {picture.label}; check the name"
 
 
 def _report(picture: Picture, error: ImageError, question: Question, bar: Bar) -> None:
