@@ -47,10 +47,20 @@ def random_array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) ->
     if name == layout.EMBEDDING:
         # With an output projection of this size logits spread like a trained model's.
         return noise * np.float32(3 * shape[1] ** -0.5)
+    if "token_mixer.reparam_conv" in name:
+        # Fused, this convolution is also the skip connection: near the identity.
+        return centre_one(shape) + noise * np.float32(0.3 * fan_in**-0.5)
     # Convolutions make up for GELU's halving. Decoder layers must outweigh the embedding they are
     # added to, or a tied model repeats one token.
     gain = 1.4 if len(shape) == 4 else 2.0 if name.startswith("model.layers.") else 1.0
     return noise * np.float32(gain * fan_in**-0.5)
+
+
+def centre_one(shape: tuple[int, ...]) -> np.ndarray:
+    """A depthwise kernel that leaves its input as it is."""
+    kernel = np.zeros(shape, np.float32)
+    kernel[:, :, shape[2] // 2, shape[3] // 2] = 1
+    return kernel
 
 
 def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
