@@ -41,9 +41,10 @@ def chat(
     threads: options.Threads = None,
     offline: options.Offline = False,
 ) -> None:
-    """Talk about a picture: it is looked at once, and every question knows the ones before.
+    """Talk about a picture.
 
-    Questions are read line by line, from the keyboard or a pipe; answers go to stdout.
+    It is looked at once, and every question knows the ones before. Questions are read line by
+    line, from the keyboard or a pipe; answers go to stdout.
 
     \b
     Examples:

@@ -25,9 +25,10 @@ class _Line:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
 ) -> None:
-    """List the models by name: what each is, whether it is here, its size and its licence.
+    """List the models: what is here, sizes, licences.
 
-    Contacts nobody.
+    HERE is `embedded` for what comes with galago, the precisions of a converted model, or
+    `fetched`. Contacts nobody.
 
     \b
     Examples:
