@@ -1,1 +1,1 @@
-"""galago's trainer: PyTorch, an extra (`pip install 'galago[train]'`); the rest never imports it."""
+"""The trainer: PyTorch, an extra (`pip install 'galago[train]'`), the rest doesn't import it."""

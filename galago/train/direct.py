@@ -17,7 +17,7 @@ from torch import nn
 
 from galago.train.config import TrainConfig
 from galago.train.model import CELL_LABELS, EncoderHeads, build_trunk
-from galago.train.tasks import IGNORED, Sample, Tasks
+from galago.train.tasks import IGNORED, KINDS, Sample, Tasks
 from galago.train.teacher import FEATURES
 
 NO_CHARACTER_WEIGHT = 0.2  # nine cells in ten are empty
@@ -37,8 +37,14 @@ class DirectModel(nn.Module):
         """The losses of one batch, each a scalar."""
         pixels = batch["pixels"].float() / 255
         tokens, early = self.trunk.forward_intermediates(pixels, indices=[2])
+        return self.direct_losses(tokens, early[0], batch)
+
+    def direct_losses(
+        self, tokens: torch.Tensor, early: torch.Tensor, batch: Batch
+    ) -> dict[str, torch.Tensor]:
+        """Losses read off the trunk's output (B, C, h, w) and its third stage."""
         losses: dict[str, torch.Tensor] = {}
-        pooled = tokens.mean((2, 3))
+        pooled = self.heads.pool(tokens)
         for kind in self.heads.pooled:
             rows = batch[f"{kind}_rows"]
             if len(rows):
@@ -50,15 +56,13 @@ class DirectModel(nn.Module):
             losses["teacher"] = 1 - (guess * batch["teacher"]).sum(-1).mean()
         rows = batch["text_rows"]
         if len(rows):
-            for name, features in (("cells", tokens), ("early", early[0])):
+            for name, features in (("cells", tokens), ("early", early)):
                 logits = self.heads.cell_logits(features[rows], name == "early")
                 losses[name] = cell_loss(logits, batch["classes"], batch["centres"])
         return losses
 
 
-def cell_loss(
-    logits: torch.Tensor, classes: torch.Tensor, centres: torch.Tensor
-) -> torch.Tensor:
+def cell_loss(logits: torch.Tensor, classes: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Which character covers a cell (cross entropy) and whether its centre lies there (binary)."""
     weight = torch.ones(CELL_LABELS)
     weight[0] = NO_CHARACTER_WEIGHT
@@ -79,7 +83,7 @@ def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
 def collate(samples: Sequence[Sample], teacher: np.ndarray) -> Batch:
     """Samples of one side -> tensors; the rows of each kind are listed."""
     batch: Batch = {"pixels": pixels_of(samples)}
-    for kind in ("object", "emoji", "fingers", "text"):
+    for kind in KINDS:
         rows = [i for i, s in enumerate(samples) if s.kind == kind]
         batch[f"{kind}_rows"] = torch.tensor(rows, dtype=torch.long)
         batch[f"{kind}_labels"] = torch.tensor([samples[i].label for i in rows], dtype=torch.long)
@@ -99,8 +103,10 @@ def pixels_of(samples: Sequence[Sample]) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def accuracy(model: DirectModel, tasks: Tasks, side: int, count: int, seed: int) -> dict[str, float]:
-    """Held-out top-1 of each read-out over `count` pictures a kind; for text over character cells."""
+def accuracy(
+    model: DirectModel, tasks: Tasks, side: int, count: int, seed: int
+) -> dict[str, float]:
+    """Held-out top-1 of each read-out over `count` pictures a kind; for text over its cells."""
     model.eval()
     figures = {}
     for kind in ("object", "fingers", "emoji", "text"):
@@ -113,7 +119,7 @@ def accuracy(model: DirectModel, tasks: Tasks, side: int, count: int, seed: int)
                 if kind == "text":
                     logits = model.heads.cell_logits(tokens, early=False)[..., :-1]
                 else:
-                    logits = model.heads.pooled[kind](tokens.mean((2, 3)))
+                    logits = model.heads.pooled[kind](model.heads.pool(tokens))
             if kind == "text":
                 truth = torch.stack([torch.from_numpy(s.cells.classes).long() for s in samples])  # type: ignore[union-attr]
                 truth = truth.masked_fill(truth == 0, IGNORED)

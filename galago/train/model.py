@@ -1,4 +1,4 @@
-"""The networks in training: timm's FastViT, transformers' Qwen2, and the heads that warm them up."""
+"""The networks in training: timm's FastViT, transformers' Qwen2, and heads that warm them up."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from galago.train.render import CELL_HEIGHT, CELL_WIDTH, CHARACTERS
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
 STRIDE = 64
+EXPANSION_GAIN = 12.0
 
 
 def build_trunk(config: VisionConfig) -> FastVit:
@@ -25,7 +26,7 @@ def build_trunk(config: VisionConfig) -> FastVit:
     mostly help large models trained for long.
     """
     position = partial(RepConditionalPosEnc, spatial_shape=(7, 7))
-    return FastVit(
+    trunk = FastVit(
         layers=config.depths,
         embed_dims=config.widths,
         mlp_ratios=config.mlp_ratios,
@@ -41,6 +42,11 @@ def build_trunk(config: VisionConfig) -> FastVit:
         num_classes=0,
         global_pool="",
     )
+    # A fresh single-branch expansion convolution with its gate halves and halves again: tokens of
+    # size 0.03, on which nothing learns. Trained branches have batch norms that see to it.
+    with torch.no_grad():
+        trunk.final_conv.reparam_conv.weight *= EXPANSION_GAIN
+    return trunk
 
 
 class EncoderHeads(nn.Module):
@@ -49,6 +55,7 @@ class EncoderHeads(nn.Module):
     def __init__(self, config: VisionConfig, classes: dict[str, int], teacher: int) -> None:
         super().__init__()
         tokens = config.widths[-1] * 2
+        self.norm = nn.LayerNorm(tokens)
         self.pooled = nn.ModuleDict({kind: nn.Linear(tokens, n) for kind, n in classes.items()})
         self.teacher = nn.Linear(tokens, teacher)
         cells = (STRIDE // CELL_HEIGHT) * (STRIDE // CELL_WIDTH)
@@ -56,60 +63,42 @@ class EncoderHeads(nn.Module):
         early = (16 // CELL_HEIGHT) * (16 // CELL_WIDTH)
         self.early_cells = nn.Linear(config.widths[2], early * (CELL_LABELS + 1))
 
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) features -> (B, C), normalised: what the whole picture shows."""
+        return self.norm(features.mean((2, 3)))  # type: ignore[no-any-return]
+
     def cell_logits(self, features: torch.Tensor, early: bool) -> torch.Tensor:
         """(B, C, h, w) features -> (B, rows, columns, labels + 1): what stands in each cell."""
         head, stride = (self.early_cells, 16) if early else (self.cells, STRIDE)
         rows, columns = stride // CELL_HEIGHT, stride // CELL_WIDTH
         b, _, h, w = features.shape
-        flat = head(features.permute(0, 2, 3, 1)).float()
+        rows_last = features.permute(0, 2, 3, 1)
+        flat = head(rows_last if early else self.norm(rows_last)).float()
         split = flat.reshape(b, h, w, rows, columns, CELL_LABELS + 1)
         return split.permute(0, 1, 3, 2, 4, 5).reshape(b, h * rows, w * columns, CELL_LABELS + 1)
 
 
-class VisionLanguage(nn.Module):
-    """Trunk, projector and decoder, as FastVLM joins them (mlp2x_gelu)."""
-
-    def __init__(self, vision: VisionConfig, text: TextConfig, vocab: int) -> None:
-        super().__init__()
-        self.trunk = build_trunk(vision)
-        width = vision.widths[-1] * 2
-        self.projector = nn.Sequential(
-            nn.Linear(width, text.hidden), nn.GELU(), nn.Linear(text.hidden, text.hidden)
-        )
-        self.language = Qwen2ForCausalLM(qwen2_config(text, vocab))
-
-    def image_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) in 0..1 -> (B, H·W / 64², hidden)."""
-        features = self.trunk.forward_features(pixels)
-        return self.projector(features.flatten(2).transpose(1, 2))  # type: ignore[no-any-return]
-
-    def forward(
-        self,
-        pixels: torch.Tensor,
-        ids: torch.Tensor,
-        slots: torch.Tensor,
-        positions: torch.Tensor,
-    ) -> torch.Tensor:
-        """Logits (N, vocab) at the `positions` (N, 2) of (row, column) that predict an answer.
-
-        `ids` (B, T) has the picture's places marked by `slots` (B, T) bool, as many as tokens.
-        """
-        embeds = self.language.get_input_embeddings()(ids)
-        tokens = self.image_tokens(pixels).to(embeds.dtype)
-        embeds = embeds.masked_scatter(slots[..., None], tokens)
-        hidden = self.language.model(inputs_embeds=embeds, use_cache=False).last_hidden_state
-        wanted = hidden[positions[:, 0], positions[:, 1]]
-        return self.language.lm_head(wanted).float()  # type: ignore[no-any-return]
+def build_projector(vision: VisionConfig, text: TextConfig) -> nn.Sequential:
+    """FastVLM's mlp2x_gelu: from the trunk's features to the decoder's width."""
+    width = vision.widths[-1] * 2
+    return nn.Sequential(
+        nn.Linear(width, text.hidden), nn.GELU(), nn.Linear(text.hidden, text.hidden)
+    )
 
 
-def qwen2_config(text: TextConfig, vocab: int) -> Qwen2Config:
+def build_language(text: TextConfig) -> Qwen2ForCausalLM:
+    """A Qwen2 decoder with fresh weights."""
+    return Qwen2ForCausalLM(qwen2_config(text))
+
+
+def qwen2_config(text: TextConfig) -> Qwen2Config:
     details: dict[str, Any] = {
         "hidden_size": text.hidden,
         "intermediate_size": text.intermediate,
         "num_hidden_layers": text.layers,
         "num_attention_heads": text.heads,
         "num_key_value_heads": text.kv_heads,
-        "vocab_size": vocab,
+        "vocab_size": text.vocab,
         "rope_theta": 1e6,
         "rms_norm_eps": 1e-6,
         "tie_word_embeddings": True,

@@ -20,11 +20,42 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 CHARACTERS = string.ascii_letters + string.digits + ".,!?'-:&$%/()#@+\"=*"
 CLASS_OF = {c: i + 1 for i, c in enumerate(CHARACTERS)}  # 0: no character
 CELL_WIDTH, CELL_HEIGHT = 8, 16  # px; a narrow letter at 20 px is about one cell wide
-SIGNS = (
-    "EXIT,OPEN,CLOSED,STOP,PUSH,PULL,NO PARKING,SALE,CAFE,PHARMACY,BAKERY,HOTEL,TAXI,BUS STOP,"
-    "DANGER,WARNING,PRIVATE,RECEPTION,TOILETS,NO SMOKING,ONE WAY,SLOW,KEEP LEFT,WET FLOOR,"
-    "FOR RENT,FOR SALE,LIBRARY,SCHOOL,POLICE,TICKETS,PLATFORM 2,ROOM 101,WELCOME,THANK YOU"
-).split(",")
+SIGNS = [
+    "EXIT",
+    "OPEN",
+    "CLOSED",
+    "STOP",
+    "PUSH",
+    "PULL",
+    "NO_PARKING",
+    "SALE",
+    "CAFE",
+    "PHARMACY",
+    "BAKERY",
+    "HOTEL",
+    "TAXI",
+    "BUS_STOP",
+    "DANGER",
+    "WARNING",
+    "PRIVATE",
+    "RECEPTION",
+    "TOILETS",
+    "NO_SMOKING",
+    "ONE_WAY",
+    "SLOW",
+    "KEEP_LEFT",
+    "WET_FLOOR",
+    "FOR_RENT",
+    "FOR_SALE",
+    "LIBRARY",
+    "SCHOOL",
+    "POLICE",
+    "TICKETS",
+    "PLATFORM_2",
+    "ROOM_101",
+    "WELCOME",
+    "THANK_YOU",
+]
 
 
 Box = tuple[int, float, float, float, float]  # class, x0, x1, y0, y1
@@ -38,6 +69,7 @@ class Rendered:
     text: str
     classes: np.ndarray  # (side/16, side/8) uint8
     centres: np.ndarray  # (side/16, side/8) bool
+    font: str
 
 
 @lru_cache(maxsize=2048)
@@ -54,7 +86,7 @@ def words_line(rng: random.Random, words: Sequence[str], count: int) -> str:
     """A line of `count` words as people write them: lists, names, prices, times, shouting."""
     style = rng.random()
     if style < 0.12:
-        return rng.choice(SIGNS)
+        return rng.choice(SIGNS).replace("_", " ")
     picked = [rng.choice(words) for _ in range(count)]
     if style < 0.30:
         picked[rng.randrange(count)] = _number(rng)
@@ -85,9 +117,9 @@ def _number(rng: random.Random) -> str:
     )
 
 
-def random_line(rng: random.Random) -> str:
+def random_line(rng: random.Random, most: int) -> str:
     """Letters without sense: the encoder must see every letter, not guess words."""
-    line = "".join(rng.choice(CHARACTERS) for _ in range(rng.randint(2, 12)))
+    line = "".join(rng.choice(CHARACTERS) for _ in range(rng.randint(2, most)))
     return line if rng.random() < 0.5 else line.upper() if rng.random() < 0.5 else line.lower()
 
 
@@ -129,7 +161,7 @@ def render(
     mask, boxes = _warp(mask, boxes, rng, side)
     picture = _compose(paper, ink, mask, rng)
     classes, centres = _cells(boxes, side)
-    return Rendered(picture, "\n".join(lines), classes, centres)
+    return Rendered(picture, "\n".join(lines), classes, centres, font_path)
 
 
 def _fit(
@@ -140,7 +172,7 @@ def _fit(
     spacing = rng.uniform(1.15, 1.5)
     largest = min((side - 10) / max(widest, 0.1), (side - 8) / (spacing * len(lines)))
     largest = min(largest, side * 0.42)
-    low = max(side * (0.055 if dense else 0.065), largest * (0.35 if dense else 0.5))
+    low = max(14 if dense else 16, largest * (0.35 if dense else 0.5))
     size = int(min(largest, rng.uniform(low, max(low, largest))))
     size = max(size, 9)
     font = _font(font_path, size)
@@ -226,8 +258,10 @@ def _compose(
     array = np.asarray(page, dtype=np.float32)
     side = array.shape[0]
     if rng.random() < 0.5:  # uneven light
-        slope = np.linspace(rng.uniform(0.65, 1.0), rng.uniform(0.8, 1.1), side, dtype=np.float32)
-        array = array * (slope[:, None, None] if rng.random() < 0.5 else slope[None, :, None])
+        ends = rng.uniform(0.65, 1.0), rng.uniform(0.8, 1.1)
+        slope: np.ndarray = np.linspace(*ends, side, dtype=np.float32)
+        shape = (side, 1, 1) if rng.random() < 0.5 else (1, side, 1)
+        array = np.multiply(array, slope.reshape(shape), dtype=np.float32)
     if rng.random() < 0.6:
         grain = _grain()
         i, j = rng.randrange(len(grain) - side), rng.randrange(len(grain) - side)

@@ -39,11 +39,12 @@ class Sample:
     label: int = IGNORED  # index among the kind's classes
     photo: int = -1  # row in the photo store, for teacher features
     cells: render.Rendered | None = field(default=None, repr=False)
+    present: bool = True  # False where a question about fingers meets a picture without a hand
 
 
 @dataclass
 class Tasks:
-    """All samples of one split; `cache` is where assets.build_* wrote, `fonts` npm's @fontsource."""
+    """All samples of one split; `cache`: what assets.build_* wrote; fonts: npm's @fontsource."""
 
     cache: Path
     fonts_folder: Path
@@ -124,7 +125,7 @@ class Tasks:
         if count == 0 and rng.random() < 0.25:  # no hand at all
             scene = self.store.picture(rng.choice(self.scenes))
             picture = _jitter(_square(_crop(scene, rng, 0.4), side, rng), rng)
-            return Sample("fingers", np.asarray(picture), "0", 0)
+            return Sample("fingers", np.asarray(picture), "0", 0, present=False)
         photo = rng.choice(self.hands[count])
         picture = self.store.picture(photo)
         plain = photo.info["source"] != "hands-dataset"
@@ -154,13 +155,17 @@ class Tasks:
         return Sample("emoji", picture, emoji_label(spelled[name]), name)
 
     def _text(self, rng: random.Random, side: int, dense: float = 0.5) -> Sample:
+        """Words and senseless letters; `dense` of the pictures are filled with small type."""
         full = rng.random() < dense
+        small = side < 192
         lines = []
-        for _ in range(rng.randint(3, 7) if full else rng.randint(1, 4)):
+        most = 4 if small else 6
+        for _ in range(rng.randint(2, most) if full else rng.randint(1, 4)):
             if full and rng.random() < 0.5:
-                lines.append(render.random_line(rng))
+                lines.append(render.random_line(rng, 7 if small else 12))
             else:
-                lines.append(render.words_line(rng, self.words, rng.choice((1, 1, 2, 2, 3))))
+                count = rng.choice((1, 1, 1, 2) if small else (1, 1, 2, 2, 3))
+                lines.append(render.words_line(rng, self.words, count))
         return self.text_sample(lines, rng, side, full)
 
     def _note(self, rng: random.Random, side: int) -> Sample:
@@ -173,9 +178,7 @@ class Tasks:
             count -= take
         return self.text_sample(lines, rng, side, False)
 
-    def text_sample(
-        self, lines: list[str], rng: random.Random, side: int, dense: bool
-    ) -> Sample:
+    def text_sample(self, lines: list[str], rng: random.Random, side: int, dense: bool) -> Sample:
         font = rng.choice(rng.choice(self.fonts))
         scene = None
         if rng.random() < 0.2:

@@ -84,18 +84,24 @@ def learning_rate(config: StageConfig, step: int) -> float:
     return config.lr * min(1.0, (step + 1) / config.warmup, (config.steps - step) / fall)
 
 
-def run_stage(stage: Stage, seed: int, out: Path) -> None:
-    """Train to the end of the stage; returns at once when its checkpoint says it is done."""
+def run_stage(stage: Stage, seed: int, out: Path, before: Path | None = None) -> None:
+    """Train to the end of the stage; returns at once when its checkpoint says it is done.
+
+    A fresh stage starts from the weights that the stage `before` left.
+    """
     torch.manual_seed(seed)
     parameters = _groups(stage)
     optimiser = torch.optim.AdamW(parameters, lr=stage.config.lr, betas=(0.9, 0.98))
     path = out / f"{stage.config.name}.pt"
-    step = _resume(path, stage.model, optimiser)
-    if step >= stage.config.steps:
+    first = _resume(path, stage.model, optimiser)
+    if first == 0 and before is not None:
+        held = torch.load(before, weights_only=True, map_location="cpu")["model"]
+        stage.model.load_state_dict(held, strict=False)
+    if first >= stage.config.steps:
         return
-    console.print(f"stage {stage.config.name}: step {step} of {stage.config.steps}")
+    console.print(f"stage {stage.config.name}: step {first} of {stage.config.steps}")
     loader = DataLoader(
-        Batches(stage, seed, step),
+        Batches(stage, seed, first),
         batch_size=None,
         shuffle=False,
         num_workers=1,
@@ -103,8 +109,9 @@ def run_stage(stage: Stage, seed: int, out: Path) -> None:
         multiprocessing_context="fork",
     )
     log = out / f"{stage.config.name}.jsonl"
+    step = first
     try:
-        for step, parts in zip(range(step, stage.config.steps), loader, strict=True):
+        for step, parts in enumerate(loader, first):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(stage.config, step) * group["share"]
             losses = _step(stage, parts, optimiser)
