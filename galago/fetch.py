@@ -45,16 +45,21 @@ class _File:
     sha256: str | None
 
 
-def fetch(repo: str, name: str, folder: Path, progress: Progress) -> Path:
+def fetch(
+    repo: str, name: str, folder: Path, progress: Progress, *, here: Path | None = None
+) -> Path:
     """Fetch what is missing of a repository's newest revision; returns folder/revision.
 
-    `name` is what messages call the model. Older revisions in `folder` are removed once the new one
-    is whole. Raises UnknownModelError, HubError, StorageError.
+    `name` is what messages call the model; `here` is a whole copy named after its revision, which
+    is returned when there is nothing newer. Older revisions in `folder` are removed once the new
+    one is whole. Raises UnknownModelError, HubError, StorageError.
     """
     client = _client()
     progress(f"asking the hub for {name}", 0.0)
     try:
         info = client.HfApi().model_info(repo, files_metadata=True)
+        if here is not None and here.name == info.sha:
+            return here
         target = folder / str(info.sha)
         files = [file for file in _files(info) if not (target / file.name).exists()]
         needed = sum(file.size - _part_size(target / file.name) for file in files)

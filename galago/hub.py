@@ -85,7 +85,15 @@ def resolve(
             f"go online and run `galago pull {wanted}`"
         )
     name = row.name if row else repo
-    folder = fetch(repo, name, _sources(repo), progress or (lambda stage, share: None))
+    report = progress or (lambda stage, share: None)
+    try:
+        here = found.folder if found else None
+        folder = fetch(repo, name, _sources(repo), report, here=here)
+    except HubError:
+        if found is None:
+            raise
+        report(f"the hub can't be reached: using the copy of {name} on this machine", 0.0)
+        return found
     if not _complete(folder):
         raise HubError(
             f"{name} holds no safetensors weights with a config.json, so galago can't open it: "
@@ -134,7 +142,7 @@ def _unknown(text: str) -> str:
 def _resolved(
     name: str, folder: Path, row: catalog.Model | None = None, revision: str | None = None
 ) -> ResolvedModel:
-    """Identity: a hub snapshot is fixed by its revision; a plain folder by sizes and times too,
+    """Identity: a hub snapshot is fixed by its revision; a plain folder by place, sizes and times,
     as trained-on weights keep their size."""
     files: dict[str, Any] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -144,6 +152,8 @@ def _resolved(
     identity: dict[str, Any] = {"name": name, "files": files}
     if revision:
         identity["revision"] = revision
+    else:
+        identity["path"] = str(folder.resolve())
     return ResolvedModel(name, folder, row, identity)
 
 

@@ -172,8 +172,10 @@ def _convert(source: ResolvedModel, precision: str, force: bool, report: Progres
     check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
     _clear(source.name, folder)
     convert(checkpoint, folder, plan, report, source=source.identity, force=force)
+    place = source.identity.get("path")
     for old in kept(source.name):  # what this one replaces: an older source or format
-        if old.precision == plan.name and old.folder != folder:
+        same_place = old.identity.get("path") == place
+        if old.precision == plan.name and old.folder != folder and same_place:
             shutil.rmtree(old.folder, ignore_errors=True)
     return folder
 

@@ -22,6 +22,7 @@ class Hub:
         self.fetched: list[str] = []
         # Bytes of a large file until the connection drops, a number a connection; then no more.
         self.break_after: list[int] = []
+        self.broken = False  # answers every question with a fault of its own
         self.url = ""
 
     @property
@@ -66,7 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
         hub, path = self.served, urlsplit(self.path).path
         hub.asked.append(path)
         api = f"/api/models/{hub.repo}"
-        if path in (api, f"{api}/revision/main", f"{api}/revision/{hub.sha}"):
+        if hub.broken:
+            self.send(b"{}", body, 500)
+        elif path in (api, f"{api}/revision/main", f"{api}/revision/{hub.sha}"):
             self.send(json.dumps(self.info()).encode(), body)
         elif path == f"{api}/tree/{hub.sha}":
             rows = [

@@ -190,7 +190,13 @@ def test_models(capsys: Capture) -> None:
     for word in ("fastvlm-nano", "embedded", "apple/FastVLM-0.5B", "1.5 GB", "apple-amlr"):
         assert word in table
     records = [json.loads(line) for line in run(capsys, "models", "--json").out.splitlines()]
-    assert {"model", "here", "licence", "download_bytes"} <= set(records[0])
+    assert {"model", "here", "licence", "bytes"} <= set(records[0])
+
+
+def test_models_lists_what_was_converted_here(capsys: Capture, tiny: Path) -> None:
+    assert run(capsys, "pull", tiny, "--precision", "int8").code == 0
+    *_, last = run(capsys, "models").out.splitlines()
+    assert last.startswith("tiny") and "int8" in last and str(tiny) in last
 
 
 def test_chat_answers_line_by_line(ready: Path, picture: Path) -> None:

@@ -225,6 +225,25 @@ def test_no_network(capsys: Capture, picture: Path) -> None:
     assert result.code == 2 and result.out == "" and "check the network" in result.line
 
 
+def test_an_update_without_network_uses_what_is_here(online: Hub) -> None:
+    here = hub.resolve(NAME)
+    online.repo = "gone"
+    stages: Stages = []
+    with pytest.raises(UnknownModelError):
+        hub.resolve(NAME, update=True)
+    online.repo, online.broken = NAME, True
+    assert hub.resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
+    assert any("can't be reached" in stage for stage, _ in stages)
+
+
+def test_a_current_copy_of_the_hub_client_is_not_fetched_again(
+    online: Hub, source: Path, clean_world: Path
+) -> None:
+    snapshot = clean_world / f"hf/hub/models--apple--FastVLM-0.5B/snapshots/{online.sha}"
+    shutil.copytree(source, snapshot)
+    assert hub.resolve(NAME, update=True).folder == snapshot and online.fetched == []
+
+
 # -- converting and keeping ------------------------------------------------------------------------
 
 
@@ -257,6 +276,13 @@ def test_a_changed_source_is_converted_again(tiny: Path, tmp_path: Path) -> None
     os.utime(folder / "model.safetensors", (1, 1))
     new = store.prepare(folder).folder
     assert new != old and not old.exists() and len(store.kept("model")) == 1
+
+
+def test_folders_of_the_same_name_do_not_replace_each_other(tiny: Path, tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(tiny, tmp_path / place / "model")
+        store.prepare(tmp_path / place / "model", precision="fp32")
+    assert len(store.kept("model")) == 2
 
 
 def test_a_changed_format_is_converted_again(

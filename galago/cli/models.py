@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,9 +18,13 @@ __all__ = ["models"]
 
 @dataclass(frozen=True)
 class _Line:
-    row: catalog.Model
-    here: str
-    size: str
+    """What is shown of a model; `row` is None for one that only this machine knows."""
+
+    name: str
+    here: str | None
+    size: int
+    summary: str
+    row: catalog.Model | None = None
 
 
 def models(
@@ -35,38 +40,66 @@ def models(
       galago models
       galago models --json
     """
-    lines = [_line(row) for row in catalog.MODELS]
+    lines = [*(_known(row) for row in catalog.MODELS), *_own()]
     if as_json:
         for line in lines:
             write(json.dumps(_record(line)) + "\n")
         return
     head = ("MODEL", "HERE", "SIZE", "LICENCE", "WHAT IT IS")
-    rows = [head, *((x.row.name, x.here, x.size, x.row.licence.name, x.row.summary) for x in lines)]
+    rows = [head, *(_cells(line) for line in lines)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         write("  ".join([*cells, row[-1]]) + "\n")
 
 
-def _line(row: catalog.Model) -> _Line:
+def _known(row: catalog.Model) -> _Line:
     from galago import hub, store
 
     if row.embedded:
-        files = row.folder.glob("*") if row.folder.is_dir() else ()
-        return _Line(row, "embedded", gigabytes(sum(f.stat().st_size for f in files)))
-    kept = store.kept(row.name)
-    here = ", ".join(sorted({entry.precision for entry in kept}))
-    if not here:
-        here = "fetched" if hub.local(row.name) else "-"
-    return _Line(row, here, gigabytes(row.download))
+        return _Line(row.name, "embedded", _bytes_in(row.folder), row.summary, row)
+    here = ", ".join(sorted({entry.precision for entry in store.kept(row.name)}))
+    if not here and hub.local(row.name):
+        here = "fetched"
+    return _Line(row.name, here or None, row.download, row.summary, row)
+
+
+def _own() -> list[_Line]:
+    """Conversions of folders and of hub models that the catalogue doesn't have."""
+    from galago import store
+
+    return [
+        _Line(
+            entry.name,
+            entry.precision,
+            _bytes_in(entry.folder),
+            f"converted from {entry.identity.get('path', 'the hub')}",
+        )
+        for entry in store.kept()
+        if catalog.find(entry.name) is None
+    ]
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
+
+
+def _cells(line: _Line) -> tuple[str, ...]:
+    licence = line.row.licence.name if line.row else "its own"
+    return (line.name, line.here or "-", gigabytes(line.size), licence, line.summary)
 
 
 def _record(line: _Line) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "model": line.name,
+        "here": line.here,
+        "bytes": line.size,
+        "summary": line.summary,
+    }
     row = line.row
-    return {
-        "model": row.name,
-        "here": None if line.here == "-" else line.here,
-        "download_bytes": row.download,
+    if row is None:
+        return record
+    return record | {
         "parameters": row.parameters,
         "resolution": row.side,
         "licence": row.licence.name,
@@ -74,5 +107,4 @@ def _record(line: _Line) -> dict[str, Any]:
         "licence_url": row.licence.url,
         "layout": row.layout,
         "aliases": list(row.aliases),
-        "summary": row.summary,
     }

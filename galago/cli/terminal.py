@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "complain", "say", "stages", "write"]
 
-_LASTING = ("fetching", "waiting")  # stages whose words must stay to be read: licence, lock
+# Stages whose words must stay to be read: the licence, a lock, no network.
+_LASTING = ("fetching", "waiting", "the hub")
 
 
 def say(text: str) -> None:
@@ -28,7 +29,9 @@ def complain(text: str) -> None:
 
 
 def write(text: str) -> None:
-    """A piece of the result, at once."""
+    """A piece of the result, at once; control codes never reach a terminal."""
+    if sys.stdout.isatty():
+        text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
     sys.stdout.write(text)
     sys.stdout.flush()
 
