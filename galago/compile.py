@@ -84,5 +84,4 @@ def _load_converted(
     spec, plan = opened.spec, opened.plan
     vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache_dir=cache)
     language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache_dir=cache)
-    opened.release()
     return Sessions(vision, language, spec, plan)

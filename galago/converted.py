@@ -30,11 +30,6 @@ class Converted:
     tensors: Mapping[str, LazyTensor]
     manifest: Mapping[str, Any]
 
-    def release(self) -> None:
-        """Let go of pages read while compiling; the engine keeps its own packed copy."""
-        for tensor in self.tensors.values():
-            tensor.release()
-
 
 def is_converted(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()

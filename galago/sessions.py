@@ -60,6 +60,18 @@ def language_options(
     return options(hint, threads, cache_dir) | {"KV_CACHE_PRECISION": hint}
 
 
+def _let_go(weights: Weights) -> None:
+    """Drop pages of memory-mapped weights: the engine packs its own copy of the large ones.
+
+    It does so partly when compiling and partly at the first run. A page that is needed after all is
+    simply read again.
+    """
+    for stored in weights.values():
+        release = getattr(stored, "release", None)
+        if release is not None:
+            release()
+
+
 class VisionSession:
     """Trunk and projector. Not for several threads at once; make one session for each."""
 
@@ -80,6 +92,8 @@ class VisionSession:
         self._request = self._compiled.create_infer_request()
         # Constants share these bytes, and the compiled graph goes on using some of them in place.
         self._weights = weights
+        self._packed = False
+        _let_go(weights)
 
     def encode(self, pixel_values: Float) -> Float:
         """(B, 3, H, W) float32 -> image features (B, T, hidden) float32, T = H * W / stride^2.
@@ -94,6 +108,9 @@ class VisionSession:
                 f"multiples of {stride} are needed"
             )
         self._request.infer({"pixel_values": pixels}, share_inputs=True)
+        if not self._packed:
+            self._packed = True
+            _let_go(self._weights)
         return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
     def runtime_model(self) -> ov.Model:
@@ -121,6 +138,8 @@ class LanguageSession:
         settings = language_options(core, plan, threads, cache_dir)
         self._compiled = core.compile_model(model, "CPU", settings)
         self._weights = weights  # shared with the compiled graph, as in VisionSession
+        self._packed = False
+        _let_go(weights)
         self._rotary = rotary_table(spec.text, 2048)
 
     def embed(self, ids: npt.ArrayLike) -> Float:
@@ -133,6 +152,12 @@ class LanguageSession:
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty cache with its own state; weights are shared."""
         return KVCache(self, self._compiled.create_infer_request(), batch)
+
+    def ran(self) -> None:
+        """Told by a cache after each run."""
+        if not self._packed:
+            self._packed = True
+            _let_go(self._weights)
 
     def runtime_model(self) -> ov.Model:
         """The graph as it runs, for tests that look at fusions."""
@@ -229,6 +254,7 @@ class KVCache:
             },
             share_inputs=True,
         )
+        self._session.ran()
         self.length = stop
         return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
