@@ -16,7 +16,6 @@ from galago.train.render import CELL_HEIGHT, CELL_WIDTH, CHARACTERS
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
 STRIDE = 64
-EXPANSION_GAIN = 12.0
 
 
 def build_trunk(config: VisionConfig) -> FastVit:
@@ -42,11 +41,27 @@ def build_trunk(config: VisionConfig) -> FastVit:
         num_classes=0,
         global_pool="",
     )
-    # A fresh single-branch expansion convolution with its gate halves and halves again: tokens of
-    # size 0.03, on which nothing learns. Trained branches have batch norms that see to it.
-    with torch.no_grad():
-        trunk.final_conv.reparam_conv.weight *= EXPANSION_GAIN
+    _initialise(trunk)
     return trunk
+
+
+@torch.no_grad()
+def _initialise(trunk: FastVit) -> None:
+    """Weights under which signals and gradients keep their size through single-branch blocks.
+
+    A fused token mixer has its skip connection inside the kernel: it must start as the identity, or
+    gradients vanish within three stages and nothing is ever learned.
+    """
+    for name, module in trunk.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if name.endswith(("token_mixer.reparam_conv", "pos_emb.reparam_conv")):
+            noise = module.weight * 0.1
+            nn.init.dirac_(module.weight, groups=module.groups)
+            module.weight += noise
 
 
 class EncoderHeads(nn.Module):

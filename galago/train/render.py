@@ -255,7 +255,7 @@ def _compose(
         mask = mask.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.1)))
     page = paper.copy()
     page.paste(ink, (0, 0), mask)
-    array = np.asarray(page, dtype=np.float32)
+    array: np.ndarray = np.asarray(page, dtype=np.float32)
     side = array.shape[0]
     if rng.random() < 0.5:  # uneven light
         ends = rng.uniform(0.65, 1.0), rng.uniform(0.8, 1.1)

@@ -28,7 +28,7 @@ from galago.train.config import StageConfig
 console = Console(stderr=True)
 REPORT_EVERY = 50  # steps
 SAVE_EVERY = 200
-CLIP_NORM = 2.0
+CLIP_NORM = 5.0
 
 
 @dataclass(frozen=True)
