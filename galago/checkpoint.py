@@ -1,10 +1,10 @@
 """Model folders on disk -> a spec and named tensors, memory-mapped.
 
-Three layouts are read: llava_qwen2 (Apple's repositories and archives, and galago's own models,
-which add a "galago" block to the same configuration), transformers' fast_vlm, and both sharded or
-not. Their code is never run and pickles are never opened. Tensors come out under one naming
-(galago/layout.py), and each one that is needed is checked for presence and shape when the folder
-is opened.
+Three layouts are read, sharded or not: llava_qwen2 (Apple's repositories and archives), galago's
+own models (the same, with a "galago" block in the configuration; tensors may be I8 with a float32
+`NAME.scale` of one number a row), and transformers' fast_vlm. Their code is never run and pickles
+are never opened. Tensors come out under one naming (galago/layout.py), and each one that is needed
+is checked for presence and shape when the folder is opened.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from galago import layout
 from galago.config import read_json, read_spec
 from galago.errors import CheckpointError
-from galago.safetensors import LazyTensor, SafetensorsFile
+from galago.safetensors import LazyTensor, SafetensorsFile, ScaledTensor
 from galago.specs import VLMSpec
 
 _TOKENIZER_FILES = (
@@ -32,6 +32,9 @@ _TOKENIZER_FILES = (
 _FLOATS = ("BF16", "F16", "F32")
 
 
+Tensor = LazyTensor | ScaledTensor
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """An opened model folder.
@@ -42,7 +45,7 @@ class Checkpoint:
 
     folder: Path
     spec: VLMSpec
-    tensors: Mapping[str, LazyTensor]
+    tensors: Mapping[str, Tensor]
     files: tuple[Path, ...]
     identity: Mapping[str, int]
 
@@ -58,8 +61,9 @@ def open_checkpoint(folder: Path | str) -> Checkpoint:
     spec = read_spec(folder, config, {name: t.shape for name, t in stored.items()})
     if spec.layout == "fast_vlm":
         stored = {layout.fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
-    spec = replace(spec, text=replace(spec.text, tied=_is_tied(stored)))
-    tensors = _needed(folder, stored, spec)
+    found: Mapping[str, Tensor] = _scaled(stored) if spec.layout == "galago" else stored
+    spec = replace(spec, text=replace(spec.text, tied=_is_tied(found)))
+    tensors = _needed(folder, found, spec)
     files = tuple(folder / name for name in _TOKENIZER_FILES if (folder / name).is_file())
     sources = [*shards, folder / "config.json", *files]
     identity = {path.name: path.stat().st_size for path in sources}
@@ -90,7 +94,19 @@ def _shards(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no model.safetensors; fetch the model again")
 
 
-def _is_tied(stored: Mapping[str, LazyTensor]) -> bool:
+def _scaled(stored: Mapping[str, LazyTensor]) -> dict[str, Tensor]:
+    """Join int8 tensors with their scales; one without a fitting scale stays as it is."""
+    found: dict[str, Tensor] = dict(stored)
+    for name, tensor in stored.items():
+        scale = stored.get(f"{name}.scale")
+        if tensor.dtype != "I8" or scale is None or scale.dtype != "F32":
+            continue
+        if tensor.shape and scale.shape in ((tensor.shape[0],), (tensor.shape[0], 1)):
+            found[name] = ScaledTensor(name, tensor, scale)
+    return found
+
+
+def _is_tied(stored: Mapping[str, Tensor]) -> bool:
     """Whether the output projection is the embedding: the tensors decide, not the config."""
     head, table = stored.get(layout.HEAD), stored.get(layout.EMBEDDING)
     if head is None or table is None:
@@ -104,7 +120,7 @@ def _is_tied(stored: Mapping[str, LazyTensor]) -> bool:
     )
 
 
-def _needed(folder: Path, stored: Mapping[str, LazyTensor], spec: VLMSpec) -> dict[str, LazyTensor]:
+def _needed(folder: Path, stored: Mapping[str, Tensor], spec: VLMSpec) -> dict[str, Tensor]:
     shapes = layout.text_shapes(spec.text)
     shapes |= layout.projector_shapes(spec.vision.features, spec.projector)
     for name, shape in layout.vision_shapes(spec.vision).items():

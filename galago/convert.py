@@ -20,7 +20,7 @@ from galago.converted import FORMAT, MANIFEST, TENSORS
 from galago.errors import SelfCheckError, StorageError
 from galago.precision import PrecisionPlan
 from galago.precision import resolve_precision as resolve
-from galago.safetensors import Entry, LazyTensor, SafetensorsWriter
+from galago.safetensors import Entry, SafetensorsWriter
 from galago.selfcheck import SelfCheck, check_conversion
 from galago.sessions import native_bf16
 from galago.weights import Item, embedding_item, language_items, vision_items
@@ -107,7 +107,7 @@ def _write_tensors(
                 report("converting", min(1.0, writer.written / total))
             for name, _ in item.entries:
                 tensor = checkpoint.tensors.get(name)
-                if isinstance(tensor, LazyTensor):
+                if tensor is not None:
                     tensor.release()
         writer.close()
     except BaseException:

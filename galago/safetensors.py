@@ -66,6 +66,32 @@ class LazyTensor:
             base.madvise(mmap.MADV_DONTNEED, first, length)
 
 
+@dataclass(frozen=True)
+class ScaledTensor:
+    """An int8 tensor with one float32 scale a row, read as float32.
+
+    For small models only: every read computes the whole tensor.
+    """
+
+    name: str
+    values: LazyTensor
+    scale: LazyTensor
+    dtype: str = "F32"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def read(self) -> npt.NDArray[Any]:
+        """values * scale, a new float32 array."""
+        scale = self.scale.read().reshape(-1, *[1] * (len(self.shape) - 1))
+        return np.asarray(self.values.read() * scale, dtype=np.float32)
+
+    def release(self) -> None:
+        """As LazyTensor.release."""
+        self.values.release()
+
+
 class SafetensorsFile:
     """One memory-mapped file. `tensors` maps names to LazyTensor; `metadata` is its free text."""
 

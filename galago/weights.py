@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from galago import layout, quantise
-from galago.checkpoint import Checkpoint
+from galago.checkpoint import Checkpoint, Tensor
 from galago.graph import fastvit
 from galago.precision import LanguagePrecision, PrecisionPlan, VisionPrecision
-from galago.safetensors import Entry, LazyTensor
+from galago.safetensors import Entry
 
 Array = npt.NDArray[Any]
 _RUN_BYTES = 64 << 20
@@ -73,7 +73,7 @@ def vision_items(checkpoint: Checkpoint, precision: VisionPrecision) -> Iterator
         yield _float_item(name, _float(checkpoint.tensors[name]), precision)
 
 
-def _float(tensor: LazyTensor) -> npt.NDArray[np.float32]:
+def _float(tensor: Tensor) -> npt.NDArray[np.float32]:
     return quantise.widen(tensor.read(), tensor.dtype)
 
 
@@ -101,7 +101,7 @@ def embedding_item(checkpoint: Checkpoint) -> Item:
     return _as_stored(layout.EMBEDDING, checkpoint.tensors[layout.EMBEDDING])
 
 
-def _language_item(name: str, tensor: LazyTensor, kind: LanguagePrecision, group: int) -> Item:
+def _language_item(name: str, tensor: Tensor, kind: LanguagePrecision, group: int) -> Item:
     if len(tensor.shape) != 2 or kind in ("fp32", "bf16"):
         return _as_stored(name, tensor)
     rows, columns = tensor.shape
@@ -119,7 +119,7 @@ def _language_item(name: str, tensor: LazyTensor, kind: LanguagePrecision, group
     return Item(entries, lambda: _runs(tensor, quantise.int8_rows))
 
 
-def _as_stored(name: str, tensor: LazyTensor) -> Item:
+def _as_stored(name: str, tensor: Tensor) -> Item:
     def runs() -> Iterator[tuple[Array, ...]]:
         yield (tensor.read(),)
 
@@ -127,7 +127,7 @@ def _as_stored(name: str, tensor: LazyTensor) -> Item:
 
 
 def _runs(
-    tensor: LazyTensor, quantised: Callable[[npt.NDArray[np.float32]], tuple[Array, ...]]
+    tensor: Tensor, quantised: Callable[[npt.NDArray[np.float32]], tuple[Array, ...]]
 ) -> Iterator[tuple[Array, ...]]:
     rows, columns = tensor.shape
     step = max(1, _RUN_BYTES // (4 * columns))

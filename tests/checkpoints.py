@@ -76,13 +76,15 @@ def random_tensors(vision: FastViTSpec, text: Qwen2Spec, seed: int = 0) -> Array
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], dtype: str = "BF16") -> None:
-    """float32 arrays as BF16 or F32; int64 arrays as they are."""
+    """float32 arrays as BF16 or F32 (names in .scale always F32); int64 and int8 as they are."""
+    kinds = {"int64": "I64", "int8": "I8"}
     plan = {
-        n: Entry("I64" if a.dtype == np.int64 else dtype, tuple(a.shape)) for n, a in arrays.items()
+        n: Entry(kinds.get(a.dtype.name, "F32" if n.endswith(".scale") else dtype), tuple(a.shape))
+        for n, a in arrays.items()
     }
     writer = SafetensorsWriter(path, plan, {"format": "pt"})
     for name, array in arrays.items():
-        narrow = dtype == "BF16" and array.dtype == np.float32
+        narrow = plan[name].dtype == "BF16"
         writer.append(name, quantise.to_bf16(array) if narrow else array)
     writer.close()
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago import layout
+from galago import layout, quantise
 from galago.checkpoint import open_checkpoint
+from galago.compile import load_sessions
 from galago.errors import CheckpointError
 from galago.specs import FASTVITHD
 from tests.checkpoints import (
@@ -144,6 +145,30 @@ def test_integers_for_weights_are_refused(folder: Path) -> None:
     arrays["model.norm.weight"] = np.zeros(64, np.int64)
     write_safetensors(folder / "model.safetensors", arrays)
     refused(folder, "model.norm.weight is I64")
+
+
+def test_own_models_may_be_int8(folder: Path) -> None:
+    """Matrices and kernels in int8 with a scale a row: read as float32, within half a step."""
+    arrays = random_tensors(TINY_VISION, TINY_TEXT)
+    small: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if array.ndim < 2 or "layer_scale" in name:
+            small[name] = array
+            continue
+        values, scale = quantise.int8_rows(array.reshape(array.shape[0], -1))
+        small |= {name: values.reshape(array.shape), f"{name}.scale": scale}
+    write_safetensors(folder / "model.safetensors", small)
+    opened = open_checkpoint(folder)
+    for name in (layout.EMBEDDING, layout.VISION + "network.10.0.convffn.fc1.weight"):
+        tensor = opened.tensors[name]
+        assert (tensor.dtype, tensor.shape) == ("F32", arrays[name].shape)
+        step = np.abs(small[f"{name}.scale"]).max()
+        assert np.abs(tensor.read() - arrays[name]).max() <= step / 2 + 1e-6
+    sessions = load_sessions(opened)
+    assert sessions.language.embed([5]).dtype == np.float32
+    del small["model.embed_tokens.weight.scale"]
+    write_safetensors(folder / "model.safetensors", small)
+    refused(folder, "model.embed_tokens.weight is I8")
 
 
 def test_truncated_file(folder: Path) -> None:
