@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import shutil
 import signal
 import sys
@@ -13,7 +15,7 @@ import pytest
 
 from galago.cli.pictures import expand, natural
 from galago.errors import ImageError
-from tests.commandline import run, spawn, start
+from tests.commandline import COMMAND, run, spawn, start
 
 Capture = pytest.CaptureFixture[str]
 SHORT = ("--max-tokens", "4")
@@ -210,6 +212,25 @@ def test_chat_answers_line_by_line(ready: Path, picture: Path) -> None:
 def test_chat_ends_with_its_input(ready: Path, picture: Path) -> None:
     result = spawn("chat", picture, "-m", ready, *SHORT, stdin="What is it?")
     assert result.code == 0 and result.out.endswith("\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("key", "code"), [(b"\x04", 0), (b"\x03", 130)])
+def test_chat_at_a_terminal(ready: Path, picture: Path, key: bytes, code: int) -> None:
+    import pty
+
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execv(sys.executable, [*COMMAND, "chat", str(picture), "-m", str(ready), *SHORT])
+    seen = b""
+    while b"> " not in seen:
+        seen += os.read(terminal, 4096)
+    os.write(terminal, key)
+    with contextlib.suppress(OSError):  # what Linux says when the other end is gone
+        while piece := os.read(terminal, 4096):
+            seen += piece
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code
+    assert b"/help lists commands" in seen and b"Traceback" not in seen
 
 
 def test_chat_needs_a_picture(capsys: Capture, ready: Path) -> None:

@@ -31,6 +31,8 @@ def main(args: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
         sys.stdout.flush()
+        if code == 130:  # Typer has caught the Ctrl-C
+            return _interrupted()
         return code if isinstance(code, int) else 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
