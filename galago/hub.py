@@ -1,4 +1,4 @@
-"""A name or a path -> a local folder with a whole checkpoint; the only room that fetches.
+"""A name or a path -> a local folder with a whole checkpoint, fetched (galago.fetch) if need be.
 
 What is on disk is used as it is, without asking anybody; the hub is contacted only when files are
 missing or an update is asked for, and never when offline. Nothing is printed here: progress goes
@@ -29,8 +29,8 @@ _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 class ResolvedModel:
     """A checkpoint on this machine.
 
-    `identity` names the files exactly (sizes and revision, or sizes and times of a plain folder):
-    it is what a converted copy is checked against.
+    `identity` names the files exactly (sizes and revision; of a plain folder its place, sizes and
+    times): it is what a converted copy is checked against.
     """
 
     name: str
@@ -77,13 +77,7 @@ def resolve(
     if is_offline(offline):
         if found is not None:
             return found
-        wanted = row.name if row else text
-        near = [] if row else catalog.suggest(text)
-        hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-        raise OfflineError(
-            f"{wanted} is not on this machine{hint} and galago is offline: "
-            f"go online and run `galago pull {wanted}`"
-        )
+        raise OfflineError(_not_here(text, row))
     name = row.name if row else repo
     report = progress or (lambda stage, share: None)
     try:
@@ -129,6 +123,16 @@ def _repo(text: str) -> str | None:
         return row.repo
     looks_local = text.startswith((".", "~", os.sep)) or Path(text).exists()
     return text if _HUB_NAME.fullmatch(text) and not looks_local else None
+
+
+def _not_here(text: str, row: catalog.Model | None) -> str:
+    wanted = row.name if row else text
+    near = [] if row else catalog.suggest(text)
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    return (
+        f"{wanted} is not on this machine{hint} and galago is offline: "
+        f"go online and run `galago pull {wanted}`"
+    )
 
 
 def _unknown(text: str) -> str:
