@@ -19,7 +19,7 @@ from galago import compile as compiler
 from galago import convert as convert_module
 from galago import quantise
 from galago.checkpoint import Checkpoint, open_checkpoint
-from galago.compile import PrecisionPlan, Sessions, convert, load_sessions
+from galago.compile import PrecisionPlan, Sessions, convert, load_sessions, self_check
 from galago.errors import CheckpointError, OptionError, SelfCheckError, StorageError
 from galago.precision import resolve_precision
 from galago.selfcheck import BOUNDS, judge
@@ -229,6 +229,17 @@ def test_judging(precision: str) -> None:
     assert "FAILED" in result.sentence() and "\n" not in result.sentence()
     broken = np.full_like(features, np.nan)
     assert not judge([(features, broken)], [(logits, logits)], precision).passed
+
+
+def test_two_loaded_models_compared(source: Checkpoint, int8: Path) -> None:
+    pixels = np.random.default_rng(0).random((1, 3, 256, 256), dtype=np.float32)
+    prompts = [list(range(40, 80))]
+    reference = load_sessions(source, "fp32")
+    figures = self_check(load_sessions(int8), reference, [pixels], prompts)
+    assert figures.passed and figures.positions == 40
+    assert figures.cosine_min < 1.0 and figures.kl > 0
+    same_again = self_check(reference, reference, [pixels], prompts)
+    assert same_again.kl == 0 and same_again.top1 == 1.0
 
 
 def test_undecided_positions_are_left_out() -> None:
