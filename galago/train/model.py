@@ -12,6 +12,7 @@ from torch import nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from galago.train.config import TextConfig, VisionConfig
+from galago.train.depthwise import quicken
 from galago.train.render import CELL_HEIGHT, CELL_WIDTH, CHARACTERS
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
@@ -42,6 +43,10 @@ def build_trunk(config: VisionConfig) -> FastVit:
         global_pool="",
     )
     _initialise(trunk)
+    quicken(trunk)
+    for module in trunk.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False  # at sixteen tokens plain products are quicker
     return trunk
 
 

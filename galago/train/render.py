@@ -119,7 +119,7 @@ def _number(rng: random.Random) -> str:
 
 def random_line(rng: random.Random, most: int) -> str:
     """Letters without sense: the encoder must see every letter, not guess words."""
-    line = "".join(rng.choice(CHARACTERS) for _ in range(rng.randint(2, most)))
+    line = "".join(rng.choice(CHARACTERS) for _ in range(rng.randint(1, most)))
     return line if rng.random() < 0.5 else line.upper() if rng.random() < 0.5 else line.lower()
 
 

@@ -14,6 +14,7 @@ import torch
 from galago.specs import PromptSpec
 from galago.train import direct, language
 from galago.train.assets import build_emoji, build_photos, emoji_label
+from galago.train.card import draw_curves, write_card
 from galago.train.config import StageConfig, TrainConfig, load_config
 from galago.train.evaluate import evaluate
 from galago.train.publish import publish
@@ -53,7 +54,10 @@ def main() -> None:
         folder = options.out / config.name
         publish(config, options.out / f"{config.stages[-1].name}.pt", tokenizer, folder)
         held_out = Tasks(cache, options.packages / "@fontsource", "val")
-        print(json.dumps(evaluate(folder, held_out, config.seed), indent=1))
+        figures = evaluate(folder, held_out, config.seed)
+        draw_curves(config, options.out)
+        write_card(config, figures, options.out, folder)
+        print(json.dumps(figures, indent=1))
 
 
 def _train(rank: int, options: argparse.Namespace) -> None:

@@ -154,18 +154,23 @@ class Tasks:
         picture = np.asarray(_jitter(page, rng, 0.6))
         return Sample("emoji", picture, emoji_label(spelled[name]), name)
 
-    def _text(self, rng: random.Random, side: int, dense: float = 0.5) -> Sample:
-        """Words and senseless letters; `dense` of the pictures are filled with small type."""
-        full = rng.random() < dense
-        small = side < 192
+    def _text(self, rng: random.Random, side: int) -> Sample:
+        """Words and senseless letters, large to small; lines are short where the picture is.
+
+        Letters of eight pixels taught a fresh trunk nothing: most must be as large as on a note.
+        """
+        full = rng.random() < 0.3
+        longest = side / (18 if full else 26)  # px a letter, at the most
         lines = []
-        most = 4 if small else 6
-        for _ in range(rng.randint(2, most) if full else rng.randint(1, 4)):
-            if full and rng.random() < 0.5:
-                lines.append(render.random_line(rng, 7 if small else 12))
+        for _ in range(rng.randint(1, 4 if full else 3)):
+            if rng.random() < 0.5:
+                lines.append(render.random_line(rng, max(2, int(longest))))
             else:
-                count = rng.choice((1, 1, 1, 2) if small else (1, 1, 2, 2, 3))
-                lines.append(render.words_line(rng, self.words, count))
+                count = rng.choice((1, 1, 2, 3))
+                line = render.words_line(rng, self.words, count)
+                while len(line) > longest:
+                    line = render.words_line(rng, self.words, 1)
+                lines.append(line)
         return self.text_sample(lines, rng, side, full)
 
     def _note(self, rng: random.Random, side: int) -> Sample:
