@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+from galago.checkpoint import open_checkpoint
 from galago.train.config import TrainConfig
 from galago.train.trainer import read_log
 
@@ -79,12 +81,14 @@ def write_card(
         for stage, log in rows
     )
     size = (folder / "model.safetensors").stat().st_size
+    tensors = open_checkpoint(folder).tensors.values()
+    parameters = sum(math.prod(tensor.shape) for tensor in tensors)
     (folder / "README.md").write_text(
         f"""# {config.name}
 
 FastVLM's architecture (FastViT trunk of stride 64, mlp2x_gelu projector, Qwen2 decoder) in
-{size / 2e6:.1f} million parameters ({size / 1e6:.1f} MB in bfloat16), trained from random weights
-on two CPU cores by `python -m galago.train galago/train/configs/{config.name}.toml`. Pictures of
+{parameters / 1e6:.1f} million parameters ({size / 1e6:.1f} MB, matrices in 8 bits), trained from
+random weights on two CPU cores with `galago/train/configs/{config.name}.toml`. Pictures of
 {config.side} px become {(config.side // 64) ** 2} tokens. Weights: Apache-2.0.
 
 ## Held-out figures

@@ -50,7 +50,8 @@ class StageConfig:
     warmup: int = 200
     decay: float = 0.3  # the last part of the steps, over which lr falls to zero
     weight_decay: float = 0.05
-    vision_lr: float = 1.0  # the trunk's learning rate as a fraction of lr
+    trunk_lr: float = 1.0  # the trunk's learning rate as a fraction of lr
+    heads_lr: float = 0.15  # wide inputs: at the full rate a step moves every logit by one
 
 
 @dataclass(frozen=True)

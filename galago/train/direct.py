@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from galago.train.config import TrainConfig
-from galago.train.model import CELL_LABELS, EncoderHeads, build_trunk
+from galago.train.model import CELL_LABELS, EncoderHeads, build_trunk, normalised
 from galago.train.tasks import IGNORED, KINDS, Sample, Tasks
 from galago.train.teacher import FEATURES
 
@@ -35,7 +35,7 @@ class DirectModel(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The losses of one batch, each a scalar."""
-        pixels = batch["pixels"].float() / 255
+        pixels = normalised(batch["pixels"])
         tokens, early = self.trunk.forward_intermediates(pixels, indices=[2])
         return self.direct_losses(tokens, early[0], batch)
 
@@ -124,7 +124,7 @@ def accuracy(
         for _ in range(0, count, 50):
             samples = [tasks.sample(kind, rng, side) for _ in range(50)]
             with torch.autocast("cpu", torch.bfloat16):
-                tokens = model.trunk.forward_features(pixels_of(samples).float() / 255)
+                tokens = model.trunk.forward_features(normalised(pixels_of(samples)))
                 if kind == "text":
                     logits = model.heads.cell_logits(tokens, early=False)[..., :-1]
                 else:

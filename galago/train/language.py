@@ -19,7 +19,7 @@ from galago.tokens import ImageSlot, Message, Tokenizer, chat_pieces, load_token
 from galago.train import direct
 from galago.train.config import TrainConfig
 from galago.train.direct import Batch, DirectModel
-from galago.train.model import STRIDE, build_language, build_projector
+from galago.train.model import STRIDE, build_language, build_projector, normalised
 from galago.train.tasks import KINDS, Sample, Tasks
 from galago.train.words import Spoken, speak
 
@@ -37,7 +37,7 @@ class VisionLanguageModel(DirectModel):
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The answer's loss, also by kind, and the direct losses when the trunk learns."""
-        pixels = batch["pixels"].float() / 255
+        pixels = normalised(batch["pixels"])
         if self.frozen_trunk:
             self.trunk.eval()
             with torch.no_grad():
@@ -148,7 +148,7 @@ def answer_accuracy(
             samples = [tasks.sample(kind, rng, side) for _ in range(25)]
             batch = collate(samples, speaker, rng, teacher)
             with torch.autocast("cpu", torch.bfloat16):
-                features = model.trunk.forward_features(batch["pixels"].float() / 255)
+                features = model.trunk.forward_features(normalised(batch["pixels"]))
                 logits = model.answer_logits(features, batch)
             right += int((logits.argmax(-1) == batch["targets"]).sum())
             seen += len(batch["targets"])

@@ -17,6 +17,7 @@ from galago.train.render import CELL_HEIGHT, CELL_WIDTH, CHARACTERS
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
 STRIDE = 64
+PIXEL_MEAN, PIXEL_STD = 0.5, 0.25  # centred pixels learn faster than 0..1
 
 
 def build_trunk(config: VisionConfig) -> FastVit:
@@ -52,21 +53,30 @@ def build_trunk(config: VisionConfig) -> FastVit:
 
 @torch.no_grad()
 def _initialise(trunk: FastVit) -> None:
-    """Weights under which signals and gradients keep their size through single-branch blocks.
+    """Every fused convolution gets a batch norm to train with; publishing folds it in again.
 
-    A fused token mixer has its skip connection inside the kernel: it must start as the identity, or
-    gradients vanish within three stages and nothing is ever learned.
+    Without norms a single-branch trunk hardly learns: the paper's branches have one each. A fused
+    token mixer has its skip connection inside the kernel, so it starts as the identity, or
+    gradients vanish within three stages.
     """
-    for name, module in trunk.named_modules():
-        if not isinstance(module, nn.Conv2d):
+    for name, module in list(trunk.named_modules()):
+        fused = getattr(module, "reparam_conv", None)
+        if not isinstance(fused, nn.Conv2d):
             continue
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-        if name.endswith(("token_mixer.reparam_conv", "pos_emb.reparam_conv")):
-            noise = module.weight * 0.1
-            nn.init.dirac_(module.weight, groups=module.groups)
-            module.weight += noise
+        nn.init.kaiming_normal_(fused.weight, nonlinearity="relu")
+        if name.endswith(("token_mixer", "pos_emb")):
+            noise = fused.weight * 0.1
+            nn.init.dirac_(fused.weight, groups=fused.groups)
+            fused.weight += noise
+        fused.bias = None
+        module.reparam_conv = nn.Sequential()
+        module.reparam_conv.add_module("conv", fused)
+        module.reparam_conv.add_module("norm", nn.BatchNorm2d(fused.out_channels))
+
+
+def normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """(B, 3, H, W) uint8 -> what the trunk takes, as the published ImageSpec says."""
+    return (pixels.float() / 255 - PIXEL_MEAN) / PIXEL_STD
 
 
 class EncoderHeads(nn.Module):

@@ -193,10 +193,10 @@ class Tasks:
 
 
 def letterboxed(picture: Image.Image, side: int) -> Image.Image:
-    """The whole picture on a black square, as the model's preprocessing pads it."""
+    """The whole picture on a grey square, as the model's preprocessing pads it."""
     scale = side / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    page = Image.new("RGB", (side, side))
+    page = Image.new("RGB", (side, side), (127, 127, 127))
     page.paste(
         picture.resize(size, Image.Resampling.BICUBIC),
         ((side - size[0]) // 2, (side - size[1]) // 2),

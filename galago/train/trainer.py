@@ -125,21 +125,22 @@ def run_stage(stage: Stage, seed: int, out: Path, before: Path | None = None) ->
 
 
 def _groups(stage: Stage) -> list[dict[str, Any]]:
-    """Weight decay for matrices only, and the trunk's own share of the learning rate."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """Weight decay for matrices only, and each part's own share of the learning rate."""
+    shares = {"trunk": stage.config.trunk_lr, "heads": stage.config.heads_lr}
+    groups: dict[tuple[bool, str], list[nn.Parameter]] = {}
     for name, parameter in stage.model.named_parameters():
         learns = name.split(".")[0] in stage.config.trains
         parameter.requires_grad_(learns)
         if learns:
-            key = (parameter.ndim > 1, name.startswith("trunk."))
+            key = (parameter.ndim > 1, name.split(".")[0])
             groups.setdefault(key, []).append(parameter)
     return [
         {
             "params": held,
             "weight_decay": stage.config.weight_decay if decays else 0.0,
-            "share": stage.config.vision_lr if trunk else 1.0,
+            "share": shares.get(part, 1.0),
         }
-        for (decays, trunk), held in groups.items()
+        for (decays, part), held in groups.items()
     ]
 
 
