@@ -15,7 +15,7 @@ likely words is no error, and the KL divergence still covers it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from galago.sessions import (
     rotary_table,
 )
 from galago.specs import Qwen2Spec, VLMSpec
-from galago.weights import collect, vision_items
+from galago.weights import InMemory, collect, vision_items
 
 Float = npt.NDArray[np.float32]
 
@@ -284,14 +284,27 @@ def run_decoder(
     for start in range(0, spec.layers, step):
         layers = range(start, min(start + step, spec.layers))
         last = layers.stop == spec.layers
-        model = qwen2.build(weights, spec, layers, head=head and last)
+        held = _read(weights, layers, head=head and last)
+        model = qwen2.build(held, spec, layers, head=head and last)
         compiled = core.compile_model(model, "CPU", settings)
         for index, x in enumerate(flowing):
             take = takes[index] if last else np.arange(x.shape[1])
             flowing[index] = _infer(compiled, spec, x, take)
         del compiled, model
-        _release(weights, layers)
+        for name in held:  # memory-mapped tensors leave the process again
+            release = getattr(weights[name], "release", None)
+            if release is not None:
+                release()
     return [x[0] for x in flowing]
+
+
+def _read(weights: Weights, layers: range, *, head: bool) -> dict[str, InMemory]:
+    """The tensors of these layers, read once: a graph shares their bytes without keeping them."""
+    names = tuple(f"model.layers.{index}." for index in layers)
+    if head:
+        names += ("model.norm.", "lm_head.")
+    wanted = {name: tensor for name, tensor in weights.items() if name.startswith(names)}
+    return {name: InMemory(t.dtype, t.shape, t.read()) for name, t in wanted.items()}
 
 
 def _infer(
@@ -316,12 +329,3 @@ def _layers_at_once(spec: Qwen2Spec) -> int:
     kv = spec.kv_heads * spec.head_dim
     layer = 2 * spec.hidden * (spec.hidden + kv) + 3 * spec.hidden * spec.intermediate
     return max(1, min(spec.layers, _BUDGET // (4 * layer)))
-
-
-def _release(weights: Mapping[str, Any], layers: range) -> None:
-    """Let memory-mapped tensors of these layers leave the process again."""
-    for index in layers:
-        prefix = f"model.layers.{index}."
-        for name, tensor in weights.items():
-            if name.startswith(prefix) and hasattr(tensor, "release"):
-                tensor.release()

@@ -13,7 +13,7 @@ import pytest
 
 from galago import layout, quantise
 from galago.checkpoint import open_checkpoint
-from galago.compile import load_sessions
+from galago.compile import convert, load_sessions
 from galago.errors import CheckpointError
 from galago.specs import FASTVITHD
 from tests.checkpoints import (
@@ -166,6 +166,8 @@ def test_own_models_may_be_int8(folder: Path) -> None:
         assert np.abs(tensor.read() - arrays[name]).max() <= step / 2 + 1e-6
     sessions = load_sessions(opened)
     assert sessions.language.embed([5]).dtype == np.float32
+    # What is read is made for the reader; the self-check's graphs must not outlive it.
+    assert convert(opened, folder.parent / "converted", "fp32").kl < 1e-6
     del small["model.embed_tokens.weight.scale"]
     write_safetensors(folder / "model.safetensors", small)
     refused(folder, "model.embed_tokens.weight is I8")
