@@ -173,9 +173,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("case", DAMAGE)
 @pytest.mark.parametrize("verb", ["describe", "pull"])
-def test_damaged_models(
-    capsys: Capture, broken: Path, picture: Path, case: str, verb: str
-) -> None:
+def test_damaged_models(capsys: Capture, broken: Path, picture: Path, case: str, verb: str) -> None:
     damage, said = DAMAGE[case]
     damage(broken)
     command = ["pull", broken] if verb == "pull" else ["describe", picture, "-m", broken]
@@ -241,6 +239,7 @@ def test_a_really_full_disk(tiny: Path, tmp_path: Path) -> None:
 def test_a_limit_on_file_size(tiny: Path) -> None:
     """The system refuses to write on, in the middle of the weights."""
     resource = pytest.importorskip("resource")
+
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

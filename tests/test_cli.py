@@ -61,9 +61,7 @@ def test_version_and_help(capsys: Capture) -> None:
         assert shown.code == 0 and "Examples:" in shown.out and f"galago {verb}" in shown.out
 
 
-def test_describe_streams_text_to_stdout_only(
-    capsys: Capture, ready: Path, picture: Path
-) -> None:
+def test_describe_streams_text_to_stdout_only(capsys: Capture, ready: Path, picture: Path) -> None:
     quiet = run(capsys, "describe", picture, "-m", ready, *SHORT)
     assert quiet.code == 0 and quiet.out.endswith("\n") and quiet.err == ""
     told = run(capsys, "describe", picture, "-m", ready, *SHORT, "--stats")

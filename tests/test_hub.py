@@ -285,9 +285,7 @@ def test_folders_of_the_same_name_do_not_replace_each_other(tiny: Path, tmp_path
     assert len(store.kept("model")) == 2
 
 
-def test_a_changed_format_is_converted_again(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_format_is_converted_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = store.prepare(tiny).folder
     manifest = json.loads((old / "galago.json").read_text())
     (old / "galago.json").write_text(json.dumps({**manifest, "format": 0}))
