@@ -50,15 +50,28 @@ class Checkpoint:
     identity: Mapping[str, int]
 
 
-def open_checkpoint(folder: Path | str) -> Checkpoint:
-    """Open a model folder and check it; CheckpointError names what is wrong."""
-    folder = Path(folder)
+def open_spec(folder: Path | str) -> VLMSpec:
+    """The spec of a model folder, from its configuration and the headers of its files.
+
+    No weight is read, so `text.tied` is not known here: open_checkpoint compares the tensors.
+    """
+    return _stored(Path(folder))[0]
+
+
+def _stored(folder: Path) -> tuple[VLMSpec, list[Path], dict[str, LazyTensor]]:
     config = read_json(folder / "config.json")
     shards = _shards(folder)
     stored: dict[str, LazyTensor] = {}
     for shard in shards:
         stored.update(SafetensorsFile(shard).tensors)
     spec = read_spec(folder, config, {name: t.shape for name, t in stored.items()})
+    return spec, shards, stored
+
+
+def open_checkpoint(folder: Path | str) -> Checkpoint:
+    """Open a model folder and check it; CheckpointError names what is wrong."""
+    folder = Path(folder)
+    spec, shards, stored = _stored(folder)
     if spec.layout == "fast_vlm":
         stored = {layout.fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
     found: Mapping[str, Tensor] = _scaled(stored) if spec.layout == "galago" else stored
@@ -114,10 +127,13 @@ def _is_tied(stored: Mapping[str, Tensor]) -> bool:
     if head.shape != table.shape or head.dtype != table.dtype:
         return False
     left, right = head.read(), table.read()
-    return all(
+    same = all(
         np.array_equal(left[start : start + 4096], right[start : start + 4096])
         for start in range(0, left.shape[0], 4096)
     )
+    head.release()
+    table.release()
+    return same
 
 
 def _needed(folder: Path, stored: Mapping[str, Tensor], spec: VLMSpec) -> dict[str, Tensor]:

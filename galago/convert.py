@@ -128,8 +128,7 @@ def _aside(out: Path) -> Iterator[Path]:
     try:
         folder.chmod(0o755)  # mkdtemp makes it private; the cache may be shared
         yield folder
-        if out.exists():
-            shutil.rmtree(out)
+        converted.discard(out)
         os.replace(folder, out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

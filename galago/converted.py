@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,15 @@ class Converted:
 
 def is_converted(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
+
+
+def discard(folder: Path) -> None:
+    """Remove a converted folder; a removal that is broken off never leaves half of it in place."""
+    aside = folder.with_name(f".{folder.name}.old.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.is_dir():
+        os.replace(folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Converted:

@@ -20,7 +20,16 @@ from galago import catalog
 from galago.errors import HubError, OfflineError, UnknownModelError
 from galago.fetch import Progress, fetch
 
-__all__ = ["Progress", "ResolvedModel", "cache_dir", "is_offline", "local", "resolve", "slug"]
+__all__ = [
+    "Progress",
+    "ResolvedModel",
+    "as_path",
+    "cache_dir",
+    "is_offline",
+    "local",
+    "resolve",
+    "slug",
+]
 
 _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 
@@ -102,8 +111,8 @@ def local(name: str | Path) -> ResolvedModel | None:
     row = catalog.find(text) if isinstance(name, str) else None
     if row is not None and row.embedded:
         return _resolved(row.name, row.folder, row)
-    if row is None and Path(text).expanduser().is_dir():
-        folder = Path(text).expanduser()
+    folder = as_path(text)
+    if row is None and os.path.isdir(folder):
         return _resolved(folder.resolve().name, folder)
     repo = _repo(text)
     snapshot = _snapshot(repo) if repo else None
@@ -116,12 +125,17 @@ def _is_remote(model: ResolvedModel) -> bool:
     return "revision" in model.identity
 
 
+def as_path(text: str) -> Path:
+    """What a person typed as a path; "~nobody" stays as it is (Path.expanduser would raise)."""
+    return Path(os.path.expanduser(text))
+
+
 def _repo(text: str) -> str | None:
     """The hub name behind a name, None when it can't be one."""
     row = catalog.find(text)
     if row is not None:
         return row.repo
-    looks_local = text.startswith((".", "~", os.sep)) or Path(text).exists()
+    looks_local = text.startswith((".", "~", os.sep)) or os.path.exists(text)
     return text if _HUB_NAME.fullmatch(text) and not looks_local else None
 
 
@@ -136,7 +150,7 @@ def _not_here(text: str, row: catalog.Model | None) -> str:
 
 
 def _unknown(text: str) -> str:
-    if Path(text).is_file():
+    if os.path.isfile(text):
         return f"{text} is a file; give the folder that holds the model's config.json"
     if text.startswith((".", "~", os.sep)) or text.count("/") > 1:
         return f"there is no folder {text}; `galago models` lists the models by name"
@@ -188,7 +202,7 @@ def cache_dir() -> Path:
 
 def slug(name: str) -> str:
     """A name as one part of a path."""
-    return re.sub(r"[^\w.-]+", "--", name).strip("-.") or "model"
+    return re.sub(r"[^\w.-]+", "--", name).strip("-.")[:150] or "model"
 
 
 def _sources(repo: str) -> Path:

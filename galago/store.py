@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,14 +24,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galago import catalog, hub
-from galago.converted import FORMAT, MANIFEST, is_converted
+from galago.converted import FORMAT, MANIFEST, discard, is_converted
 from galago.errors import GalagoError, OfflineError, StorageError
 from galago.fetch import Progress, check_space
 from galago.hub import ResolvedModel, cache_dir, slug
 from galago.precision import PrecisionPlan
 
 if TYPE_CHECKING:
-    from galago.checkpoint import Checkpoint
+    from galago.specs import VLMSpec
 
 __all__ = ["Entry", "Prepared", "kept", "prepare"]
 
@@ -134,9 +135,9 @@ def _read(folder: Path) -> Entry | None:
 
 def _entry(source: ResolvedModel, precision: str) -> Entry | None:
     """The entry made from exactly this source, in this precision and today's format."""
-    from galago.checkpoint import open_checkpoint
+    from galago.checkpoint import open_spec
 
-    plan = _plan(open_checkpoint(source.folder), precision)
+    plan = _plan(open_spec(source.folder), precision)
     entry = _read(_folder(source, plan))
     same = entry is not None and entry.identity == source.identity and entry.format == FORMAT
     return entry if same else None
@@ -150,10 +151,10 @@ def _orphan(name: str, precision: str) -> Entry | None:
     return next(iter(wanted), None)
 
 
-def _plan(checkpoint: Checkpoint, precision: str) -> PrecisionPlan:
+def _plan(spec: VLMSpec, precision: str) -> PrecisionPlan:
     from galago.compile import resolve_precision
 
-    return resolve_precision(precision, checkpoint.spec)
+    return resolve_precision(precision, spec)
 
 
 def _folder(source: ResolvedModel, plan: PrecisionPlan) -> Path:
@@ -166,7 +167,7 @@ def _convert(source: ResolvedModel, precision: str, force: bool, report: Progres
     from galago.compile import convert
 
     checkpoint = open_checkpoint(source.folder)
-    plan = _plan(checkpoint, precision)
+    plan = _plan(checkpoint.spec, precision)
     folder = _folder(source, plan)
     weights = sum(path.stat().st_size for path in source.folder.glob("*.safetensors"))
     check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
@@ -176,13 +177,17 @@ def _convert(source: ResolvedModel, precision: str, force: bool, report: Progres
     for old in kept(source.name):  # what this one replaces: an older source or format
         same_place = old.identity.get("path") == place
         if old.precision == plan.name and old.folder != folder and same_place:
-            shutil.rmtree(old.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                discard(old.folder)
     return folder
 
 
 def _clear(name: str, folder: Path) -> None:
-    """Remove what a killed conversion left; safe, as the caller holds the model's lock."""
-    for leftover in folder.parent.glob(f".{slug(name)}-*.part"):
+    """Remove what a killed conversion left; safe, as the caller holds the model's lock.
+
+    The digest is spelt out, so that "fastvlm" doesn't touch what "fastvlm-large" is at.
+    """
+    for leftover in folder.parent.glob(f".{slug(name)}-{'[0-9a-f]' * 12}-*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -192,7 +197,9 @@ def _lock(name: str, report: Progress) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     row = catalog.find(name)
-    label = slug(row.name if row else Path(name).resolve().name if Path(name).is_dir() else name)
+    folder = hub.as_path(name)
+    is_folder = row is None and os.path.isdir(folder)
+    label = slug(folder.resolve().name if is_folder else row.name if row else name)
     path = cache_dir() / "locks" / f"{label}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)

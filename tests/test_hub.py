@@ -294,6 +294,34 @@ def test_a_changed_format_is_converted_again(tiny: Path, monkeypatch: pytest.Mon
     assert new == old and (new / "galago.json").read_text() != stale
 
 
+def test_a_converted_model_is_found_without_reading_its_source(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comparing two embedding tables reads a gigabyte: not at every start."""
+    from galago.safetensors import LazyTensor
+
+    folder = store.prepare(tiny).folder
+    monkeypatch.setattr(LazyTensor, "read", no_network)
+    assert store.prepare(tiny).folder == folder
+
+
+def test_a_removal_broken_off_leaves_no_half_model(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.prepare(tiny).folder
+
+    def interrupted(path: Path, **_: object) -> None:
+        if Path(path) == folder or (".old" in Path(path).name and Path(path).exists()):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("galago.converted.shutil.rmtree", interrupted)
+        store.prepare(tiny, force=True)
+    assert not folder.exists() and store.kept() == []
+    assert store.prepare(tiny).folder == folder
+    assert list(folder.parent.iterdir()) == [folder], "what was left is cleared away"
+
+
 def test_precisions_are_kept_side_by_side(tiny: Path) -> None:
     folders = {store.prepare(tiny, precision=p).folder for p in ("fp32", "int8", "fp32")}
     assert len(folders) == 2 and len(store.kept("tiny")) == 2
