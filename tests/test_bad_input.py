@@ -284,11 +284,31 @@ def test_interrupt_while_converting(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 def test_a_killed_conversion_is_cleared_away(tiny: Path, capsys: Capture) -> None:
-    leftover = hub.cache_dir() / "converted" / ".tiny-0123-fp32-f1.abc.part"
+    leftover = hub.cache_dir() / "converted" / ".tiny-0123456789ab-fp32-f1.abc.part"
     leftover.mkdir(parents=True)
     (leftover / "model.safetensors").write_bytes(b"half")
+    # Another model's, which has another lock: somebody may be writing it right now.
+    other = leftover.with_name(".tiny-large-0123456789ab-fp32-f1.abc.part")
+    other.mkdir()
     assert run(capsys, "pull", tiny).code == 0
-    assert not leftover.exists() and len(kept()) == 1
+    assert not leftover.exists() and other.exists() and len(kept()) == 2
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "x" * 5000])
+def test_names_no_system_takes(capsys: Capture, name: str) -> None:
+    for verb in ("describe", "chat"):
+        result = run(capsys, verb, name)
+        assert result.code == 2 and "no such picture" in result.line
+    result = run(capsys, "pull", name)
+    assert result.code == 2 and ("no folder" in result.line or "no model" in result.line)
+
+
+def test_a_closed_stdin_is_an_empty_picture(
+    capsys: Capture, ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    result = run(capsys, "describe", "-", "-m", ready)
+    assert result.code == 2 and "empty" in result.line
 
 
 def test_a_name_that_does_not_exist(picture: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +14,7 @@ from galago.cli import options
 from galago.cli.options import Opening
 from galago.cli.terminal import complain, say, write
 from galago.errors import ImageError, OptionError
+from galago.hub import as_path
 
 if TYPE_CHECKING:
     from galago.fastvlm import Conversation, FastVLM
@@ -52,10 +53,10 @@ def chat(
       galago chat receipt.png -m apple/FastVLM-0.5B
       printf 'What is written here?\\nIn which language?\\n' | galago chat sign.jpg
     """
-    if picture != "-" and not Path(picture).expanduser().exists():
-        raise ImageError(f"no such picture: {picture}; check the name")
     if picture == "-":
         raise OptionError("chat reads questions from stdin: save the picture to a file first")
+    if not os.path.exists(as_path(picture)):
+        raise ImageError(f"no such picture: {picture}; check the name")
     sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)
     vlm = Opening(model, precision, resolution, threads, offline).load()
     _Chat(vlm, picture, sampling).run()
@@ -65,7 +66,7 @@ class _Chat:
     def __init__(self, vlm: FastVLM, picture: str, sampling: SamplingOptions) -> None:
         self.vlm, self.sampling = vlm, sampling
         self.picture = picture
-        self.conversation: Conversation = vlm.chat(Path(picture).expanduser(), sampling)
+        self.conversation: Conversation = vlm.chat(as_path(picture), sampling)
 
     def run(self) -> None:
         interactive = sys.stdin.isatty()
@@ -102,7 +103,7 @@ class _Chat:
 
     def open(self, picture: str) -> None:
         try:
-            self.conversation = self.vlm.chat(Path(picture).expanduser(), self.sampling)
+            self.conversation = self.vlm.chat(as_path(picture), self.sampling)
         except ImageError as error:
             complain(str(error))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -121,7 +122,7 @@ def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
 
 def _describe_all(found: list[Picture], question: Question, opening: Opening) -> int:
     """Answer for each picture; 0, 1 when some of many failed, and a lone failure is raised."""
-    if not any(isinstance(p.source, bytes) or p.source.exists() for p in found):
+    if not any(isinstance(p.source, bytes) or os.path.exists(p.source) for p in found):
         if len(found) == 1:
             raise ImageError(_missing(found[0]))
         for picture in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galago.errors import ImageError
+from galago.hub import as_path
 
 __all__ = ["Picture", "expand", "natural"]
 
@@ -42,12 +44,14 @@ def expand(arguments: Iterable[str], *, recursive: bool = False) -> list[Picture
 
 
 def _expand_one(argument: str, recursive: bool) -> list[Picture]:
-    path = Path(argument).expanduser()
+    path = as_path(argument)
     if argument == "-":
-        return [Picture("-", sys.stdin.buffer.read())]
-    if path.is_dir():
+        # Python has no stdin at all when it was closed.
+        return [Picture("-", sys.stdin.buffer.read() if sys.stdin else b"")]
+    # os.path and not pathlib, which raises for names too long and folders not to be entered.
+    if os.path.isdir(path):
         return _folder(path, recursive)
-    if not path.exists() and glob.has_magic(argument):
+    if not os.path.exists(path) and glob.has_magic(argument):
         paths = [Path(p) for p in glob.glob(str(path), recursive=True)]
         files = [p for p in paths if _is_picture(p)]
         if not files:
