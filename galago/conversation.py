@@ -48,11 +48,11 @@ class Conversation:
     def _say(self, text: str, options: SamplingOptions) -> Iterator[Chunk]:
         if self._busy:
             raise OptionError("the last reply is still coming: read it to its end, or close it")
+        asked = self._pieces + self._next(text)
         self._busy = True
         ids: list[int] = []
         said: list[str] = []
         finish: str | None = None
-        asked = self._pieces + self._next(text)
         try:
             started = time.perf_counter()
             for chunk in self._vlm._reply(asked, self._images, options, started, 0.0):
@@ -62,7 +62,7 @@ class Conversation:
                 finish = chunk.finish
                 yield chunk
             self._remember(text, asked, ids, said, finish)
-        except GeneratorExit:  # closed early: what was shown is what was said
+        except (GeneratorExit, KeyboardInterrupt):  # what was shown is what was said
             self._remember(text, asked, ids, said, finish)
             raise
         finally:

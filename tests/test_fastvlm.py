@@ -378,6 +378,17 @@ def test_a_reply_closed_early_is_remembered_as_far_as_it_came(tokenizer: Tokeniz
     assert talk.ask("Again.") == "milk and bread"
 
 
+def test_an_interrupted_reply_is_remembered_as_far_as_it_came(tokenizer: Tokenizer) -> None:
+    vlm = fake_vlm(tokenizer, reply="milk and bread")
+    talk = vlm.chat(picture())
+    reply = talk.say("Read.")
+    shown = next(reply).text
+    with pytest.raises(KeyboardInterrupt):
+        reply.throw(KeyboardInterrupt())  # type: ignore[attr-defined]
+    assert talk.messages == [("user", "Read."), ("assistant", shown)]
+    assert talk.ask("Again.") == "milk and bread"
+
+
 def test_a_failed_reply_is_not_remembered(tokenizer: Tokenizer) -> None:
     vlm = fake_vlm(tokenizer)
     talk = vlm.chat(picture(), SHORT)
