@@ -56,7 +56,7 @@ def read_spec(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
             return _fast_vlm(folder, config, stored)
     except GalagoError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(
             f"{folder / 'config.json'} is incomplete or damaged ({error!r})"
         ) from None

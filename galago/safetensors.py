@@ -97,12 +97,16 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        size = path.stat().st_size
-        header, start = _read_header(path, size)
+        try:
+            size = path.stat().st_size
+            header, start = _read_header(path, size)
+            # Copy-on-write, because the engine shares only memory that could be written; nobody
+            # does.
+            self._map = np.memmap(path, dtype=np.uint8, mode="c")
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror or error})") from error
         metadata = header.pop("__metadata__", {})
         self.metadata: dict[str, str] = metadata if isinstance(metadata, dict) else {}
-        # Copy-on-write, because the engine shares only memory that could be written; nobody does.
-        self._map = np.memmap(path, dtype=np.uint8, mode="c")
         self.tensors: dict[str, LazyTensor] = {}
         for name, entry in header.items():
             self.tensors[name] = self._tensor(name, entry, start, size)

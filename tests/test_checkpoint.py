@@ -15,6 +15,7 @@ from galago import layout, quantise
 from galago.checkpoint import open_checkpoint
 from galago.compile import convert, load_sessions
 from galago.errors import CheckpointError
+from galago.safetensors import SafetensorsFile
 from galago.specs import FASTVITHD
 from tests.checkpoints import (
     TINY_TEXT,
@@ -218,6 +219,19 @@ def test_damaged_config(folder: Path, text: str) -> None:
 def test_unsuitable_config(folder: Path, key: str, value: object, match: str) -> None:
     edit(folder / "config.json", lambda config: config.update({key: value}))
     refused(folder, match)
+
+
+def test_an_impossible_trunk(folder: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["galago"]["vision"]["head_dim"] = 0
+
+    edit(folder / "config.json", change)
+    refused(folder, "config.json")
+
+
+def test_weights_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        SafetensorsFile(tmp_path)  # a folder stands for what the system refuses to read
 
 
 def test_unknown_tower(folder: Path) -> None:
