@@ -53,11 +53,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model ready to be opened: `folder` is what compile.load_sessions takes."""
+    """A model ready to be opened: `folder` is what compile.load_sessions takes.
+
+    `fresh`: converted just now, so its figures have been reported.
+    """
 
     name: str
     folder: Path
     row: catalog.Model | None = None
+    fresh: bool = False
 
     @property
     def embedded(self) -> bool:
@@ -109,7 +113,7 @@ def prepare(
             return Prepared(orphan.name, orphan.folder, catalog.find(str(name)))
         entry = None if force else _entry(source, precision)
         folder = entry.folder if entry else _convert(source, precision, force, report)
-        return Prepared(source.name, folder, source.row)
+        return Prepared(source.name, folder, source.row, fresh=entry is None)
 
 
 def kept(name: str | None = None) -> list[Entry]:
@@ -172,7 +176,8 @@ def _convert(source: ResolvedModel, precision: str, force: bool, report: Progres
     weights = sum(path.stat().st_size for path in source.folder.glob("*.safetensors"))
     check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
     _clear(source.name, folder)
-    convert(checkpoint, folder, plan, report, source=source.identity, force=force)
+    figures = convert(checkpoint, folder, plan, report, source=source.identity, force=force)
+    report(figures.sentence(), 1.0)
     place = source.identity.get("path")
     for old in kept(source.name):  # what this one replaces: an older source or format
         same_place = old.identity.get("path") == place

@@ -254,10 +254,19 @@ def test_pull_converts_once(capsys: Capture, online: Hub, clean_world: Path) -> 
     assert folder.is_relative_to(clean_world) and "int8" in folder.name
     stamp = (folder / "galago.json").stat().st_mtime_ns
     again = run(capsys, "pull", NAME, "--precision", "int8")
+    assert first.err.count("self-check") == again.err.count("self-check") == 1
     assert again.out == first.out and (folder / "galago.json").stat().st_mtime_ns == stamp
     assert "int8" in run(capsys, "models").out
     forced = run(capsys, "pull", NAME, "--precision", "int8", "--force")
     assert forced.out == first.out and (folder / "galago.json").stat().st_mtime_ns != stamp
+
+
+def test_describe_shows_the_figures_of_a_conversion_it_made(
+    capsys: Capture, tiny: Path, picture: Path
+) -> None:
+    first = run(capsys, "describe", picture, "-m", tiny, "--max-tokens", "1")
+    assert first.err.count("self-check passed") == 1
+    assert run(capsys, "describe", picture, "-m", tiny, "--max-tokens", "1").err == ""
 
 
 def test_the_entry_names_its_source(tiny: Path) -> None:

@@ -52,6 +52,6 @@ def pull(
         )
     if ready.embedded:
         say(f"{ready.name} comes with galago: there is nothing to fetch")
-    if figures := ready.self_check():
+    if not ready.fresh and (figures := ready.self_check()):
         say(figures)
     write(f"{ready.folder}\n")

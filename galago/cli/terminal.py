@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "complain", "say", "stages", "write"]
 
-# Stages whose words must stay to be read: the licence, a lock, no network.
-_LASTING = ("fetching", "waiting", "the hub")
+# Stages whose words must stay to be read: the licence, a lock, no network, a conversion's figures.
+_LASTING = ("fetching", "waiting", "the hub", "self-check")
 
 
 def say(text: str) -> None:
