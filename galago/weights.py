@@ -1,7 +1,7 @@
 """A checkpoint's tensors in the form the networks are built from: folded, quantised, in order.
 
 One generator serves both ways of use: converting writes the items to disk one after the other,
-loading a small model collects them in memory. No item holds data; its `chunks` read, compute and
+loading a small model collects them in memory. No item holds data; its `runs` read, compute and
 yield runs of rows, so that memory stays bounded by one run.
 """
 
