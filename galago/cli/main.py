@@ -35,6 +35,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return _interrupted()
         return code if isinstance(code, int) else 0
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # Typer has caught it, and says 1
+            return _closed()
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return _interrupted()
