@@ -45,11 +45,6 @@ class ImageSpec:
             )
         return replace(self, side=side)
 
-    @property
-    def tokens(self) -> int:
-        """How many image tokens a picture of this side becomes."""
-        return (self.side // self.stride) ** 2
-
 
 @dataclass(frozen=True)
 class FastViTSpec:
@@ -155,8 +150,3 @@ class VLMSpec:
     projector: tuple[int, ...]
     eos_ids: tuple[int, ...]
     prompt: PromptSpec
-
-    def image_tokens(self, side: int | None = None) -> int:
-        """Image tokens of one picture, at the model's own or another side."""
-        image = self.image if side is None else self.image.with_side(side)
-        return image.tokens

@@ -137,7 +137,7 @@ def demo_note(model: str) -> None:
     _noted.add(row.name)
     say(
         f"{row.name} is a small demonstration model: it knows short printed or handwritten texts, "
-        "raised fingers, emoji and a few hundred objects, and guesses at anything else. "
+        "raised fingers, emoji and about two hundred objects, and guesses at anything else. "
         "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
     )
 
