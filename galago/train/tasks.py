@@ -104,16 +104,17 @@ class Tasks:
         # Half uniform over pictures, half over labels: rare objects count too.
         photo = rng.choice(self.objects)
         if rng.random() < 0.5:
-            photo = rng.choice(self.by_label[rng.choice(self.labels)])
+            photo = rng.choice(rng.choice(self.by_label))
         picture = _crop(self.store.picture(photo), rng, 0.45)
         return self.object_sample(photo, _jitter(_square(picture, side, rng), rng))
 
     @cached_property
-    def by_label(self) -> dict[str, list[Photo]]:
+    def by_label(self) -> list[list[Photo]]:
+        """The split's photographs by label; rare labels have none held out."""
         groups: dict[str, list[Photo]] = {label: [] for label in self.labels}
         for photo in self.objects:
             groups[photo.info["label"]].append(photo)
-        return groups
+        return [group for group in groups.values() if group]
 
     def object_sample(self, photo: Photo, picture: Image.Image) -> Sample:
         label = photo.info["label"]
