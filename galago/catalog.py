@@ -96,7 +96,7 @@ def _apple(size: str, download: float, parameters: float) -> tuple[Model, Model]
 MODELS: tuple[Model, ...] = (
     Model(
         name=DEFAULT,
-        summary="small demonstration model: short texts, fingers, emoji, some objects",
+        summary="small demonstration model, early in its training; mostly wrong",
         licence=APACHE,
         repo=None,
         download=0,

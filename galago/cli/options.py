@@ -136,8 +136,8 @@ def demo_note(model: str) -> None:
         return
     _noted.add(row.name)
     say(
-        f"{row.name} is a small demonstration model: it knows short printed or handwritten texts, "
-        "raised fingers, emoji and about two hundred objects, and guesses at anything else. "
+        f"{row.name} is a small demonstration model, early in its training: most of what it says "
+        "about texts, fingers, emoji and objects is still wrong, and it knows nothing else. "
         "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
     )
 
