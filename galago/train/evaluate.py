@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,7 @@ def read_notes(vlm: FastVLM, tasks: Tasks, count: int, seed: int) -> Figures:
     return figures | {"exact": round(exact / count, 4), "count": count, "letters": letters["all"]}
 
 
-def count_fingers(vlm: FastVLM, tasks: Tasks, seed: int) -> Figures:
+def count_fingers(vlm: FastVLM, tasks: Tasks) -> Figures:
     """Every held-out picture of a hand, by source; 0 is a fist or no hand."""
     right: Counter[str] = Counter()
     seen: Counter[str] = Counter()
@@ -97,18 +97,16 @@ def name_emoji(vlm: FastVLM, tasks: Tasks, seed: int) -> Figures:
     return _shares(right, seen)
 
 
-def name_objects(vlm: FastVLM, tasks: Tasks, seed: int) -> Figures:
+def name_objects(vlm: FastVLM, tasks: Tasks) -> Figures:
     """Every held-out photograph of the `photos-*` shards; the whole label must be right."""
     right: Counter[str] = Counter()
     seen: Counter[str] = Counter()
-    confused: dict[str, Counter[str]] = defaultdict(Counter)
     for photo in track(tasks.objects, description="objects"):
         said = vlm.ask(tasks.store.picture(photo), PRESETS["brief"], OPTIONS).strip(" .").lower()
         truth = phrase(photo.info["label"])
         for key in ("all", photo.info["source"]):
             seen[key] += 1
             right[key] += said == truth
-        confused[truth][said] += 1
     return _shares(right, seen)
 
 
@@ -124,9 +122,9 @@ def evaluate(
     vlm = FastVLM.load(folder, precision=precision)
     figures = {
         "text": read_notes(vlm, tasks, notes, seed),
-        "fingers": count_fingers(vlm, tasks, seed),
+        "fingers": count_fingers(vlm, tasks),
         "emoji": name_emoji(vlm, tasks, seed),
-        "objects": name_objects(vlm, tasks, seed),
+        "objects": name_objects(vlm, tasks),
     }
     (folder.parent / f"figures-{precision}.json").write_text(json.dumps(figures, indent=1))
     return figures
