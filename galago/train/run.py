@@ -17,7 +17,9 @@ from galago.train.assets import build_emoji, build_photos, emoji_label
 from galago.train.card import draw_curves, write_card
 from galago.train.config import StageConfig, TrainConfig, load_config
 from galago.train.evaluate import evaluate
+from galago.train.model import normalised
 from galago.train.publish import publish
+from galago.train.start import start_from
 from galago.train.tasks import Sample, Tasks
 from galago.train.teacher import build_teacher_features
 from galago.train.trainer import Stage, processes, run_stage
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="one a core")
     parser.add_argument("--port", type=int, default=29511, help="on 127.0.0.1, for the processes")
     parser.add_argument("--stage", help="stop after this stage")
+    parser.add_argument("--start", type=Path, help="published folder to start from, not from nothing")
     options = parser.parse_args()
     cache = options.out / "cache"
     build_photos(options.data, cache)
@@ -80,6 +83,8 @@ def _train(rank: int, options: argparse.Namespace) -> None:
     for stage in config.stages:
         build = direct_stage if stage.loss == "direct" else language_stage
         built = build(config, stage, train, held_out, tokenizer)
+        if options.start and before is None and not (options.out / f"{stage.name}.pt").exists():
+            start_from(options.start, config, built.model, settling(stage, train, config.seed))
         run_stage(built, config.seed, options.out, before)
         before = options.out / f"{stage.name}.pt"
         if stage.name == options.stage:
@@ -117,6 +122,12 @@ def language_stage(
         return language.answer_accuracy(model, held_out, speaker, config.side, 100, config.seed)
 
     return Stage(stage, model, make_batch, model, language.total, evaluate)
+
+
+def settling(stage: StageConfig, tasks: Tasks, seed: int) -> torch.Tensor:
+    """Pictures of the stage's first mixture, the same in every process."""
+    samples = next(drawn(stage, tasks, random.Random(f"{seed}-start")))
+    return normalised(direct.pixels_of(samples))
 
 
 def drawn(stage: StageConfig, tasks: Tasks, rng: random.Random) -> Iterator[list[Sample]]:

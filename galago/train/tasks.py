@@ -49,6 +49,7 @@ class Tasks:
     cache: Path
     fonts_folder: Path
     split: str
+    masks: dict[int, Image.Image] = field(default_factory=dict, repr=False)  # by photo offset
 
     @cached_property
     def store(self) -> PhotoStore:
@@ -132,7 +133,10 @@ class Tasks:
         plain = photo.info["source"] != "hands-dataset"
         if plain and rng.random() < 0.6:
             scene = _square(_crop(self.store.picture(rng.choice(self.scenes)), rng, 0.4), side, rng)
-            picture = _paste_hand(picture, scene, rng, photo.info["source"] == "finger-counting")
+            if photo.offset not in self.masks:
+                self.masks[photo.offset] = hand_mask(picture)
+            dim = photo.info["source"] == "finger-counting"
+            picture = _paste_hand(picture, self.masks[photo.offset], scene, rng, dim)
         else:
             picture = _turn(picture, rng, 18)
             picture = _square(_crop(picture, rng, 0.75), side, rng)
@@ -270,9 +274,8 @@ def hand_mask(picture: Image.Image) -> Image.Image:
 
 
 def _paste_hand(
-    picture: Image.Image, scene: Image.Image, rng: random.Random, arm: bool
+    picture: Image.Image, mask: Image.Image, scene: Image.Image, rng: random.Random, dim: bool
 ) -> Image.Image:
-    mask = hand_mask(picture)
     box = mask.point(lambda v: 255 if v > 128 else 0).getbbox()
     if box is None:
         return scene
@@ -282,7 +285,7 @@ def _paste_hand(
     size = (max(1, int(hand.width * scale)), max(1, int(hand.height * scale)))
     hand, mask = hand.resize(size), mask.resize(size)
     tone = np.array([rng.uniform(0.6, 1.15)] * 3) * [rng.uniform(0.93, 1.07) for _ in range(3)]
-    shaded = np.clip(np.asarray(hand, dtype=np.float32) * tone * (1.6 if arm else 1.0), 0, 255)
+    shaded = np.clip(np.asarray(hand, dtype=np.float32) * tone * (1.6 if dim else 1.0), 0, 255)
     hand = Image.fromarray(shaded.astype(np.uint8))
     turn = rng.uniform(-20, 20)
     hand = hand.rotate(turn, Image.Resampling.BILINEAR, expand=True)

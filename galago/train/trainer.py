@@ -91,7 +91,7 @@ def run_stage(stage: Stage, seed: int, out: Path, before: Path | None = None) ->
     """
     torch.manual_seed(seed)
     parameters = _groups(stage)
-    optimiser = torch.optim.AdamW(parameters, lr=stage.config.lr, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(parameters, lr=stage.config.lr, betas=(0.9, 0.98), fused=True)
     path = out / f"{stage.config.name}.pt"
     first = _resume(path, stage.model, optimiser)
     if first == 0 and before is not None:

@@ -1,0 +1,121 @@
+"""The trainer's torch parts: quick gradients are the true ones, what is published is what was
+trained, and what was published can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import galago
+from galago.specs import PromptSpec
+from galago.train.config import StageConfig, TextConfig, TrainConfig, VisionConfig
+from galago.train.depthwise import quicken
+from galago.train.language import VisionLanguageModel
+from galago.train.model import normalised
+from galago.train.publish import publish
+from galago.train.start import start_from
+from galago.train.words import build_tokenizer
+
+Report = Callable[[str, float], float]
+TASKS: Any = SimpleNamespace(labels=["cup", "pen"], emoji=([], [], [], ["smile", "tree"]))
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "side", "kernel", "stride"),
+    [(8, 8, 2, 7, 1), (8, 16, 2, 3, 1), (8, 8, 1, 7, 1), (8, 8, 4, 7, 1), (8, 16, 4, 7, 2),
+     (8, 8, 16, 3, 2), (8, 24, 16, 7, 2)],
+)  # fmt: skip
+def test_quick_gradients_are_the_true_ones(
+    channels: int, outputs: int, side: int, kernel: int, stride: int
+) -> None:
+    def fresh() -> nn.Conv2d:
+        torch.manual_seed(1)
+        return nn.Conv2d(channels, outputs, kernel, stride, kernel // 2, groups=channels).double()
+
+    plain, quick = fresh(), fresh()
+    quicken(nn.Sequential(quick))
+    assert type(quick) is not type(plain)
+    pictures = [torch.randn(3, channels, side, side, dtype=torch.double) for _ in range(2)]
+    pictures = [pictures[0].requires_grad_(), pictures[0].detach().clone().requires_grad_()]
+    for module, picture in zip((plain, quick), pictures, strict=True):
+        out = module(picture)
+        (out * torch.arange(out.numel()).view_as(out).sin()).sum().backward()
+    assert torch.allclose(pictures[0].grad, pictures[1].grad, atol=1e-9)
+    assert torch.allclose(plain.weight.grad, quick.weight.grad, atol=1e-5)  # summed in float32
+    assert torch.allclose(plain.bias.grad, quick.bias.grad, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def config() -> TrainConfig:
+    stage = StageConfig("full", "language", ("trunk", "language"), 1, 1e-3, ((256, {"text": 2}),))
+    vision = VisionConfig((1, 1, 1, 1, 1), (8, 16, 32, 64, 128), (3.0,) * 5, 0.5)
+    return TrainConfig("tiny", 1, 256, vision, TextConfig(64, 96, 2, 4, 2, 500), (stage,))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> torch.Tensor:
+    return torch.randint(0, 256, (6, 3, 256, 256), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="module")
+def trained(config: TrainConfig, pixels: torch.Tensor) -> VisionLanguageModel:
+    """A trunk whose norms have seen pictures."""
+    torch.manual_seed(2)
+    model = VisionLanguageModel(config, TASKS, listens=False)
+    with torch.no_grad():
+        for _ in range(20):
+            model.trunk(normalised(pixels))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def published(
+    config: TrainConfig, trained: VisionLanguageModel, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    build_tokenizer(folder / "tokenizer", config.text.vocab, ["cup"], PromptSpec().system)
+    torch.save({"model": trained.state_dict()}, folder / "full.pt")
+    publish(config, folder / "full.pt", folder / "tokenizer", folder / "tiny")
+    return folder / "tiny"
+
+
+def projected(model: VisionLanguageModel, pixels: torch.Tensor) -> np.ndarray:
+    """(B, tokens, hidden): what the decoder would see."""
+    with torch.inference_mode():
+        features = model.trunk.forward_features(normalised(pixels))
+        return np.asarray(model.projector(features.flatten(2).transpose(1, 2)))
+
+
+def seen(folder: Path, pixels: torch.Tensor) -> np.ndarray:
+    vlm = galago.FastVLM.load(folder, precision="fp32")
+    pictures = pixels.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    return np.stack([vlm.encode(picture).features for picture in pictures])
+
+
+def test_what_is_published_is_what_was_trained(
+    trained: VisionLanguageModel, published: Path, pixels: torch.Tensor, report: Report
+) -> None:
+    ours, theirs = seen(published, pixels), projected(trained, pixels)
+    away = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+    assert report("published in 8 bits, features, relative", away) < 0.03
+
+
+def test_training_starts_from_what_was_published(
+    config: TrainConfig, published: Path, pixels: torch.Tensor, report: Report
+) -> None:
+    model = VisionLanguageModel(config, TASKS, listens=False)
+    start_from(published, config, model, normalised(pixels))
+    # The norms were settled on these pictures, so training mode sees the same figures.
+    for mode in (model.train(), model.eval()):
+        ours, theirs = seen(published, pixels), projected(mode, pixels)
+        away = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+        assert report("started from the published model, features, relative", away) < 1e-4
+    norms = [m for m in model.trunk.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert all(m.weight.requires_grad and torch.isfinite(m.weight).all() for m in norms)
