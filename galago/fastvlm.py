@@ -31,7 +31,7 @@ from galago.reply import (
     prompt_keys,
     user_message,
 )
-from galago.sampling import SamplingOptions, make_sampler
+from galago.sampling import SamplingOptions, Sure, make_sampler
 from galago.specs import VLMSpec
 from galago.tokens import (
     IM_END,
@@ -242,7 +242,7 @@ class FastVLM:
         with self._pool.borrow(keys) as lease:
             cached = lease.cache.length
             embeds = self._embed(pieces, images, cached)
-            sampler = make_sampler(options)
+            sampler = Sure(make_sampler(options))
             ids = generate(
                 self._language, lease.cache, embeds, sampler, self._stop_ids, options.max_tokens
             )
@@ -258,7 +258,7 @@ class FastVLM:
         rest = text.finish()
         finish = "stop" if text.stopped else finish
         image_tokens = sum(isinstance(key, tuple) for key in keys)
-        stats = clock.stats(vision, len(keys), image_tokens, cached)
+        stats = clock.stats(vision, len(keys), image_tokens, cached, sampler.confidence)
         yield Chunk(rest, None, stats, finish)
 
     def _embed(

@@ -54,6 +54,9 @@ class Stats:
     vision: opening and encoding pictures (0 for an EncodedImage); prefill: the prompt; first_token:
     from the question to the first token, all included; decode: from the first token to the last.
     Of `prompt_tokens`, `image_tokens` are pictures' and `cached_tokens` were known from before.
+    confidence: the geometric mean of the probabilities that the model gave its tokens, the one
+    that ends the reply too (at temperature 1, whatever the sampling); how sure it is, not how
+    right.
     """
 
     vision: float
@@ -64,6 +67,7 @@ class Stats:
     image_tokens: int
     cached_tokens: int
     tokens: int
+    confidence: float
 
     @property
     def tokens_per_second(self) -> float:
@@ -106,7 +110,9 @@ class Clock:
         if self._first is None:
             self._first = self._last = time.perf_counter()
 
-    def stats(self, vision: float, prompt: int, image: int, cached: int) -> Stats:
+    def stats(
+        self, vision: float, prompt: int, image: int, cached: int, confidence: float
+    ) -> Stats:
         first = self._prefill_from if self._first is None else self._first
         return Stats(
             vision=vision,
@@ -117,6 +123,7 @@ class Clock:
             image_tokens=image,
             cached_tokens=cached,
             tokens=self._tokens,
+            confidence=confidence,
         )
 
 

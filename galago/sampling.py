@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from galago.errors import ModelError, OptionError
 
-__all__ = ["Sampler", "SamplingOptions", "make_sampler"]
+__all__ = ["Sampler", "SamplingOptions", "Sure", "make_sampler"]
 
 Sampler = Callable[[NDArray[np.float32]], int]
 
@@ -81,6 +81,28 @@ def make_sampler(options: SamplingOptions) -> Sampler:
         return drawn if ids is None else int(ids[drawn])
 
     return sample
+
+
+class Sure:
+    """A sampler that remembers how likely what it chose was."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._log_sum = 0.0
+        self._count = 0
+
+    def __call__(self, logits: NDArray[np.float32]) -> int:
+        chosen = self._sampler(logits)
+        above = logits - logits[chosen]
+        peak = float(above.max())
+        self._log_sum -= peak + math.log(float(np.exp(above - peak).sum()))
+        self._count += 1
+        return chosen
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the choices' probabilities, 0 to 1; 1 before the first."""
+        return math.exp(self._log_sum / self._count) if self._count else 1.0
 
 
 def _greedy(logits: NDArray[np.float32]) -> int:

@@ -280,13 +280,15 @@ def test_shell_completion(words: str, offered: str) -> None:
     assert offered in result.out.split()
 
 
-def test_the_demonstration_model_says_so_once(capsys: Capture) -> None:
+def test_an_unsure_demonstration_model_says_so_once(capsys: Capture) -> None:
     from galago.cli import options
 
     options._noted.clear()
-    options.demo_note("fastvlm-nano")
-    options.demo_note("nano")
-    options.demo_note("apple/FastVLM-0.5B")
+    options.doubt("fastvlm-nano", 0.99)
+    options.doubt("apple/FastVLM-0.5B", 0.01)
+    assert not capsys.readouterr().err
+    options.doubt("fastvlm-nano", 0.1)
+    options.doubt("fastvlm-nano", 0.1)
     err = capsys.readouterr().err
     assert err.count("small demonstration model") == 1
     assert "galago pull apple/FastVLM-0.5B" in err

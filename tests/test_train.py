@@ -52,7 +52,7 @@ def test_every_letter_has_a_centre_of_its_class(font: str, seed: int) -> None:
 def test_ink_lies_where_the_cells_say(font: str) -> None:
     drawn = render.render(["OOO"], font, random.Random(4), 256)
     rows, columns = np.nonzero(drawn.classes)
-    height, width = render.CELL_HEIGHT, render.CELL_WIDTH
+    height = width = render.CELL
     box = drawn.picture[
         rows.min() * height : (rows.max() + 1) * height,
         columns.min() * width : (columns.max() + 1) * width,

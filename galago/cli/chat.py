@@ -17,7 +17,7 @@ from galago.errors import ImageError, OptionError
 from galago.hub import as_path
 
 if TYPE_CHECKING:
-    from galago.fastvlm import Conversation, FastVLM
+    from galago.fastvlm import Chunk, Conversation, FastVLM
     from galago.sampling import SamplingOptions
 
 __all__ = ["chat"]
@@ -84,13 +84,17 @@ class _Chat:
 
     def answer(self, line: str, interactive: bool) -> None:
         """Stream one answer; Ctrl-C at the keyboard ends the answer, not the conversation."""
+        last: Chunk | None = None
         try:
             for chunk in self.conversation.say(line):
                 write(chunk.text)
+                last = chunk
         except KeyboardInterrupt:
             if not interactive:
                 raise
         write("\n")
+        if last is not None and last.stats is not None:
+            options.doubt(self.vlm.name, last.stats.confidence)
 
     def command(self, line: str) -> None:
         verb, _, rest = line.partition(" ")

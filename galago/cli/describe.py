@@ -181,8 +181,10 @@ def _describe_one(
         elif not live:
             write(f"{picture.label}: {text}")
         write("\n")
-        if question.stats and last is not None and last.stats is not None:
-            say(_statistics(vlm, last.stats))
+        if last is not None and last.stats is not None:
+            options.doubt(vlm.name, last.stats.confidence)
+            if question.stats:
+                say(_statistics(vlm, last.stats))
 
 
 def _record(
@@ -197,6 +199,7 @@ def _record(
             "time_to_first_token": round(stats.first_token, 4),
             "tokens": stats.tokens,
             "tokens_per_second": round(stats.tokens_per_second, 1),
+            "confidence": round(stats.confidence, 4),
             "seconds": {
                 name: round(value, 4)
                 for name, value in asdict(stats).items()
@@ -218,7 +221,8 @@ def _statistics(vlm: FastVLM, stats: Stats) -> str:
         f"vision {stats.vision * 1e3:.0f} ms, prefill {stats.prefill * 1e3:.0f} ms, "
         f"first token {stats.first_token * 1e3:.0f} ms, decode {stats.decode * 1e3:.0f} ms; "
         f"{stats.tokens} tokens at {stats.tokens_per_second:.1f} a second; "
-        f"{stats.image_tokens} image tokens at {vlm.resolution} px; {vlm.precision}"
+        f"{stats.image_tokens} image tokens at {vlm.resolution} px; {vlm.precision}; "
+        f"confidence {stats.confidence:.2f}"
         + (f"; peak memory {memory:.0f} MB" if memory else "")
     )
 

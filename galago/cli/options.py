@@ -28,7 +28,7 @@ __all__ = [
     "Threads",
     "TopP",
     "complete_model",
-    "demo_note",
+    "doubt",
     "sampling",
 ]
 
@@ -107,12 +107,12 @@ class Opening:
     offline: bool = False
 
     def load(self) -> FastVLM:
-        """The model, with its stages shown on stderr; a line about a demonstration model."""
+        """The model, with its stages shown on stderr."""
         from galago.cli.terminal import stages
         from galago.fastvlm import FastVLM
 
         with stages() as progress:
-            vlm = FastVLM.load(
+            return FastVLM.load(
                 self.model,
                 precision=self.precision,
                 resolution=self.resolution,
@@ -120,24 +120,22 @@ class Opening:
                 threads=self.threads,
                 progress=progress,
             )
-        demo_note(self.model)
-        return vlm
 
 
 _noted: set[str] = set()
 
 
-def demo_note(model: str) -> None:
-    """Say once per process what the embedded model is, and what to fetch for real pictures."""
+def doubt(model: str, confidence: float) -> None:
+    """Say, once per process, that a demonstration model met what it probably doesn't know."""
     from galago.cli.terminal import say
 
     row = catalog.find(model)
-    if row is None or not row.demo or row.name in _noted:
+    if row is None or confidence >= row.sure or row.name in _noted:
         return
     _noted.add(row.name)
     say(
-        f"{row.name} is a small demonstration model, early in its training: most of what it says "
-        "about texts, fingers, emoji and objects is still wrong, and it knows nothing else. "
+        f"{row.name} is a small demonstration model, and this is probably outside what it knows "
+        f"({row.knows}). "
         "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
     )
 

@@ -1,8 +1,9 @@
 """Stage one: teach the encoder by direct losses, before any language model listens.
 
-Every step sees pictures of all kinds. Text is learned from the map of characters, read off both the
-tokens and the trunk's third stage; objects, emoji and fingers from one linear read-out each of the
-mean token; objects also regress a teacher's features (see teacher.py).
+Every step sees pictures of all kinds. Text is learned from the map of characters, read off the
+tokens and the two stages before them, because what a late stage must carry an early one must have
+found; objects, emoji and fingers from one linear read-out each of the mean token; objects also
+regress a teacher's features (see teacher.py).
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ class DirectModel(nn.Module):
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The losses of one batch, each a scalar."""
         pixels = normalised(batch["pixels"])
-        tokens, early = self.trunk.forward_intermediates(pixels, indices=[2])
-        return self.direct_losses(tokens, early[0], batch)
+        tokens, (early, middle) = self.trunk.forward_intermediates(pixels, indices=[2, 3])
+        return self.direct_losses({"early": early, "middle": middle, "cells": tokens}, batch)
 
     def direct_losses(
-        self, tokens: torch.Tensor, early: torch.Tensor, batch: Batch
+        self, maps: dict[str, torch.Tensor], batch: Batch
     ) -> dict[str, torch.Tensor]:
-        """Losses read off the trunk's output (B, C, h, w) and its third stage."""
+        """Losses read off the tokens (B, C, h, w), and letters off the two stages before too."""
         losses: dict[str, torch.Tensor] = {}
-        pooled = self.heads.pool(tokens)
+        pooled = self.heads.pool(maps["cells"])
         for kind in self.heads.pooled:
             rows = batch[f"{kind}_rows"]
             if len(rows):
@@ -56,8 +57,8 @@ class DirectModel(nn.Module):
             losses["teacher"] = 1 - (guess * batch["teacher"]).sum(-1).mean()
         rows = batch["text_rows"]
         if len(rows):
-            for name, features in (("cells", tokens), ("early", early)):
-                logits = self.heads.cell_logits(features[rows], name == "early")
+            for name, features in maps.items():
+                logits = self.heads.cell_logits(features[rows], name)
                 losses[name] = cell_loss(logits, batch["classes"], batch["centres"])
         return losses
 
@@ -81,7 +82,8 @@ LOSS_WEIGHTS = {
     "fingers": 0.3,
     "teacher": 4.0,
     "cells": 3.0,
-    "early": 2.0,
+    "middle": 1.5,
+    "early": 1.5,
 }
 
 
@@ -126,7 +128,7 @@ def accuracy(
             with torch.autocast("cpu", torch.bfloat16):
                 tokens = model.trunk.forward_features(normalised(pixels_of(samples)))
                 if kind == "text":
-                    logits = model.heads.cell_logits(tokens, early=False)[..., :-1]
+                    logits = model.heads.cell_logits(tokens, "cells")[..., :-1]
                 else:
                     logits = model.heads.pooled[kind](model.heads.pool(tokens))
             if kind == "text":

@@ -43,8 +43,9 @@ class VisionLanguageModel(DirectModel):
             with torch.no_grad():
                 features, losses = self.trunk.forward_features(pixels), {}
         else:
-            features, early = self.trunk.forward_intermediates(pixels, indices=[2])
-            losses = self.direct_losses(features, early[0], batch)
+            features, (early, middle) = self.trunk.forward_intermediates(pixels, indices=[2, 3])
+            maps = {"early": early, "middle": middle, "cells": features}
+            losses = self.direct_losses(maps, batch)
         logits = self.answer_logits(features, batch)
         each = F.cross_entropy(logits, batch["targets"], reduction="none")
         # A long answer counts more than a short one, but not in proportion to its letters.

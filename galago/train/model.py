@@ -13,7 +13,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from galago.train.config import TextConfig, VisionConfig
 from galago.train.depthwise import quicken
-from galago.train.render import CELL_HEIGHT, CELL_WIDTH, CHARACTERS
+from galago.train.render import CELL, CHARACTERS
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
 STRIDE = 64
@@ -88,24 +88,29 @@ class EncoderHeads(nn.Module):
         self.norm = nn.LayerNorm(tokens)
         self.pooled = nn.ModuleDict({kind: nn.Linear(tokens, n) for kind, n in classes.items()})
         self.teacher = nn.Linear(tokens, teacher)
-        cells = (STRIDE // CELL_HEIGHT) * (STRIDE // CELL_WIDTH)
-        self.cells = nn.Linear(tokens, cells * (CELL_LABELS + 1))
-        early = (16 // CELL_HEIGHT) * (16 // CELL_WIDTH)
-        self.early_cells = nn.Linear(config.widths[2], early * (CELL_LABELS + 1))
+        stages = {"early": config.widths[2], "middle": config.widths[3], "cells": tokens}
+        labels = CELL_LABELS + 1
+        self.letters = nn.ModuleDict(
+            {name: nn.Linear(width, _cells(name) ** 2 * labels) for name, width in stages.items()}
+        )
 
     def pool(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) features -> (B, C), normalised: what the whole picture shows."""
         return self.norm(features.mean((2, 3)))  # type: ignore[no-any-return]
 
-    def cell_logits(self, features: torch.Tensor, early: bool) -> torch.Tensor:
+    def cell_logits(self, features: torch.Tensor, name: str) -> torch.Tensor:
         """(B, C, h, w) features -> (B, rows, columns, labels + 1): what stands in each cell."""
-        head, stride = (self.early_cells, 16) if early else (self.cells, STRIDE)
-        rows, columns = stride // CELL_HEIGHT, stride // CELL_WIDTH
+        n = _cells(name)
         b, _, h, w = features.shape
-        rows_last = features.permute(0, 2, 3, 1)
-        flat = head(rows_last if early else self.norm(rows_last)).float()
-        split = flat.reshape(b, h, w, rows, columns, CELL_LABELS + 1)
-        return split.permute(0, 1, 3, 2, 4, 5).reshape(b, h * rows, w * columns, CELL_LABELS + 1)
+        channels_last = features.permute(0, 2, 3, 1)
+        flat = self.letters[name](self.norm(channels_last) if name == "cells" else channels_last)
+        split = flat.float().reshape(b, h, w, n, n, CELL_LABELS + 1)
+        return split.permute(0, 1, 3, 2, 4, 5).reshape(b, h * n, w * n, CELL_LABELS + 1)
+
+
+def _cells(name: str) -> int:
+    """Cells along one position of the third stage, of the fourth, or of the tokens."""
+    return {"early": 16, "middle": 32, "cells": STRIDE}[name] // CELL
 
 
 def build_projector(vision: VisionConfig, text: TextConfig) -> nn.Sequential:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 CHARACTERS = string.ascii_letters + string.digits + ".,!?'-:&$%/()#@+\"=*"
 CLASS_OF = {c: i + 1 for i, c in enumerate(CHARACTERS)}  # 0: no character
-CELL_WIDTH, CELL_HEIGHT = 8, 16  # px; a narrow letter at 20 px is about one cell wide
+CELL = 16  # px; most letters are one to three cells wide
 SIGNS = [
     "EXIT",
     "OPEN",
@@ -67,8 +67,8 @@ class Rendered:
 
     picture: np.ndarray
     text: str
-    classes: np.ndarray  # (side/16, side/8) uint8
-    centres: np.ndarray  # (side/16, side/8) bool
+    classes: np.ndarray  # (side/16, side/16) uint8
+    centres: np.ndarray  # (side/16, side/16) bool
     font: str
 
 
@@ -271,16 +271,16 @@ def _compose(
 
 
 def _cells(boxes: list[Box], side: int) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = side // CELL_HEIGHT, side // CELL_WIDTH
+    rows = columns = side // CELL
     classes = np.zeros((rows, columns), np.uint8)
     centres = np.zeros((rows, columns), bool)
     for k, x0, x1, y0, y1 in boxes:
         middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
-        row, column = int(middle_y // CELL_HEIGHT), int(middle_x // CELL_WIDTH)
+        row, column = int(middle_y // CELL), int(middle_x // CELL)
         if not (0 <= row < rows and 0 <= column < columns):
             continue
-        r0, r1 = _span(y0, y1, CELL_HEIGHT, rows, row)
-        c0, c1 = _span(x0, x1, CELL_WIDTH, columns, column)
+        r0, r1 = _span(y0, y1, CELL, rows, row)
+        c0, c1 = _span(x0, x1, CELL, columns, column)
         classes[r0:r1, c0:c1] = k
         classes[row, column] = k
         centres[row, column] = True

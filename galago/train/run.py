@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="one a core")
     parser.add_argument("--port", type=int, default=29511, help="on 127.0.0.1, for the processes")
     parser.add_argument("--stage", help="stop after this stage")
-    parser.add_argument("--start", type=Path, help="published folder to start from, not from nothing")
+    parser.add_argument("--start", type=Path, help="published folder to start from")
     options = parser.parse_args()
     cache = options.out / "cache"
     build_photos(options.data, cache)

@@ -26,6 +26,7 @@ from galago.train.assets import (
 )
 
 KINDS = ("object", "fingers", "emoji", "text")
+SHORT_LINE = 12  # letters and spaces on a line of a note
 IGNORED = -100  # torch's cross_entropy skips it
 
 
@@ -164,27 +165,30 @@ class Tasks:
 
         Letters of eight pixels taught a fresh trunk nothing: most must be as large as on a note.
         """
-        full = rng.random() < 0.3
-        longest = side / (18 if full else 26)  # px a letter, at the most
+        dense = rng.random() < 0.2
+        longest = side // (18 if dense else 21)  # letters a line
         lines = []
-        for _ in range(rng.randint(1, 4 if full else 3)):
+        for _ in range(rng.randint(1, max(2, side // 64))):
             if rng.random() < 0.5:
-                lines.append(render.random_line(rng, max(2, int(longest))))
+                lines.append(render.random_line(rng, longest))
             else:
-                count = rng.choice((1, 1, 2, 3))
-                line = render.words_line(rng, self.words, count)
-                while len(line) > longest:
-                    line = render.words_line(rng, self.words, 1)
-                lines.append(line)
-        return self.text_sample(lines, rng, side, full)
+                lines.append(self._short_line(rng, rng.choice((1, 1, 2)), longest))
+        return self.text_sample(lines, rng, side, dense)
+
+    def _short_line(self, rng: random.Random, words: int, longest: int) -> str:
+        """So many words, or one where they would be too long."""
+        line = render.words_line(rng, self.words, words)
+        while len(line) > longest:
+            line = render.words_line(rng, self.words, 1)
+        return line
 
     def _note(self, rng: random.Random, side: int) -> Sample:
-        """One to four words on one to four lines: what the figures of the model card speak of."""
+        """One to four words on one to four short lines: what the model card's figures speak of."""
         count = rng.randint(1, 4)
         lines: list[str] = []
         while count > 0:
-            take = rng.randint(1, min(count, 3))
-            lines.append(render.words_line(rng, self.words, take))
+            take = rng.randint(1, min(count, 2))
+            lines.append(self._short_line(rng, take, SHORT_LINE))
             count -= take
         return self.text_sample(lines, rng, side, False)
 
