@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,18 @@ _NUMPY: dict[str, str] = {
 }
 _MAX_HEADER = 100_000_000
 _ALIGN = 64
+
+
+class Stored(Protocol):
+    """A tensor that can be read: an entry of a file, an array in memory, or computed on reading."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    def read(self) -> npt.NDArray[Any]: ...
 
 
 @dataclass(frozen=True)

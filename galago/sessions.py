@@ -17,8 +17,8 @@ import openvino as ov
 from galago import layout, quantise
 from galago.errors import OptionError
 from galago.graph import fastvit, qwen2
-from galago.graph.ops import Stored
 from galago.precision import PrecisionPlan
+from galago.safetensors import Stored
 from galago.specs import Qwen2Spec, VLMSpec
 
 Float = npt.NDArray[np.float32]

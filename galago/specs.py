@@ -150,3 +150,63 @@ class VLMSpec:
     projector: tuple[int, ...]
     eos_ids: tuple[int, ...]
     prompt: PromptSpec
+
+
+@dataclass(frozen=True)
+class ViTSpec:
+    """A plain vision transformer (https://arxiv.org/abs/2010.11929) with a class token.
+
+    `stem="patch"` cuts `patch` x `patch` px patches; "conv" reaches the same stride with three
+    convolutions, as MobileCLIP-B does. `pre_norm`: a norm before the first block, as CLIP has it;
+    `class_position`: the class token has a position of its own.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    patch: int
+    stem: Literal["patch", "conv"] = "patch"
+    pre_norm: bool = False
+    class_position: bool = True
+    eps: float = 1e-6
+    mlp_ratio: float = 4.0
+
+    @property
+    def stride(self) -> int:
+        return self.patch
+
+    @property
+    def features(self) -> int:
+        return self.width
+
+
+VIT_B_MCI = ViTSpec(768, 12, 12, 16, stem="conv", class_position=False)
+VIT_L_14 = ViTSpec(1024, 24, 16, 14, pre_norm=True, eps=1e-5)
+
+
+@dataclass(frozen=True)
+class ClipTextSpec:
+    """A CLIP text transformer (https://arxiv.org/abs/2103.00020).
+
+    Without the causal mask every position sees all `context` of them, the padding too.
+    """
+
+    width: int
+    heads: int
+    layers: int
+    causal: bool
+    context: int = 77
+    vocab: int = 49408
+    eps: float = 1e-5
+    mlp_ratio: float = 4.0
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """Everything needed to build and feed a model that puts pictures and words in one space."""
+
+    name: str
+    vision: FastViTSpec | ViTSpec
+    text: ClipTextSpec
+    image: ImageSpec
+    embed: int

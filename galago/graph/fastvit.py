@@ -8,8 +8,7 @@ become part of the neighbouring weights. `build` then turns the folded tensors i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +108,7 @@ def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.
     """
     pixels = op.parameter(ov.PartialShape([-1, 3, -1, -1]), ov.Type.f32, name="pixel_values")
     pixels.output(0).set_names({"pixel_values"})
-    out = _trunk(pixels, _Prefixed(weights, VISION), spec)
+    out = trunk(pixels, ops.Under(weights, VISION), spec)
     if projector:
         first, _ = weights[f"{PROJECTOR}0.weight"].shape
         out = op.reshape(out, ops.integers(0, spec.features, -1), special_zero=True)
@@ -120,24 +119,8 @@ def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.
     return ov.Model([op.result(out)], [pixels], "fastvit")
 
 
-class _Prefixed(Mapping[str, Any]):
-    """A view of weights whose names lack a common prefix."""
-
-    def __init__(self, weights: Weights, prefix: str) -> None:
-        self._weights, self._prefix = weights, prefix
-
-    def __getitem__(self, name: str) -> Any:
-        return self._weights[self._prefix + name]
-
-    def __iter__(self) -> Iterator[str]:
-        start = len(self._prefix)
-        return (name[start:] for name in self._weights if name.startswith(self._prefix))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def _trunk(x: Node, weights: Weights, spec: FastViTSpec) -> Node:
+def trunk(x: Node, weights: Weights, spec: FastViTSpec) -> Node:
+    """Pixels (B, 3, H, W) -> features (B, C, H / stride, W / stride); folded names, no prefix."""
     for index, stride in enumerate((2, 2, 1)):
         x = ops.gelu(ops.convolution(x, weights, f"patch_embed.{index}", stride=stride))
     for slot in slots(spec):
@@ -180,12 +163,9 @@ def _attention_block(x: Node, weights: Weights, name: str, spec: FastViTSpec, st
     tokens = op.reshape(x, ops.integers(0, width, -1), special_zero=True)
     tokens = op.transpose(tokens, ops.integers(0, 2, 1))  # (B, N, C)
     if spec.norm == "layer":
-        tokens = ops.layer_norm_channels(tokens, weights, f"{name}.norm")
-    qkv = ops.linear(tokens, weights, f"{name}.token_mixer.qkv", width)
-    parts = op.split(qkv, op.constant(2), 3)
-    query, key, value = (ops.split_heads(parts.output(i), heads, spec.head_dim) for i in range(3))
-    mixed = ops.merge_heads(op.scaled_dot_product_attention(query, key, value), width)
-    mixed = ops.linear(mixed, weights, f"{name}.token_mixer.proj", width)
+        tokens = ops.layer_norm(tokens, weights, f"{name}.norm")
+    names = (f"{name}.token_mixer.qkv", f"{name}.token_mixer.proj")
+    mixed = ops.attention(tokens, weights, names, width, heads, causal=False)
     mixed = op.transpose(mixed, ops.integers(0, 2, 1))
     x = op.add(x, op.reshape(mixed, op.shape_of(x), special_zero=False))
     return op.add(x, _conv_ffn(x, weights, f"{name}.convffn"))

@@ -7,7 +7,7 @@ and tests/test_fastvit.py look at the compiled graph to hold that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ import numpy.typing as npt
 import openvino as ov
 import openvino.opset13 as op
 from openvino.op import Constant
+
+from galago.safetensors import Stored
 
 Node = Any  # openvino.Node and openvino.Output are interchangeable here and untyped upstream
 
@@ -26,19 +28,40 @@ _TYPES = {
 }
 
 
-class Stored(Protocol):
-    """A tensor that can be read: an entry of a checkpoint or an array in memory."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> str: ...
-
-    def read(self) -> npt.NDArray[Any]: ...
-
-
 Weights = Mapping[str, Stored]
+
+
+class Transformer(Protocol):
+    """What a transformer block must know of its spec."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def eps(self) -> float: ...
+
+    @property
+    def mlp_ratio(self) -> float: ...
+
+
+class Under(Mapping[str, Any]):
+    """A view of weights whose names lack a common prefix."""
+
+    def __init__(self, weights: Weights, prefix: str) -> None:
+        self._weights, self._prefix = weights, prefix
+
+    def __getitem__(self, name: str) -> Any:
+        return self._weights[self._prefix + name]
+
+    def __iter__(self) -> Iterator[str]:
+        start = len(self._prefix)
+        return (name[start:] for name in self._weights if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def integers(*values: int) -> Node:
@@ -118,12 +141,35 @@ def gelu(x: Node) -> Node:
     return op.gelu(x, "erf")
 
 
-def layer_norm_channels(x: Node, weights: Weights, name: str, eps: float = 1e-5) -> Node:
-    """Layer norm of channels-last x, over its last axis."""  # (B, N, C)
+def layer_norm(x: Node, weights: Weights, name: str, eps: float = 1e-5) -> Node:
+    """Layer norm over the last axis."""  # (B, N, C)
     normed = op.mvn(x, integers(-1), True, eps, "inside_sqrt")
     return op.add(
         op.multiply(normed, weight(weights[f"{name}.weight"])), weight(weights[f"{name}.bias"])
     )
+
+
+def attention(
+    x: Node, weights: Weights, names: tuple[str, str], width: int, heads: int, *, causal: bool
+) -> Node:
+    """Self-attention by a joint query, key, value layer and an output layer."""  # (B, T, width)
+    joint, out = names
+    parts = op.split(linear(x, weights, joint, width), op.constant(2), 3)
+    query, key, value = (split_heads(parts.output(i), heads, width // heads) for i in range(3))
+    mixed = op.scaled_dot_product_attention(query, key, value, causal=causal)
+    return linear(merge_heads(mixed, width), weights, out, width)
+
+
+def transformer_block(
+    x: Node, weights: Weights, spec: Transformer, names: Mapping[str, str], *, causal: bool = False
+) -> Node:
+    """A pre-norm block with an exact GELU; `names` says how the layout calls its six parts."""
+    normed = layer_norm(x, weights, names["norm1"], spec.eps)
+    joint = (names["qkv"], names["proj"])
+    x = op.add(x, attention(normed, weights, joint, spec.width, spec.heads, causal=causal))
+    normed = layer_norm(x, weights, names["norm2"], spec.eps)
+    wide = gelu(linear(normed, weights, names["fc1"], spec.width))
+    return op.add(x, linear(wide, weights, names["fc2"], int(spec.width * spec.mlp_ratio)))
 
 
 def rms_norm(x: Node, weights: Weights, name: str, eps: float) -> Node:

@@ -1,0 +1,212 @@
+"""Published MobileCLIP folders -> a spec and named tensors, memory-mapped.
+
+The open_clip layout: open_clip_config.json and open_clip_model.safetensors. Training-time branches
+are fused when a tensor is read (galago/fuse.py); names that come out are open_clip's of the fused
+model, with `in_proj.weight` for `in_proj_weight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from galago import layout, specs
+from galago.config import read_json
+from galago.errors import CheckpointError, GalagoError
+from galago.fuse import fused
+from galago.safetensors import SafetensorsFile, Stored
+from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ImageSpec, ViTSpec
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = "open_clip_model.safetensors"
+TRUNK = "visual.trunk."
+
+_TRUNKS: dict[str, FastViTSpec | ViTSpec] = {
+    "fastvit_mci0": specs.MCI0,
+    "fastvit_mci1": specs.MCI1,
+    "fastvit_mci2": specs.MCI2,
+    "fastvit_mci3": specs.MCI3,
+    "fastvit_mci4": specs.MCI4,
+    "vit_base_mci_224": specs.VIT_B_MCI,
+    "vit_large_patch14_clip_224": specs.VIT_L_14,
+}
+
+
+@dataclass(frozen=True)
+class ClipCheckpoint:
+    """An opened folder; `identity` is {file name: size in bytes}, as of a Checkpoint."""
+
+    folder: Path
+    spec: ClipSpec
+    tensors: Mapping[str, Stored]
+    logit_scale: float
+    identity: Mapping[str, int]
+
+
+def is_clip(folder: Path) -> bool:
+    """Whether a folder holds a model of pictures and words."""
+    return (folder / CONFIG).is_file()
+
+
+def open_clip_checkpoint(folder: Path | str) -> ClipCheckpoint:
+    """Open a folder in the open_clip layout and check it; CheckpointError names what is wrong."""
+    folder = Path(folder)
+    spec = read_clip_spec(folder)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no {WEIGHTS}; fetch the model again")
+    stored = SafetensorsFile(path).tensors
+    named = {n.replace(".in_proj_", ".in_proj."): t for n, t in fused(stored).items()}
+    tensors: dict[str, Stored] = {}
+    for name, shape in clip_shapes(spec).items():
+        if name not in named:
+            raise CheckpointError(f"{path} lacks the tensor {name}; fetch the model again")
+        if tuple(named[name].shape) != shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tuple(named[name].shape)}, expected {shape}"
+            )
+        tensors[name] = named[name]
+    scale = float(tensors["logit_scale"].read().reshape(()))
+    sizes = {p.name: p.stat().st_size for p in (path, folder / CONFIG)}
+    return ClipCheckpoint(folder, spec, tensors, scale, sizes)
+
+
+def read_clip_spec(folder: Path) -> ClipSpec:
+    """The spec of a folder from its open_clip_config.json."""
+    path = folder / CONFIG
+    config = read_json(path)
+    try:
+        return _spec(folder, config["model_cfg"], config.get("preprocess_cfg") or {})
+    except GalagoError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is incomplete or damaged ({error!r})") from None
+
+
+def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> ClipSpec:
+    vision, text = model["vision_cfg"], model["text_cfg"]
+    trunk = _TRUNKS.get(str(vision.get("timm_model_name")))
+    if trunk is None:
+        raise CheckpointError(
+            f"{folder}: image tower {vision.get('timm_model_name')!r} is not known; galago runs "
+            f"{', '.join(_TRUNKS)}"
+        )
+    for part, key, only in ((vision, "timm_proj", ""), (text, "pool_type", "argmax")):
+        if part.get(key) not in (None, only):
+            raise CheckpointError(f"{folder}: {key} {part[key]!r} is not known")
+    side = int(vision["image_size"])
+    resize = seen.get("resize_mode", "shortest")
+    if resize != "shortest":
+        raise CheckpointError(f"{folder}: resize mode {resize!r} is not known, only shortest")
+    image = ImageSpec(
+        side=side,
+        mean=_triple(seen.get("mean"), (0.48145466, 0.4578275, 0.40821073)),
+        std=_triple(seen.get("std"), (0.26862954, 0.26130258, 0.27577711)),
+        resample=_resample(folder, seen.get("interpolation", "bicubic")),
+        fit="crop",
+        stride=trunk.stride,
+        min_side=side,
+        max_side=side,
+    )
+    heads, width = int(text["heads"]), int(text["width"])
+    words = ClipTextSpec(
+        width=width,
+        heads=heads,
+        layers=int(text["layers"]),
+        causal=not text.get("no_causal_mask", False),
+        context=int(text.get("context_length", 77)),
+        vocab=int(text.get("vocab_size", 49408)),
+    )
+    if width % heads:
+        raise ValueError(f"width {width} is not a multiple of {heads} heads")
+    return ClipSpec(folder.name, trunk, words, image, int(model["embed_dim"]))
+
+
+def _resample(folder: Path, name: str) -> specs.Resample:
+    if name == "bicubic":
+        return "bicubic"
+    if name == "bilinear":
+        return "bilinear"
+    raise CheckpointError(f"{folder}: resampling {name!r} is not known")
+
+
+def _triple(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    if values is None:
+        return default
+    red, green, blue = (float(v) for v in values)
+    return red, green, blue
+
+
+def clip_shapes(spec: ClipSpec) -> layout.Shapes:
+    """Every tensor that a model needs, by its name in the fused open_clip layout."""
+    shapes: layout.Shapes = {"logit_scale": ()}
+    if isinstance(spec.vision, FastViTSpec):
+        for name, shape in layout.vision_shapes(spec.vision).items():
+            shapes[TRUNK + layout.llava_to_timm(name, spec.vision)] = shape
+        _linear(shapes, f"{TRUNK}head.fc", spec.embed, spec.vision.features)
+    else:
+        _vit_shapes(shapes, spec.vision, spec.image.side)
+        _linear(shapes, f"{TRUNK}head", spec.embed, spec.vision.width)
+    _text_shapes(shapes, spec.text, spec.embed)
+    return shapes
+
+
+def _linear(shapes: layout.Shapes, name: str, rows: int, columns: int) -> None:
+    shapes[f"{name}.weight"] = (rows, columns)
+    shapes[f"{name}.bias"] = (rows,)
+
+
+def _norm(shapes: layout.Shapes, name: str, width: int) -> None:
+    for part in ("weight", "bias"):
+        shapes[f"{name}.{part}"] = (width,)
+
+
+def _vit_shapes(shapes: layout.Shapes, spec: ViTSpec, side: int) -> None:
+    width = spec.width
+    patches = (side // spec.patch) ** 2 + spec.class_position
+    shapes[f"{TRUNK}cls_token"] = (1, 1, width)
+    shapes[f"{TRUNK}pos_embed"] = (1, patches, width)
+    if spec.stem == "conv":
+        stem = f"{TRUNK}patch_embed.backbone"
+        for index, (rows, columns, kernel) in enumerate(
+            ((width // 4, 3, 4), (width // 4, width // 4, 2), (width, width // 4, 2))
+        ):
+            shapes[f"{stem}.{index}.conv.weight"] = (rows, columns, kernel, kernel)
+        for index in (0, 1):
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                shapes[f"{stem}.{index}.bn.{part}"] = (width // 4,)
+        shapes[f"{stem}.2.conv.bias"] = (width,)
+    else:
+        shapes[f"{TRUNK}patch_embed.proj.weight"] = (width, 3, spec.patch, spec.patch)
+        if not spec.pre_norm:  # a norm right behind makes the bias needless
+            shapes[f"{TRUNK}patch_embed.proj.bias"] = (width,)
+    if spec.pre_norm:
+        _norm(shapes, f"{TRUNK}norm_pre", width)
+    hidden = int(width * spec.mlp_ratio)
+    for index in range(spec.layers):
+        block = f"{TRUNK}blocks.{index}"
+        _norm(shapes, f"{block}.norm1", width)
+        _linear(shapes, f"{block}.attn.qkv", 3 * width, width)
+        _linear(shapes, f"{block}.attn.proj", width, width)
+        _norm(shapes, f"{block}.norm2", width)
+        _linear(shapes, f"{block}.mlp.fc1", hidden, width)
+        _linear(shapes, f"{block}.mlp.fc2", width, hidden)
+    _norm(shapes, f"{TRUNK}norm", width)
+
+
+def _text_shapes(shapes: layout.Shapes, spec: ClipTextSpec, embed: int) -> None:
+    width, hidden = spec.width, int(spec.width * spec.mlp_ratio)
+    shapes["text.positional_embedding"] = (spec.context, width)
+    shapes["text.token_embedding.weight"] = (spec.vocab, width)
+    for index in range(spec.layers):
+        block = f"text.transformer.resblocks.{index}"
+        _norm(shapes, f"{block}.ln_1", width)
+        _linear(shapes, f"{block}.attn.in_proj", 3 * width, width)
+        _linear(shapes, f"{block}.attn.out_proj", width, width)
+        _norm(shapes, f"{block}.ln_2", width)
+        _linear(shapes, f"{block}.mlp.c_fc", hidden, width)
+        _linear(shapes, f"{block}.mlp.c_proj", width, hidden)
+    _norm(shapes, "text.ln_final", width)
+    shapes["text.text_projection"] = (width, embed)

@@ -1,0 +1,101 @@
+"""MobileCLIP's two towers as OpenVINO graphs: pictures and words to vectors of one space.
+
+Papers: MobileCLIP https://arxiv.org/abs/2311.17049, MobileCLIP2 https://arxiv.org/abs/2508.20691,
+CLIP https://arxiv.org/abs/2103.00020. Names are open_clip's, fused and folded: `visual.trunk.…`,
+`text.…`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+
+from galago.graph import fastvit, ops
+from galago.graph.ops import Node, Weights
+from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ViTSpec
+
+TRUNK = "visual.trunk."
+_VIT = {"norm1": "norm1", "qkv": "attn.qkv", "proj": "attn.proj", "norm2": "norm2",
+        "fc1": "mlp.fc1", "fc2": "mlp.fc2"}  # fmt: skip
+_TEXT = {"norm1": "ln_1", "qkv": "attn.in_proj", "proj": "attn.out_proj", "norm2": "ln_2",
+         "fc1": "mlp.c_fc", "fc2": "mlp.c_proj"}  # fmt: skip
+
+
+def image_tower(weights: Weights, spec: ClipSpec) -> ov.Model:
+    """pixel_values float32 (B, 3, H, W) -> image_features float32 (B, embed), not normalised."""
+    pixels = op.parameter(ov.PartialShape([-1, 3, -1, -1]), ov.Type.f32, name="pixel_values")
+    pixels.output(0).set_names({"pixel_values"})
+    inner = ops.Under(weights, TRUNK)
+    if isinstance(spec.vision, FastViTSpec):
+        pooled = op.reduce_mean(fastvit.trunk(pixels, inner, spec.vision), ops.integers(2, 3))
+        features = ops.linear(pooled, inner, "head.fc", spec.vision.features)
+    else:
+        features = ops.linear(vit(pixels, inner, spec.vision), inner, "head", spec.vision.width)
+    features.output(0).set_names({"image_features"})
+    return ov.Model([op.result(features)], [pixels], "image_tower")
+
+
+def vit(pixels: Node, weights: Weights, spec: ViTSpec) -> Node:
+    """Pixels (B, 3, side, side) -> the normed class token (B, width)."""
+    if spec.stem == "conv":
+        out = pixels
+        for index, (kernel, last) in enumerate(((4, False), (2, False), (2, True))):
+            out = _patches(out, weights, f"patch_embed.backbone.{index}.conv", kernel)
+            out = out if last else ops.gelu(out)
+    else:
+        out = _patches(pixels, weights, "patch_embed.proj", spec.patch)
+    out = op.reshape(out, ops.integers(0, spec.width, -1), special_zero=True)
+    out = op.transpose(out, ops.integers(0, 2, 1))  # (B, N, width)
+    positions = ops.weight(weights["pos_embed"])  # (1, N or N + 1, width)
+    if not spec.class_position:
+        out = op.add(out, positions)
+    first = ops.weight(weights["cls_token"])  # (1, 1, width)
+    batch = op.gather(op.shape_of(pixels), ops.integers(0), op.constant(np.int64(0)))
+    shape = op.concat([batch, ops.integers(1, spec.width)], axis=0)
+    out = op.concat([op.broadcast(first, shape), out], axis=1)
+    if spec.class_position:
+        out = op.add(out, positions)
+    if spec.pre_norm:
+        out = ops.layer_norm(out, weights, "norm_pre", spec.eps)
+    for index in range(spec.layers):
+        names = {part: f"blocks.{index}.{name}" for part, name in _VIT.items()}
+        out = ops.transformer_block(out, weights, spec, names)
+    out = op.gather(out, op.constant(np.int64(0)), op.constant(np.int64(1)))  # (B, width)
+    return ops.layer_norm(out, weights, "norm", spec.eps)
+
+
+def _patches(x: Node, weights: Weights, name: str, kernel: int) -> Node:
+    """A convolution whose windows lie side by side, without padding."""
+    window, none = [kernel] * 2, [0, 0]
+    out = op.convolution(x, ops.weight(weights[f"{name}.weight"]), window, none, none, [1, 1])
+    bias = weights.get(f"{name}.bias")
+    return out if bias is None else op.add(out, ops.weight(bias, (1, *bias.shape, 1, 1)))
+
+
+def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
+    """ids int64 (B, T) and the place of each end token int64 (B,) -> text_features (B, embed).
+
+    float32, not normalised. T is the full context, unless the mask is causal: then what follows
+    the end token changes nothing and can be cut off.
+    """
+    ids = op.parameter(ov.PartialShape([-1, -1]), ov.Type.i64, name="ids")
+    ends = op.parameter(ov.PartialShape([-1]), ov.Type.i64, name="ends")
+    for parameter, name in ((ids, "ids"), (ends, "ends")):
+        parameter.output(0).set_names({name})
+    zero, one = op.constant(np.int64(0)), op.constant(np.int64(1))
+    inner = ops.Under(weights, "text.")
+    out = op.gather(ops.weight(inner["token_embedding.weight"]), ids, zero)  # (B, T, width)
+    length = op.gather(op.shape_of(ids), ops.integers(1), zero)
+    positions = ops.weight(inner["positional_embedding"])
+    start, step, rows = ops.integers(0), ops.integers(1), ops.integers(0)
+    out = op.add(out, op.slice(positions, start, length, step, rows))
+    for index in range(spec.layers):
+        names = {part: f"transformer.resblocks.{index}.{name}" for part, name in _TEXT.items()}
+        out = ops.transformer_block(out, inner, spec, names, causal=spec.causal)
+    out = op.gather(out, op.unsqueeze(ends, one), one, batch_dims=1)  # (B, 1, width)
+    out = ops.layer_norm(op.squeeze(out, one), inner, "ln_final", spec.eps)
+    projection = ops.weight(inner["text_projection"])  # (width, embed)
+    out = op.matmul(out, projection, transpose_a=False, transpose_b=False)
+    out.output(0).set_names({"text_features"})
+    return ov.Model([op.result(out)], [ids, ends], "text_tower")

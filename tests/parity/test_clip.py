@@ -1,0 +1,102 @@
+"""MobileCLIP against open_clip: every variant in its real shapes, from published files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from open_clip.factory import get_model_config
+from safetensors.torch import save_file
+
+from galago.clip_checkpoint import open_clip_checkpoint
+from galago.clip_sessions import ImageTower, TextTower
+
+Report = Callable[[str, float], float]
+SMALL_TEXT = {"layers": 2}
+VARIANTS = ["MobileCLIP2-S0", "MobileCLIP2-S2", "MobileCLIP2-B", "MobileCLIP2-S3",
+            "MobileCLIP2-S4", "MobileCLIP2-L-14", "MobileCLIP-S1", "MobileCLIP-S2",
+            "MobileCLIP-B"]  # fmt: skip
+logging.disable(logging.INFO)
+
+
+def randomised(model: torch.nn.Module) -> torch.nn.Module:
+    """Initial weights, but norms, scales and positions that would show a slip."""
+    generator = torch.Generator().manual_seed(7)
+
+    def noise(tensor: torch.Tensor, low: float, high: float) -> None:
+        tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if "running_var" in name:
+                noise(tensor, 0.5, 1.5)
+            elif name.endswith("gamma"):
+                noise(tensor, 0.05, 0.3)
+            elif name.endswith(("running_mean", "bias", "in_proj_bias", "cls_token")):
+                noise(tensor, -0.1, 0.1)
+            elif tensor.ndim == 1 and name.endswith("weight"):
+                noise(tensor, 0.7, 1.3)
+            elif tensor.ndim > 1 and "visual" in name and name.endswith("weight"):
+                noise(tensor, -1, 1)  # timm's own start is so small that biases drown pictures
+                tensor *= (3 / tensor[0].numel()) ** 0.5
+            elif "pos" in name and tensor.is_floating_point() and tensor.ndim < 4:
+                noise(tensor, -0.1, 0.1)
+    return model.eval()
+
+
+def written(name: str, folder: Path) -> tuple[torch.nn.Module, Path]:
+    """open_clip's model and the folder it is published as."""
+    config: dict[str, Any] = get_model_config(name)
+    config["text_cfg"] |= SMALL_TEXT
+    torch.manual_seed(1)
+    custom = {k: v for k, v in config.items() if k != "custom_text"}
+    model = randomised(open_clip.model.CustomTextCLIP(**custom))
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    seen = {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear",
+            "resize_mode": "shortest"}  # fmt: skip
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": seen})
+    )
+    return model, folder
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """The smallest of the rows' cosines."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_features_are_open_clips(name: str, tmp_path: Path, report: Report) -> None:
+    model, folder = written(name, tmp_path)
+    checkpoint = open_clip_checkpoint(folder)
+    side = checkpoint.spec.image.side
+    generator = torch.Generator().manual_seed(2)
+    coarse = torch.rand(2, 3, 5, 5, generator=generator)  # large blots: noise looks all alike
+    pixels = torch.nn.functional.interpolate(coarse, (side, side), mode="nearest")
+    ids = torch.zeros(3, 77, dtype=torch.long)
+    for row, length in enumerate((3, 20, 77)):
+        ids[row, :length] = torch.randint(1, 49000, (length,), generator=generator)
+        ids[row, 0], ids[row, length - 1] = 49406, 49407
+    with torch.inference_mode():
+        seen, said = model.encode_image(pixels).numpy(), model.encode_text(ids).numpy()
+    del model
+    ours = ImageTower(checkpoint, "fp32")(pixels.numpy())
+    assert report(f"{name} image, 1 - cosine, fp32", 1 - cosine(ours, seen)) < 1e-5
+    assert np.linalg.norm(ours - seen) < 2e-3 * np.linalg.norm(seen)
+    assert 1 - cosine(seen[:1], seen[1:]) > 1e-3, "features that are all alike would prove nothing"
+    ours = TextTower(checkpoint, "fp32")(ids.numpy())
+    assert report(f"{name} text, 1 - cosine, fp32", 1 - cosine(ours, said)) < 1e-5
+    assert np.linalg.norm(ours - said) < 2e-3 * np.linalg.norm(said)
+    for precision, bound in (("bf16", 0.02), ("int8", 0.03)):
+        image = ImageTower(checkpoint, precision)(pixels.numpy())
+        text = TextTower(checkpoint, precision)(ids.numpy())
+        assert report(f"{name} image, 1 - cosine, {precision}", 1 - cosine(image, seen)) < bound
+        assert report(f"{name} text, 1 - cosine, {precision}", 1 - cosine(text, said)) < bound
