@@ -106,6 +106,7 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
         std=_triple(seen.get("std"), (0.26862954, 0.26130258, 0.27577711)),
         resample=_resample(folder, seen.get("interpolation", "bicubic")),
         fit="crop",
+        rounded=True,
         stride=trunk.stride,
         min_side=side,
         max_side=side,

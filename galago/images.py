@@ -245,7 +245,7 @@ def fit_square(image: Image.Image, spec: ImageSpec) -> Image.Image:
     """The RGB picture on a square of `spec.side` pixels, padded or cropped as the spec says."""
     resample = _RESAMPLE[spec.resample]
     if spec.fit == "crop":
-        return _crop_square(image, spec.side, resample)
+        return _crop_square(image, spec.side, resample, spec.rounded)
     # Cut off, not rounded: llava's expand2square does so.
     red, green, blue = (int(value * 255) for value in spec.mean)
     return _pad_square(image, spec.side, resample, (red, green, blue))
@@ -294,13 +294,16 @@ def _pad_square(
     return column.resize((side, side), resample)
 
 
-def _crop_square(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
+def _crop_square(
+    image: Image.Image, side: int, resample: Image.Resampling, rounded: bool
+) -> Image.Image:
     """Shortest edge to `side`, then the centre."""
     width, height = image.size
     shortest, longest = min(width, height), max(width, height)
     long_side = int(side * longest / shortest)
     size = (side, long_side) if width <= height else (long_side, side)
-    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    # round() takes a half to the even neighbour, in torchvision too.
+    left, top = (round(n / 2) if rounded else n // 2 for n in (size[0] - side, size[1] - side))
     if long_side <= _LONG_CROP * side:
         return image.resize(size, resample).crop((left, top, left + side, top + side))
     across, down = width / size[0], height / size[1]

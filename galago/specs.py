@@ -23,7 +23,9 @@ class ImageSpec:
     """How a picture becomes pixel values of `side` x `side`.
 
     `fit="pad"` puts the whole picture on a square filled with the mean colour; `"crop"` scales the
-    shortest edge and cuts the centre. Pixels are scaled to 0..1, then (x - mean) / std.
+    shortest edge and cuts the centre, whose corner `rounded` (as torchvision does, for MobileCLIP)
+    may lie a pixel further than when cut off (as transformers does, for FastVLM). Pixels are scaled
+    to 0..1, then (x - mean) / std.
     """
 
     side: int
@@ -31,6 +33,7 @@ class ImageSpec:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     resample: Resample = "bicubic"
     fit: Fit = "pad"
+    rounded: bool = False
     stride: int = 64
     max_side: int = 1536
     min_side: int = 256

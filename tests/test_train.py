@@ -163,8 +163,8 @@ def test_hand_is_cut_from_a_plain_wall() -> None:
 def test_config_of_the_embedded_model() -> None:
     config = load_config(CONFIG)
     assert config.name == "fastvlm-nano" and config.side % 64 == 0
-    assert [stage.name for stage in config.stages] == ["encoder", "align", "full"]
-    assert "trunk" not in config.stages[1].trains
+    assert [stage.name for stage in config.stages] == ["encoder", "speak", "full"]
+    assert config.stages[-1].batch[0][0] == config.side
 
 
 def test_a_typing_mistake_in_a_config_is_named(tmp_path: Path) -> None:

@@ -77,9 +77,9 @@ def cell_loss(logits: torch.Tensor, classes: torch.Tensor, centres: torch.Tensor
 # Chosen so that at the start each loss pulls on the trunk about as hard: a few dozen labelled
 # pictures would otherwise drown a thousand labelled letters.
 LOSS_WEIGHTS = {
-    "object": 0.4,
+    "object": 0.6,
     "emoji": 0.3,
-    "fingers": 0.3,
+    "fingers": 0.6,
     "teacher": 4.0,
     "cells": 3.0,
     "middle": 1.5,

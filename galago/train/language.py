@@ -17,13 +17,11 @@ import torch.nn.functional as F
 from galago.specs import PromptSpec
 from galago.tokens import ImageSlot, Message, Tokenizer, chat_pieces, load_tokenizer
 from galago.train import direct
-from galago.train.config import TrainConfig
+from galago.train.config import StageConfig, TrainConfig
 from galago.train.direct import Batch, DirectModel
 from galago.train.model import STRIDE, build_language, build_projector, normalised
 from galago.train.tasks import KINDS, Sample, Tasks
 from galago.train.words import Spoken, speak
-
-DIRECT_WEIGHT = 0.25
 
 
 class VisionLanguageModel(DirectModel):
@@ -46,7 +44,7 @@ class VisionLanguageModel(DirectModel):
             features, (early, middle) = self.trunk.forward_intermediates(pixels, indices=[2, 3])
             maps = {"early": early, "middle": middle, "cells": features}
             losses = self.direct_losses(maps, batch)
-        logits = self.answer_logits(features, batch)
+        logits = self.answer_logits(features[batch["asked"]], batch)
         each = F.cross_entropy(logits, batch["targets"], reduction="none")
         # A long answer counts more than a short one, but not in proportion to its letters.
         losses["answer"] = (each * batch["weights"]).sum() / batch["weights"].sum()
@@ -66,9 +64,9 @@ class VisionLanguageModel(DirectModel):
         return self.language.lm_head(hidden[rows, columns]).float()  # type: ignore[no-any-return]
 
 
-def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+def total(losses: dict[str, torch.Tensor], direct_weight: float) -> torch.Tensor:
     kept = {k: v for k, v in losses.items() if not k.startswith("answer")}
-    return losses["answer"] + (DIRECT_WEIGHT * direct.total(kept) if kept else 0.0)
+    return losses["answer"] + (direct_weight * direct.total(kept) if kept else 0.0)
 
 
 class Speaker:
@@ -102,9 +100,16 @@ class Speaker:
 
 
 def collate(
-    samples: Sequence[Sample], speaker: Speaker, rng: random.Random, teacher: np.ndarray
+    samples: Sequence[Sample],
+    speaker: Speaker,
+    rng: random.Random,
+    teacher: np.ndarray,
+    share: float = 1.0,
 ) -> Batch:
+    """As direct.collate, with questions about a random `share` of the pictures, at least one."""
     batch = direct.collate(samples, teacher)
+    asked = [i for i in range(len(samples)) if rng.random() < share] or [0]
+    batch["asked"] = torch.tensor(asked)
     tokens = (samples[0].picture.shape[0] // STRIDE) ** 2
     rows: list[list[int]] = []
     places: list[tuple[int, int]] = []
@@ -112,7 +117,7 @@ def collate(
     weights: list[float] = []
     kinds: list[int] = []
     wheres: list[slice] = []
-    for row, sample in enumerate(samples):
+    for row, sample in enumerate(samples[i] for i in asked):
         spoken = speak(sample, rng)
         prompt, where = speaker.prompt_ids(spoken.prompt, tokens)
         answer = speaker.answer_ids(spoken)
@@ -136,13 +141,19 @@ def collate(
 
 @torch.inference_mode()
 def answer_accuracy(
-    model: VisionLanguageModel, tasks: Tasks, speaker: Speaker, side: int, count: int, seed: int
+    model: VisionLanguageModel,
+    tasks: Tasks,
+    speaker: Speaker,
+    stage: StageConfig,
+    count: int,
+    seed: int,
 ) -> dict[str, float]:
     """Held-out share of answer tokens that are right given the right tokens before them."""
+    side, kinds = stage.batch[-1]
     model.eval()
     figures = {}
     teacher = np.zeros((1 << 16, 1), np.float16)
-    for kind in ("object", "fingers", "emoji", "note"):
+    for kind in kinds:
         rng = random.Random(f"{seed}-{kind}")
         right = seen = 0
         for _ in range(0, count, 25):

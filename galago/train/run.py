@@ -6,6 +6,7 @@ import argparse
 import json
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,12 +117,14 @@ def language_stage(
     speaker = language.Speaker(tokenizer)
 
     def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:
-        return [language.collate(s, speaker, rng, teacher) for s in drawn(stage, train, rng)]
+        parts = drawn(stage, train, rng)
+        return [language.collate(s, speaker, rng, teacher, stage.asked) for s in parts]
 
     def evaluate(step: int) -> dict[str, float]:
-        return language.answer_accuracy(model, held_out, speaker, config.side, 100, config.seed)
+        return language.answer_accuracy(model, held_out, speaker, stage, 100, config.seed)
 
-    return Stage(stage, model, make_batch, model, language.total, evaluate)
+    total = partial(language.total, direct_weight=stage.direct)
+    return Stage(stage, model, make_batch, model, total, evaluate)
 
 
 def settling(stage: StageConfig, tasks: Tasks, seed: int) -> torch.Tensor:

@@ -13,10 +13,13 @@ import open_clip
 import pytest
 import torch
 from open_clip.factory import get_model_config
+from PIL import Image
 from safetensors.torch import save_file
 
 from galago.clip_checkpoint import open_clip_checkpoint
 from galago.clip_sessions import ImageTower, TextTower
+from galago.images import preprocess
+from galago.specs import ImageSpec
 
 Report = Callable[[str, float], float]
 SMALL_TEXT = {"layers": 2}
@@ -100,3 +103,17 @@ def test_features_are_open_clips(name: str, tmp_path: Path, report: Report) -> N
         text = TextTower(checkpoint, precision)(ids.numpy())
         assert report(f"{name} image, 1 - cosine, {precision}", 1 - cosine(image, seen)) < bound
         assert report(f"{name} text, 1 - cosine, {precision}", 1 - cosine(text, said)) < bound
+
+
+@pytest.mark.parametrize("size", [(640, 480), (333, 1000), (300, 301), (97, 61), (1201, 345)])
+@pytest.mark.parametrize(("side", "resample"), [(256, "bilinear"), (224, "bicubic")])
+def test_pixels_are_open_clips(size: tuple[int, int], side: int, resample: Any) -> None:
+    rng = np.random.default_rng(size[0])
+    picture = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    theirs = open_clip.image_transform(
+        side, is_train=False, mean=mean, std=std, interpolation=resample, resize_mode="shortest"
+    )(picture).numpy()
+    spec = ImageSpec(side, mean, std, resample, fit="crop", rounded=True)
+    steps = np.abs(preprocess(picture, spec) - theirs) * np.array(std)[:, None, None] * 255
+    assert steps.max() < 0.01
