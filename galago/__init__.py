@@ -28,8 +28,10 @@ if TYPE_CHECKING:
         UnknownModelError,
     )
     from galago.fastvlm import Chunk, Conversation, EncodedImage, FastVLM, Stats
+    from galago.mobileclip import MobileCLIP
     from galago.presets import PRESETS, preset_prompt
     from galago.sampling import SamplingOptions
+    from galago.templates import TEMPLATES
 
 __version__ = "0.1.0"
 
@@ -48,13 +50,16 @@ _HOMES = {
         "UnknownModelError",
     ),
     "galago.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
+    "galago.mobileclip": ("MobileCLIP",),
     "galago.presets": ("PRESETS", "preset_prompt"),
     "galago.sampling": ("SamplingOptions",),
+    "galago.templates": ("TEMPLATES",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "PRESETS",
+    "TEMPLATES",
     "CheckpointError",
     "Chunk",
     "Conversation",
@@ -64,6 +69,7 @@ __all__ = [
     "HubError",
     "ImageError",
     "MissingExtraError",
+    "MobileCLIP",
     "ModelError",
     "OfflineError",
     "OptionError",

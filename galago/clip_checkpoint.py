@@ -1,8 +1,11 @@
-"""Published MobileCLIP folders -> a spec and named tensors, memory-mapped.
+"""Published MobileCLIP models -> a spec and named tensors, memory-mapped.
 
-The open_clip layout: open_clip_config.json and open_clip_model.safetensors. Training-time branches
-are fused when a tensor is read (galago/fuse.py); names that come out are open_clip's of the fused
-model, with `in_proj.weight` for `in_proj_weight`.
+Two ways: the open_clip layout (open_clip_config.json and open_clip_model.safetensors), and the
+`.pt` files of Apple's MobileCLIP2 repositories, which hold the same tensors and no configuration:
+which model one is, its shapes tell. Pickles are read, never run (galago/torchfile.py).
+
+Training-time branches are fused when a tensor is read (galago/fuse.py); names that come out are
+open_clip's of the fused model, with `in_proj.weight` for `in_proj_weight`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from galago.errors import CheckpointError, GalagoError
 from galago.fuse import fused
 from galago.safetensors import SafetensorsFile, Stored
 from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ImageSpec, ViTSpec
+from galago.torchfile import TorchFile
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -32,6 +36,40 @@ _TRUNKS: dict[str, FastViTSpec | ViTSpec] = {
     "vit_base_mci_224": specs.VIT_B_MCI,
     "vit_large_patch14_clip_224": specs.VIT_L_14,
 }
+
+
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def _published(
+    name: str, trunk: FastViTSpec | ViTSpec, embed: int, side: int, *, causal: bool = False
+) -> ClipSpec:
+    """A model as published; the wider ones see pictures as OpenAI's CLIP does."""
+    large = embed == 768
+    image = ImageSpec(
+        side=side,
+        mean=_CLIP_MEAN if large else (0.0, 0.0, 0.0),
+        std=_CLIP_STD if large else (1.0, 1.0, 1.0),
+        resample="bicubic" if trunk is specs.VIT_L_14 else "bilinear",
+        fit="crop",
+        rounded=True,
+        stride=trunk.stride,
+        min_side=side,
+        max_side=side,
+    )
+    return ClipSpec(name, trunk, ClipTextSpec(embed, embed // 64, 12, causal), image, embed)
+
+
+# apple/ml-mobileclip and the open_clip configurations of timm/MobileCLIP2-*-OpenCLIP.
+PUBLISHED = (
+    _published("MobileCLIP2-S0", specs.MCI0, 512, 256),
+    _published("MobileCLIP2-S2", specs.MCI2, 512, 256),
+    _published("MobileCLIP2-B", specs.VIT_B_MCI, 512, 224, causal=True),
+    _published("MobileCLIP2-S3", specs.MCI3, 768, 256),
+    _published("MobileCLIP2-S4", specs.MCI4, 768, 256),
+    _published("MobileCLIP2-L-14", specs.VIT_L_14, 768, 224),
+)
 
 
 @dataclass(frozen=True)
@@ -50,15 +88,41 @@ def is_clip(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
-def open_clip_checkpoint(folder: Path | str) -> ClipCheckpoint:
-    """Open a folder in the open_clip layout and check it; CheckpointError names what is wrong."""
-    folder = Path(folder)
-    spec = read_clip_spec(folder)
-    path = folder / WEIGHTS
+def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
+    """Open a folder in the open_clip layout, or a .pt file (or a folder with just one).
+
+    Every tensor is checked for presence and shape; CheckpointError names what is wrong.
+    """
+    source = Path(source)
+    pickled = [source] if source.suffix == ".pt" else sorted(source.glob("*.pt"))
+    if len(pickled) == 1 and not (source / CONFIG).is_file():
+        return _open_pickled(pickled[0])
+    spec = read_clip_spec(source)
+    path = source / WEIGHTS
     if not path.is_file():
-        raise CheckpointError(f"{folder} has no {WEIGHTS}; fetch the model again")
-    stored = SafetensorsFile(path).tensors
-    named = {n.replace(".in_proj_", ".in_proj."): t for n, t in fused(stored).items()}
+        raise CheckpointError(f"{source} has no {WEIGHTS}; fetch the model again")
+    return _checked(spec, path, _named(SafetensorsFile(path).tensors), source / CONFIG)
+
+
+def _open_pickled(path: Path) -> ClipCheckpoint:
+    if not path.is_file():
+        raise CheckpointError(f"no such file: {path}")
+    named = _named(TorchFile(path).tensors)
+    shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
+    for spec in PUBLISHED:
+        if clip_shapes(spec).items() <= shapes.items():
+            return _checked(spec, path, named)
+    names = ", ".join(spec.name for spec in PUBLISHED)
+    raise CheckpointError(f"{path} holds none of the models known by their shapes ({names})")
+
+
+def _named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
+    return {n.replace(".in_proj_", ".in_proj."): t for n, t in fused(stored).items()}
+
+
+def _checked(
+    spec: ClipSpec, path: Path, named: Mapping[str, Stored], *others: Path
+) -> ClipCheckpoint:
     tensors: dict[str, Stored] = {}
     for name, shape in clip_shapes(spec).items():
         if name not in named:
@@ -69,8 +133,8 @@ def open_clip_checkpoint(folder: Path | str) -> ClipCheckpoint:
             )
         tensors[name] = named[name]
     scale = float(tensors["logit_scale"].read().reshape(()))
-    sizes = {p.name: p.stat().st_size for p in (path, folder / CONFIG)}
-    return ClipCheckpoint(folder, spec, tensors, scale, sizes)
+    sizes = {p.name: p.stat().st_size for p in (path, *others)}
+    return ClipCheckpoint(path.parent, spec, tensors, scale, sizes)
 
 
 def read_clip_spec(folder: Path) -> ClipSpec:
@@ -102,8 +166,8 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
         raise CheckpointError(f"{folder}: resize mode {resize!r} is not known, only shortest")
     image = ImageSpec(
         side=side,
-        mean=_triple(seen.get("mean"), (0.48145466, 0.4578275, 0.40821073)),
-        std=_triple(seen.get("std"), (0.26862954, 0.26130258, 0.27577711)),
+        mean=_triple(seen.get("mean"), _CLIP_MEAN),
+        std=_triple(seen.get("std"), _CLIP_STD),
         resample=_resample(folder, seen.get("interpolation", "bicubic")),
         fit="crop",
         rounded=True,

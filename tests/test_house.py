@@ -26,6 +26,13 @@ ROOMS: dict[str, set[str]] = {
     "images": set(),
     "sampling": set(),
     "tokens": set(),
+    "clip_tokens": set(),
+    "templates": set(),
+    "torchpickle": set(),
+    "torchfile": {"safetensors", "torchpickle"},
+    "fuse": {"quantise", "safetensors"},
+    "clip_checkpoint": {"fuse", "torchfile", *MODEL_FILES},
+    "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"},
     "precision": set(),
     "quantise": set(),
     "safetensors": set(),
@@ -34,9 +41,9 @@ ROOMS: dict[str, set[str]] = {
     "checkpoint": MODEL_FILES,
     "fetch": {"catalog"},
     "hub": {"catalog", "fetch"},
-    "graph": {"graph", "layout"},
+    "graph": {"graph", "layout", "safetensors"},
     "weights": {"graph", "precision", "quantise", *MODEL_FILES},
-    "sessions": {"graph", "precision", "quantise", "layout"},
+    "sessions": {"graph", "precision", "quantise", "layout", "safetensors"},
     "converted": {"config", "precision", "safetensors"},
     "selfcheck": {"graph", "images", "tokens", *MODEL_FILES, *ENGINE},
     "convert": {*MODEL_FILES, *ENGINE},
@@ -50,13 +57,14 @@ ROOMS: dict[str, set[str]] = {
     # "" is the public API: what was trained is measured the way people use it.
     "train": {"train", "images", "catalog", "tokens", "presets", "quantise", "", *MODEL_FILES},
     "export": {"export", "images", "catalog", "tokens", *MODEL_FILES},
-    "": {"", "presets", "sampling", "fastvlm", "conversation", "reply"},  # galago/__init__.py
+    "": {"", "presets", "sampling", "fastvlm", "conversation", "reply"}
+    | {"mobileclip", "templates"},  # galago/__init__.py
     "__main__": {"cli"},
 }
 ABOVE = {"train", "export", "cli", "__main__", ""}  # what nobody else may import
-FREE = {"cli", "fastvlm"}  # these may import anything that isn't above them
+FREE = {"cli", "fastvlm", "mobileclip"}  # these may import anything that isn't above them
 
-ENGINES = {"openvino": {"graph", "compile", "sessions", "selfcheck"}}
+ENGINES = {"openvino": {"graph", "compile", "sessions", "selfcheck", "clip_sessions"}}
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip"}
 
 

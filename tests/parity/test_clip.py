@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,26 @@ def test_features_are_open_clips(name: str, tmp_path: Path, report: Report) -> N
         text = TextTower(checkpoint, precision)(ids.numpy())
         assert report(f"{name} image, 1 - cosine, {precision}", 1 - cosine(image, seen)) < bound
         assert report(f"{name} text, 1 - cosine, {precision}", 1 - cosine(text, said)) < bound
+
+
+def test_a_pt_file_is_the_same_model(tmp_path: Path) -> None:
+    config = get_model_config("MobileCLIP2-S0")
+    custom = {k: v for k, v in config.items() if k != "custom_text"}
+    model = randomised(open_clip.model.CustomTextCLIP(**custom))
+    (tmp_path / "folder").mkdir()
+    torch.save(model.state_dict(), tmp_path / "mobileclip2_s0.pt")
+    save_file(model.state_dict(), tmp_path / "folder" / "open_clip_model.safetensors")
+    seen = {"mean": [0.0] * 3, "std": [1.0] * 3, "interpolation": "bilinear"}
+    (tmp_path / "folder" / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": seen})
+    )
+    pickled = open_clip_checkpoint(tmp_path / "mobileclip2_s0.pt")
+    folder = open_clip_checkpoint(tmp_path / "folder")
+    assert pickled.spec.name == "MobileCLIP2-S0"
+    assert replace(pickled.spec, name="folder") == folder.spec
+    assert pickled.tensors.keys() == folder.tensors.keys()
+    for name, tensor in pickled.tensors.items():
+        assert np.array_equal(tensor.read(), folder.tensors[name].read()), name
 
 
 @pytest.mark.parametrize("size", [(640, 480), (333, 1000), (300, 301), (97, 61), (1201, 345)])

@@ -1,0 +1,148 @@
+"""MobileCLIP: pictures and words as unit vectors of one space.
+
+    clip = galago.MobileCLIP.load("MobileCLIP2-S0-OpenCLIP")   # a folder, or mobileclip2_s0.pt
+    rows = clip.embed_images(["cat.jpg", "dog.jpg"])           # float32 (2, dim)
+    clip.classify("cat.jpg", ["cat", "dog", "car"])            # probabilities
+
+Papers: MobileCLIP https://arxiv.org/abs/2311.17049, MobileCLIP2 https://arxiv.org/abs/2508.20691.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galago.clip_checkpoint import ClipCheckpoint, open_clip_checkpoint
+from galago.clip_sessions import ImageTower, TextTower, resolve_clip_precision
+from galago.clip_tokens import load_clip_tokenizer
+from galago.errors import OptionError
+from galago.images import Source, load_pixels
+from galago.templates import TEMPLATES
+
+__all__ = ["MobileCLIP"]
+
+Float = NDArray[np.float32]
+_TEXT_BATCH = 32
+
+
+class MobileCLIP:
+    """A loaded model. Not for several threads at once; load one for each."""
+
+    def __init__(
+        self, checkpoint: ClipCheckpoint, *, precision: str = "auto", threads: int | None = None
+    ) -> None:
+        self.name = checkpoint.spec.name
+        self.spec = checkpoint.spec
+        self.precision = resolve_clip_precision(precision, checkpoint)
+        self.logit_scale = float(np.exp(checkpoint.logit_scale))
+        self._image = ImageTower(checkpoint, self.precision, threads=threads)
+        self._text = TextTower(checkpoint, self.precision, threads=threads)
+        self._tokenizer = load_clip_tokenizer()
+
+    @classmethod
+    def load(
+        cls, source: Path | str, *, precision: str = "auto", threads: int | None = None
+    ) -> MobileCLIP:
+        """Open a folder in the open_clip layout, or one of Apple's MobileCLIP2 `.pt` files.
+
+        precision: "auto", "fp32", "bf16" or "int8" (matrices in 8 bits). Raises CheckpointError
+        for what is missing, damaged or unknown, and OptionError for another precision.
+        """
+        return cls(open_clip_checkpoint(source), precision=precision, threads=threads)
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return self.spec.embed
+
+    def embed_images(
+        self,
+        pictures: Iterable[Source],
+        batch: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> Float:
+        """Unit rows, float32 (n, dim), of pictures (as FastVLM.encode takes them), in order.
+
+        Pictures are taken from the iterable a batch at a time, so that memory holds one batch
+        however many there are; `progress` is told how many are done. Raises ImageError for a
+        picture that can't be read.
+        """
+        if batch < 1:
+            raise OptionError(f"a batch of {batch} is not possible: use 1 or more")
+        rows: list[Float] = []
+        done = 0
+        for part in _batches(pictures, batch):
+            pixels = np.stack([load_pixels(picture, self.spec.image)[0] for picture in part])
+            rows.append(unit(self._image(pixels)))
+            done += len(part)
+            if progress is not None:
+                progress(done)
+        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> Float:
+        """Unit rows, float32 (n, dim), of texts; longer than 77 tokens are cut.
+
+        Raises OptionError when `texts` is not a list of texts.
+        """
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise OptionError('texts must be a list, such as ["a dog on a beach"]')
+        rows = [
+            unit(self._text(self._tokenizer(part, self.spec.text.context)))
+            for part in _batches(texts, _TEXT_BATCH)
+        ]
+        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+    def embed_labels(
+        self, labels: Sequence[str], templates: Sequence[str] | str = "photo"
+    ) -> Float:
+        """A unit row a label, float32 (n, dim): the mean over templates such as "a photo of a {}.".
+
+        `templates`: a name of TEMPLATES ("photo", "imagenet", "plain"), or texts with one {} each.
+        OptionError for an unknown name or a template without {}.
+        """
+        if isinstance(templates, str):
+            if templates not in TEMPLATES:
+                known = ", ".join(TEMPLATES)
+                raise OptionError(f"templates {templates!r} are not known: use one of {known}")
+            templates = TEMPLATES[templates]
+        if not templates or any(template.count("{}") != 1 for template in templates):
+            raise OptionError("each template needs one {} where the label goes")
+        if isinstance(labels, str) or not all(label.strip() for label in labels):
+            raise OptionError('labels must be a list of words, such as ["cat", "dog"]')
+        means = [
+            self.embed_texts([template.replace("{}", label) for template in templates]).mean(0)
+            for label in labels
+        ]
+        return unit(np.stack(means)) if means else np.empty((0, self.dim), np.float32)
+
+    def classify(
+        self, picture: Source, labels: Sequence[str], templates: Sequence[str] | str = "photo"
+    ) -> list[float]:
+        """Zero-shot probability of each label, in order; they add up to 1.
+
+        As CLIP does it (https://arxiv.org/abs/2103.00020): the softmax of the scaled cosines. One
+        of the labels always wins, so name all that the picture may show. Raises OptionError
+        without labels, and as embed_images and embed_labels do.
+        """
+        if not len(labels):
+            raise OptionError("name at least one label")
+        words = self.embed_labels(labels, templates)  # (n, dim)
+        logits = self.logit_scale * (self.embed_images([picture]) @ words.T)[0].astype(np.float64)
+        shares = np.exp(logits - logits.max())
+        return [float(share) for share in shares / shares.sum()]
+
+
+def unit(rows: Float) -> Float:
+    """Rows divided by their lengths; a row of zeros stays."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def _batches(items: Iterable[Source] | Iterable[str], size: int) -> Iterator[list]:  # type: ignore[type-arg]
+    stream = iter(items)
+    while part := list(islice(stream, size)):
+        yield part

@@ -1,0 +1,16 @@
+"""Sentences that labels are put into, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["TEMPLATES"]
+
+_IMAGENET = Path(__file__).parent / "data" / "imagenet_templates.txt"  # OpenAI CLIP's 80, MIT
+
+TEMPLATES: Mapping[str, tuple[str, ...]] = {
+    "photo": ("a photo of a {}.",),
+    "plain": ("{}",),
+    "imagenet": tuple(_IMAGENET.read_text("utf-8").splitlines()),
+}

@@ -1,0 +1,209 @@
+"""MobileCLIP through a tiny published folder: vectors, batches, labels, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from galago.clip_checkpoint import (
+    CONFIG,
+    WEIGHTS,
+    clip_shapes,
+    open_clip_checkpoint,
+    read_clip_spec,
+)
+from galago.clip_tokens import load_clip_tokenizer
+from galago.errors import CheckpointError, GalagoError, ImageError, OptionError
+from galago.mobileclip import MobileCLIP
+from galago.safetensors import Entry, SafetensorsWriter
+from galago.templates import TEMPLATES
+
+TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+
+
+def config(trunk: str = "fastvit_mci0", *, causal: bool = False) -> dict[str, Any]:
+    vision = {"timm_model_name": trunk, "timm_proj": None, "image_size": 64}
+    return {
+        "model_cfg": {
+            "embed_dim": 16,
+            "vision_cfg": vision,
+            "text_cfg": TEXT | {"no_causal_mask": not causal},
+        },
+        "preprocess_cfg": {"mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bilinear"},
+    }
+
+
+def published(folder: Path, **changes: Any) -> Path:
+    """A folder with random single-branch weights; only the text tower is small."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(config(**changes)))
+    rng = np.random.default_rng(5)
+    shapes = clip_shapes(read_clip_spec(folder))
+    plan = {n.replace(".in_proj.", ".in_proj_"): Entry("F32", s) for n, s in shapes.items()}
+    writer = SafetensorsWriter(folder / WEIGHTS, plan)
+    for name, entry in plan.items():
+        fan = max(1, int(np.prod(entry.shape[1:])))
+        array = rng.standard_normal(entry.shape, dtype=np.float32) / np.float32(fan**0.5)
+        if "running_var" in name:
+            array = 0.5 + np.abs(array)
+        writer.append(name, array * np.float32(0.1 if "layer_scale" in name else 1))
+    writer.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="module")
+def clip(folder: Path) -> MobileCLIP:
+    return MobileCLIP.load(folder, precision="fp32")
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 256, (count, 4, 5, 3), dtype=np.uint8)
+    return list(coarse.repeat(20, axis=1).repeat(20, axis=2))
+
+
+def test_vectors_are_unit_rows_in_order(clip: MobileCLIP) -> None:
+    rows = clip.embed_images(pictures(3))
+    assert rows.shape == (3, clip.dim) and rows.dtype == np.float32
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    words = clip.embed_texts(["a dog", "a cat on a mat"])
+    assert words.shape == (2, clip.dim)
+    assert np.allclose(np.linalg.norm(words, axis=1), 1, atol=1e-5)
+    assert not np.allclose(words[0], words[1], atol=1e-3)
+
+
+def test_a_batch_gives_what_single_pictures_give(clip: MobileCLIP) -> None:
+    seen: list[int] = []
+    rows = clip.embed_images(iter(pictures(5)), batch=2, progress=seen.append)
+    alone = np.concatenate([clip.embed_images([p]) for p in pictures(5)])
+    assert np.allclose(rows, alone, atol=1e-4)
+    assert seen == [2, 4, 5]
+
+
+def test_pictures_are_taken_a_batch_at_a_time(clip: MobileCLIP) -> None:
+    taken = 0
+
+    def stream() -> Any:
+        nonlocal taken
+        for picture in pictures(6):
+            taken += 1
+            yield picture
+
+    ahead: list[int] = []
+    clip.embed_images(stream(), batch=2, progress=lambda done: ahead.append(taken - done))
+    assert max(ahead) == 0
+
+
+def test_nothing_gives_no_rows(clip: MobileCLIP) -> None:
+    assert clip.embed_images([]).shape == (0, clip.dim)
+    assert clip.embed_texts([]).shape == (0, clip.dim)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_the_company_of_other_texts_changes_nothing(tmp_path: Path, causal: bool) -> None:
+    clip = MobileCLIP.load(published(tmp_path / "m", causal=causal), precision="fp32")
+    texts = ["a dog", "a very long story about " + "cats " * 100, ""]
+    together = clip.embed_texts(texts)
+    alone = np.concatenate([clip.embed_texts([text]) for text in texts])
+    assert np.allclose(together, alone, atol=1e-4)
+
+
+def test_classify_is_the_softmax_of_scaled_cosines(clip: MobileCLIP) -> None:
+    labels = ["cat", "dog", "car"]
+    shares = clip.classify(pictures(1)[0], labels)
+    words = clip.embed_texts([f"a photo of a {label}." for label in labels])
+    logits = clip.logit_scale * (clip.embed_images(pictures(1)) @ words.T)[0].astype(np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    assert np.allclose(shares, expected, atol=1e-4)
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_templates_by_name() -> None:
+    assert len(TEMPLATES["imagenet"]) == 80
+    assert all(t.count("{}") == 1 for templates in TEMPLATES.values() for t in templates)
+
+
+def test_labels_are_the_mean_over_templates(clip: MobileCLIP) -> None:
+    rows = clip.embed_labels(["cat"], ["a {}", "the {}"])
+    mean = clip.embed_texts(["a cat", "the cat"]).mean(0)
+    assert np.allclose(rows[0], mean / np.linalg.norm(mean), atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_other_precisions_stay_near(folder: Path, clip: MobileCLIP, precision: str) -> None:
+    other = MobileCLIP.load(folder, precision=precision)
+    near = (other.embed_images(pictures(2)) * clip.embed_images(pictures(2))).sum(1)
+    words = (other.embed_texts(["a dog"]) * clip.embed_texts(["a dog"])).sum(1)
+    assert near.min() > 0.98 and words.min() > 0.99
+    assert other.precision == precision
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda c: c.classify(pictures(1)[0], []), "at least one label"),
+        (lambda c: c.classify(pictures(1)[0], "cat"), "labels must be a list"),
+        (lambda c: c.classify(pictures(1)[0], ["cat"], "nonsense"), "use one of photo"),
+        (lambda c: c.classify(pictures(1)[0], ["cat"], ["a photo"]), "{}"),
+        (lambda c: c.embed_texts("a dog"), "must be a list"),
+        (lambda c: c.embed_images(pictures(1), batch=0), "1 or more"),
+    ],
+)
+def test_wrong_arguments_are_told(clip: MobileCLIP, call: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        call(clip)
+
+
+def test_a_missing_picture_is_told(clip: MobileCLIP, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none\.jpg"):
+        clip.embed_images([tmp_path / "none.jpg"])
+
+
+def test_an_unknown_precision_is_told(folder: Path) -> None:
+    with pytest.raises(OptionError, match="fp32, bf16, int8"):
+        MobileCLIP.load(folder, precision="int4")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["model_cfg"]["vision_cfg"].update(timm_model_name="resnet50"), "resnet50"),
+        (lambda c: c["model_cfg"].pop("text_cfg"), "text_cfg"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(pool_type="last"), "pool_type"),
+        (lambda c: c["preprocess_cfg"].update(interpolation="lanczos"), "lanczos"),
+        (lambda c: c["preprocess_cfg"].update(resize_mode="squash"), "squash"),
+        (lambda c: c["model_cfg"].update(embed_dim=24), "has shape"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(layers=2), "lacks the tensor"),
+    ],
+)
+def test_a_folder_that_cannot_be_run_is_told(
+    folder: Path, tmp_path: Path, change: Any, message: str
+) -> None:
+    altered = config()
+    change(altered)
+    (tmp_path / CONFIG).write_text(json.dumps(altered))
+    (tmp_path / WEIGHTS).symlink_to(folder / WEIGHTS)
+    with pytest.raises(CheckpointError, match=message):
+        open_clip_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("missing", [CONFIG, WEIGHTS])
+def test_missing_files_are_told(folder: Path, tmp_path: Path, missing: str) -> None:
+    for name in {CONFIG, WEIGHTS} - {missing}:
+        (tmp_path / name).symlink_to(folder / name)
+    with pytest.raises(GalagoError, match=missing):
+        open_clip_checkpoint(tmp_path)
+
+
+def test_the_tokenizer_needs_no_network() -> None:
+    ids = load_clip_tokenizer()(["a photo of a cat."])
+    assert ids.shape == (1, 77) and ids[0, 0] == 49406 and ids[0].max() == 49407
