@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galago import layout, specs
+from galago import layout, quantise, specs
 from galago.config import read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.fuse import fused
@@ -38,6 +38,7 @@ _TRUNKS: dict[str, FastViTSpec | ViTSpec] = {
 }
 
 
+_MAX_SIDE = 1536
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -83,20 +84,22 @@ class ClipCheckpoint:
     identity: Mapping[str, int]
 
 
-def is_clip(folder: Path) -> bool:
-    """Whether a folder holds a model of pictures and words."""
-    return (folder / CONFIG).is_file()
-
-
 def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     """Open a folder in the open_clip layout, or a .pt file (or a folder with just one).
 
     Every tensor is checked for presence and shape; CheckpointError names what is wrong.
     """
     source = Path(source)
-    pickled = [source] if source.suffix == ".pt" else sorted(source.glob("*.pt"))
-    if len(pickled) == 1 and not (source / CONFIG).is_file():
-        return _open_pickled(pickled[0])
+    if source.is_file():
+        if source.suffix not in (".pt", ".pth"):
+            raise CheckpointError(f"{source} is one file of a model; give its folder")
+        return _open_pickled(source)
+    if not (source / CONFIG).is_file():
+        pickled = sorted([*source.glob("*.pt"), *source.glob("*.pth")])
+        if len(pickled) > 1:
+            raise CheckpointError(f"{source} holds several .pt files; name the one you mean")
+        if pickled:
+            return _open_pickled(pickled[0])
     spec = read_clip_spec(source)
     path = source / WEIGHTS
     if not path.is_file():
@@ -105,8 +108,6 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
-    if not path.is_file():
-        raise CheckpointError(f"no such file: {path}")
     named = _named(TorchFile(path).tensors)
     shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
     for spec in PUBLISHED:
@@ -132,7 +133,10 @@ def _checked(
                 f"{path}: {name} has shape {tuple(named[name].shape)}, expected {shape}"
             )
         tensors[name] = named[name]
-    scale = float(tensors["logit_scale"].read().reshape(()))
+    stored = tensors["logit_scale"]
+    scale = float(quantise.widen(stored.read(), stored.dtype).reshape(()))
+    if not abs(scale) < 20:  # CLIP keeps it under ln 100; NaN fails too
+        raise CheckpointError(f"{path}: logit_scale is {scale}; fetch the model again")
     sizes = {p.name: p.stat().st_size for p in (path, *others)}
     return ClipCheckpoint(path.parent, spec, tensors, scale, sizes)
 
@@ -145,7 +149,7 @@ def read_clip_spec(folder: Path) -> ClipSpec:
         return _spec(folder, config["model_cfg"], config.get("preprocess_cfg") or {})
     except GalagoError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(f"{path} is incomplete or damaged ({error!r})") from None
 
 
@@ -157,10 +161,17 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
             f"{folder}: image tower {vision.get('timm_model_name')!r} is not known; galago runs "
             f"{', '.join(_TRUNKS)}"
         )
-    for part, key, only in ((vision, "timm_proj", ""), (text, "pool_type", "argmax")):
+    pool = "avg" if isinstance(trunk, FastViTSpec) else "token"
+    plain: tuple[tuple[Mapping[str, Any], str, object], ...]
+    plain = ((vision, "timm_proj", ""), (vision, "timm_pool", pool), (text, "pool_type", "argmax"),
+             (text, "act_kwargs", {}), (text, "norm_kwargs", {}), (text, "embed_cls", False),
+             (text, "vocab_size", 49408), (model, "quick_gelu", False))  # fmt: skip
+    for part, key, only in plain:
         if part.get(key) not in (None, only):
             raise CheckpointError(f"{folder}: {key} {part[key]!r} is not known")
     side = int(vision["image_size"])
+    if not trunk.stride <= side <= _MAX_SIDE or side % trunk.stride:
+        raise ValueError(f"image_size {side}")
     resize = seen.get("resize_mode", "shortest")
     if resize != "shortest":
         raise CheckpointError(f"{folder}: resize mode {resize!r} is not known, only shortest")
@@ -184,9 +195,11 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
         context=int(text.get("context_length", 77)),
         vocab=int(text.get("vocab_size", 49408)),
     )
-    if width % heads:
-        raise ValueError(f"width {width} is not a multiple of {heads} heads")
-    return ClipSpec(folder.name, trunk, words, image, int(model["embed_dim"]))
+    if min(heads, width, words.layers, words.context) < 1 or width % heads:
+        raise ValueError(f"width {width} does not fit {heads} heads")
+    if not all(0 < value < 1e6 for value in image.std) or not all(abs(m) < 1e6 for m in image.mean):
+        raise ValueError(f"mean {image.mean}, std {image.std}")
+    return ClipSpec(folder.resolve().name, trunk, words, image, int(model["embed_dim"]))
 
 
 def _resample(folder: Path, name: str) -> specs.Resample:

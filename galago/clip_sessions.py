@@ -15,8 +15,9 @@ import openvino as ov
 
 from galago import layout, quantise
 from galago.clip_checkpoint import TRUNK, ClipCheckpoint
-from galago.errors import OptionError
+from galago.errors import ModelError, OptionError
 from galago.graph import clip, fastvit
+from galago.safetensors import Stored
 from galago.sessions import native_bf16, options
 from galago.specs import FastViTSpec
 from galago.weights import InMemory
@@ -44,8 +45,7 @@ def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
     spec = checkpoint.spec.vision
 
     def get(name: str) -> Float:
-        stored = checkpoint.tensors[TRUNK + name]
-        return quantise.widen(stored.read(), stored.dtype)
+        return _read(checkpoint.tensors[TRUNK + name])
 
     if isinstance(spec, FastViTSpec):
         trunk = fastvit.fold(lambda name: get(layout.llava_to_timm(name, spec)), spec)
@@ -72,7 +72,16 @@ def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
     """The text tower's tensors, float32."""
     for name, stored in checkpoint.tensors.items():
         if name.startswith("text."):
-            yield name, quantise.widen(stored.read(), stored.dtype)
+            yield name, _read(stored)
+
+
+def _read(stored: Stored) -> Float:
+    """A copy in float32; the file's own pages are let go, for they are not needed again."""
+    array = np.array(quantise.widen(stored.read(), stored.dtype), dtype=np.float32)
+    release = getattr(stored, "release", None)
+    if release is not None:
+        release()
+    return array
 
 
 def _stored(items: Iterator[tuple[str, Float]], precision: ClipPrecision) -> dict[str, InMemory]:
@@ -143,4 +152,10 @@ def _compile(model: ov.Model, precision: ClipPrecision, threads: int | None) -> 
 
 def _run(request: ov.InferRequest, inputs: dict[str, Any]) -> Float:
     request.infer(inputs, share_inputs=True)
-    return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+    out = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+    if not np.isfinite(out).all():
+        raise ModelError(
+            "the model computed something that is not a number; try precision fp32, "
+            "and if that doesn't help fetch the model again"
+        )
+    return out

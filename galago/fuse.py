@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from galago import quantise
+from galago.errors import CheckpointError
 from galago.safetensors import Stored
 
 Float = npt.NDArray[np.float32]
 Pair = tuple[Float, Float]  # a convolution's weight and bias
 _EPS = 1e-5
+_NORM = ("weight", "bias", "running_mean", "running_var")
 _BRANCHES = re.compile(
     r"(.*?)\.(?:token_mixer\.(?:norm|mixer)\.|token_mixer\.layer_scale\b"
     r"|conv_kxk\.|conv_scale\.|identity\.|large_conv\.|small_conv\.|pos_enc\.)"
@@ -39,9 +41,6 @@ class FusedTensor:
     def read(self) -> Float:
         return self.compute()
 
-    def release(self) -> None:
-        """Nothing is held."""
-
 
 def fused(tensors: Mapping[str, Stored]) -> dict[str, Stored]:
     """The tensors with every multi-branch block as `BLOCK.reparam_conv.weight` and `.bias`.
@@ -50,7 +49,7 @@ def fused(tensors: Mapping[str, Stored]) -> dict[str, Stored]:
     """
     out: dict[str, Stored] = {}
     for name, tensor in tensors.items():
-        match = _BRANCHES.match(name)
+        match = _BRANCHES.match(name) if name.startswith("visual.trunk.") else None
         if match is None:
             out[name] = tensor
             continue
@@ -85,18 +84,25 @@ def _maker(
         return lambda: _position(tensors, block), shape("pos_enc.weight")
     if f"{block}.mixer.conv_kxk.0.conv.weight" in tensors:
         return lambda: _mixer(tensors, block), shape("mixer.conv_kxk.0.conv.weight")
+    if f"{block}.conv_kxk.0.conv.weight" not in tensors:
+        raise CheckpointError(f"{block} has no convolution; fetch the model again")
     return lambda: _mobile_one(tensors, block, None), shape("conv_kxk.0.conv.weight")
 
 
 def _read(tensors: Mapping[str, Stored], name: str) -> Float:
+    if name not in tensors:
+        raise CheckpointError(f"the tensor {name} is missing; fetch the model again")
     return quantise.widen(tensors[name].read(), tensors[name].dtype)
 
 
 def _norm(tensors: Mapping[str, Stored], name: str) -> Pair:
     """A batch norm as a gain and a shift, computed in float64."""
+    shapes = {tuple(tensors[n].shape) for part in _NORM if (n := f"{name}.{part}") in tensors}
+    if len(shapes) != 1:
+        raise CheckpointError(f"the tensors of {name} don't fit together; fetch the model again")
     gain, shift, mean, var = (
         _read(tensors, f"{name}.{part}").astype(np.float64)
-        for part in ("weight", "bias", "running_mean", "running_var")
+        for part in _NORM
     )
     scale = gain / np.sqrt(var + _EPS)
     return scale.astype(np.float32), (shift - mean * scale).astype(np.float32)

@@ -35,6 +35,8 @@ class MobileCLIP:
     def __init__(
         self, checkpoint: ClipCheckpoint, *, precision: str = "auto", threads: int | None = None
     ) -> None:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise OptionError(f"threads {threads!r} is not possible: use 1 or more")
         self.name = checkpoint.spec.name
         self.spec = checkpoint.spec
         self.precision = resolve_clip_precision(precision, checkpoint)
@@ -71,8 +73,11 @@ class MobileCLIP:
         however many there are; `progress` is told how many are done. Raises ImageError for a
         picture that can't be read.
         """
-        if batch < 1:
+        if not isinstance(batch, int) or batch < 1:
             raise OptionError(f"a batch of {batch} is not possible: use 1 or more")
+        single = isinstance(pictures, np.ndarray) and pictures.ndim < 4
+        if single or isinstance(pictures, (str, bytes)) or not isinstance(pictures, Iterable):
+            raise OptionError('pictures must be a list, such as ["cat.jpg"]')
         rows: list[Float] = []
         done = 0
         for part in _batches(pictures, batch):
@@ -88,8 +93,7 @@ class MobileCLIP:
 
         Raises OptionError when `texts` is not a list of texts.
         """
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise OptionError('texts must be a list, such as ["a dog on a beach"]')
+        texts = _listed(texts, "texts")
         rows = [
             unit(self._text(self._tokenizer(part, self.spec.text.context)))
             for part in _batches(texts, _TEXT_BATCH)
@@ -109,10 +113,11 @@ class MobileCLIP:
                 known = ", ".join(TEMPLATES)
                 raise OptionError(f"templates {templates!r} are not known: use one of {known}")
             templates = TEMPLATES[templates]
+        labels, templates = _listed(labels, "labels"), _listed(templates, "templates")
         if not templates or any(template.count("{}") != 1 for template in templates):
             raise OptionError("each template needs one {} where the label goes")
-        if isinstance(labels, str) or not all(label.strip() for label in labels):
-            raise OptionError('labels must be a list of words, such as ["cat", "dog"]')
+        if not all(label.strip() for label in labels):
+            raise OptionError("a label is empty")
         means = [
             self.embed_texts([template.replace("{}", label) for template in templates]).mean(0)
             for label in labels
@@ -128,10 +133,12 @@ class MobileCLIP:
         of the labels always wins, so name all that the picture may show. Raises OptionError
         without labels, and as embed_images and embed_labels do.
         """
-        if not len(labels):
+        labels = _listed(labels, "labels")
+        if not labels:
             raise OptionError("name at least one label")
+        seen = self.embed_images([picture])  # first: a missing picture should be told at once
         words = self.embed_labels(labels, templates)  # (n, dim)
-        logits = self.logit_scale * (self.embed_images([picture]) @ words.T)[0].astype(np.float64)
+        logits = self.logit_scale * (seen @ words.T)[0].astype(np.float64)
         shares = np.exp(logits - logits.max())
         return [float(share) for share in shares / shares.sum()]
 
@@ -140,6 +147,14 @@ def unit(rows: Float) -> Float:
     """Rows divided by their lengths; a row of zeros stays."""
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def _listed(texts: Iterable[str], what: str) -> list[str]:
+    """The texts as a list; OptionError when they are something else."""
+    found = None if isinstance(texts, str) or not isinstance(texts, Iterable) else list(texts)
+    if found is None or not all(isinstance(text, str) for text in found):
+        raise OptionError(f'{what} must be a list of texts, such as ["a dog"]')
+    return found
 
 
 def _batches(items: Iterable[Source] | Iterable[str], size: int) -> Iterator[list]:  # type: ignore[type-arg]

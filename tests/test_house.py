@@ -31,8 +31,9 @@ ROOMS: dict[str, set[str]] = {
     "torchpickle": set(),
     "torchfile": {"safetensors", "torchpickle"},
     "fuse": {"quantise", "safetensors"},
-    "clip_checkpoint": {"fuse", "torchfile", *MODEL_FILES},
-    "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"},
+    "clip_checkpoint": {"fuse", "quantise", "torchfile", *MODEL_FILES},
+    "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"}
+    | {"safetensors"},
     "precision": set(),
     "quantise": set(),
     "safetensors": set(),

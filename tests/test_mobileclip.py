@@ -19,6 +19,7 @@ from galago.clip_checkpoint import (
 from galago.clip_tokens import load_clip_tokenizer
 from galago.errors import CheckpointError, GalagoError, ImageError, OptionError
 from galago.mobileclip import MobileCLIP
+from galago.quantise import to_bf16
 from galago.safetensors import Entry, SafetensorsWriter
 from galago.templates import TEMPLATES
 
@@ -37,17 +38,22 @@ def config(trunk: str = "fastvit_mci0", *, causal: bool = False) -> dict[str, An
     }
 
 
-def published(folder: Path, **changes: Any) -> Path:
+def published(folder: Path, *, scale: float = 1.0, dtype: str = "F32", **changes: Any) -> Path:
     """A folder with random single-branch weights; only the text tower is small."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(config(**changes)))
     rng = np.random.default_rng(5)
     shapes = clip_shapes(read_clip_spec(folder))
     plan = {n.replace(".in_proj.", ".in_proj_"): Entry("F32", s) for n, s in shapes.items()}
+    plan["logit_scale"] = Entry(dtype, ())
     writer = SafetensorsWriter(folder / WEIGHTS, plan)
     for name, entry in plan.items():
         fan = max(1, int(np.prod(entry.shape[1:])))
         array = rng.standard_normal(entry.shape, dtype=np.float32) / np.float32(fan**0.5)
+        if name == "logit_scale":
+            array = np.asarray(scale, np.float32)
+            writer.append(name, to_bf16(array) if dtype == "BF16" else array.astype(np.float32))
+            continue
         if "running_var" in name:
             array = 0.5 + np.abs(array)
         writer.append(name, array * np.float32(0.1 if "layer_scale" in name else 1))
@@ -152,6 +158,12 @@ def test_other_precisions_stay_near(folder: Path, clip: MobileCLIP, precision: s
     [
         (lambda c: c.classify(pictures(1)[0], []), "at least one label"),
         (lambda c: c.classify(pictures(1)[0], "cat"), "labels must be a list"),
+        (lambda c: c.classify(pictures(1)[0], [1, 2]), "labels must be a list"),
+        (lambda c: c.classify(pictures(1)[0], ["cat", " "]), "a label is empty"),
+        (lambda c: c.embed_texts(None), "must be a list"),
+        (lambda c: c.embed_images("cat.jpg"), "pictures must be a list"),
+        (lambda c: c.embed_images(pictures(1)[0]), "pictures must be a list"),
+        (lambda c: c.embed_images(pictures(1), batch=1.5), "1 or more"),
         (lambda c: c.classify(pictures(1)[0], ["cat"], "nonsense"), "use one of photo"),
         (lambda c: c.classify(pictures(1)[0], ["cat"], ["a photo"]), "{}"),
         (lambda c: c.embed_texts("a dog"), "must be a list"),
@@ -161,6 +173,23 @@ def test_other_precisions_stay_near(folder: Path, clip: MobileCLIP, precision: s
 def test_wrong_arguments_are_told(clip: MobileCLIP, call: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         call(clip)
+
+
+def test_the_scale_may_be_stored_in_bf16(tmp_path: Path) -> None:
+    clip = MobileCLIP.load(published(tmp_path, scale=4.5, dtype="BF16"), precision="fp32")
+    assert clip.logit_scale == pytest.approx(np.exp(4.5), rel=1e-3)
+
+
+def test_a_senseless_scale_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="logit_scale"):
+        open_clip_checkpoint(published(tmp_path, scale=1000.0))
+
+
+def test_generators_of_texts_are_as_good_as_lists(clip: MobileCLIP) -> None:
+    texts = ["a dog", "a cat"]
+    assert np.array_equal(clip.embed_texts(t for t in texts), clip.embed_texts(texts))  # type: ignore[arg-type]
+    labels = clip.embed_labels((t for t in texts), (t for t in ("a {}", "the {}")))  # type: ignore[arg-type]
+    assert np.array_equal(labels, clip.embed_labels(texts, ["a {}", "the {}"]))
 
 
 def test_a_missing_picture_is_told(clip: MobileCLIP, tmp_path: Path) -> None:
@@ -182,6 +211,13 @@ def test_an_unknown_precision_is_told(folder: Path) -> None:
         (lambda c: c["preprocess_cfg"].update(interpolation="lanczos"), "lanczos"),
         (lambda c: c["preprocess_cfg"].update(resize_mode="squash"), "squash"),
         (lambda c: c["model_cfg"].update(embed_dim=24), "has shape"),
+        (lambda c: c["model_cfg"].update(quick_gelu=True), "quick_gelu"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(timm_pool="token"), "timm_pool"),
+        (lambda c: c["model_cfg"]["vision_cfg"].update(image_size=0), "image_size 0"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(heads=0), "damaged"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(heads=-2), "damaged"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(vocab_size=1000), "vocab_size"),
+        (lambda c: c["preprocess_cfg"].update(std=[0, 0, 0]), "std"),
         (lambda c: c["model_cfg"]["text_cfg"].update(layers=2), "lacks the tensor"),
     ],
 )

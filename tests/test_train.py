@@ -163,7 +163,7 @@ def test_hand_is_cut_from_a_plain_wall() -> None:
 def test_config_of_the_embedded_model() -> None:
     config = load_config(CONFIG)
     assert config.name == "fastvlm-nano" and config.side % 64 == 0
-    assert [stage.name for stage in config.stages] == ["encoder", "speak", "full"]
+    assert [stage.name for stage in config.stages] == ["encoder", "speak", "full", "listen"]
     assert config.stages[-1].batch[0][0] == config.side
 
 

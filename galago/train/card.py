@@ -10,6 +10,7 @@ from galago.checkpoint import open_checkpoint
 from galago.train.config import TrainConfig
 from galago.train.trainer import read_log
 
+START = "start.txt"  # in a run's folder: what its first stage started from, if not from nothing
 DATA = """\
 | material | licence | use |
 |---|---|---|
@@ -31,7 +32,7 @@ DATA = """\
 """
 
 LIMITS = """\
-It is a demonstration of the architecture and the code, trained from nothing. It knows short English
+It is a demonstration of the architecture and the code. It knows short English
 texts in print or tidy handwriting, raised fingers, the emoji and objects listed in
 `galago/train/configs/emoji.txt` and in the data above, and nothing else: other pictures get a
 confident wrong answer from among these. It can't translate, judge a facial expression, count other
@@ -80,6 +81,8 @@ def write_card(
         f"| {sum(row['seconds'] for row in log) / 3600:.2f} |"
         for stage, log in rows
     )
+    start = out / START
+    origin = start.read_text("utf-8").strip() if start.exists() else "random weights"
     size = (folder / "model.safetensors").stat().st_size
     tensors = open_checkpoint(folder).tensors.values()
     parameters = sum(math.prod(tensor.shape) for tensor in tensors)
@@ -87,9 +90,9 @@ def write_card(
         f"""# {config.name}
 
 FastVLM's architecture (FastViT trunk of stride 64, mlp2x_gelu projector, Qwen2 decoder) in
-{parameters / 1e6:.1f} million parameters ({size / 1e6:.1f} MB, matrices in 8 bits), trained from
-random weights on two CPU cores with `galago/train/configs/{config.name}.toml`. Pictures of
-{config.side} px become {(config.side // 64) ** 2} tokens. Weights: Apache-2.0.
+{parameters / 1e6:.1f} million parameters ({size / 1e6:.1f} MB, matrices in 8 bits), trained
+on two CPU cores with `galago/train/configs/{config.name}.toml`, starting from {origin}.
+Pictures of {config.side} px become {(config.side // 64) ** 2} tokens. Weights: Apache-2.0.
 
 ## Held-out figures
 

@@ -1,7 +1,7 @@
 """Stages two and three: the projector and the language model listen, then everything learns.
 
 The loss is the answer's cross entropy. While the trunk learns too, the direct losses of stage one
-go on at a small weight, so that it keeps what it knew.
+go on at the weight that the stage gives them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from galago.specs import PromptSpec
 from galago.train import direct, language
 from galago.train.assets import build_emoji, build_photos, emoji_label
-from galago.train.card import draw_curves, write_card
+from galago.train.card import START, draw_curves, write_card
 from galago.train.config import StageConfig, TrainConfig, load_config
 from galago.train.evaluate import evaluate
 from galago.train.model import normalised
@@ -86,6 +86,7 @@ def _train(rank: int, options: argparse.Namespace) -> None:
         built = build(config, stage, train, held_out, tokenizer)
         if options.start and before is None and not (options.out / f"{stage.name}.pt").exists():
             start_from(options.start, config, built.model, settling(stage, train, config.seed))
+            (options.out / START).write_text(f"the trunk of {options.start.name}\n", "utf-8")
         run_stage(built, config.seed, options.out, before)
         before = options.out / f"{stage.name}.pt"
         if stage.name == options.stage:

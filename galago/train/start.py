@@ -14,9 +14,10 @@ from torch import nn
 
 from galago import layout, quantise
 from galago.checkpoint import Checkpoint, open_checkpoint
+from galago.errors import CheckpointError
 from galago.train.config import TrainConfig
 from galago.train.direct import DirectModel
-from galago.train.publish import vision_spec
+from galago.train.publish import text_spec, vision_spec
 
 
 @torch.no_grad()
@@ -24,10 +25,12 @@ def start_from(folder: Path, config: TrainConfig, model: DirectModel, pixels: to
     """Copy the folder's trunk (and projector and decoder, where `model` has them) into `model`.
 
     `pixels` (B, 3, H, W), as the trunk takes them: the pictures that settle the norms.
-    InputError names a tensor that is missing; RuntimeError tells of shapes that don't fit.
+    CheckpointError when the folder's model has another shape than the config's.
     """
     checkpoint = open_checkpoint(folder)
     spec = vision_spec(config)
+    if (checkpoint.spec.vision, checkpoint.spec.text) != (spec, text_spec(config)):
+        raise CheckpointError(f"{folder} has another shape than {config.name}; start from its like")
     for part, module in model.named_children():
         if part == "heads":
             continue
