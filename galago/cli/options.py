@@ -130,12 +130,13 @@ def doubt(model: str, confidence: float) -> None:
     from galago.cli.terminal import say
 
     row = catalog.find(model)
-    if row is None or confidence >= row.sure or row.name in _noted:
+    # The embedded model has its row's very name; a person's own folder may bear an alias.
+    if row is None or row.name != model or confidence >= row.sure or row.name in _noted:
         return
     _noted.add(row.name)
     say(
-        f"{row.name} is a small demonstration model, and this is probably outside what it knows "
-        f"({row.knows}). "
+        f"{row.name} is a small demonstration model and not sure here: this may well be wrong, or "
+        f"outside what it knows ({row.knows}). "
         "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
     )
 

@@ -36,7 +36,7 @@ It is a demonstration of the architecture and the code. It knows short English
 texts in print or tidy handwriting, raised fingers, the emoji and objects listed in
 `galago/train/configs/emoji.txt` and in the data above, and nothing else: other pictures get a
 confident wrong answer from among these. It can't translate, judge a facial expression, count other
-things, read more than about eight words or small print, or follow a conversation. Numbers and rare
+things, read more than a few large words or small print, or follow a conversation. Numbers and rare
 letters are read worse than words.
 """
 
@@ -128,7 +128,8 @@ def _figures(figures: dict[str, dict[str, Any]]) -> str:
     lines = [
         "| task | figure | count |",
         "|---|---|---|",
-        f"| text, 1–4 words: character error rate | {_share(text['cer_all'])} "
+        f"| text, 1–4 words on lines of at most 12 characters: error rate "
+        f"| {_share(text['cer_all'])} "
         f"| {text['count']} pictures, {text['letters']:,} characters |",
     ]
     for key in ("print", "hand"):
