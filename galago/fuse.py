@@ -70,9 +70,7 @@ def _block(tensors: Mapping[str, Stored], block: str) -> dict[str, Stored]:
     }
 
 
-def _maker(
-    tensors: Mapping[str, Stored], block: str
-) -> tuple[Callable[[], Pair], tuple[int, ...]]:
+def _maker(tensors: Mapping[str, Stored], block: str) -> tuple[Callable[[], Pair], tuple[int, ...]]:
     """How a block's one convolution is made, and the shape of its weight."""
 
     def shape(name: str) -> tuple[int, ...]:
@@ -100,10 +98,7 @@ def _norm(tensors: Mapping[str, Stored], name: str) -> Pair:
     shapes = {tuple(tensors[n].shape) for part in _NORM if (n := f"{name}.{part}") in tensors}
     if len(shapes) != 1:
         raise CheckpointError(f"the tensors of {name} don't fit together; fetch the model again")
-    gain, shift, mean, var = (
-        _read(tensors, f"{name}.{part}").astype(np.float64)
-        for part in _NORM
-    )
+    gain, shift, mean, var = (_read(tensors, f"{name}.{part}").astype(np.float64) for part in _NORM)
     scale = gain / np.sqrt(var + _EPS)
     return scale.astype(np.float32), (shift - mean * scale).astype(np.float32)
 
@@ -127,9 +122,7 @@ def _identity(shape: tuple[int, ...]) -> Float:
     return kernel
 
 
-def _mobile_one(
-    tensors: Mapping[str, Stored], block: str, shape: tuple[int, ...] | None
-) -> Pair:
+def _mobile_one(tensors: Mapping[str, Stored], block: str, shape: tuple[int, ...] | None) -> Pair:
     """MobileOneBlock: k x k branches, a 1 x 1 branch, an identity; `shape` if none is k x k."""
     parts = []
     number = 0

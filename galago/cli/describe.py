@@ -222,8 +222,7 @@ def _statistics(vlm: FastVLM, stats: Stats) -> str:
         f"first token {stats.first_token * 1e3:.0f} ms, decode {stats.decode * 1e3:.0f} ms; "
         f"{stats.tokens} tokens at {stats.tokens_per_second:.1f} a second; "
         f"{stats.image_tokens} image tokens at {vlm.resolution} px; {vlm.precision}; "
-        f"confidence {stats.confidence:.2f}"
-        + (f"; peak memory {memory:.0f} MB" if memory else "")
+        f"confidence {stats.confidence:.2f}" + (f"; peak memory {memory:.0f} MB" if memory else "")
     )
 
 

@@ -40,9 +40,7 @@ class DirectModel(nn.Module):
         tokens, (early, middle) = self.trunk.forward_intermediates(pixels, indices=[2, 3])
         return self.direct_losses({"early": early, "middle": middle, "cells": tokens}, batch)
 
-    def direct_losses(
-        self, maps: dict[str, torch.Tensor], batch: Batch
-    ) -> dict[str, torch.Tensor]:
+    def direct_losses(self, maps: dict[str, torch.Tensor], batch: Batch) -> dict[str, torch.Tensor]:
         """Losses read off the tokens (B, C, h, w), and letters off the two stages before too."""
         losses: dict[str, torch.Tensor] = {}
         pooled = self.heads.pool(maps["cells"])
