@@ -16,31 +16,36 @@ from pathlib import Path
 from typing import Any
 
 from galago import layout, quantise, specs
-from galago.config import read_json
+from galago.config import TIMM_TRUNKS, read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.fuse import fused
+from galago.layout import CLIP_TRUNK as TRUNK
 from galago.safetensors import SafetensorsFile, Stored
 from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ImageSpec, ViTSpec
 from galago.torchfile import TorchFile
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
-TRUNK = "visual.trunk."
 
 _TRUNKS: dict[str, FastViTSpec | ViTSpec] = {
-    "fastvit_mci0": specs.MCI0,
-    "fastvit_mci1": specs.MCI1,
-    "fastvit_mci2": specs.MCI2,
-    "fastvit_mci3": specs.MCI3,
-    "fastvit_mci4": specs.MCI4,
+    **TIMM_TRUNKS,
     "vit_base_mci_224": specs.VIT_B_MCI,
     "vit_large_patch14_clip_224": specs.VIT_L_14,
 }
 
-
 _MAX_SIDE = 1536
+Triple = tuple[float, float, float]
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def _image_spec(
+    side: int, stride: int, mean: Triple, std: Triple, resample: specs.Resample
+) -> ImageSpec:
+    """Pictures as open_clip prepares them, at the one side that a model is made for."""
+    return ImageSpec(
+        side, mean, std, resample, "crop", rounded=True, stride=stride, min_side=side, max_side=side
+    )
 
 
 def _published(
@@ -48,17 +53,10 @@ def _published(
 ) -> ClipSpec:
     """A model as published; the wider ones see pictures as OpenAI's CLIP does."""
     large = embed == 768
-    image = ImageSpec(
-        side=side,
-        mean=_CLIP_MEAN if large else (0.0, 0.0, 0.0),
-        std=_CLIP_STD if large else (1.0, 1.0, 1.0),
-        resample="bicubic" if trunk is specs.VIT_L_14 else "bilinear",
-        fit="crop",
-        rounded=True,
-        stride=trunk.stride,
-        min_side=side,
-        max_side=side,
-    )
+    mean = _CLIP_MEAN if large else (0.0, 0.0, 0.0)
+    std = _CLIP_STD if large else (1.0, 1.0, 1.0)
+    resample: specs.Resample = "bicubic" if trunk is specs.VIT_L_14 else "bilinear"
+    image = _image_spec(side, trunk.stride, mean, std, resample)
     return ClipSpec(name, trunk, ClipTextSpec(embed, embed // 64, 12, causal), image, embed)
 
 
@@ -75,13 +73,11 @@ PUBLISHED = (
 
 @dataclass(frozen=True)
 class ClipCheckpoint:
-    """An opened folder; `identity` is {file name: size in bytes}, as of a Checkpoint."""
+    """An opened model; `tensors` by open_clip's names, fused when read."""
 
-    folder: Path
     spec: ClipSpec
     tensors: Mapping[str, Stored]
     logit_scale: float
-    identity: Mapping[str, int]
 
 
 def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
@@ -104,7 +100,7 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     path = source / WEIGHTS
     if not path.is_file():
         raise CheckpointError(f"{source} has no {WEIGHTS}; fetch the model again")
-    return _checked(spec, path, _named(SafetensorsFile(path).tensors), source / CONFIG)
+    return _checked(spec, path, _named(SafetensorsFile(path).tensors))
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
@@ -121,9 +117,7 @@ def _named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
     return {n.replace(".in_proj_", ".in_proj."): t for n, t in fused(stored).items()}
 
 
-def _checked(
-    spec: ClipSpec, path: Path, named: Mapping[str, Stored], *others: Path
-) -> ClipCheckpoint:
+def _checked(spec: ClipSpec, path: Path, named: Mapping[str, Stored]) -> ClipCheckpoint:
     tensors: dict[str, Stored] = {}
     for name, shape in clip_shapes(spec).items():
         if name not in named:
@@ -133,12 +127,10 @@ def _checked(
                 f"{path}: {name} has shape {tuple(named[name].shape)}, expected {shape}"
             )
         tensors[name] = named[name]
-    stored = tensors["logit_scale"]
-    scale = float(quantise.widen(stored.read(), stored.dtype).reshape(()))
+    scale = float(quantise.read_float(tensors["logit_scale"]).reshape(()))
     if not abs(scale) < 20:  # CLIP keeps it under ln 100; NaN fails too
         raise CheckpointError(f"{path}: logit_scale is {scale}; fetch the model again")
-    sizes = {p.name: p.stat().st_size for p in (path, *others)}
-    return ClipCheckpoint(path.parent, spec, tensors, scale, sizes)
+    return ClipCheckpoint(spec, tensors, scale)
 
 
 def read_clip_spec(folder: Path) -> ClipSpec:
@@ -175,17 +167,9 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
     resize = seen.get("resize_mode", "shortest")
     if resize != "shortest":
         raise CheckpointError(f"{folder}: resize mode {resize!r} is not known, only shortest")
-    image = ImageSpec(
-        side=side,
-        mean=_triple(seen.get("mean"), _CLIP_MEAN),
-        std=_triple(seen.get("std"), _CLIP_STD),
-        resample=_resample(folder, seen.get("interpolation", "bicubic")),
-        fit="crop",
-        rounded=True,
-        stride=trunk.stride,
-        min_side=side,
-        max_side=side,
-    )
+    mean, std = _triple(seen.get("mean"), _CLIP_MEAN), _triple(seen.get("std"), _CLIP_STD)
+    resample = _resample(folder, seen.get("interpolation", "bicubic"))
+    image = _image_spec(side, trunk.stride, mean, std, resample)
     heads, width = int(text["heads"]), int(text["width"])
     words = ClipTextSpec(
         width=width,
@@ -210,7 +194,7 @@ def _resample(folder: Path, name: str) -> specs.Resample:
     raise CheckpointError(f"{folder}: resampling {name!r} is not known")
 
 
-def _triple(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+def _triple(values: Any, default: Triple) -> Triple:
     if values is None:
         return default
     red, green, blue = (float(v) for v in values)
@@ -241,6 +225,17 @@ def _norm(shapes: layout.Shapes, name: str, width: int) -> None:
         shapes[f"{name}.{part}"] = (width,)
 
 
+def _block(
+    shapes: layout.Shapes, block: str, names: Mapping[str, str], spec: ViTSpec | ClipTextSpec
+) -> None:
+    width, hidden = spec.width, int(spec.width * spec.mlp_ratio)
+    for part in ("norm1", "norm2"):
+        _norm(shapes, f"{block}.{names[part]}", width)
+    rows = {"qkv": (3 * width, width), "proj": (width, width), "fc1": (hidden, width)}
+    for part, size in (rows | {"fc2": (width, hidden)}).items():
+        _linear(shapes, f"{block}.{names[part]}", *size)
+
+
 def _vit_shapes(shapes: layout.Shapes, spec: ViTSpec, side: int) -> None:
     width = spec.width
     patches = (side // spec.patch) ** 2 + spec.class_position
@@ -262,29 +257,16 @@ def _vit_shapes(shapes: layout.Shapes, spec: ViTSpec, side: int) -> None:
             shapes[f"{TRUNK}patch_embed.proj.bias"] = (width,)
     if spec.pre_norm:
         _norm(shapes, f"{TRUNK}norm_pre", width)
-    hidden = int(width * spec.mlp_ratio)
     for index in range(spec.layers):
-        block = f"{TRUNK}blocks.{index}"
-        _norm(shapes, f"{block}.norm1", width)
-        _linear(shapes, f"{block}.attn.qkv", 3 * width, width)
-        _linear(shapes, f"{block}.attn.proj", width, width)
-        _norm(shapes, f"{block}.norm2", width)
-        _linear(shapes, f"{block}.mlp.fc1", hidden, width)
-        _linear(shapes, f"{block}.mlp.fc2", width, hidden)
+        _block(shapes, f"{TRUNK}blocks.{index}", layout.VIT_BLOCK, spec)
     _norm(shapes, f"{TRUNK}norm", width)
 
 
 def _text_shapes(shapes: layout.Shapes, spec: ClipTextSpec, embed: int) -> None:
-    width, hidden = spec.width, int(spec.width * spec.mlp_ratio)
+    width = spec.width
     shapes["text.positional_embedding"] = (spec.context, width)
     shapes["text.token_embedding.weight"] = (spec.vocab, width)
     for index in range(spec.layers):
-        block = f"text.transformer.resblocks.{index}"
-        _norm(shapes, f"{block}.ln_1", width)
-        _linear(shapes, f"{block}.attn.in_proj", 3 * width, width)
-        _linear(shapes, f"{block}.attn.out_proj", width, width)
-        _norm(shapes, f"{block}.ln_2", width)
-        _linear(shapes, f"{block}.mlp.c_fc", hidden, width)
-        _linear(shapes, f"{block}.mlp.c_proj", width, hidden)
+        _block(shapes, f"text.transformer.resblocks.{index}", layout.TEXT_BLOCK, spec)
     _norm(shapes, "text.ln_final", width)
     shapes["text.text_projection"] = (width, embed)

@@ -14,9 +14,10 @@ import numpy.typing as npt
 import openvino as ov
 
 from galago import layout, quantise
-from galago.clip_checkpoint import TRUNK, ClipCheckpoint
+from galago.clip_checkpoint import ClipCheckpoint
 from galago.errors import ModelError, OptionError
 from galago.graph import clip, fastvit
+from galago.layout import CLIP_TRUNK as TRUNK
 from galago.safetensors import Stored
 from galago.sessions import native_bf16, options
 from galago.specs import FastViTSpec
@@ -26,7 +27,6 @@ Float = npt.NDArray[np.float32]
 ClipPrecision = Literal["fp32", "bf16", "int8"]
 CLIP_PRECISIONS = ("auto", "fp32", "bf16", "int8")
 _SMALL = 50_000_000  # parameters; below, full precision costs nothing (galago/precision.py)
-_NORM_EPS = np.float32(1e-5)
 
 
 def resolve_clip_precision(wanted: str, checkpoint: ClipCheckpoint) -> ClipPrecision:
@@ -57,9 +57,9 @@ def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
     folded = {}
     for index in (0, 1) if spec.stem == "conv" else ():
         stem = f"patch_embed.backbone.{index}"
-        gain = get(f"{stem}.bn.weight") / np.sqrt(get(f"{stem}.bn.running_var") + _NORM_EPS)
+        gain, shift = fastvit.batch_norm(get, f"{stem}.bn")
         folded[f"{stem}.conv.weight"] = get(f"{stem}.conv.weight") * gain[:, None, None, None]
-        folded[f"{stem}.conv.bias"] = get(f"{stem}.bn.bias") - get(f"{stem}.bn.running_mean") * gain
+        folded[f"{stem}.conv.bias"] = shift
     for name, array in folded.items():
         yield TRUNK + name, array
     for name in checkpoint.tensors:
@@ -77,7 +77,7 @@ def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
 
 def _read(stored: Stored) -> Float:
     """A copy in float32; the file's own pages are let go, for they are not needed again."""
-    array = np.array(quantise.widen(stored.read(), stored.dtype), dtype=np.float32)
+    array: Float = quantise.read_float(stored).copy()
     release = getattr(stored, "release", None)
     if release is not None:
         release()

@@ -20,7 +20,7 @@ from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 Json = Mapping[str, Any]
 Shapes = Mapping[str, tuple[int, ...]]
 
-_TIMM_TRUNKS = {
+TIMM_TRUNKS = {
     "fastvit_mci0": specs.MCI0,
     "fastvit_mci1": specs.MCI1,
     "fastvit_mci2": specs.MCI2,
@@ -161,7 +161,7 @@ def _plain(config: Json, key: str) -> dict[str, Any]:
 
 def _timm_trunk(folder: Path, vision: Json) -> FastViTSpec:
     name = str(vision.get("architecture", "")).split(".")[0]
-    trunk = _TIMM_TRUNKS.get(name)
+    trunk = TIMM_TRUNKS.get(name)
     if trunk is None:
         raise CheckpointError(f"{folder}: vision architecture {name!r} is not known")
     changes = {k: v for k, v in (vision.get("model_args") or {}).items() if k in _TIMM_ARGS}

@@ -90,7 +90,7 @@ def _maker(tensors: Mapping[str, Stored], block: str) -> tuple[Callable[[], Pair
 def _read(tensors: Mapping[str, Stored], name: str) -> Float:
     if name not in tensors:
         raise CheckpointError(f"the tensor {name} is missing; fetch the model again")
-    return quantise.widen(tensors[name].read(), tensors[name].dtype)
+    return quantise.read_float(tensors[name])
 
 
 def _norm(tensors: Mapping[str, Stored], name: str) -> Pair:

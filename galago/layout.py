@@ -17,6 +17,12 @@ VISION = "model.vision_tower.vision_tower.model."
 PROJECTOR = "model.mm_projector."
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
+CLIP_TRUNK = "visual.trunk."  # of MobileCLIP, in the open_clip layout
+# How timm's ViT and open_clip's text tower call the parts of a block.
+VIT_BLOCK = {"norm1": "norm1", "qkv": "attn.qkv", "proj": "attn.proj", "norm2": "norm2",
+             "fc1": "mlp.fc1", "fc2": "mlp.fc2"}  # fmt: skip
+TEXT_BLOCK = {"norm1": "ln_1", "qkv": "attn.in_proj", "proj": "attn.out_proj", "norm2": "ln_2",
+              "fc1": "mlp.c_fc", "fc2": "mlp.c_proj"}  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galago.safetensors import Stored
+
 Float = npt.NDArray[np.float32]
 
 
@@ -21,6 +23,11 @@ def widen(array: npt.NDArray[Any], dtype: str) -> Float:
         np.left_shift(array, 16, out=out, dtype=np.uint32, casting="unsafe")
         return out.view(np.float32)
     return array.astype(np.float32, copy=False)
+
+
+def read_float(stored: Stored) -> Float:
+    """A stored tensor as float32; a view of its file where it is float32 already."""
+    return widen(stored.read(), stored.dtype)
 
 
 def to_bf16(array: Float) -> npt.NDArray[np.uint16]:

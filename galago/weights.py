@@ -65,16 +65,12 @@ def vision_items(checkpoint: Checkpoint, precision: VisionPrecision) -> Iterator
     trunk = checkpoint.spec.vision
 
     def get(name: str) -> npt.NDArray[np.float32]:
-        return _float(checkpoint.tensors[layout.VISION + name])
+        return quantise.read_float(checkpoint.tensors[layout.VISION + name])
 
     for name, array in fastvit.fold(get, trunk):
         yield _float_item(layout.VISION + name, array, precision)
     for name in layout.projector_shapes(trunk.features, checkpoint.spec.projector):
-        yield _float_item(name, _float(checkpoint.tensors[name]), precision)
-
-
-def _float(tensor: Tensor) -> npt.NDArray[np.float32]:
-    return quantise.widen(tensor.read(), tensor.dtype)
+        yield _float_item(name, quantise.read_float(checkpoint.tensors[name]), precision)
 
 
 def _float_item(name: str, array: npt.NDArray[np.float32], precision: VisionPrecision) -> Item:

@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"}
     | {"safetensors"},
     "precision": set(),
-    "quantise": set(),
+    "quantise": {"safetensors"},
     "safetensors": set(),
     "layout": set(),
     "config": {"layout"},

@@ -13,20 +13,15 @@ import openvino.opset13 as op
 
 from galago.graph import fastvit, ops
 from galago.graph.ops import Node, Weights
+from galago.layout import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK
 from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ViTSpec
-
-TRUNK = "visual.trunk."
-_VIT = {"norm1": "norm1", "qkv": "attn.qkv", "proj": "attn.proj", "norm2": "norm2",
-        "fc1": "mlp.fc1", "fc2": "mlp.fc2"}  # fmt: skip
-_TEXT = {"norm1": "ln_1", "qkv": "attn.in_proj", "proj": "attn.out_proj", "norm2": "ln_2",
-         "fc1": "mlp.c_fc", "fc2": "mlp.c_proj"}  # fmt: skip
 
 
 def image_tower(weights: Weights, spec: ClipSpec) -> ov.Model:
     """pixel_values float32 (B, 3, H, W) -> image_features float32 (B, embed), not normalised."""
     pixels = op.parameter(ov.PartialShape([-1, 3, -1, -1]), ov.Type.f32, name="pixel_values")
     pixels.output(0).set_names({"pixel_values"})
-    inner = ops.Under(weights, TRUNK)
+    inner = ops.Under(weights, CLIP_TRUNK)
     if isinstance(spec.vision, FastViTSpec):
         pooled = op.reduce_mean(fastvit.trunk(pixels, inner, spec.vision), ops.integers(2, 3))
         features = ops.linear(pooled, inner, "head.fc", spec.vision.features)
@@ -59,7 +54,7 @@ def vit(pixels: Node, weights: Weights, spec: ViTSpec) -> Node:
     if spec.pre_norm:
         out = ops.layer_norm(out, weights, "norm_pre", spec.eps)
     for index in range(spec.layers):
-        names = {part: f"blocks.{index}.{name}" for part, name in _VIT.items()}
+        names = {part: f"blocks.{index}.{name}" for part, name in VIT_BLOCK.items()}
         out = ops.transformer_block(out, weights, spec, names)
     out = op.gather(out, op.constant(np.int64(0)), op.constant(np.int64(1)))  # (B, width)
     return ops.layer_norm(out, weights, "norm", spec.eps)
@@ -91,7 +86,7 @@ def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
     start, step, rows = ops.integers(0), ops.integers(1), ops.integers(0)
     out = op.add(out, op.slice(positions, start, length, step, rows))
     for index in range(spec.layers):
-        names = {part: f"transformer.resblocks.{index}.{name}" for part, name in _TEXT.items()}
+        names = {part: f"transformer.resblocks.{index}.{name}" for part, name in TEXT_BLOCK.items()}
         out = ops.transformer_block(out, inner, spec, names, causal=spec.causal)
     out = op.gather(out, op.unsqueeze(ends, one), one, batch_dims=1)  # (B, 1, width)
     out = ops.layer_norm(op.squeeze(out, one), inner, "ln_final", spec.eps)

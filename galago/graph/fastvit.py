@@ -59,7 +59,7 @@ def _copy_excite(get: Get, name: str) -> Iterator[tuple[str, Float]]:
         yield from _copy(get, f"{name}.{part}", f"{name}.{part}")
 
 
-def _batch_norm(get: Get, name: str) -> tuple[Float, Float]:
+def batch_norm(get: Get, name: str) -> tuple[Float, Float]:
     """A batch norm as scale and shift."""
     scale = get(f"{name}.weight") / np.sqrt(get(f"{name}.running_var") + np.float32(BN_EPS))
     return scale, get(f"{name}.bias") - get(f"{name}.running_mean") * scale
@@ -72,7 +72,7 @@ def _fold_block(get: Get, name: str, spec: FastViTSpec, stage: int) -> Iterator[
     else:
         yield from _fold_attention(get, name, spec)
         scale_name = f"{name}.layer_scale_2"
-    scale, shift = _batch_norm(get, f"{name}.convffn.conv.bn")
+    scale, shift = batch_norm(get, f"{name}.convffn.conv.bn")
     yield (
         f"{name}.convffn.conv.weight",
         get(f"{name}.convffn.conv.conv.weight") * scale[:, None, None, None],
@@ -88,7 +88,7 @@ def _fold_block(get: Get, name: str, spec: FastViTSpec, stage: int) -> Iterator[
 def _fold_attention(get: Get, name: str, spec: FastViTSpec) -> Iterator[tuple[str, Float]]:
     qkv = get(f"{name}.token_mixer.qkv.weight")
     if spec.norm == "batch":
-        scale, shift = _batch_norm(get, f"{name}.norm")
+        scale, shift = batch_norm(get, f"{name}.norm")
         yield f"{name}.token_mixer.qkv.weight", qkv * scale[None, :]
         yield f"{name}.token_mixer.qkv.bias", qkv @ shift
     else:

@@ -1,4 +1,4 @@
-"""Stages two and three: the projector and the language model listen, then everything learns.
+"""The stages in which the projector and the language model learn to speak of what the trunk sees.
 
 The loss is the answer's cross entropy. While the trunk learns too, the direct losses of stage one
 go on at the weight that the stage gives them.

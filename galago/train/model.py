@@ -80,7 +80,7 @@ def normalised(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class EncoderHeads(nn.Module):
-    """The direct losses' linear read-outs; thrown away when the language model takes over."""
+    """The direct losses' linear read-outs; not published: only the trunk is."""
 
     def __init__(self, config: VisionConfig, classes: dict[str, int], teacher: int) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ from torch import nn
 from galago import layout, quantise
 from galago.checkpoint import Checkpoint, open_checkpoint
 from galago.errors import CheckpointError
+from galago.specs import FastViTSpec
 from galago.train.config import TrainConfig
 from galago.train.direct import DirectModel
 from galago.train.publish import text_spec, vision_spec
@@ -44,19 +45,16 @@ def start_from(folder: Path, config: TrainConfig, model: DirectModel, pixels: to
                 "language": "model.embed_tokens.weight" if plain == "lm_head.weight" else plain,
             }[part]
             tensor.copy_(_read(checkpoint, canonical))
-    _unfold(model.trunk, checkpoint, config, pixels)
+    _unfold(model.trunk, checkpoint, spec, pixels)
 
 
 def _read(checkpoint: Checkpoint, name: str) -> torch.Tensor:
-    tensor = checkpoint.tensors[name]
-    return torch.from_numpy(quantise.widen(tensor.read(), tensor.dtype).copy())
+    return torch.from_numpy(quantise.read_float(checkpoint.tensors[name]).copy())
 
 
 def _unfold(
-    trunk: nn.Module, checkpoint: Checkpoint, config: TrainConfig, pixels: torch.Tensor
+    trunk: nn.Module, checkpoint: Checkpoint, spec: FastViTSpec, pixels: torch.Tensor
 ) -> None:
-    spec = vision_spec(config)
-
     def settle(name: str, pair: nn.Sequential) -> None:
         conv, norm = pair[0], pair[1]
         assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
