@@ -12,9 +12,10 @@ from pathlib import Path
 
 from galago.errors import UnknownModelError
 
-__all__ = ["DEFAULT", "MODELS", "Licence", "Model", "find", "lookup", "suggest"]
+__all__ = ["DEFAULT", "DEFAULT_CLIP", "MODELS", "Licence", "Model", "find", "lookup", "suggest"]
 
-DEFAULT = "fastvlm-nano"
+DEFAULT = "fastvlm-nano"  # answers questions
+DEFAULT_CLIP = "mobileclip2-nano"  # finds and labels pictures
 
 
 @dataclass(frozen=True)
