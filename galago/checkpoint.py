@@ -74,7 +74,7 @@ def open_checkpoint(folder: Path | str) -> Checkpoint:
     spec, shards, stored = _stored(folder)
     if spec.layout == "fast_vlm":
         stored = {layout.fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
-    found: Mapping[str, Tensor] = _scaled(stored) if spec.layout == "galago" else stored
+    found: Mapping[str, Tensor] = scaled(stored) if spec.layout == "galago" else stored
     spec = replace(spec, text=replace(spec.text, tied=_is_tied(found)))
     tensors = _needed(folder, found, spec)
     files = tuple(folder / name for name in _TOKENIZER_FILES if (folder / name).is_file())
@@ -107,7 +107,7 @@ def _shards(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no model.safetensors; fetch the model again")
 
 
-def _scaled(stored: Mapping[str, LazyTensor]) -> dict[str, Tensor]:
+def scaled(stored: Mapping[str, LazyTensor]) -> dict[str, Tensor]:
     """Join int8 tensors with their scales; one without a fitting scale stays as it is."""
     found: dict[str, Tensor] = dict(stored)
     for name, tensor in stored.items():

@@ -1,8 +1,10 @@
 """Published MobileCLIP models -> a spec and named tensors, memory-mapped.
 
-Two ways: the open_clip layout (open_clip_config.json and open_clip_model.safetensors), and the
-`.pt` files of Apple's MobileCLIP2 repositories, which hold the same tensors and no configuration:
-which model one is, its shapes tell. Pickles are read, never run (galago/torchfile.py).
+Three ways: the open_clip layout (open_clip_config.json and open_clip_model.safetensors); galago's
+own models, the same with a "galago" block that spells the trunk out, where tensors may be I8 with a
+float32 `NAME.scale` of one number a row and the vocabulary smaller; and the `.pt` files of Apple's
+MobileCLIP2 repositories, which hold the same tensors and no configuration: which model one is, its
+shapes tell. Pickles are read, never run (galago/torchfile.py).
 
 Training-time branches are fused when a tensor is read (galago/fuse.py); names that come out are
 open_clip's of the fused model, with `in_proj.weight` for `in_proj_weight`.
@@ -16,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from galago import layout, quantise, specs
-from galago.config import TIMM_TRUNKS, read_json
+from galago.checkpoint import scaled
+from galago.clip_tokens import SMALLEST, VOCAB
+from galago.config import TIMM_TRUNKS, own_trunk, read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.fuse import fused
 from galago.layout import CLIP_TRUNK as TRUNK
@@ -100,7 +104,7 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     path = source / WEIGHTS
     if not path.is_file():
         raise CheckpointError(f"{source} has no {WEIGHTS}; fetch the model again")
-    return _checked(spec, path, _named(SafetensorsFile(path).tensors))
+    return _checked(spec, path, _named(scaled(SafetensorsFile(path).tensors)))
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
@@ -147,7 +151,12 @@ def read_clip_spec(folder: Path) -> ClipSpec:
 
 def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> ClipSpec:
     vision, text = model["vision_cfg"], model["text_cfg"]
-    trunk = _TRUNKS.get(str(vision.get("timm_model_name")))
+    own = model.get("galago")
+    if own and own.get("format") != 1:
+        raise CheckpointError(
+            f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
+        )
+    trunk = own_trunk(own) if own else _TRUNKS.get(str(vision.get("timm_model_name")))
     if trunk is None:
         raise CheckpointError(
             f"{folder}: image tower {vision.get('timm_model_name')!r} is not known; galago runs "
@@ -157,7 +166,8 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
     plain: tuple[tuple[Mapping[str, Any], str, object], ...]
     plain = ((vision, "timm_proj", ""), (vision, "timm_pool", pool), (text, "pool_type", "argmax"),
              (text, "act_kwargs", {}), (text, "norm_kwargs", {}), (text, "embed_cls", False),
-             (text, "vocab_size", 49408), (model, "quick_gelu", False))  # fmt: skip
+             (text, "vocab_size", text.get("vocab_size") if own else VOCAB),
+             (model, "quick_gelu", False))  # fmt: skip
     for part, key, only in plain:
         if part.get(key) not in (None, only):
             raise CheckpointError(f"{folder}: {key} {part[key]!r} is not known")
@@ -177,13 +187,16 @@ def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> Cl
         layers=int(text["layers"]),
         causal=not text.get("no_causal_mask", False),
         context=int(text.get("context_length", 77)),
-        vocab=int(text.get("vocab_size", 49408)),
+        vocab=int(text.get("vocab_size", VOCAB)),
     )
     if min(heads, width, words.layers, words.context) < 1 or width % heads:
         raise ValueError(f"width {width} does not fit {heads} heads")
+    if not SMALLEST <= words.vocab <= VOCAB:
+        raise ValueError(f"vocab_size {words.vocab}")
     if not all(0 < value < 1e6 for value in image.std) or not all(abs(m) < 1e6 for m in image.mean):
         raise ValueError(f"mean {image.mean}, std {image.std}")
-    return ClipSpec(folder.resolve().name, trunk, words, image, int(model["embed_dim"]))
+    name = str(own["name"]) if own else folder.resolve().name
+    return ClipSpec(name, trunk, words, image, int(model["embed_dim"]))
 
 
 def _resample(folder: Path, name: str) -> specs.Resample:

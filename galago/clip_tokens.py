@@ -3,6 +3,7 @@
 The vocabulary and the rules are OpenAI's (openai/CLIP, clip/simple_tokenizer.py, MIT), as open_clip
 uses them with clean="lower".  49408 ids: 256 bytes, the same 256 at the end of a word, 48894 merges
 (galago/data/clip_merges.txt.gz, one "left right" a line, in order of rank), start and end.
+A smaller vocabulary is the same with the first merges only.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from tokenizers import Regex, models, pre_tokenizers
 
 from galago.errors import CheckpointError, OptionError
 
-__all__ = ["CONTEXT", "END", "START", "ClipTokenizer", "clean", "load_clip_tokenizer"]
+__all__ = ["CONTEXT", "SMALLEST", "VOCAB", "ClipTokenizer", "clean", "load_clip_tokenizer"]
 
 CONTEXT = 77
-START, END = 49406, 49407
-_SPECIAL = {"<start_of_text>": START, "<end_of_text>": END}
+VOCAB = 49408
+SMALLEST = 514  # bytes, bytes at the end of a word, start and end
 _MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
 _MERGE_COUNT = 48894
 _WORD_END = "</w>"
@@ -43,13 +44,16 @@ _WORDS = (
 class ClipTokenizer:
     """Text to ids; safe to share between threads, as nothing in it changes.
 
-    "<start_of_text>" and "<end_of_text>" inside a text become START and END where a word could
-    begin, as in open_clip; the text towers read their answer at the first END.
+    `start` and `end` are the last two ids. "<start_of_text>" and "<end_of_text>" inside a text
+    become these where a word could begin, as in open_clip; the text towers read their answer at the
+    first `end`.
     """
 
     def __init__(self, merges: Sequence[tuple[str, str]]) -> None:
         alphabet = _alphabet()
         tokens = alphabet + [a + _WORD_END for a in alphabet] + [a + b for a, b in merges]
+        self.start, self.end = len(tokens), len(tokens) + 1
+        self._special = {"<start_of_text>": self.start, "<end_of_text>": self.end}
         vocab = {token: number for number, token in enumerate(tokens)}
         model = models.BPE(vocab=vocab, merges=list(merges), end_of_word_suffix=_WORD_END)
         split = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
@@ -60,28 +64,28 @@ class ClipTokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of a text of any length, without start and end."""
         text = clean(text)
-        if not any(special in text for special in _SPECIAL):
+        if not any(special in text for special in self._special):
             return list(self._backend.encode(text).ids)
         ids: list[int] = []
         for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(text):
-            if word in _SPECIAL:
-                ids.append(_SPECIAL[word])
+            if word in self._special:
+                ids.append(self._special[word])
             else:
                 ids += [token.id for token in self._backend.model.tokenize(word)]
         return ids
 
     def __call__(self, texts: Sequence[str], context: int = CONTEXT) -> npt.NDArray[np.int64]:
-        """Rows of START, ids, END and zeros: int64 (len(texts), context).
+        """Rows of start, ids, end and zeros: int64 (len(texts), context).
 
-        A text that is too long is cut so that END stands last (see `truncated`).  A single string
-        counts as one text.  Raises OptionError when `context` leaves no room for START and END.
+        A text that is too long is cut so that `end` stands last (see `truncated`).  A single string
+        counts as one text.  Raises OptionError when `context` leaves no room for start and end.
         """
         if context < 2:
             raise OptionError(f"a context of {context} has no room; use at least 2 (CLIP has 77)")
         texts = [texts] if isinstance(texts, str) else texts
         rows = np.zeros((len(texts), context), dtype=np.int64)
         for row, text in zip(rows, texts, strict=True):
-            ids = [START, *self.encode(text)[: context - 2], END]
+            ids = [self.start, *self.encode(text)[: context - 2], self.end]
             row[: len(ids)] = ids
         return rows
 
@@ -91,8 +95,11 @@ class ClipTokenizer:
 
 
 @cache
-def load_clip_tokenizer() -> ClipTokenizer:
-    """The one tokenizer of this process; CheckpointError when galago's own file is damaged."""
+def load_clip_tokenizer(vocab: int = VOCAB) -> ClipTokenizer:
+    """The one tokenizer of this process with so many ids, from SMALLEST to VOCAB.
+
+    CheckpointError when galago's own file is damaged.
+    """
     advice = "install galago again"
     try:
         lines = gzip.decompress(_MERGES.read_bytes()).decode("utf-8").splitlines()
@@ -101,7 +108,7 @@ def load_clip_tokenizer() -> ClipTokenizer:
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines)]
     if len(merges) != _MERGE_COUNT:
         raise CheckpointError(f"{_MERGES} has {len(merges)} of {_MERGE_COUNT} merges; {advice}")
-    return ClipTokenizer(merges)
+    return ClipTokenizer(merges[: vocab - SMALLEST])
 
 
 def _alphabet() -> list[str]:

@@ -93,8 +93,12 @@ def _own_block(folder: Path, own: Json) -> tuple[FastViTSpec, ImageSpec]:
         raise CheckpointError(
             f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
         )
-    image = ImageSpec(**_fields(own["image"]))
-    return _checked_trunk(FastViTSpec(**_fields(own["vision"]))), image
+    return own_trunk(own), ImageSpec(**_fields(own["image"]))
+
+
+def own_trunk(own: Json) -> FastViTSpec:
+    """The trunk of a "galago" block; ValueError or TypeError when it is none."""
+    return _checked_trunk(FastViTSpec(**_fields(own["vision"])))
 
 
 def _checked_trunk(trunk: FastViTSpec) -> FastViTSpec:

@@ -43,7 +43,7 @@ class MobileCLIP:
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
         self._image = ImageTower(checkpoint, self.precision, threads=threads)
         self._text = TextTower(checkpoint, self.precision, threads=threads)
-        self._tokenizer = load_clip_tokenizer()
+        self._tokenizer = load_clip_tokenizer(checkpoint.spec.text.vocab)
 
     @classmethod
     def load(

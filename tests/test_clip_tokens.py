@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from galago import clip_tokens
-from galago.clip_tokens import END, START, clean, load_clip_tokenizer
+from galago.clip_tokens import SMALLEST, clean, load_clip_tokenizer
 from galago.errors import CheckpointError, OptionError
+
+START, END = 49406, 49407
 
 # Text -> SimpleTokenizer().encode(text); tests/parity/test_clip_tokens.py asks open_clip again.
 TABLE: list[tuple[str, list[int]]] = [
@@ -138,3 +140,17 @@ def test_damaged_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: s
     monkeypatch.setattr(clip_tokens, "_MERGES", path)
     with pytest.raises(CheckpointError, match="install galago again"):
         load_clip_tokenizer.__wrapped__()
+
+
+def test_a_smaller_vocabulary_is_the_first_merges() -> None:
+    small, full = load_clip_tokenizer(4096), load_clip_tokenizer()
+    assert (small.start, small.end) == (4094, 4095)
+    for text in ("a photo of a cat", "chrysanthemum", "naïve 東京"):
+        pieces = small.encode(text)
+        assert max(pieces) < 4094 and len(pieces) >= len(full.encode(text))
+        # What it knows as one piece is the very token of the full vocabulary.
+        assert [i for i in full.encode(text) if i < 4094] == [
+            i for i in pieces if i in full.encode(text)
+        ]
+    letters = load_clip_tokenizer(SMALLEST).encode("cat")
+    assert len(letters) == 3 and max(letters) < 512

@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "torchpickle": set(),
     "torchfile": {"safetensors", "torchpickle"},
     "fuse": {"quantise", "safetensors"},
-    "clip_checkpoint": {"fuse", "quantise", "torchfile", *MODEL_FILES},
+    "clip_checkpoint": {"clip_tokens", "fuse", "quantise", "torchfile", *MODEL_FILES},
     "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"}
     | {"safetensors"},
     "precision": set(),
