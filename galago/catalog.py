@@ -9,10 +9,24 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from galago.errors import UnknownModelError
 
-__all__ = ["DEFAULT", "DEFAULT_CLIP", "MODELS", "Licence", "Model", "find", "lookup", "suggest"]
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_CLIP",
+    "MODELS",
+    "Kind",
+    "Licence",
+    "Model",
+    "find",
+    "lookup",
+    "misfit",
+    "suggest",
+]
+
+Kind = Literal["fastvlm", "mobileclip"]
 
 DEFAULT = "fastvlm-nano"  # answers questions
 DEFAULT_CLIP = "mobileclip2-nano"  # finds and labels pictures
@@ -37,6 +51,9 @@ APPLE_AMLR = Licence(
     "research only, no commercial use",
     "https://huggingface.co/apple/FastVLM-0.5B/blob/main/LICENSE",
 )
+APPLE_AMLR_CLIP = replace(
+    APPLE_AMLR, url="https://github.com/apple/ml-mobileclip/blob/main/LICENSE_MODELS"
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +61,9 @@ class Model:
     """One model.
 
     `repo` is its hub name, None for a model that comes inside the package. `download` is what is
-    fetched, in bytes, about; `parameters` counts vision, projector and language together, about.
-    Below a confidence of `sure` (galago.Stats) a picture is probably outside what it `knows`.
+    fetched, in bytes, about; `parameters` counts all of its parts together, about. `kind` says what
+    it is for, `layout` which files it is made of. Below a confidence of `sure` (galago.Stats) a
+    picture is probably outside what it `knows`.
     """
 
     name: str
@@ -55,7 +73,8 @@ class Model:
     download: int
     parameters: int
     side: int
-    layout: str = "llava_qwen2"
+    kind: Kind = "fastvlm"
+    layout: Literal["llava_qwen2", "fast_vlm", "open_clip", "pt"] = "llava_qwen2"
     aliases: tuple[str, ...] = ()
     sure: float = 0.0
     knows: str = ""
@@ -94,6 +113,34 @@ def _apple(size: str, download: float, parameters: float) -> tuple[Model, Model]
     )
 
 
+def _mobileclip(
+    variant: str, parameters: float, top1: float, *, side: int = 256, form: str = "both"
+) -> list[Model]:
+    """A MobileCLIP as published: in the open_clip layout, as Apple's `.pt`, or in both forms."""
+    first = "MobileCLIP2-" not in variant
+    open_clip = Model(
+        name=f"{'apple' if first else 'timm'}/{variant}-OpenCLIP",
+        summary=f"{variant}, {top1} % zero-shot on ImageNet",
+        licence=APPLE_AMLR_CLIP,
+        repo=f"{'apple' if first else 'timm'}/{variant}-OpenCLIP",
+        download=int(parameters * 4e6),
+        parameters=int(parameters * 1e6),
+        side=side,
+        kind="mobileclip",
+        layout="open_clip",
+        aliases=(variant,),
+    )
+    pickled = replace(
+        open_clip,
+        name=f"apple/{variant}",
+        repo=f"apple/{variant}",
+        summary=f"{open_clip.summary}, Apple's own .pt file",
+        layout="pt",
+        aliases=(variant,) if form == "pt" else (),
+    )
+    return {"both": [open_clip, pickled], "open_clip": [open_clip], "pt": [pickled]}[form]
+
+
 # Sizes: 0.5B is the sum of its published tensors; the others follow from their shapes (BF16, the
 # output layer stored beside the embedding).
 MODELS: tuple[Model, ...] = (
@@ -112,6 +159,21 @@ MODELS: tuple[Model, ...] = (
     *_apple("0.5B", 1.52, 0.76),
     *_apple("1.5B", 3.82, 1.91),
     *_apple("7B", 15.5, 7.76),
+    # Sizes follow from the shapes (FP32); the figures are those of apple/ml-mobileclip's README.
+    # Of the first MobileCLIPs only the form is listed that needs the least trust or exists alone.
+    *_mobileclip("MobileCLIP2-S0", 74.8, 71.5),
+    *_mobileclip("MobileCLIP2-S2", 99.2, 77.2),
+    *_mobileclip("MobileCLIP2-B", 149.8, 79.4, side=224),
+    *_mobileclip("MobileCLIP2-S3", 248.8, 80.7),
+    *_mobileclip("MobileCLIP2-S4", 445.3, 81.9),
+    *_mobileclip("MobileCLIP2-L-14", 427.6, 81.9, side=224),
+    *_mobileclip("MobileCLIP-S1", 84.9, 72.6, form="open_clip"),
+    *_mobileclip("MobileCLIP-S2", 99.2, 74.4, form="open_clip"),
+    *_mobileclip("MobileCLIP-B", 149.8, 76.8, side=224, form="open_clip"),
+    *_mobileclip("MobileCLIP-B-LT", 149.8, 77.2, side=224, form="open_clip"),
+    *_mobileclip("MobileCLIP-S3", 248.8, 78.3, form="pt"),
+    *_mobileclip("MobileCLIP-S4", 445.3, 79.4, form="pt"),
+    *_mobileclip("MobileCLIP-L-14", 427.6, 79.5, side=224, form="pt"),
 )
 
 
@@ -150,9 +212,27 @@ def suggest(name: str) -> list[str]:
 
 def unknown(name: str) -> str:
     """The line to show for a name that no model has."""
+    if name.strip().casefold() == DEFAULT_CLIP:
+        return (
+            f"{DEFAULT_CLIP} doesn't come with this galago yet; run `galago pull MobileCLIP2-S0` "
+            "once and name that model (-m MobileCLIP2-S0)"
+        )
     near = suggest(name)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     else:
         hint = "`galago models` lists what there is; a folder or an owner/name of the hub works too"
     return f"no model is called {name!r}; {hint}"
+
+
+def misfit(name: str, kind: Kind) -> str:
+    """The line to show for a model of this kind where one of the other kind is needed."""
+    if kind == "mobileclip":
+        return (
+            f"{name} finds and labels pictures (`galago search`, `galago classify`) and answers no "
+            f"questions: use a FastVLM here, such as {DEFAULT}"
+        )
+    return (
+        f"{name} answers questions about pictures (`galago describe`, `galago chat`) and doesn't "
+        "find or label them: use a MobileCLIP here, such as MobileCLIP2-S0"
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -15,9 +16,12 @@ def test_names_and_aliases_are_unique() -> None:
 
 @pytest.mark.parametrize("row", catalog.MODELS, ids=lambda row: row.name)
 def test_rows_are_whole(row: catalog.Model) -> None:
-    assert row.side % 64 == 0
+    assert row.side % (64 if row.kind == "fastvlm" else 14 if "L-14" in row.name else 16) == 0
     assert row.licence.url.startswith("https://") and row.licence.terms
-    assert row.embedded or (row.download > 1e9 and row.parameters > 5e8)
+    if not row.embedded:
+        assert row.repo and 1.9 < row.download / row.parameters < 4.1, "two or four bytes each"
+        assert row.parameters > (5e8 if row.kind == "fastvlm" else 5e7)
+    assert row.embedded is False or row.folder.is_dir(), "a model without its files is not listed"
     with pytest.raises(dataclasses.FrozenInstanceError):
         row.name = "other"  # type: ignore[misc]
 
@@ -31,6 +35,10 @@ def test_rows_are_whole(row: catalog.Model) -> None:
         ("fastvlm-7b", "apple/FastVLM-7B"),
         (" apple/fastvlm-1.5b ", "apple/FastVLM-1.5B"),
         ("kamilamila/FastVLM-0.5B", "KamilaMila/FastVLM-0.5B"),
+        ("mobileclip2-s0", "timm/MobileCLIP2-S0-OpenCLIP"),
+        ("apple/MobileCLIP2-S0", "apple/MobileCLIP2-S0"),
+        ("MobileCLIP-B-LT", "apple/MobileCLIP-B-LT-OpenCLIP"),
+        ("MobileCLIP-S4", "apple/MobileCLIP-S4"),
     ],
 )
 def test_lookup_by_name_or_alias_in_any_case(typed: str, found: str) -> None:
@@ -45,6 +53,8 @@ def test_lookup_by_name_or_alias_in_any_case(typed: str, found: str) -> None:
         ("FastVLM-05B", "apple/FastVLM-0.5B"),
         ("aple/FastVLM-0.5B", "apple/FastVLM-0.5B"),
         ("FastVML-7B", "apple/FastVLM-7B"),
+        ("MobileCLIP2-L14", "timm/MobileCLIP2-L-14-OpenCLIP"),
+        ("timm/MobileCLIP2-S4", "timm/MobileCLIP2-S4-OpenCLIP"),
     ],
 )
 def test_nearest_names_for_a_mistake(typed: str, nearest: str) -> None:
@@ -61,5 +71,22 @@ def test_nothing_near_points_to_the_list() -> None:
 
 def test_research_weights_say_so() -> None:
     for row in catalog.MODELS:
-        if "FastVLM-" in row.name:
+        if not row.embedded:
             assert row.licence.name == "apple-amlr" and "research" in row.licence.line
+
+
+def test_sizes_are_those_of_the_shapes() -> None:
+    from galago.clip_checkpoint import PUBLISHED, clip_shapes
+
+    for spec in PUBLISHED:
+        row = catalog.find(spec.name)
+        if row is None:  # the same shapes as another, and only in a form that has no row
+            continue
+        count = sum(math.prod(shape) for shape in clip_shapes(spec).values())
+        assert abs(count - row.parameters) < 1e6 and row.side == spec.image.side, row.name
+
+
+def test_the_default_that_is_not_here_yet_names_one_that_is() -> None:
+    if catalog.find(catalog.DEFAULT_CLIP) is None:
+        with pytest.raises(UnknownModelError, match="galago pull MobileCLIP2-S0"):
+            catalog.lookup(catalog.DEFAULT_CLIP)
