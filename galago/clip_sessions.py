@@ -29,14 +29,19 @@ CLIP_PRECISIONS = ("auto", "fp32", "bf16", "int8")
 _SMALL = 50_000_000  # parameters; below, full precision costs nothing (galago/precision.py)
 
 
+def check_clip_precision(wanted: str) -> None:
+    """OptionError for a precision that MobileCLIP doesn't run in."""
+    if wanted not in CLIP_PRECISIONS:
+        known = ", ".join(CLIP_PRECISIONS)
+        raise OptionError(f"precision {wanted!r} is not possible here: use one of {known}")
+
+
 def resolve_clip_precision(wanted: str, checkpoint: ClipCheckpoint) -> ClipPrecision:
     """auto -> bf16 where the processor multiplies it and the model is large, else fp32."""
     if wanted == "auto":
         size = sum(int(np.prod(t.shape)) for t in checkpoint.tensors.values())
         return "bf16" if size > _SMALL and native_bf16() else "fp32"
-    if wanted not in CLIP_PRECISIONS:
-        known = ", ".join(CLIP_PRECISIONS)
-        raise OptionError(f"precision {wanted!r} is not possible here: use one of {known}")
+    check_clip_precision(wanted)
     return wanted  # type: ignore[return-value]
 
 

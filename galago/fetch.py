@@ -17,7 +17,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +31,11 @@ __all__ = ["Progress", "check_space", "fetch", "gigabytes"]
 Progress = Callable[[str, float], None]
 """Told a stage in words and how much of it is done, 0..1; called from any thread."""
 
-# Weights and texts only: no code (.py), no pickles (.bin, .pt), which galago never reads.
+# Weights and texts only: no code (.py) and no pickles (.bin, .pt) ...
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "LICENSE*", "README.md")
+CLIP_PATTERNS = ("open_clip_config.json", "open_clip_model.safetensors", "LICENSE*")
+# ... but for those of the catalogue that exist as nothing else; they are read without being run.
+PT_PATTERNS = ("mobileclip*.pt", "LICENSE*")
 _SPARE = 256 << 20  # bytes left free beside a download, so that a full disk harms nobody else
 
 
@@ -61,7 +64,7 @@ def fetch(
         if here is not None and here.name == info.sha:
             return here
         target = folder / str(info.sha)
-        files = [file for file in _files(info) if not (target / file.name).exists()]
+        files = [file for file in _files(info, name) if not (target / file.name).exists()]
         needed = sum(file.size - _part_size(target / file.name) for file in files)
         check_space(folder, needed, name)
         licence = _licence(name, info)
@@ -112,16 +115,27 @@ def _client() -> ModuleType:
     return huggingface_hub
 
 
-def _files(info: Any) -> list[_File]:
+def _files(info: Any, model: str) -> list[_File]:
     """What is wanted of a repository: its top folder's weights and texts, small files first."""
+    siblings = {str(sibling.rfilename): sibling for sibling in info.siblings or []}
+    patterns = _patterns(model, siblings)
     files = []
-    for sibling in info.siblings or []:
-        name = str(sibling.rfilename)
-        if "/" in name or not any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS):
+    for name, sibling in siblings.items():
+        if "/" in name or not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
             continue
         lfs = sibling.lfs
         files.append(_File(name, sibling.size or 0, lfs.sha256 if lfs else None))
     return sorted(files, key=lambda file: file.size)
+
+
+def _patterns(model: str, names: Container[str]) -> tuple[str, ...]:
+    """What a model of this layout is made of; of one without a row, its files tell the layout."""
+    row = catalog.find(model)
+    if row is not None and row.layout == "pt":
+        return PT_PATTERNS
+    if row.layout == "open_clip" if row else CLIP_PATTERNS[0] in names:
+        return CLIP_PATTERNS
+    return PATTERNS
 
 
 def _download(

@@ -18,7 +18,7 @@ from typing import Any
 
 from galago import catalog
 from galago.errors import HubError, OfflineError, UnknownModelError
-from galago.fetch import Progress, fetch
+from galago.fetch import CLIP_PATTERNS, PT_PATTERNS, Progress, fetch
 
 __all__ = [
     "Progress",
@@ -38,14 +38,24 @@ _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 class ResolvedModel:
     """A checkpoint on this machine.
 
-    `identity` names the files exactly (sizes and revision; of a plain folder its place, sizes and
-    times): it is what a converted copy is checked against.
+    `kind` says what it is for, None when its files don't tell. `identity` names the files exactly
+    (sizes and revision; of a plain folder its place, sizes and times): it is what a converted copy
+    is checked against.
     """
 
     name: str
     folder: Path
     row: catalog.Model | None = None
     identity: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> catalog.Kind | None:
+        return self.row.kind if self.row else _kind(self.folder)
+
+    @property
+    def remote(self) -> bool:
+        """Whether it comes from the hub, and isn't a plain folder or part of the package."""
+        return "revision" in self.identity
 
     @property
     def digest(self) -> str:
@@ -77,7 +87,7 @@ def resolve(
     """
     text = str(name)
     found = local(name)
-    if found is not None and not (update and _is_remote(found)):
+    if found is not None and not (update and found.remote):
         return found
     repo = _repo(text)
     if repo is None:
@@ -92,16 +102,13 @@ def resolve(
     try:
         here = found.folder if found else None
         folder = fetch(repo, name, _sources(repo), report, here=here)
-    except HubError:
+    except HubError as error:
         if found is None:
             raise
-        report(f"the hub can't be reached: using the copy of {name} on this machine", 0.0)
+        report(f"the hub gave nothing newer ({error}): using the copy of {name} here", 0.0)
         return found
-    if not _complete(folder):
-        raise HubError(
-            f"{name} holds no safetensors weights with a config.json, so galago can't open it: "
-            "choose a model of `galago models`, or its transformers version"
-        )
+    if not _complete(folder, row):
+        raise HubError(_no_model(name))
     return _resolved(name, folder, row, folder.name)
 
 
@@ -115,14 +122,10 @@ def local(name: str | Path) -> ResolvedModel | None:
     if row is None and os.path.isdir(folder):
         return _resolved(folder.resolve().name, folder)
     repo = _repo(text)
-    snapshot = _snapshot(repo) if repo else None
+    snapshot = _snapshot(repo, row) if repo else None
     if repo is None or snapshot is None:
         return None
     return _resolved(row.name if row else repo, snapshot, row, snapshot.name)
-
-
-def _is_remote(model: ResolvedModel) -> bool:
-    return "revision" in model.identity
 
 
 def as_path(text: str) -> Path:
@@ -149,6 +152,15 @@ def _not_here(text: str, row: catalog.Model | None) -> str:
     )
 
 
+def _no_model(name: str) -> str:
+    near = [known for known in catalog.suggest(name) if known != name]
+    hint = f"did you mean {' or '.join(near)}?" if near else "choose a model of `galago models`"
+    return (
+        f"{name} holds no safetensors weights with a config.json or an open_clip_config.json, so "
+        f"galago can't open it: {hint}"
+    )
+
+
 def _unknown(text: str) -> str:
     if os.path.isfile(text):
         return f"{text} is a file; give the folder that holds the model's config.json"
@@ -164,7 +176,7 @@ def _resolved(
     as trained-on weights keep their size."""
     files: dict[str, Any] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_file() and path.suffix in {".safetensors", ".json", ".txt", ".model"}:
+        if path.is_file() and path.suffix in {".safetensors", ".json", ".txt", ".model", ".pt"}:
             stat = path.stat()
             files[path.name] = stat.st_size if revision else [stat.st_size, stat.st_mtime_ns]
     identity: dict[str, Any] = {"name": name, "files": files}
@@ -175,8 +187,23 @@ def _resolved(
     return ResolvedModel(name, folder, row, identity)
 
 
-def _complete(folder: Path) -> bool:
+def _kind(folder: Path) -> catalog.Kind | None:
+    """What a folder's files say that it is for."""
+    if any((folder / name).is_file() for name in CLIP_PATTERNS[:2]):
+        return "mobileclip"
+    if any(folder.glob(PT_PATTERNS[0])):
+        return "mobileclip"
+    if (folder / "config.json").is_file():
+        return "fastvlm"
+    return "mobileclip" if any(folder.glob("*.pt")) else None
+
+
+def _complete(folder: Path, row: catalog.Model | None) -> bool:
     """Whether a snapshot has its configuration and every weight file it names."""
+    if row is not None and row.layout == "pt":
+        return len(list(folder.glob(PT_PATTERNS[0]))) == 1
+    if (row.kind if row else _kind(folder)) == "mobileclip":
+        return all((folder / name).is_file() for name in CLIP_PATTERNS[:2])
     if not (folder / "config.json").is_file():
         return False
     index = folder / "model.safetensors.index.json"
@@ -218,11 +245,11 @@ def _hub_cache() -> Path:
     return (Path(home).expanduser() if home else base) / "hub"
 
 
-def _snapshot(repo: str) -> Path | None:
+def _snapshot(repo: str, row: catalog.Model | None) -> Path | None:
     """A whole copy of a repository: the newest of ours, else of the hub client's cache."""
     theirs = _hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots"
     for folder in (_sources(repo), theirs):
-        copies = [copy for copy in folder.glob("*") if _complete(copy)]
+        copies = [copy for copy in folder.glob("*") if _complete(copy, row)]
         if copies:
             return max(copies, key=lambda copy: copy.stat().st_mtime)
     return None

@@ -1,43 +1,68 @@
 """MobileCLIP: pictures and words as unit vectors of one space.
 
-    clip = galago.MobileCLIP.load("MobileCLIP2-S0-OpenCLIP")   # a folder, or mobileclip2_s0.pt
-    rows = clip.embed_images(["cat.jpg", "dog.jpg"])           # float32 (2, dim)
-    clip.classify("cat.jpg", ["cat", "dog", "car"])            # probabilities
+    clip = galago.MobileCLIP.load("MobileCLIP2-S0")    # or a folder, or mobileclip2_s0.pt
+    rows = clip.embed_images(["cat.jpg", "dog.jpg"])   # float32 (2, dim)
+    clip.classify("cat.jpg", ["cat", "dog", "car"])    # probabilities
 
 Papers: MobileCLIP https://arxiv.org/abs/2311.17049, MobileCLIP2 https://arxiv.org/abs/2508.20691.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from galago import hub, store
 from galago.clip_checkpoint import ClipCheckpoint, open_clip_checkpoint
-from galago.clip_sessions import ImageTower, TextTower, resolve_clip_precision
+from galago.clip_sessions import (
+    ImageTower,
+    TextTower,
+    check_clip_precision,
+    resolve_clip_precision,
+)
 from galago.clip_tokens import load_clip_tokenizer
 from galago.errors import OptionError
 from galago.images import Source, load_pixels
 from galago.templates import TEMPLATES
 
-__all__ = ["MobileCLIP"]
+__all__ = ["LabelSet", "MobileCLIP"]
 
 Float = NDArray[np.float32]
+Progress = Callable[[str, float], None]
 _TEXT_BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSet:
+    """Labels embedded once for many pictures, by `MobileCLIP.label_set`.
+
+    `rows`: unit rows float32 (n, dim), in the order of `labels`; they are `model`'s.
+    """
+
+    labels: tuple[str, ...]
+    rows: Float
+    model: str
 
 
 class MobileCLIP:
     """A loaded model. Not for several threads at once; load one for each."""
 
     def __init__(
-        self, checkpoint: ClipCheckpoint, *, precision: str = "auto", threads: int | None = None
+        self,
+        checkpoint: ClipCheckpoint,
+        *,
+        name: str | None = None,
+        precision: str = "auto",
+        threads: int | None = None,
     ) -> None:
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise OptionError(f"threads {threads!r} is not possible: use 1 or more")
-        self.name = checkpoint.spec.name
+        """From an opened checkpoint; `MobileCLIP.load` is the usual way."""
+        _check_options(precision, threads)
+        self.name = name or checkpoint.spec.name
         self.spec = checkpoint.spec
         self.precision = resolve_clip_precision(precision, checkpoint)
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
@@ -47,14 +72,34 @@ class MobileCLIP:
 
     @classmethod
     def load(
-        cls, source: Path | str, *, precision: str = "auto", threads: int | None = None
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        precision: str = "auto",
+        offline: bool | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
     ) -> MobileCLIP:
-        """Open a folder in the open_clip layout, or one of Apple's MobileCLIP2 `.pt` files.
+        """A model by name ("MobileCLIP2-S0", "owner/name"), from a folder or one of Apple's `.pt`.
 
-        precision: "auto", "fp32", "bf16" or "int8" (matrices in 8 bits). Raises CheckpointError
-        for what is missing, damaged or unknown, and OptionError for another precision.
+        Fetches it first when it isn't here. `precision` is auto, fp32, bf16 or int8 (matrices in 8
+        bits); `offline` (or HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares
+        from 0 to 1.
+
+        Raises UnknownModelError, ModelError for a model of another kind, CheckpointError for what
+        is missing, damaged or unknown, HubError, StorageError, OptionError.
         """
-        return cls(open_clip_checkpoint(source), precision=precision, threads=threads)
+        _check_options(precision, threads)
+        path = hub.as_path(os.fspath(name))
+        if path.is_file():
+            return cls(open_clip_checkpoint(path), precision=precision, threads=threads)
+        source = store.fetched(
+            os.fspath(name), kind="mobileclip", offline=offline, progress=progress
+        )
+        checkpoint = open_clip_checkpoint(source.folder)
+        # The files of a plain folder tell more than what the folder is called.
+        called = source.name if source.row or source.remote else None
+        return cls(checkpoint, name=called, precision=precision, threads=threads)
 
     @property
     def dim(self) -> int:
@@ -101,12 +146,16 @@ class MobileCLIP:
         return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
 
     def embed_labels(
-        self, labels: Sequence[str], templates: Sequence[str] | str = "photo"
+        self,
+        labels: Sequence[str],
+        templates: Sequence[str] | str = "photo",
+        progress: Callable[[int], None] | None = None,
     ) -> Float:
         """A unit row a label, float32 (n, dim): the mean over templates such as "a photo of a {}.".
 
         `templates`: a name of TEMPLATES ("photo", "imagenet", "plain"), or texts with one {} each.
-        OptionError for an unknown name or a template without {}.
+        `progress` is told how many labels are done. OptionError for an unknown name, a template
+        without {} or an empty label.
         """
         if isinstance(templates, str):
             if templates not in TEMPLATES:
@@ -118,29 +167,64 @@ class MobileCLIP:
             raise OptionError("each template needs one {} where the label goes")
         if not all(label.strip() for label in labels):
             raise OptionError("a label is empty")
-        means = [
-            self.embed_texts([template.replace("{}", label) for template in templates]).mean(0)
-            for label in labels
-        ]
-        return unit(np.stack(means)) if means else np.empty((0, self.dim), np.float32)
+        rows: list[Float] = []
+        done = 0
+        for part in _batches(labels, max(1, _TEXT_BATCH // len(templates))):
+            texts = [template.replace("{}", label) for label in part for template in templates]
+            every = self.embed_texts(texts).reshape(len(part), len(templates), self.dim)
+            rows.append(unit(every.mean(axis=1)))
+            done += len(part)
+            if progress is not None:
+                progress(done)
+        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+    def label_set(
+        self,
+        labels: Sequence[str],
+        templates: Sequence[str] | str = "photo",
+        progress: Callable[[int], None] | None = None,
+    ) -> LabelSet:
+        """Labels embedded once, to classify many pictures with; as embed_labels otherwise.
+
+        Raises OptionError without labels.
+        """
+        labels = _named(labels)
+        rows = self.embed_labels(labels, templates, progress)
+        rows.flags.writeable = False
+        return LabelSet(tuple(labels), rows, self.name)
 
     def classify(
-        self, picture: Source, labels: Sequence[str], templates: Sequence[str] | str = "photo"
+        self,
+        picture: Source,
+        labels: Sequence[str] | LabelSet,
+        templates: Sequence[str] | str = "photo",
     ) -> list[float]:
         """Zero-shot probability of each label, in order; they add up to 1.
 
         As CLIP does it (https://arxiv.org/abs/2103.00020): the softmax of the scaled cosines. One
-        of the labels always wins, so name all that the picture may show. Raises OptionError
-        without labels, and as embed_images and embed_labels do.
+        of the labels always wins, so name all that the picture may show. A LabelSet has been put
+        into its templates already. Raises OptionError without labels or for those of another
+        model, and as embed_images and embed_labels do.
         """
-        labels = _listed(labels, "labels")
-        if not labels:
-            raise OptionError("name at least one label")
+        if not isinstance(labels, LabelSet):
+            labels = _named(labels)
+        elif labels.model != self.name or labels.rows.shape[1:] != (self.dim,):
+            raise OptionError(
+                f"the labels were embedded by {labels.model}; embed them again with {self.name}"
+            )
         seen = self.embed_images([picture])  # first: a missing picture should be told at once
-        words = self.embed_labels(labels, templates)  # (n, dim)
-        logits = self.logit_scale * (seen @ words.T)[0].astype(np.float64)
+        if not isinstance(labels, LabelSet):
+            labels = self.label_set(labels, templates)
+        logits = self.logit_scale * (seen @ labels.rows.T)[0].astype(np.float64)
         shares = np.exp(logits - logits.max())
         return [float(share) for share in shares / shares.sum()]
+
+
+def _check_options(precision: str, threads: int | None) -> None:
+    """Before anything is fetched or opened."""
+    check_clip_precision(precision)
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise OptionError(f"threads {threads!r} is not possible: use 1 or more")
 
 
 def unit(rows: Float) -> Float:
@@ -155,6 +239,13 @@ def _listed(texts: Iterable[str], what: str) -> list[str]:
     if found is None or not all(isinstance(text, str) for text in found):
         raise OptionError(f'{what} must be a list of texts, such as ["a dog"]')
     return found
+
+
+def _named(labels: Sequence[str]) -> list[str]:
+    labels = _listed(labels, "labels")
+    if not labels:
+        raise OptionError("name at least one label")
+    return labels
 
 
 def _batches(items: Iterable[Source] | Iterable[str], size: int) -> Iterator[list]:  # type: ignore[type-arg]

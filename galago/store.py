@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from galago import catalog, hub
 from galago.converted import FORMAT, MANIFEST, discard, is_converted
-from galago.errors import GalagoError, OfflineError, StorageError
+from galago.errors import GalagoError, ModelError, OfflineError, StorageError
 from galago.fetch import Progress, check_space
 from galago.hub import ResolvedModel, cache_dir, slug
 from galago.precision import PrecisionPlan
@@ -33,7 +33,7 @@ from galago.precision import PrecisionPlan
 if TYPE_CHECKING:
     from galago.specs import VLMSpec
 
-__all__ = ["Entry", "Prepared", "kept", "prepare"]
+__all__ = ["Entry", "Prepared", "fetched", "kept", "kind_of", "prepare"]
 
 # Bytes of a converted model per byte of its BF16 source, generously.
 _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
@@ -86,16 +86,18 @@ def prepare(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Have a model fetched and converted, and say where it lies.
+    """Have a FastVLM fetched and converted, and say where it lies.
 
     An embedded model, or a folder that galago converted, is used as it is. Anything else is
     converted once per precision; `update` asks the hub for a newer revision first, `force` converts
     again and keeps what fails its self-check. A second process that wants the same model waits for
     the first.
 
-    Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, OfflineError, StorageError.
+    Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, OfflineError, StorageError,
+    and ModelError for a model of another kind.
     """
     report = progress or (lambda stage, share: None)
+    _fits(str(name), kind_of(name), "fastvlm")
     here = hub.local(name)
     if here is not None and (is_converted(here.folder) or (here.row and here.row.embedded)):
         return Prepared(here.name, here.folder, here.row)
@@ -111,9 +113,50 @@ def prepare(
             if orphan is None:
                 raise
             return Prepared(orphan.name, orphan.folder, catalog.find(str(name)))
+        _fits(str(name), source.kind, "fastvlm")
         entry = None if force else _entry(source, precision)
         folder = entry.folder if entry else _convert(source, precision, force, report)
         return Prepared(source.name, folder, source.row, fresh=entry is None)
+
+
+def fetched(
+    name: str | Path,
+    *,
+    kind: catalog.Kind | None = None,
+    offline: bool | None = None,
+    update: bool = False,
+    progress: Progress | None = None,
+) -> ResolvedModel:
+    """Have a model's files on this machine, as published; a second process waits for the first.
+
+    `update` asks the hub for a newer revision first. Raises ModelError for a model of another kind
+    than `kind`, and as `prepare` does.
+    """
+    report = progress or (lambda stage, share: None)
+    _fits(str(name), kind_of(name), kind)
+    here = hub.local(name)
+    if here is not None and not update:
+        return here
+    with _disk_errors(), _lock(str(name), report):
+        source = hub.resolve(name, offline=offline, update=update, progress=progress)
+    _fits(str(name), source.kind, kind)
+    return source
+
+
+def kind_of(name: str | Path) -> catalog.Kind | None:
+    """What a model is for, as far as is known without asking the hub."""
+    row = catalog.find(name) if isinstance(name, str) else None
+    if row is not None:
+        return row.kind
+    here = hub.local(name)
+    if here is not None:
+        return here.kind
+    return "fastvlm" if kept(str(name)) else None  # only those are converted
+
+
+def _fits(name: str, kind: catalog.Kind | None, wanted: catalog.Kind | None) -> None:
+    if kind and wanted and kind != wanted:
+        raise ModelError(catalog.misfit(name, kind))
 
 
 def kept(name: str | None = None) -> list[Entry]:

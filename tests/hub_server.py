@@ -23,6 +23,7 @@ class Hub:
         # Bytes of a large file until the connection drops, a number a connection; then no more.
         self.break_after: list[int] = []
         self.broken = False  # answers every question with a fault of its own
+        self.gated = False  # asks everybody to accept terms first
         self.url = ""
 
     @property
@@ -69,6 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
         api = f"/api/models/{hub.repo}"
         if hub.broken:
             self.send(b"{}", body, 500)
+        elif hub.gated:
+            self.send(b"{}", body, 403, {"X-Error-Code": "GatedRepo"})
         elif path in (api, f"{api}/revision/main", f"{api}/revision/{hub.sha}"):
             self.send(json.dumps(self.info()).encode(), body)
         elif path == f"{api}/tree/{hub.sha}":

@@ -233,7 +233,18 @@ def test_an_update_without_network_uses_what_is_here(online: Hub) -> None:
         hub.resolve(NAME, update=True)
     online.repo, online.broken = NAME, True
     assert hub.resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
-    assert any("can't be reached" in stage for stage, _ in stages)
+    assert any("nothing newer (fetching apple/FastVLM-0.5B failed" in stage for stage, _ in stages)
+
+
+def test_an_update_says_why_there_is_none(online: Hub) -> None:
+    here = hub.resolve(NAME)
+    online.gated = True
+    stages: Stages = []
+    assert hub.resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
+    assert any("asks for its terms to be accepted" in stage for stage, _ in stages)
+    shutil.rmtree(here.folder)
+    with pytest.raises(HubError, match="hf auth login"):
+        hub.resolve(NAME)
 
 
 def test_a_current_copy_of_the_hub_client_is_not_fetched_again(
