@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UnknownModelError,
     )
     from galago.fastvlm import Chunk, Conversation, EncodedImage, FastVLM, Stats
-    from galago.mobileclip import MobileCLIP
+    from galago.mobileclip import LabelSet, MobileCLIP
     from galago.presets import PRESETS, preset_prompt
     from galago.sampling import SamplingOptions
     from galago.templates import TEMPLATES
@@ -50,7 +50,7 @@ _HOMES = {
         "UnknownModelError",
     ),
     "galago.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
-    "galago.mobileclip": ("MobileCLIP",),
+    "galago.mobileclip": ("LabelSet", "MobileCLIP"),
     "galago.presets": ("PRESETS", "preset_prompt"),
     "galago.sampling": ("SamplingOptions",),
     "galago.templates": ("TEMPLATES",),
@@ -68,6 +68,7 @@ __all__ = [
     "GalagoError",
     "HubError",
     "ImageError",
+    "LabelSet",
     "MissingExtraError",
     "MobileCLIP",
     "ModelError",

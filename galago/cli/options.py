@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +12,13 @@ from galago import catalog
 
 if TYPE_CHECKING:
     from galago.fastvlm import FastVLM
+    from galago.mobileclip import MobileCLIP
     from galago.sampling import SamplingOptions
 
 __all__ = [
+    "ClipModelName",
+    "ClipOpening",
+    "ClipPrecision",
     "Force",
     "MaxTokens",
     "ModelName",
@@ -33,14 +37,32 @@ __all__ = [
 ]
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
+CLIP_PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
 
 def complete_model(incomplete: str) -> Iterator[str]:
-    return (row.name for row in catalog.MODELS if row.name.startswith(incomplete))
+    return _names(incomplete, catalog.MODELS)
+
+
+def _complete_fastvlm(incomplete: str) -> Iterator[str]:
+    return _names(incomplete, [row for row in catalog.MODELS if row.kind == "fastvlm"])
+
+
+def _complete_clip(incomplete: str) -> Iterator[str]:
+    return _names(incomplete, [row for row in catalog.MODELS if row.kind == "mobileclip"])
+
+
+def _names(incomplete: str, rows: Iterable[catalog.Model]) -> Iterator[str]:
+    names = (name for row in rows for name in (row.name, *row.aliases))
+    return (name for name in names if name.startswith(incomplete))
 
 
 def _complete_precision(incomplete: str) -> Iterator[str]:
     return (name for name in PRECISIONS if name.startswith(incomplete))
+
+
+def _complete_clip_precision(incomplete: str) -> Iterator[str]:
+    return (name for name in CLIP_PRECISIONS if name.startswith(incomplete))
 
 
 ModelName = Annotated[
@@ -50,7 +72,25 @@ ModelName = Annotated[
         "-m",
         metavar="MODEL",
         help="A name of `galago models`, a folder, or owner/name of the hub.",
-        autocompletion=complete_model,
+        autocompletion=_complete_fastvlm,
+    ),
+]
+ClipModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A MobileCLIP of `galago models`, a folder, a .pt file, or owner/name of the hub.",
+        autocompletion=_complete_clip,
+    ),
+]
+ClipPrecision = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(CLIP_PRECISIONS),
+        help="Arithmetic; auto: bf16 where the CPU has it and the model is large, else fp32.",
+        autocompletion=_complete_clip_precision,
     ),
 ]
 Precision = Annotated[
@@ -116,6 +156,30 @@ class Opening:
                 self.model,
                 precision=self.precision,
                 resolution=self.resolution,
+                offline=self.offline or None,
+                threads=self.threads,
+                progress=progress,
+            )
+
+
+@dataclass(frozen=True)
+class ClipOpening:
+    """Which MobileCLIP is opened, and how."""
+
+    model: str = catalog.DEFAULT_CLIP
+    precision: str = "auto"
+    threads: int | None = None
+    offline: bool = False
+
+    def load(self) -> MobileCLIP:
+        """The model, with its stages shown on stderr."""
+        from galago.cli.terminal import stages
+        from galago.mobileclip import MobileCLIP
+
+        with stages() as progress:
+            return MobileCLIP.load(
+                self.model,
+                precision=self.precision,
                 offline=self.offline or None,
                 threads=self.threads,
                 progress=progress,
