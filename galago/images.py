@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from galago.errors import ImageError
+from galago.errors import ImageError, MissingExtraError
 from galago.specs import ImageSpec
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load_pixels",
     "open_image",
     "preprocess",
+    "thumbnail",
 ]
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], Image.Image,
@@ -35,12 +36,15 @@ Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes],
 
 MAX_PIXELS = 100_000_000  # larger is a mistake or an attack: 300 MB once decoded
 PICTURE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
 )
 _DRAFT = 4  # at twice the side letters' edges move by five 8-bit steps, at four times by one
 _BLOCK_ROWS = 512  # rows padded at a time, so that a 3x20000 picture never becomes 20000x20000
 _LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resized (memory)
 
+# What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -56,21 +60,30 @@ def open_image(source: Source, *, name: str | None = None) -> Image.Image:
 
 
 def load_pixels(
-    source: Source, spec: ImageSpec, *, name: str | None = None
+    source: Source, spec: ImageSpec, *, name: str | None = None, draft: int = _DRAFT
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Pixel values, float32 (3, side, side), and the upright picture's own (width, height).
 
     As `preprocess(open_image(source), spec)`, but a large JPEG is decoded at a half, quarter or
-    eighth of its size where both edges stay at least four times the side: several times faster,
-    and within one 8-bit step for 99.99 % of the values, at most three (12 megapixels of text,
-    photos and noise).  Raises as `open_image` does.
+    eighth of its size where both edges stay at least `draft` times the side: several times faster,
+    and at four times within one 8-bit step for 99.99 % of the values, at most three (12 megapixels
+    of text, photos and noise).  Raises as `open_image` does.
     """
-    image, size = _open(source, name, spec.side)
+    image, size = _open(source, name, draft * spec.side)
     return preprocess(image, spec), size
 
 
+def thumbnail(source: Source, side: int, *, name: str | None = None) -> bytes:
+    """A JPEG of the upright picture, at most `side` pixels wide and high.  Raises as open_image."""
+    image = _open(source, name, 2 * side)[0].copy()  # a PIL image may be the caller's own
+    image.thumbnail((side, side))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
 def _open(
-    source: Source, name: str | None, for_side: int | None
+    source: Source, name: str | None, at_least: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         # A picture opens or it is an ImageError; Pillow's hints would be a second, vaguer message.
@@ -83,7 +96,7 @@ def _open(
             return image, image.size
         label, stream = _stream_of(source, name)
         with stream:  # never the caller's own: that one has been read into memory
-            stored, size = _decode(stream, label, for_side)
+            stored, size = _decode(stream, label, at_least)
         image = _normalise(stored, label)
         return image, size if image.size == stored.size else size[::-1]
 
@@ -134,17 +147,17 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
 
 
 def _decode(
-    stream: IO[bytes], label: str, for_side: int | None
+    stream: IO[bytes], label: str, at_least: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
     """The decoded picture, and the size it has when decoded in full."""
     head = stream.read(16)
     stream.seek(0)
     try:
-        image = Image.open(stream)
+        image = _identify(stream, head, label)
         size = image.size
         _check_size(size, label)
-        if for_side is not None and image.format == "JPEG":
-            image.draft(None, (_DRAFT * for_side, _DRAFT * for_side))
+        if at_least is not None and image.format == "JPEG":
+            image.draft(None, (at_least, at_least))
         image.load()
     except ImageError:
         raise
@@ -159,9 +172,31 @@ def _decode(
     return image, size
 
 
+class _PluginError(ImageError, MissingExtraError):
+    """A picture of a kind that an extra reads."""
+
+
+def _identify(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
+    """The picture, not decoded yet; the plug-in for HEIC is loaded when the first one is met."""
+    try:
+        return Image.open(stream)
+    except UnidentifiedImageError:
+        if head[4:8] != b"ftyp" or head[8:12] not in _HEIC:
+            raise
+    try:
+        import pi_heif
+    except ImportError:
+        raise _PluginError(
+            f"{label} is a HEIC picture: pip install 'galago[heic]', or save it as JPEG"
+        ) from None
+    pi_heif.register_heif_opener()
+    stream.seek(0)
+    return Image.open(stream)
+
+
 def _what_it_is(head: bytes) -> str:
-    if head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"hevc"}:
-        return "is a HEIC picture, which galago can't read; save it as JPEG or PNG"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
+        return "is damaged or cut short (its header can't be read)"
     if head[:4] == b"RIFF" or head[:2] == b"\xff\xd8" or head[:4] == b"\x89PNG":
         return "is damaged or cut short (its header can't be read)"
     return "is not a picture galago can read (JPEG, PNG, WebP, GIF, AVIF, BMP, TIFF …)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import threading
 import warnings
 import zlib
@@ -14,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from galago.errors import ImageError
-from galago.images import fit_square, load_pixels, open_image, preprocess
+from galago.errors import ImageError, MissingExtraError
+from galago.images import fit_square, load_pixels, open_image, preprocess, thumbnail
 from galago.specs import ImageSpec
 
+HEIC = Path(__file__).parent / "data" / "half-red.heic"
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -107,8 +109,20 @@ def test_text_named_jpg(tmp_path: Path) -> None:
     fails(path, "letter.jpg", "not a picture galago can read")
 
 
-def test_heic_says_what_to_do() -> None:
-    fails(b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIC", "save it as JPEG")
+def test_heic_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    data = HEIC.read_bytes()
+    fails(data, "HEIC", "pip install 'galago[heic]'", "save it as JPEG")
+    with pytest.raises(MissingExtraError):
+        open_image(data)
+
+
+def test_heic_opens_with_its_plug_in() -> None:
+    pytest.importorskip("pi_heif")
+    image = open_image(HEIC)
+    assert image.size == (60, 40)
+    assert image.getpixel((5, 5))[0] > 240 and image.getpixel((5, 35))[0] < 15
+    fails(HEIC.read_bytes()[:40], "damaged")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
@@ -321,3 +335,20 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     writer.start()
     assert open_image(pipe).size == (120, 80)
     writer.join()
+
+
+def test_thumbnails_are_small_upright_jpegs() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(photo(1200, 800), "JPEG", exif=exif)
+    small = Image.open(io.BytesIO(thumbnail(turned, 100)))
+    assert small.format == "JPEG" and small.size == (67, 100)
+    mine = photo(60, 40)
+    assert Image.open(io.BytesIO(thumbnail(mine, 20))).size == (20, 13) and mine.size == (60, 40)
+
+
+def test_a_coarser_draft_stays_near() -> None:
+    data = saved(photo(2400, 1800), "JPEG", quality=90)
+    spec = ImageSpec(side=256, fit="crop")
+    fine, coarse = (load_pixels(data, spec, draft=n)[0] for n in (4, 2))
+    assert 0 < np.abs(fine - coarse).mean() < 2 / 255
