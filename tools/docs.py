@@ -41,7 +41,7 @@ def help_of(*verb: str) -> str:
 
 def cli() -> str:
     parts = [help_of()]
-    for verb in ("describe", "chat", "models", "pull"):
+    for verb in ("describe", "chat", "classify", "models", "pull"):
         parts.append(f"## galago {verb}\n\n{help_of(verb)}")
     return "\n".join(parts)
 

@@ -8,6 +8,7 @@ import typer
 
 from galago import __version__
 from galago.cli.chat import chat
+from galago.cli.classify import classify
 from galago.cli.describe import describe
 from galago.cli.models import models
 from galago.cli.pull import pull
@@ -42,5 +43,5 @@ def galago(
     """Questions about pictures, answered on this computer: nothing leaves it."""
 
 
-for _verb in (describe, chat, models, pull):
+for _verb in (describe, chat, classify, models, pull):
     app.command()(_verb)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,9 +13,9 @@ import typer
 from galago import catalog
 from galago.cli import options
 from galago.cli.options import Opening
-from galago.cli.pictures import Picture, expand
-from galago.cli.terminal import Bar, complain, say, write
-from galago.errors import ImageError, OptionError
+from galago.cli.pictures import Picture, expand, for_each
+from galago.cli.terminal import Bar, say, write
+from galago.errors import OptionError
 from galago.presets import PRESETS, preset_prompt
 
 if TYPE_CHECKING:
@@ -104,7 +103,11 @@ def describe(
     )
     found = expand(pictures, recursive=recursive)
     opening = Opening(model, precision, resolution, threads, offline)
-    raise typer.Exit(_describe_all(found, question, opening))
+
+    def work(vlm: FastVLM, picture: Picture, bar: Bar) -> None:
+        _describe_one(vlm, picture, question, bar, many=len(found) > 1)
+
+    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json))
 
 
 def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
@@ -118,45 +121,6 @@ def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
     if not prompt.strip():
         raise OptionError("--prompt is empty: ask something, or use --preset describe")
     return prompt
-
-
-def _describe_all(found: list[Picture], question: Question, opening: Opening) -> int:
-    """Answer for each picture; 0, 1 when some of many failed, and a lone failure is raised."""
-    if not any(isinstance(p.source, bytes) or os.path.exists(p.source) for p in found):
-        if len(found) == 1:
-            raise ImageError(_missing(found[0]))
-        for picture in found:
-            complain(_missing(picture))
-        return 2
-    vlm = opening.load()
-    failed = 0
-    with Bar(len(found)) as bar:
-        for picture in found:
-            bar.name(picture.label)
-            try:
-                _describe_one(vlm, picture, question, bar, many=len(found) > 1)
-            except ImageError as error:
-                if len(found) == 1:
-                    raise
-                failed += 1
-                _report(picture, error, question, bar)
-            bar.advance()
-    if failed:
-        complain(f"{failed} of {len(found)} pictures could not be read")
-    return 1 if failed else 0
-
-
-def _missing(picture: Picture) -> str:
-    return f"no such picture: {picture.label}; check the name"
-
-
-def _report(picture: Picture, error: ImageError, question: Question, bar: Bar) -> None:
-    with bar.aside():
-        message = str(error)
-        complain(message if picture.label in message else f"{picture.label}: {message}")
-        if question.as_json:
-            record = {"picture": picture.label, "error": message}
-            write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _describe_one(

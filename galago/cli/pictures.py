@@ -1,19 +1,24 @@
-"""What a person types for pictures -> the pictures, in natural order."""
+"""What a person types for pictures -> the pictures, in natural order, and work on each of them."""
 
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from galago.cli.terminal import Bar, complain, write
 from galago.errors import ImageError
 from galago.hub import as_path
 
-__all__ = ["Picture", "expand", "natural"]
+__all__ = ["Picture", "expand", "for_each", "natural"]
+
+Opened = TypeVar("Opened")
 
 
 @dataclass(frozen=True)
@@ -80,3 +85,53 @@ def _is_picture(path: Path) -> bool:
 
 def _sorted(files: Iterable[Path]) -> list[Picture]:
     return [Picture(str(p), p) for p in sorted(files, key=lambda p: natural(str(p)))]
+
+
+def for_each(
+    found: list[Picture],
+    load: Callable[[], Opened],
+    work: Callable[[Opened, Picture, Bar], None],
+    *,
+    as_json: bool,
+) -> int:
+    """Load a model and work on every picture: 0, or 1 when some of many could not be read.
+
+    2 when all of many are missing, then nothing is loaded. A lone picture's failure is raised; of
+    many each is told on stderr and, `as_json`, in a record of its own.
+    """
+    if not any(isinstance(p.source, bytes) or os.path.exists(p.source) for p in found):
+        if len(found) == 1:
+            raise ImageError(_missing(found[0]))
+        with Bar(0) as bar:
+            for picture in found:
+                _report(picture, ImageError(_missing(picture)), bar, as_json)
+        return 2
+    opened = load()
+    failed = 0
+    with Bar(len(found)) as bar:
+        for picture in found:
+            bar.name(picture.label)
+            try:
+                work(opened, picture, bar)
+            except ImageError as error:
+                if len(found) == 1:
+                    raise
+                failed += 1
+                _report(picture, error, bar, as_json)
+            bar.advance()
+    if failed:
+        complain(f"{failed} of {len(found)} pictures could not be read")
+    return 1 if failed else 0
+
+
+def _missing(picture: Picture) -> str:
+    return f"no such picture: {picture.label}; check the name"
+
+
+def _report(picture: Picture, error: ImageError, bar: Bar, as_json: bool) -> None:
+    with bar.aside():
+        message = str(error)
+        complain(message if picture.label in message else f"{picture.label}: {message}")
+        if as_json:
+            record = {"picture": picture.label, "error": message}
+            write(json.dumps(record, ensure_ascii=False) + "\n")
