@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from galago.clip_tokens import load_clip_tokenizer
 from galago.errors import CheckpointError, GalagoError, ImageError, OptionError
 from galago.mobileclip import MobileCLIP
 from galago.quantise import to_bf16
-from galago.safetensors import Entry, SafetensorsWriter
+from galago.safetensors import Entry, SafetensorsFile, SafetensorsWriter
 from galago.templates import TEMPLATES
 
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
@@ -243,3 +244,44 @@ def test_missing_files_are_told(folder: Path, tmp_path: Path, missing: str) -> N
 def test_the_tokenizer_needs_no_network() -> None:
     ids = load_clip_tokenizer()(["a photo of a cat."])
     assert ids.shape == (1, 77) and ids[0, 0] == 49406 and ids[0].max() == 49407
+
+
+def test_a_tower_is_compiled_when_it_is_needed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("compiled")
+
+    clip = MobileCLIP.load(folder, precision="fp32")
+    monkeypatch.setattr("galago.mobileclip.ImageTower", refuse)
+    assert clip.embed_texts(["a dog"]).shape == (1, clip.dim)
+    with pytest.raises(AssertionError):
+        clip.embed_images(pictures(1))
+
+
+def test_identity_is_of_the_weights_not_of_the_place(
+    folder: Path, clip: MobileCLIP, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(folder, moved)
+    other = MobileCLIP.load(moved, precision="bf16")
+    assert other.identity == clip.identity and len(clip.identity) == 32
+    data = bytearray((moved / WEIGHTS).read_bytes())
+    entry = SafetensorsFile(moved / WEIGHTS).tensors["text.text_projection"]
+    changed = np.asarray(entry.read()).tobytes()
+    place = bytes(data).index(changed)
+    data[place : place + 4] = np.float32(3).tobytes()
+    (moved / WEIGHTS).write_bytes(bytes(data))
+    assert MobileCLIP.load(moved).identity != clip.identity
+
+
+def test_whether_a_text_fits(clip: MobileCLIP) -> None:
+    assert clip.fits("a dog on a beach") and clip.fits("dog " * 75)
+    assert not clip.fits("dog " * 76)
+
+
+def test_prepared_pixels_embed_as_pictures_do(clip: MobileCLIP) -> None:
+    pixels = np.stack([clip.prepare(picture, name="it") for picture in pictures(2)])
+    assert np.array_equal(clip.embed_pixels(pixels), clip.embed_images(pictures(2)))
+    with pytest.raises(ImageError, match="it is empty"):
+        clip.prepare(b"", name="it")
