@@ -32,7 +32,7 @@ def read_float(stored: Stored) -> Float:
 
 def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
     """float32 to bf16 bits, rounded to nearest even (finite input)."""
-    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
+    bits = np.asarray(array, dtype=np.float32, order="C").view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
     return np.asarray(rounded >> np.uint32(16), dtype=np.uint16)
 

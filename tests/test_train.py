@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import tarfile
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from galago.errors import OptionError
 from galago.specs import PromptSpec
 from galago.tokens import load_tokenizer
 from galago.train import assets, render, words
-from galago.train.config import load_config
+from galago.train.captions import captions, load_synonyms
+from galago.train.config import ClipTrainConfig, load_config
 from galago.train.tasks import KINDS, Sample, hand_mask
 
 CONFIG = Path(assets.__file__).parent / "configs" / "fastvlm-nano.toml"
@@ -163,7 +165,8 @@ def test_hand_is_cut_from_a_plain_wall() -> None:
 def test_config_of_the_embedded_model() -> None:
     config = load_config(CONFIG)
     assert config.name == "fastvlm-nano" and config.side % 64 == 0
-    assert [stage.name for stage in config.stages] == ["encoder", "speak", "full", "listen"]
+    names = [stage.name for stage in config.stages]
+    assert names[0] == "encoder" and len(set(names)) == len(names)  # each has its own checkpoint
     assert config.stages[-1].batch[0][0] == config.side
 
 
@@ -172,3 +175,26 @@ def test_a_typing_mistake_in_a_config_is_named(tmp_path: Path) -> None:
     wrong.write_text(CONFIG.read_text().replace("warmup", "warm_up", 1))
     with pytest.raises(OptionError, match="warm_up"):
         load_config(wrong)
+
+
+def test_captions_never_hold_a_word_that_is_held_out() -> None:
+    synonyms = load_synonyms()
+    words = set(synonyms.held_out)
+    labels = {label for labels in synonyms.held_out.values() for label in labels}
+    labels |= set(synonyms.names) | set(synonyms.kinds)
+    assert len(labels) > 150
+    for label in labels:
+        said = captions(label, synonyms, 24, 2026)
+        assert said == captions(label, synonyms, 24, 2026) and len(said) == 24
+        for caption in said:
+            assert "{" not in caption
+            found = set(re.findall(r"[a-z-]+", caption.lower()))
+            assert not found & words, caption
+            assert not any(" " in word and word in caption.lower() for word in words), caption
+
+
+def test_a_config_with_two_towers_is_told_apart() -> None:
+    config = load_config(CONFIG.with_name("mobileclip2-nano.toml"))
+    assert isinstance(config, ClipTrainConfig) and config.clip.vocab == 8192
+    assert all(stage.loss == "contrastive" for stage in config.stages)
+    assert not isinstance(load_config(CONFIG), ClipTrainConfig)

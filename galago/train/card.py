@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from galago.checkpoint import open_checkpoint
-from galago.train.config import TrainConfig
+from galago.train.config import StageConfig, TrainConfig
 from galago.train.trainer import read_log
 
 START = "start.txt"  # in a run's folder: what its first stage started from, if not from nothing
@@ -41,14 +42,14 @@ letters are read worse than words.
 """
 
 
-def draw_curves(config: TrainConfig, out: Path) -> None:
+def draw_curves(stages: Sequence[StageConfig], out: Path) -> None:
     """`out`/curves.svg: every stage's losses and held-out figures over its steps."""
     import matplotlib
 
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
-    names = [s.name for s in config.stages if (out / f"{s.name}.jsonl").exists()]
+    names = [s.name for s in stages if (out / f"{s.name}.jsonl").exists()]
     figure, axes = plt.subplots(2, len(names), figsize=(4 * len(names), 6), squeeze=False)
     for column, name in enumerate(names):
         rows = list(read_log(out / f"{name}.jsonl"))
@@ -66,23 +67,33 @@ def draw_curves(config: TrainConfig, out: Path) -> None:
     figure.savefig(out / "curves.svg")
 
 
-def write_card(
-    config: TrainConfig, figures: dict[str, dict[str, Any]], out: Path, folder: Path
-) -> None:
-    """`folder`/README.md from the figures, the config and the logs in `out`."""
+def stage_table(stages: Sequence[StageConfig], out: Path) -> str:
+    """A row a stage: what learned, for how many steps, pictures and hours."""
     rows = [
         (stage, list(read_log(out / f"{stage.name}.jsonl")))
-        for stage in config.stages
+        for stage in stages
         if (out / f"{stage.name}.jsonl").exists()
     ]
-    stages = "\n".join(
+    return "\n".join(
         f"| {stage.name} | {', '.join(stage.trains)} | {stage.steps} "
         f"| {stage.steps * sum(sum(counts.values()) for _, counts in stage.batch):,} "
         f"| {sum(row['seconds'] for row in log) / 3600:.2f} |"
         for stage, log in rows
     )
+
+
+def started_from(out: Path) -> str:
+    """What a run's first stage started from."""
     start = out / START
-    origin = start.read_text("utf-8").strip() if start.exists() else "random weights"
+    return start.read_text("utf-8").strip() if start.exists() else "random weights"
+
+
+def write_card(
+    config: TrainConfig, figures: dict[str, dict[str, Any]], out: Path, folder: Path
+) -> None:
+    """`folder`/README.md from the figures, the config and the logs in `out`."""
+    stages = stage_table(config.stages, out)
+    origin = started_from(out)
     size = (folder / "model.safetensors").stat().st_size
     tensors = open_checkpoint(folder).tensors.values()
     parameters = sum(math.prod(tensor.shape) for tensor in tensors)

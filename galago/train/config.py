@@ -42,7 +42,7 @@ class StageConfig:
     """One stage: `trains` names the parts that learn; `batch` counts samples per kind and side."""
 
     name: str
-    loss: str  # "direct" or "language"
+    loss: str  # "direct", "language" or "contrastive"
     trains: tuple[str, ...]
     steps: int
     lr: float
@@ -57,8 +57,32 @@ class StageConfig:
 
 
 @dataclass(frozen=True)
+class ClipConfig:
+    """A CLIP text tower with a causal mask, and the width of the common space."""
+
+    embed: int
+    width: int
+    heads: int
+    layers: int
+    vocab: int
+    context: int = 77
+
+
+@dataclass(frozen=True)
+class ClipTrainConfig:
+    """A two-tower model's training."""
+
+    name: str
+    seed: int
+    side: int
+    vision: VisionConfig
+    clip: ClipConfig
+    stages: tuple[StageConfig, ...]
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """Everything that one command needs, apart from where things lie."""
+    """A vision-language model's training: all that a command needs but where things lie."""
 
     name: str
     seed: int
@@ -68,14 +92,21 @@ class TrainConfig:
     stages: tuple[StageConfig, ...]
 
 
-def load_config(path: Path) -> TrainConfig:
-    """Read a TOML file; a missing or unknown key is an OptionError that names it."""
+def load_config(path: Path) -> TrainConfig | ClipTrainConfig:
+    """Read a TOML file, of two towers when it has a table `clip`.
+
+    A missing or unknown key is an OptionError that names it.
+    """
     raw = tomllib.loads(path.read_text())
     stages = []
     for stage in raw.pop("stages"):
         batch = tuple((int(b.pop("side")), b) for b in stage.pop("batch"))
         stages.append(_build(StageConfig, {**stage, "batch": batch}))
     vision = _build(VisionConfig, raw.pop("vision"))
+    if "clip" in raw:
+        clip = _build(ClipConfig, raw.pop("clip"))
+        parts = {"vision": vision, "clip": clip, "stages": tuple(stages)}
+        return _build(ClipTrainConfig, raw | parts)
     text = _build(TextConfig, raw.pop("text"))
     return _build(TrainConfig, {**raw, "vision": vision, "text": text, "stages": tuple(stages)})
 

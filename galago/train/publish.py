@@ -14,7 +14,7 @@ from galago import layout, quantise
 from galago.safetensors import Entry, SafetensorsWriter
 from galago.specs import FastViTSpec, ImageSpec, Qwen2Spec
 from galago.tokens import load_tokenizer
-from galago.train.config import TrainConfig
+from galago.train.config import TrainConfig, VisionConfig
 from galago.train.model import PIXEL_MEAN, PIXEL_STD
 
 SMALLEST_INT8 = 8192  # elements
@@ -25,7 +25,7 @@ NORM_EPS = 1e-5  # torch's BatchNorm2d
 def publish(config: TrainConfig, checkpoint: Path, tokenizer: Path, out: Path) -> None:
     """Write weights, config and tokenizer to `out`; KeyError names a tensor that is missing."""
     held = torch.load(checkpoint, weights_only=True, map_location="cpu")["model"]
-    vision, text = vision_spec(config), text_spec(config)
+    vision, text = vision_spec(config.vision), text_spec(config)
     tensors = canonical(held, vision)
     wanted = {layout.VISION + n: s for n, s in layout.vision_shapes(vision).items()}
     wanted |= layout.projector_shapes(vision.features, (text.hidden, text.hidden))
@@ -54,12 +54,12 @@ def stored(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     return {name: rows.reshape(array.shape), f"{name}.scale": scale.reshape(-1)}
 
 
-def vision_spec(config: TrainConfig) -> FastViTSpec:
+def vision_spec(vision: VisionConfig) -> FastViTSpec:
     return FastViTSpec(
-        depths=config.vision.depths,
-        widths=config.vision.widths,
+        depths=vision.depths,
+        widths=vision.widths,
         mixers=("repmixer", "repmixer", "repmixer", "attention", "attention"),
-        mlp_ratios=config.vision.mlp_ratios,
+        mlp_ratios=vision.mlp_ratios,
         se_downsamples=(False,) * 5,
     )
 

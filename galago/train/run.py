@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import argparse
-import json
-import random
-from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
 import torch
 
-from galago.specs import PromptSpec
-from galago.train import direct, language
-from galago.train.assets import build_emoji, build_photos, emoji_label
-from galago.train.card import START, draw_curves, write_card
-from galago.train.config import StageConfig, TrainConfig, load_config
-from galago.train.evaluate import evaluate
-from galago.train.model import normalised
-from galago.train.publish import publish
+from galago.train.assets import build_emoji, build_photos
+from galago.train.card import START
+from galago.train.config import ClipTrainConfig, StageConfig, load_config
 from galago.train.start import start_from
-from galago.train.tasks import Sample, Tasks
 from galago.train.teacher import build_teacher_features
-from galago.train.trainer import Stage, processes, run_stage
-from galago.train.words import build_tokenizer
+from galago.train.trainer import Stage, run_stage
 
 DESCRIPTION = """Train a model: builds what it needs from the shards and packages (once), runs the
 config's stages in order, each from where it stopped, and leaves a folder that galago loads."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run's things lie."""
+
+    out: Path  # checkpoints, logs and the model
+    fonts: Path  # npm's @fontsource
+
+    @property
+    def cache(self) -> Path:
+        return self.out / "cache"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.out / "tokenizer"
+
+
+class Recipe(Protocol):
+    """What is particular about a kind of model (galago/train/vlm.py, galago/train/clip.py)."""
+
+    def prepare(self) -> None:
+        """Build, once, what the processes share."""
+
+    def stage(self, stage: StageConfig) -> Stage:
+        """One stage, in one of the processes."""
+
+    def settling(self, stage: StageConfig) -> torch.Tensor:
+        """Pictures of the stage's mixture as the trunk takes them, the same in every process."""
+
+    def finish(self) -> None:
+        """Publish the last stage's weights, measure them and write the card."""
+
+
+def make_recipe(path: Path, places: Places) -> tuple[Recipe, tuple[StageConfig, ...]]:
+    """The recipe of a config file, and its stages."""
+    config = load_config(path)
+    if isinstance(config, ClipTrainConfig):
+        from galago.train.clip import ClipRecipe
+
+        return ClipRecipe(config, places), config.stages
+    from galago.train.vlm import VLMRecipe
+
+    return VLMRecipe(config, places), config.stages
 
 
 def main() -> None:
@@ -41,27 +75,22 @@ def main() -> None:
     parser.add_argument("--stage", help="stop after this stage")
     parser.add_argument("--start", type=Path, help="published folder to start from")
     options = parser.parse_args()
-    cache = options.out / "cache"
-    build_photos(options.data, cache)
-    build_emoji(options.packages / "@iconify-json", cache)
-    build_teacher_features(cache)
-    config = load_config(options.config)
-    taught = Tasks(cache, options.packages / "@fontsource", "train")
-    names = [*taught.labels, *map(emoji_label, taught.emoji[3])]
-    tokenizer = options.out / "tokenizer"
-    build_tokenizer(tokenizer, config.text.vocab, names, PromptSpec().system)
+    places = _places(options)
+    build_photos(options.data, places.cache)
+    build_emoji(options.packages / "@iconify-json", places.cache)
+    build_teacher_features(places.cache)
+    recipe, stages = make_recipe(options.config, places)
+    recipe.prepare()
     try:
         torch.multiprocessing.spawn(_train, (options,), nprocs=options.processes)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    if options.stage in (None, config.stages[-1].name):
-        folder = options.out / config.name
-        publish(config, options.out / f"{config.stages[-1].name}.pt", tokenizer, folder)
-        held_out = Tasks(cache, options.packages / "@fontsource", "val")
-        figures = evaluate(folder, held_out, config.seed)
-        draw_curves(config, options.out)
-        write_card(config, figures, options.out, folder)
-        print(json.dumps(figures, indent=1))
+    if options.stage in (None, stages[-1].name):
+        recipe.finish()
+
+
+def _places(options: argparse.Namespace) -> Places:
+    return Places(options.out, options.packages / "@fontsource")
 
 
 def _train(rank: int, options: argparse.Namespace) -> None:
@@ -74,68 +103,17 @@ def _train(rank: int, options: argparse.Namespace) -> None:
             rank=rank,
             world_size=options.processes,
         )
-    config = load_config(options.config)
-    train, held_out = (
-        Tasks(options.out / "cache", options.packages / "@fontsource", split)
-        for split in ("train", "val")
-    )
-    tokenizer = options.out / "tokenizer"
+    recipe, stages = make_recipe(options.config, _places(options))
+    seed = load_config(options.config).seed
     before: Path | None = None
-    for stage in config.stages:
-        build = direct_stage if stage.loss == "direct" else language_stage
-        built = build(config, stage, train, held_out, tokenizer)
+    for stage in stages:
+        built = recipe.stage(stage)
         if options.start and before is None and not (options.out / f"{stage.name}.pt").exists():
-            start_from(options.start, config, built.model, settling(stage, train, config.seed))
-            (options.out / START).write_text(f"the trunk of {options.start.name}\n", "utf-8")
-        run_stage(built, config.seed, options.out, before)
+            start_from(options.start, built.model, recipe.settling(stage))
+            (options.out / START).write_text(f"the weights of {options.start.name}\n", "utf-8")
+        run_stage(built, seed, options.out, before)
         before = options.out / f"{stage.name}.pt"
         if stage.name == options.stage:
             break
     if options.processes > 1:
         torch.distributed.destroy_process_group()
-
-
-def direct_stage(
-    config: TrainConfig, stage: StageConfig, train: Tasks, held_out: Tasks, tokenizer: Path
-) -> Stage:
-    model = direct.DirectModel(config, train)
-    teacher = np.load(train.cache / "teacher.npy", mmap_mode="r")
-
-    def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:
-        return [direct.collate(s, teacher) for s in drawn(stage, train, rng)]
-
-    def evaluate(step: int) -> dict[str, float]:
-        return direct.accuracy(model, held_out, stage.batch[0][0], 200, config.seed)
-
-    return Stage(stage, model, make_batch, model, direct.total, evaluate)
-
-
-def language_stage(
-    config: TrainConfig, stage: StageConfig, train: Tasks, held_out: Tasks, tokenizer: Path
-) -> Stage:
-    model = language.VisionLanguageModel(config, train, "trunk" not in stage.trains)
-    teacher = np.load(train.cache / "teacher.npy", mmap_mode="r")
-    speaker = language.Speaker(tokenizer)
-
-    def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:
-        parts = drawn(stage, train, rng)
-        return [language.collate(s, speaker, rng, teacher, stage.asked) for s in parts]
-
-    def evaluate(step: int) -> dict[str, float]:
-        return language.answer_accuracy(model, held_out, speaker, stage, 100, config.seed)
-
-    total = partial(language.total, direct_weight=stage.direct)
-    return Stage(stage, model, make_batch, model, total, evaluate)
-
-
-def settling(stage: StageConfig, tasks: Tasks, seed: int) -> torch.Tensor:
-    """Pictures of the stage's first mixture, the same in every process."""
-    samples = next(drawn(stage, tasks, random.Random(f"{seed}-start")))
-    return normalised(direct.pixels_of(samples))
-
-
-def drawn(stage: StageConfig, tasks: Tasks, rng: random.Random) -> Iterator[list[Sample]]:
-    """This process's share of a step's samples, one list a forward pass."""
-    for side, counts in stage.batch:
-        shares = {kind: n // processes() for kind, n in counts.items()}
-        yield [tasks.sample(kind, rng, side) for kind, n in shares.items() for _ in range(n)]

@@ -3,62 +3,82 @@
 Publishing folds batch norms into convolutions; training needs them apart. Each folded convolution
 is scaled to the size of a fresh one and its norm set, from a batch of pictures, to undo that: the
 trunk computes what it computed when it was published, and learns like one that never was.
+
+A two-tower model may start from a vision-language one and the other way round: then it is the trunk
+that is taken over, as FastViTHD was from its CLIP training (arXiv 2412.13303).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from galago import layout, quantise
-from galago.checkpoint import Checkpoint, open_checkpoint
+from galago.checkpoint import open_checkpoint
+from galago.clip_checkpoint import CONFIG, open_clip_checkpoint
 from galago.errors import CheckpointError
-from galago.specs import FastViTSpec
-from galago.train.config import TrainConfig
-from galago.train.direct import DirectModel
-from galago.train.publish import text_spec, vision_spec
+from galago.safetensors import Stored
+from galago.specs import FastViTSpec, ViTSpec
+
+Names = Callable[[str], str]  # torch's name in the trunk -> the folder's
 
 
 @torch.no_grad()
-def start_from(folder: Path, config: TrainConfig, model: DirectModel, pixels: torch.Tensor) -> None:
-    """Copy the folder's trunk (and projector and decoder, where `model` has them) into `model`.
+def start_from(folder: Path, model: nn.Module, pixels: torch.Tensor) -> None:
+    """Copy the folder's trunk, and what else both have (projector and decoder, or text tower).
 
     `pixels` (B, 3, H, W), as the trunk takes them: the pictures that settle the norms.
-    CheckpointError when the folder's model has another shape than the config's.
+    CheckpointError when the folder's model has another shape than `model`.
     """
-    checkpoint = open_checkpoint(folder)
-    spec = vision_spec(config)
-    if (checkpoint.spec.vision, checkpoint.spec.text) != (spec, text_spec(config)):
-        raise CheckpointError(f"{folder} has another shape than {config.name}; start from its like")
+    tensors, trunk_name, parts = _published(folder)
     for part, module in model.named_children():
-        if part == "heads":
+        if part != "trunk" and part not in parts:
             continue
         for name, tensor in module.state_dict().items():
             plain = name.replace(".reparam_conv.conv.", ".reparam_conv.")
             if ".reparam_conv.norm." in name or name.endswith("num_batches_tracked"):
                 continue
-            canonical = {
-                "trunk": layout.VISION + layout.timm_to_llava(plain, spec),
-                "projector": layout.PROJECTOR + plain,
-                "language": "model.embed_tokens.weight" if plain == "lm_head.weight" else plain,
-            }[part]
-            tensor.copy_(_read(checkpoint, canonical))
-    _unfold(model.trunk, checkpoint, spec, pixels)
+            there = trunk_name(plain) if part == "trunk" else parts[part](plain)
+            if there not in tensors or tuple(tensors[there].shape) != tuple(tensor.shape):
+                raise CheckpointError(f"{folder} has another shape ({there}); start from its like")
+            tensor.copy_(_read(tensors, there))
+    trunk = model.get_submodule("trunk")
+    _unfold(trunk, lambda name: _read(tensors, trunk_name(name)), pixels)
 
 
-def _read(checkpoint: Checkpoint, name: str) -> torch.Tensor:
-    return torch.from_numpy(quantise.read_float(checkpoint.tensors[name]).copy())
+def _published(folder: Path) -> tuple[Mapping[str, Stored], Names, dict[str, Names]]:
+    """A folder's tensors, how its trunk's are named, and the names of its other parts."""
+    spec: FastViTSpec | ViTSpec
+    if (folder / CONFIG).is_file():
+        clip = open_clip_checkpoint(folder)
+        parts: dict[str, Names] = {
+            "text": lambda name: "text." + name.replace(".in_proj_", ".in_proj."),
+            "project": lambda name: f"{layout.CLIP_TRUNK}head.fc.{name}",
+        }
+        return clip.tensors, lambda name: layout.CLIP_TRUNK + name, parts
+    checkpoint = open_checkpoint(folder)
+    spec = checkpoint.spec.vision
+    tied = {"lm_head.weight": "model.embed_tokens.weight"}
+    parts = {
+        "projector": lambda name: layout.PROJECTOR + name,
+        "language": lambda name: tied.get(name, name),
+    }
+    names = lambda name: layout.VISION + layout.timm_to_llava(name, spec)  # noqa: E731
+    return checkpoint.tensors, names, parts
 
 
-def _unfold(
-    trunk: nn.Module, checkpoint: Checkpoint, spec: FastViTSpec, pixels: torch.Tensor
-) -> None:
+def _read(tensors: Mapping[str, Stored], name: str) -> torch.Tensor:
+    return torch.from_numpy(quantise.read_float(tensors[name]).copy())
+
+
+def _unfold(trunk: nn.Module, read: Callable[[str], torch.Tensor], pixels: torch.Tensor) -> None:
     def settle(name: str, pair: nn.Sequential) -> None:
         conv, norm = pair[0], pair[1]
         assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-        bias = _read(checkpoint, layout.VISION + layout.timm_to_llava(f"{name}.bias", spec))
+        bias = read(f"{name}.bias")
         rows = conv.weight.flatten(1).norm(dim=1)
         size = (2.0 if "token_mixer" not in name and "pos_emb" not in name else 1.0) ** 0.5
         gain = rows.clamp_min(1e-6) / size

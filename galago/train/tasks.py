@@ -108,7 +108,7 @@ class Tasks:
         if rng.random() < 0.5:
             photo = rng.choice(rng.choice(self.by_label))
         picture = _crop(self.store.picture(photo), rng, 0.45)
-        return self.object_sample(photo, _jitter(_square(picture, side, rng), rng))
+        return self.object_sample(photo, jitter(_square(picture, side, rng), rng))
 
     @cached_property
     def by_label(self) -> list[list[Photo]]:
@@ -127,7 +127,7 @@ class Tasks:
         count = rng.randrange(6)
         if count == 0 and rng.random() < 0.25:  # no hand at all
             scene = self.store.picture(rng.choice(self.scenes))
-            picture = _jitter(_square(_crop(scene, rng, 0.4), side, rng), rng)
+            picture = jitter(_square(_crop(scene, rng, 0.4), side, rng), rng)
             return Sample("fingers", np.asarray(picture), "0", 0, present=False)
         photo = rng.choice(self.hands[count])
         picture = self.store.picture(photo)
@@ -141,7 +141,7 @@ class Tasks:
         else:
             picture = _turn(picture, rng, 18)
             picture = _square(_crop(picture, rng, 0.75), side, rng)
-        return Sample("fingers", np.asarray(_jitter(picture, rng)), str(count), count)
+        return Sample("fingers", np.asarray(jitter(picture, rng)), str(count), count)
 
     def _emoji(self, rng: random.Random, side: int) -> Sample:
         pictures, names, chosen, spelled = self.emoji
@@ -157,7 +157,7 @@ class Tasks:
         at = (rng.randint(0, side - size), rng.randint(0, side - size))
         page.paste(icon, at, icon)
         name = int(names[row])
-        picture = np.asarray(_jitter(page, rng, 0.6))
+        picture = np.asarray(jitter(page, rng, 0.6))
         return Sample("emoji", picture, emoji_label(spelled[name]), name)
 
     def _text(self, rng: random.Random, side: int) -> Sample:
@@ -235,7 +235,7 @@ def _turn(picture: Image.Image, rng: random.Random, degrees: float) -> Image.Ima
     return picture.rotate(rng.uniform(-degrees, degrees), Image.Resampling.BILINEAR, fillcolor=edge)
 
 
-def _jitter(picture: Image.Image, rng: random.Random, strength: float = 1.0) -> Image.Image:
+def jitter(picture: Image.Image, rng: random.Random, strength: float = 1.0) -> Image.Image:
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         if rng.random() < 0.6:
             picture = enhancer(picture).enhance(1 + strength * rng.uniform(-0.4, 0.4))

@@ -48,7 +48,7 @@ def build_teacher_features(cache: Path, batch: int = 64) -> None:
     wanted = [i for i, p in enumerate(store.photos) if p.info["task"] == "object"]
     for start in track(range(0, len(wanted), batch), description="teacher features"):
         rows = wanted[start : start + batch]
-        pixels = torch.stack([_pixels(store.picture(store.photos[i])) for i in rows])
+        pixels = torch.stack([teacher_pixels(store.picture(store.photos[i])) for i in rows])
         pixels = pixels.to(memory_format=torch.channels_last)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             pooled = model.forward_head(model.forward_features(pixels), pre_logits=True)
@@ -58,7 +58,8 @@ def build_teacher_features(cache: Path, batch: int = 64) -> None:
     part.rename(out)
 
 
-def _pixels(picture: Image.Image) -> torch.Tensor:
-    resized = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+def teacher_pixels(picture: Image.Image, side: int = SIDE) -> torch.Tensor:
+    """(3, side, side) float32, as the teacher was trained on."""
+    resized = picture.resize((side, side), Image.Resampling.BICUBIC)
     array = np.asarray(resized, dtype=np.float32)
     return torch.from_numpy((array - 127.0) / 128.0).permute(2, 0, 1)

@@ -11,16 +11,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import galago
+from galago.clip_tokens import load_clip_tokenizer
+from galago.errors import CheckpointError
 from galago.specs import PromptSpec
-from galago.train.config import StageConfig, TextConfig, TrainConfig, VisionConfig
+from galago.train.clip_publish import publish_clip
+from galago.train.config import (
+    ClipConfig,
+    ClipTrainConfig,
+    StageConfig,
+    TextConfig,
+    TrainConfig,
+    VisionConfig,
+)
+from galago.train.contrastive import TEACHER_SCALE, ClipModel, divergence, token_rows, total
 from galago.train.depthwise import quicken
 from galago.train.language import VisionLanguageModel
 from galago.train.model import normalised
 from galago.train.publish import publish
 from galago.train.start import start_from
+from galago.train.teacher import FEATURES
 from galago.train.words import build_tokenizer
 
 Report = Callable[[str, float], float]
@@ -111,7 +124,7 @@ def test_training_starts_from_what_was_published(
     config: TrainConfig, published: Path, pixels: torch.Tensor, report: Report
 ) -> None:
     model = VisionLanguageModel(config, TASKS, listens=False)
-    start_from(published, config, model, normalised(pixels))
+    start_from(published, model, normalised(pixels))
     # The norms were settled on these pictures, so training mode sees the same figures.
     for mode in (model.train(), model.eval()):
         ours, theirs = seen(published, pixels), projected(mode, pixels)
@@ -119,3 +132,97 @@ def test_training_starts_from_what_was_published(
         assert report("started from the published model, features, relative", away) < 1e-4
     norms = [m for m in model.trunk.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(m.weight.requires_grad and torch.isfinite(m.weight).all() for m in norms)
+
+
+@pytest.fixture(scope="module")
+def clip_config(config: TrainConfig) -> ClipTrainConfig:
+    words = ClipConfig(embed=64, width=64, heads=2, layers=2, vocab=1024)
+    return ClipTrainConfig("clip-tiny", 1, 256, config.vision, words, config.stages)
+
+
+def test_a_two_tower_model_is_published_as_trained_and_started_from(
+    clip_config: ClipTrainConfig, pixels: torch.Tensor, tmp_path: Path, report: Report
+) -> None:
+    torch.manual_seed(4)
+    model = ClipModel(clip_config, 3)
+    with torch.no_grad():
+        for _ in range(20):
+            model.trunk(normalised(pixels))
+    model.eval()
+    torch.save({"model": model.state_dict()}, tmp_path / "final.pt")
+    publish_clip(clip_config, tmp_path / "final.pt", tmp_path / "clip-tiny")
+    clip = galago.MobileCLIP.load(tmp_path / "clip-tiny", precision="fp32")
+    texts = ["a photo of a cat", "zebra", ""]
+    pictures = list(pixels.permute(0, 2, 3, 1).numpy().astype(np.uint8))
+
+    def rows(of: ClipModel) -> tuple[np.ndarray, np.ndarray]:
+        ids = token_rows(load_clip_tokenizer(clip_config.clip.vocab), texts)
+        with torch.inference_mode():
+            seen = of.image_rows(of.trunk.forward_features(normalised(pixels)))
+            return seen.numpy(), of.text_rows(ids).numpy()
+
+    for ours, theirs, what in zip(
+        (clip.embed_images(pictures), clip.embed_texts(texts)),
+        rows(model),
+        ("image", "text"),
+        strict=True,
+    ):
+        away = float(1 - (ours * theirs).sum(1).min())
+        assert report(f"published in 8 bits, {what} rows, 1 - cosine", away) < 2e-3
+    again = ClipModel(clip_config, 3)
+    start_from(tmp_path / "clip-tiny", again, normalised(pixels))
+    again.eval()
+    for ours, theirs in zip((clip.embed_images(pictures), clip.embed_texts(texts)), rows(again),
+                            strict=True):  # fmt: skip
+        away = float(1 - (ours * theirs).sum(1).min())
+        assert report("started from two towers, 1 - cosine", away) < 1e-5
+    assert clip.logit_scale == pytest.approx(float(model.logit_scale.exp()), rel=0.01)
+
+
+def test_another_shape_is_refused(published: Path, pixels: torch.Tensor) -> None:
+    other = ClipModel(
+        ClipTrainConfig(
+            "other", 1, 256,
+            VisionConfig((1, 1, 1, 1, 2), (8, 16, 32, 64, 128), (2.0,) * 5),
+            ClipConfig(64, 64, 2, 1, 1024), (),
+        ), 3,
+    )  # fmt: skip
+    with pytest.raises(CheckpointError, match="another shape"):
+        start_from(published, other, normalised(pixels))
+
+
+def test_the_losses_fall_on_one_batch(clip_config: ClipTrainConfig) -> None:
+    torch.manual_seed(5)
+    model = ClipModel(clip_config, 3)
+    generator = torch.Generator().manual_seed(5)
+
+    def unit(*shape: int) -> torch.Tensor:
+        return F.normalize(torch.randn(*shape, generator=generator), dim=-1)
+
+    ids = token_rows(load_clip_tokenizer(1024), ["a", "b", "c", "d"])
+    batch = {
+        "pixels": torch.randint(0, 256, (3, 3, 128, 128), generator=generator),
+        "labels": torch.tensor([0, 1, 2]),
+        "features": unit(3, FEATURES),
+        "conse": unit(3, 384),
+        "captions": ids,
+        "caption_rows": unit(4, 384),
+        "words": ids[:2],
+        "word_rows": unit(2, 384),
+    }
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    seen = []
+    for _ in range(25):
+        losses = model(batch)
+        total(losses).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        seen.append({name: float(loss) for name, loss in losses.items()})
+    assert seen[-1]["clip"] < 0.5 * seen[0]["clip"]
+    assert all(seen[-1][name] < seen[0][name] for name in seen[0]), (seen[0], seen[-1])
+
+
+def test_a_divergence_is_zero_only_where_both_agree() -> None:
+    cosines = torch.tensor([[0.9, 0.1, -0.3]])
+    assert float(divergence(TEACHER_SCALE * cosines, cosines)) == pytest.approx(0, abs=1e-6)
+    assert float(divergence(-TEACHER_SCALE * cosines, cosines)) > 1

@@ -1,0 +1,69 @@
+"""The recipe of a two-tower model: a dataset reinforced once, then contrastive stages."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from galago.train import contrastive
+from galago.train.card import draw_curves
+from galago.train.clip_card import write_clip_card
+from galago.train.clip_evaluate import evaluate_clip
+from galago.train.clip_publish import publish_clip
+from galago.train.config import ClipTrainConfig, StageConfig
+from galago.train.model import normalised
+from galago.train.reinforce import Reinforced, build_reinforced, load_reinforced
+from galago.train.tasks import Tasks
+from galago.train.trainer import Stage, processes
+
+if TYPE_CHECKING:
+    from galago.train.run import Places
+
+
+class ClipRecipe:
+    """See galago.train.run.Recipe."""
+
+    def __init__(self, config: ClipTrainConfig, places: Places) -> None:
+        self.config, self.places = config, places
+        self.train = Tasks(places.cache, places.fonts, "train")
+        self.held_out = Tasks(places.cache, places.fonts, "val")
+
+    def prepare(self) -> None:
+        build_reinforced(self.places.cache, self.train.labels, self.config.seed)
+
+    @cached_property
+    def reinforced(self) -> Reinforced:
+        return load_reinforced(self.places.cache / "reinforced")
+
+    def stage(self, stage: StageConfig) -> Stage:
+        model = contrastive.ClipModel(self.config, len(self.train.labels))
+        draw = contrastive.Batches(self.config, self.train, self.reinforced)
+
+        def make_batch(rng: random.Random, step: int) -> list[contrastive.Batch]:
+            share = {side: counts["object"] // processes() for side, counts in stage.batch}
+            return [draw(rng, side, count) for side, count in share.items()]
+
+        def evaluate(step: int) -> dict[str, float]:
+            vocab, side = self.config.clip.vocab, stage.batch[-1][0]
+            return contrastive.zero_shot(model, self.held_out, vocab, side, 500)
+
+        return Stage(stage, model, make_batch, model, contrastive.total, evaluate, 250)
+
+    def settling(self, stage: StageConfig) -> torch.Tensor:
+        draw = contrastive.Batches(self.config, self.train, self.reinforced)
+        side, counts = stage.batch[0]
+        drawn = draw(random.Random(f"{self.config.seed}-start"), side, counts["object"] // 2)
+        return normalised(drawn["pixels"])
+
+    def finish(self) -> None:
+        config, out = self.config, self.places.out
+        folder = out / config.name
+        publish_clip(config, out / f"{config.stages[-1].name}.pt", folder)
+        figures = evaluate_clip(folder, self.held_out)
+        draw_curves(config.stages, out)
+        write_clip_card(config, figures, out, folder)
+        print(json.dumps(figures, indent=1))

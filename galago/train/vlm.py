@@ -1,0 +1,95 @@
+"""The recipe of a vision-language model: direct losses, then language (docs/training.md)."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from galago.specs import PromptSpec
+from galago.train import direct, language
+from galago.train.assets import emoji_label
+from galago.train.card import draw_curves, write_card
+from galago.train.config import StageConfig, TrainConfig
+from galago.train.evaluate import evaluate
+from galago.train.model import normalised
+from galago.train.publish import publish
+from galago.train.tasks import Sample, Tasks
+from galago.train.trainer import Stage, processes
+from galago.train.words import build_tokenizer
+
+if TYPE_CHECKING:
+    from galago.train.run import Places
+
+
+class VLMRecipe:
+    """See galago.train.run.Recipe."""
+
+    def __init__(self, config: TrainConfig, places: Places) -> None:
+        self.config, self.places = config, places
+        self.train = Tasks(places.cache, places.fonts, "train")
+        self.held_out = Tasks(places.cache, places.fonts, "val")
+
+    def prepare(self) -> None:
+        names = [*self.train.labels, *map(emoji_label, self.train.emoji[3])]
+        vocab = self.config.text.vocab
+        build_tokenizer(self.places.tokenizer, vocab, names, PromptSpec().system)
+
+    def stage(self, stage: StageConfig) -> Stage:
+        return self._direct(stage) if stage.loss == "direct" else self._language(stage)
+
+    def settling(self, stage: StageConfig) -> torch.Tensor:
+        samples = next(drawn(stage, self.train, random.Random(f"{self.config.seed}-start")))
+        return normalised(direct.pixels_of(samples))
+
+    def finish(self) -> None:
+        config, out = self.config, self.places.out
+        folder = out / config.name
+        publish(config, out / f"{config.stages[-1].name}.pt", self.places.tokenizer, folder)
+        figures = evaluate(folder, self.held_out, config.seed)
+        draw_curves(config.stages, out)
+        write_card(config, figures, out, folder)
+        print(json.dumps(figures, indent=1))
+
+    @cached_property
+    def teacher(self) -> np.ndarray:
+        return np.load(self.places.cache / "teacher.npy", mmap_mode="r")
+
+    def _direct(self, stage: StageConfig) -> Stage:
+        model = direct.DirectModel(self.config, self.train)
+
+        def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:
+            return [direct.collate(s, self.teacher) for s in drawn(stage, self.train, rng)]
+
+        def evaluate(step: int) -> dict[str, float]:
+            side = stage.batch[0][0]
+            return direct.accuracy(model, self.held_out, side, 200, self.config.seed)
+
+        return Stage(stage, model, make_batch, model, direct.total, evaluate)
+
+    def _language(self, stage: StageConfig) -> Stage:
+        model = language.VisionLanguageModel(self.config, self.train, "trunk" not in stage.trains)
+        speaker = language.Speaker(self.places.tokenizer)
+
+        def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:
+            parts = drawn(stage, self.train, rng)
+            return [language.collate(s, speaker, rng, self.teacher, stage.asked) for s in parts]
+
+        def evaluate(step: int) -> dict[str, float]:
+            seed = self.config.seed
+            return language.answer_accuracy(model, self.held_out, speaker, stage, 100, seed)
+
+        total = partial(language.total, direct_weight=stage.direct)
+        return Stage(stage, model, make_batch, model, total, evaluate)
+
+
+def drawn(stage: StageConfig, tasks: Tasks, rng: random.Random) -> Iterator[list[Sample]]:
+    """This process's share of a step's samples, one list a forward pass."""
+    for side, counts in stage.batch:
+        shares = {kind: n // processes() for kind, n in counts.items()}
+        yield [tasks.sample(kind, rng, side) for kind, n in shares.items() for _ in range(n)]
