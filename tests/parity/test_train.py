@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 import galago
 from galago.clip_tokens import load_clip_tokenizer
-from galago.errors import CheckpointError
+from galago.errors import CheckpointError, OptionError
 from galago.specs import PromptSpec
 from galago.train.clip_publish import publish_clip
 from galago.train.config import (
@@ -27,13 +28,14 @@ from galago.train.config import (
     TrainConfig,
     VisionConfig,
 )
-from galago.train.contrastive import TEACHER_SCALE, ClipModel, divergence, token_rows, total
+from galago.train.contrastive import ClipModel, divergence, token_rows, total
 from galago.train.depthwise import quicken
 from galago.train.language import VisionLanguageModel
 from galago.train.model import normalised
 from galago.train.publish import publish
 from galago.train.start import start_from
 from galago.train.teacher import FEATURES
+from galago.train.teachers import make_teacher
 from galago.train.words import build_tokenizer
 
 Report = Callable[[str, float], float]
@@ -144,7 +146,7 @@ def test_a_two_tower_model_is_published_as_trained_and_started_from(
     clip_config: ClipTrainConfig, pixels: torch.Tensor, tmp_path: Path, report: Report
 ) -> None:
     torch.manual_seed(4)
-    model = ClipModel(clip_config, 3)
+    model = ClipModel(clip_config, 3, 25.0)
     with torch.no_grad():
         for _ in range(20):
             model.trunk(normalised(pixels))
@@ -169,7 +171,7 @@ def test_a_two_tower_model_is_published_as_trained_and_started_from(
     ):
         away = float(1 - (ours * theirs).sum(1).min())
         assert report(f"published in 8 bits, {what} rows, 1 - cosine", away) < 2e-3
-    again = ClipModel(clip_config, 3)
+    again = ClipModel(clip_config, 3, 25.0)
     start_from(tmp_path / "clip-tiny", again, normalised(pixels))
     again.eval()
     for ours, theirs in zip((clip.embed_images(pictures), clip.embed_texts(texts)), rows(again),
@@ -185,7 +187,7 @@ def test_another_shape_is_refused(published: Path, pixels: torch.Tensor) -> None
             "other", 1, 256,
             VisionConfig((1, 1, 1, 1, 2), (8, 16, 32, 64, 128), (2.0,) * 5),
             ClipConfig(64, 64, 2, 1, 1024), (),
-        ), 3,
+        ), 3, 25.0,
     )  # fmt: skip
     with pytest.raises(CheckpointError, match="another shape"):
         start_from(published, other, normalised(pixels))
@@ -193,7 +195,7 @@ def test_another_shape_is_refused(published: Path, pixels: torch.Tensor) -> None
 
 def test_the_losses_fall_on_one_batch(clip_config: ClipTrainConfig) -> None:
     torch.manual_seed(5)
-    model = ClipModel(clip_config, 3)
+    model = ClipModel(clip_config, 3, 25.0)
     generator = torch.Generator().manual_seed(5)
 
     def unit(*shape: int) -> torch.Tensor:
@@ -204,7 +206,7 @@ def test_the_losses_fall_on_one_batch(clip_config: ClipTrainConfig) -> None:
         "pixels": torch.randint(0, 256, (3, 3, 128, 128), generator=generator),
         "labels": torch.tensor([0, 1, 2]),
         "features": unit(3, FEATURES),
-        "conse": unit(3, 384),
+        "picture_rows": unit(3, 384),
         "captions": ids,
         "caption_rows": unit(4, 384),
         "words": ids[:2],
@@ -223,6 +225,23 @@ def test_the_losses_fall_on_one_batch(clip_config: ClipTrainConfig) -> None:
 
 
 def test_a_divergence_is_zero_only_where_both_agree() -> None:
-    cosines = torch.tensor([[0.9, 0.1, -0.3]])
-    assert float(divergence(TEACHER_SCALE * cosines, cosines)) == pytest.approx(0, abs=1e-6)
-    assert float(divergence(-TEACHER_SCALE * cosines, cosines)) > 1
+    logits = torch.tensor([[20.0, 3.0, -7.0]])
+    assert float(divergence(logits, logits)) == pytest.approx(0, abs=1e-6)
+    assert float(divergence(-logits, logits)) > 1
+
+
+def test_an_unknown_teacher_is_named() -> None:
+    with pytest.raises(OptionError, match="ViT-B-32"):
+        make_teacher("ViT-B-32")
+
+
+def test_an_open_clip_teacher_places_words_and_pictures() -> None:
+    teacher = make_teacher("open_clip:MobileCLIP2-S0:")  # random weights
+    pictures = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    rows = teacher.pictures(iter(pictures), np.zeros((2, 1280)))
+    words = teacher.texts(["a cat", "a dog", "a"])
+    assert rows.shape == (2, 512) and words.shape == (3, 512) and teacher.scale > 1
+    for some in (rows, words):
+        np.testing.assert_allclose(np.linalg.norm(some, axis=1), 1, atol=1e-4)
+    with pytest.raises(OptionError, match="CoCa"):
+        teacher.captions(pictures)  # type: ignore[attr-defined]
