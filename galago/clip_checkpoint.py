@@ -3,8 +3,8 @@
 Three ways: the open_clip layout (open_clip_config.json and open_clip_model.safetensors); galago's
 own models, the same with a "galago" block that spells the trunk out, where tensors may be I8 with a
 float32 `NAME.scale` of one number a row and the vocabulary smaller; and the `.pt` files of Apple's
-MobileCLIP2 repositories, which hold the same tensors and no configuration: which model one is, its
-shapes tell. Pickles are read, never run (galago/torchfile.py).
+repositories, which have no configuration: which model one is, its shapes tell, and where these fit
+several the name of the file. Pickles are read, never run (galago/torchfile.py).
 
 Training-time branches are fused when a tensor is read (galago/fuse.py); names that come out are
 open_clip's of the fused model, with `in_proj.weight` for `in_proj_weight`.
@@ -19,6 +19,7 @@ from typing import Any
 
 from galago import layout, quantise, specs
 from galago.checkpoint import scaled
+from galago.clip_first import is_first, to_open_clip
 from galago.clip_tokens import SMALLEST, VOCAB
 from galago.config import TIMM_TRUNKS, own_trunk, read_json
 from galago.errors import CheckpointError, GalagoError
@@ -53,26 +54,44 @@ def _image_spec(
 
 
 def _published(
-    name: str, trunk: FastViTSpec | ViTSpec, embed: int, side: int, *, causal: bool = False
+    name: str,
+    trunk: FastViTSpec | ViTSpec,
+    embed: int = 512,
+    *,
+    causal: bool = False,
+    mixers: bool = False,
 ) -> ClipSpec:
     """A model as published; the wider ones see pictures as OpenAI's CLIP does."""
     large = embed == 768
+    side = 256 if isinstance(trunk, FastViTSpec) else 224
     mean = _CLIP_MEAN if large else (0.0, 0.0, 0.0)
     std = _CLIP_STD if large else (1.0, 1.0, 1.0)
     resample: specs.Resample = "bicubic" if trunk is specs.VIT_L_14 else "bilinear"
     image = _image_spec(side, trunk.stride, mean, std, resample)
-    return ClipSpec(name, trunk, ClipTextSpec(embed, embed // 64, 12, causal), image, embed)
+    text = ClipTextSpec(embed, embed // 64, 4 if mixers else 12, causal, mixers=mixers)
+    return ClipSpec(name, trunk, text, image, embed)
 
 
 # apple/ml-mobileclip and the open_clip configurations of timm/MobileCLIP2-*-OpenCLIP.
-PUBLISHED = (
-    _published("MobileCLIP2-S0", specs.MCI0, 512, 256),
-    _published("MobileCLIP2-S2", specs.MCI2, 512, 256),
-    _published("MobileCLIP2-B", specs.VIT_B_MCI, 512, 224, causal=True),
-    _published("MobileCLIP2-S3", specs.MCI3, 768, 256),
-    _published("MobileCLIP2-S4", specs.MCI4, 768, 256),
-    _published("MobileCLIP2-L-14", specs.VIT_L_14, 768, 224),
+SECOND = (
+    _published("MobileCLIP2-S0", specs.MCI0),
+    _published("MobileCLIP2-S2", specs.MCI2),
+    _published("MobileCLIP2-B", specs.VIT_B_MCI, causal=True),
+    _published("MobileCLIP2-S3", specs.MCI3, 768),
+    _published("MobileCLIP2-S4", specs.MCI4, 768),
+    _published("MobileCLIP2-L-14", specs.VIT_L_14, 768),
 )
+FIRST = (
+    _published("MobileCLIP-S0", specs.MCI0, mixers=True),
+    _published("MobileCLIP-S1", specs.MCI1),
+    _published("MobileCLIP-S2", specs.MCI2),
+    _published("MobileCLIP-B", specs.VIT_B_MCI, causal=True),
+    _published("MobileCLIP-B-LT", specs.VIT_B_MCI, causal=True),
+    _published("MobileCLIP-S3", specs.MCI3, 768),
+    _published("MobileCLIP-S4", specs.MCI4, 768),
+    _published("MobileCLIP-L-14", specs.VIT_L_14, 768),
+)
+PUBLISHED = SECOND + FIRST
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ class ClipCheckpoint:
 
 
 def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
-    """Open a folder in the open_clip layout, or a .pt file (or a folder with just one).
+    """Open a folder in the open_clip layout, one of Apple's .pt files, or a folder with just one.
 
     Every tensor is checked for presence and shape; CheckpointError names what is wrong.
     """
@@ -108,13 +127,25 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
-    named = _named(TorchFile(path).tensors)
+    stored = TorchFile(path).tensors
+    first = is_first(stored)
+    known = FIRST if first else PUBLISHED
+    named = _named(to_open_clip(stored) if first else stored)
     shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
-    for spec in PUBLISHED:
-        if clip_shapes(spec).items() <= shapes.items():
-            return _checked(spec, path, named)
-    names = ", ".join(spec.name for spec in PUBLISHED)
-    raise CheckpointError(f"{path} holds none of the models known by their shapes ({names})")
+    sizes = {spec: len(s) for spec in known if (s := clip_shapes(spec)).items() <= shapes.items()}
+    # The blocks of a small model are found in a deeper one, too.
+    fitting = [spec for spec, size in sizes.items() if size == max(sizes.values())]
+    if not fitting:
+        names = ", ".join(spec.name for spec in known)
+        raise CheckpointError(f"{path} holds none of the models known by their shapes ({names})")
+    # Both generations have some shapes in common: then Apple's own file names tell.
+    spec = next((s for s in fitting if _letters(s.name) == _letters(path.stem)), fitting[0])
+    return _checked(spec, path, named)
+
+
+def _letters(name: str) -> str:
+    """MobileCLIP2-L-14 and mobileclip2_l14 in the same letters."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
@@ -249,6 +280,19 @@ def _block(
         _linear(shapes, f"{block}.{names[part]}", *size)
 
 
+def _mixer(shapes: layout.Shapes, block: str, width: int, hidden: int) -> None:
+    """The text tower's convolutional block; 11 tokens are seen at once."""
+    for part in ("token_mixer.reparam_conv", "convffn.conv.conv"):
+        shapes[f"{block}.{part}.weight"] = (width, 1, 1, 11)
+    for part in ("weight", "bias", "running_mean", "running_var"):
+        shapes[f"{block}.convffn.conv.bn.{part}"] = (width,)
+    for part, rows, columns in (("fc1", hidden, width), ("fc2", width, hidden)):
+        shapes[f"{block}.convffn.{part}.weight"] = (rows, columns, 1, 1)
+        shapes[f"{block}.convffn.{part}.bias"] = (rows,)
+    shapes[f"{block}.token_mixer.reparam_conv.bias"] = (width,)
+    shapes[f"{block}.layer_scale"] = (width, 1, 1)
+
+
 def _vit_shapes(shapes: layout.Shapes, spec: ViTSpec, side: int) -> None:
     width = spec.width
     patches = (side // spec.patch) ** 2 + spec.class_position
@@ -279,7 +323,10 @@ def _text_shapes(shapes: layout.Shapes, spec: ClipTextSpec, embed: int) -> None:
     width = spec.width
     shapes["text.positional_embedding"] = (spec.context, width)
     shapes["text.token_embedding.weight"] = (spec.vocab, width)
-    for index in range(spec.layers):
-        _block(shapes, f"text.transformer.resblocks.{index}", layout.TEXT_BLOCK, spec)
+    first = int(spec.mixers)
+    for index in range(first, first + spec.layers):
+        _block(shapes, f"{layout.TEXT_BLOCKS}{index}", layout.TEXT_BLOCK, spec)
+    for index in (0, spec.layers + 1) if spec.mixers else ():
+        _mixer(shapes, f"{layout.TEXT_BLOCKS}{index}", width, int(width * spec.mlp_ratio))
     _norm(shapes, "text.ln_final", width)
     shapes["text.text_projection"] = (width, embed)

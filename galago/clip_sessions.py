@@ -18,6 +18,7 @@ from galago.clip_checkpoint import ClipCheckpoint
 from galago.errors import ModelError, OptionError
 from galago.graph import clip, fastvit
 from galago.layout import CLIP_TRUNK as TRUNK
+from galago.layout import TEXT_BLOCKS
 from galago.safetensors import Stored
 from galago.sessions import native_bf16, options
 from galago.specs import FastViTSpec
@@ -74,9 +75,14 @@ def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
 
 
 def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
-    """The text tower's tensors, float32."""
+    """The text tower's tensors by the names that graph/clip.py asks for, folded, float32."""
+    spec = checkpoint.spec.text
+    ends = (0, spec.layers + 1) if spec.mixers else ()
+    mixers = [f"{TEXT_BLOCKS}{index}" for index in ends]
+    for mixer in mixers:
+        yield from fastvit.fold_mixer(lambda name: _read(checkpoint.tensors[name]), mixer)
     for name, stored in checkpoint.tensors.items():
-        if name.startswith("text."):
+        if name.startswith("text.") and not any(name.startswith(f"{m}.") for m in mixers):
             yield name, _read(stored)
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from galago import quantise
 from galago.errors import CheckpointError
+from galago.layout import CLIP_TRUNK, TEXT_BLOCKS
 from galago.safetensors import Stored
 
 Float = npt.NDArray[np.float32]
@@ -49,7 +50,7 @@ def fused(tensors: Mapping[str, Stored]) -> dict[str, Stored]:
     """
     out: dict[str, Stored] = {}
     for name, tensor in tensors.items():
-        match = _BRANCHES.match(name) if name.startswith("visual.trunk.") else None
+        match = _BRANCHES.match(name) if name.startswith((CLIP_TRUNK, TEXT_BLOCKS)) else None
         if match is None:
             out[name] = tensor
             continue
@@ -108,10 +109,10 @@ def _branch(tensors: Mapping[str, Stored], name: str) -> Pair:
     return _read(tensors, f"{name}.conv.weight") * gain[:, None, None, None], shift
 
 
-def _centred(kernel: Float, size: int) -> Float:
+def _centred(kernel: Float, size: tuple[int, ...]) -> Float:
     """A smaller odd kernel in the middle of a larger one."""
-    around = (size - kernel.shape[-1]) // 2
-    return np.pad(kernel, ((0, 0), (0, 0), (around, around), (around, around)))
+    high, wide = ((large - small) // 2 for large, small in zip(size, kernel.shape[2:], strict=True))
+    return np.pad(kernel, ((0, 0), (0, 0), (high, high), (wide, wide)))
 
 
 def _identity(shape: tuple[int, ...]) -> Float:
@@ -133,7 +134,7 @@ def _mobile_one(tensors: Mapping[str, Stored], block: str, shape: tuple[int, ...
     assert shape is not None
     if f"{block}.conv_scale.conv.weight" in tensors:
         kernel, bias = _branch(tensors, f"{block}.conv_scale")
-        parts.append((_centred(kernel, shape[-1]), bias))
+        parts.append((_centred(kernel, shape[2:]), bias))
     if f"{block}.identity.weight" in tensors:
         gain, shift = _norm(tensors, f"{block}.identity")
         parts.append((_identity(shape) * gain[:, None, None, None], shift))
@@ -156,7 +157,7 @@ def _large_kernel(tensors: Mapping[str, Stored], block: str) -> Pair:
     kernel, bias = _branch(tensors, f"{block}.large_conv")
     if f"{block}.small_conv.conv.weight" in tensors:
         small, more = _branch(tensors, f"{block}.small_conv")
-        kernel, bias = kernel + _centred(small, kernel.shape[-1]), bias + more
+        kernel, bias = kernel + _centred(small, kernel.shape[2:]), bias + more
     return kernel, bias
 
 

@@ -18,6 +18,7 @@ PROJECTOR = "model.mm_projector."
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
 CLIP_TRUNK = "visual.trunk."  # of MobileCLIP, in the open_clip layout
+TEXT_BLOCKS = "text.transformer.resblocks."
 # How timm's ViT and open_clip's text tower call the parts of a block.
 VIT_BLOCK = {"norm1": "norm1", "qkv": "attn.qkv", "proj": "attn.proj", "norm2": "norm2",
              "fc1": "mlp.fc1", "fc2": "mlp.fc2"}  # fmt: skip

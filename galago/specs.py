@@ -191,7 +191,9 @@ VIT_L_14 = ViTSpec(1024, 24, 16, 14, pre_norm=True, eps=1e-5)
 class ClipTextSpec:
     """A CLIP text transformer (https://arxiv.org/abs/2103.00020).
 
-    Without the causal mask every position sees all `context` of them, the padding too.
+    Without the causal mask every position sees all `context` of them, the padding too. `mixers`:
+    a block of convolutions over the tokens before and behind the `layers`, as in the text tower of
+    the first MobileCLIP-S0 (https://arxiv.org/abs/2311.17049, section 4).
     """
 
     width: int
@@ -202,6 +204,7 @@ class ClipTextSpec:
     vocab: int = 49408
     eps: float = 1e-5
     mlp_ratio: float = 4.0
+    mixers: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ ROOMS: dict[str, set[str]] = {
     "templates": set(),
     "torchpickle": set(),
     "torchfile": {"safetensors", "torchpickle"},
-    "fuse": {"quantise", "safetensors"},
-    "clip_checkpoint": {"clip_tokens", "fuse", "quantise", "torchfile", *MODEL_FILES},
+    "fuse": {"layout", "quantise", "safetensors"},
+    "clip_first": {"fuse", "layout", "quantise", "safetensors"},
+    "clip_checkpoint": {"clip_first", "clip_tokens", "fuse", "quantise", "torchfile"} | MODEL_FILES,
     "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"}
     | {"safetensors"},
     "precision": set(),

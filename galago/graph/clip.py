@@ -85,12 +85,24 @@ def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
     positions = ops.weight(inner["positional_embedding"])
     start, step, rows = ops.integers(0), ops.integers(1), ops.integers(0)
     out = op.add(out, op.slice(positions, start, length, step, rows))
-    for index in range(spec.layers):
+    first = int(spec.mixers)
+    if spec.mixers:
+        out = _token_mixer(out, inner, "transformer.resblocks.0")
+    for index in range(first, first + spec.layers):
         names = {part: f"transformer.resblocks.{index}.{name}" for part, name in TEXT_BLOCK.items()}
         out = ops.transformer_block(out, inner, spec, names, causal=spec.causal)
+    if spec.mixers:
+        out = _token_mixer(out, inner, f"transformer.resblocks.{spec.layers + 1}")
     out = op.gather(out, op.unsqueeze(ends, one), one, batch_dims=1)  # (B, 1, width)
     out = ops.layer_norm(op.squeeze(out, one), inner, "ln_final", spec.eps)
     projection = ops.weight(inner["text_projection"])  # (width, embed)
     out = op.matmul(out, projection, transpose_a=False, transpose_b=False)
     out.output(0).set_names({"text_features"})
     return ov.Model([op.result(out)], [ids, ends], "text_tower")
+
+
+def _token_mixer(x: Node, weights: Weights, name: str) -> Node:
+    """FastViT's convolutional block over a row of tokens (B, T, width)."""
+    row = op.unsqueeze(op.transpose(x, ops.integers(0, 2, 1)), op.constant(np.int64(2)))
+    row = fastvit.mixer_block(row, weights, name)  # (B, width, 1, T)
+    return op.transpose(op.squeeze(row, op.constant(np.int64(2))), ops.integers(0, 2, 1))

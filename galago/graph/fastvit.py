@@ -66,12 +66,20 @@ def batch_norm(get: Get, name: str) -> tuple[Float, Float]:
 
 
 def _fold_block(get: Get, name: str, spec: FastViTSpec, stage: int) -> Iterator[tuple[str, Float]]:
-    scale_name = f"{name}.layer_scale"
     if spec.mixers[stage] == "repmixer":
-        yield from _copy(get, f"{name}.token_mixer", f"{name}.token_mixer.reparam_conv")
+        yield from fold_mixer(get, name)
     else:
         yield from _fold_attention(get, name, spec)
-        scale_name = f"{name}.layer_scale_2"
+        yield from _fold_conv_ffn(get, name, f"{name}.layer_scale_2")
+
+
+def fold_mixer(get: Get, name: str) -> Iterator[tuple[str, Float]]:
+    """The tensors of one RepMixer block, as `mixer_block` asks for them."""
+    yield from _copy(get, f"{name}.token_mixer", f"{name}.token_mixer.reparam_conv")
+    yield from _fold_conv_ffn(get, name, f"{name}.layer_scale")
+
+
+def _fold_conv_ffn(get: Get, name: str, scale_name: str) -> Iterator[tuple[str, Float]]:
     scale, shift = batch_norm(get, f"{name}.convffn.conv.bn")
     yield (
         f"{name}.convffn.conv.weight",
@@ -130,9 +138,11 @@ def trunk(x: Node, weights: Weights, spec: FastViTSpec) -> Node:
         elif slot.kind == "position":
             x = ops.convolution(x, weights, name)
         else:
-            block = _mixer_block if spec.mixers[slot.stage] == "repmixer" else _attention_block
-            for number in range(spec.depths[slot.stage]):
-                x = block(x, weights, f"{name}.{number}", spec, slot.stage)
+            for block in (f"{name}.{number}" for number in range(spec.depths[slot.stage])):
+                if spec.mixers[slot.stage] == "repmixer":
+                    x = mixer_block(x, weights, block)
+                else:
+                    x = _attention_block(x, weights, block, spec, slot.stage)
     x = ops.convolution(x, weights, "conv_exp", groups=spec.widths[-1])
     return ops.gelu(ops.squeeze_excite(x, weights, "conv_exp.se"))
 
@@ -146,7 +156,8 @@ def _downsample(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: 
     return ops.gelu(ops.convolution(x, weights, f"{name}.1"))
 
 
-def _mixer_block(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: int) -> Node:
+def mixer_block(x: Node, weights: Weights, name: str) -> Node:
+    """RepMixer and ConvFFN over a map (B, C, H, W), with folded tensors under `name`."""
     x = ops.convolution(x, weights, f"{name}.token_mixer")
     return op.add(x, _conv_ffn(x, weights, f"{name}.convffn"))
 

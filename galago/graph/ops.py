@@ -122,14 +122,14 @@ def convolution(
 ) -> Node:
     """A 2-D convolution with "same" padding for odd kernels and an added bias.
 
-    A weight (C, 1, k, k) is depthwise; `groups` says so when one group makes several channels.
+    A weight (C, 1, k, l) is depthwise; `groups` says so when one group makes several channels.
     """
     stored = weights[f"{name}.weight"]
-    channels, per_group, kernel, _ = stored.shape
-    pad, window = [kernel // 2] * 2, [stride, stride]
-    if per_group == 1 and kernel > 1:
+    channels, per_group, *kernel = stored.shape
+    pad, window = [size // 2 for size in kernel], [stride, stride]
+    if per_group == 1 and max(kernel) > 1:
         count = groups or channels
-        matrix = weight(stored, (count, channels // count, 1, kernel, kernel))
+        matrix = weight(stored, (count, channels // count, 1, *kernel))
         out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
     else:
         out = op.convolution(x, weight(stored), window, pad, pad, [1, 1])
