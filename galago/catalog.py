@@ -167,6 +167,7 @@ MODELS: tuple[Model, ...] = (
     *_mobileclip("MobileCLIP2-S3", 248.8, 80.7),
     *_mobileclip("MobileCLIP2-S4", 445.3, 81.9),
     *_mobileclip("MobileCLIP2-L-14", 427.6, 81.9, side=224),
+    *_mobileclip("MobileCLIP-S0", 53.8, 67.8, form="pt"),
     *_mobileclip("MobileCLIP-S1", 84.9, 72.6, form="open_clip"),
     *_mobileclip("MobileCLIP-S2", 99.2, 74.4, form="open_clip"),
     *_mobileclip("MobileCLIP-B", 149.8, 76.8, side=224, form="open_clip"),

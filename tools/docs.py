@@ -14,8 +14,12 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from galago.catalog import Model
 
 os.environ["COLUMNS"] = os.environ["TERMINAL_WIDTH"] = "88"
 os.environ["NO_COLOR"] = "1"
@@ -47,18 +51,32 @@ def cli() -> str:
 
 
 def models() -> str:
-    """The table of models, from the catalogue."""
+    """The tables of models, from the catalogue."""
     from galago import catalog
+
+    heads = {
+        "fastvlm": "Answer questions about pictures (`describe`, `chat`):",
+        "mobileclip": "Find and label pictures (`index`, `search`, `classify`):",
+    }
+    tables = (
+        f"{head}\n\n{_table([row for row in catalog.MODELS if row.kind == kind])}"
+        for kind, head in heads.items()
+    )
+    return "\n".join(tables)
+
+
+def _table(models: Sequence[Model]) -> str:
     from galago.fetch import gigabytes
 
     rows = ["| model | what it is | fetched | parameters | licence of the weights |"]
     rows.append("|---|---|---|---|---|")
-    for row in catalog.MODELS:
+    for row in models:
         fetched = "nothing: in the package" if row.embedded else gigabytes(row.download)
         count = f"{row.parameters / 1e6:.1f} M" if row.parameters < 1e8 else ""
         count = count or f"{row.parameters / 1e9:.2f} B"
         licence = f"[{row.licence.name}]({row.licence.url}): {row.licence.terms}"
-        rows.append(f"| `{row.name}` | {row.summary} | {fetched} | {count} | {licence} |")
+        names = " or ".join(f"`{name}`" for name in (row.name, *row.aliases))
+        rows.append(f"| {names} | {row.summary} | {fetched} | {count} | {licence} |")
     return "\n".join(rows) + "\n"
 
 

@@ -32,8 +32,9 @@ def models(
 ) -> None:
     """List the models: what is here, sizes, licences.
 
-    HERE is `embedded` for what comes with galago, the precisions of a converted model, or
-    `fetched`. Contacts nobody.
+    KIND is what they are for: a fastvlm answers questions (describe, chat), a mobileclip finds and
+    labels pictures (index, search, classify). HERE is `embedded` for what comes with galago, the
+    precisions of a converted model, or `fetched`. Contacts nobody.
 
     \b
     Examples:
@@ -45,7 +46,7 @@ def models(
         for line in lines:
             write(json.dumps(_record(line)) + "\n")
         return
-    head = ("MODEL", "HERE", "SIZE", "LICENCE", "WHAT IT IS")
+    head = ("MODEL", "KIND", "HERE", "SIZE", "LICENCE", "WHAT IT IS")
     rows = [head, *(_cells(line) for line in lines)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
     for row in rows:
@@ -86,12 +87,14 @@ def _bytes_in(folder: Path) -> int:
 
 def _cells(line: _Line) -> tuple[str, ...]:
     licence = line.row.licence.name if line.row else "its own"
-    return (line.name, line.here or "-", gigabytes(line.size), licence, line.summary)
+    kind = line.row.kind if line.row else "fastvlm"  # only those are converted
+    return (line.name, kind, line.here or "-", gigabytes(line.size), licence, line.summary)
 
 
 def _record(line: _Line) -> dict[str, Any]:
     record: dict[str, Any] = {
         "model": line.name,
+        "kind": line.row.kind if line.row else "fastvlm",
         "here": line.here,
         "bytes": line.size,
         "summary": line.summary,

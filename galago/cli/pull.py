@@ -1,14 +1,18 @@
-"""`galago pull`: fetch, convert, keep."""
+"""`galago pull`: fetch, convert what needs it, keep."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galago.cli import options
 from galago.cli.options import Precision
 from galago.cli.terminal import say, stages, write
+
+if TYPE_CHECKING:
+    from galago.fetch import Progress
+    from galago.hub import ResolvedModel
 
 __all__ = ["pull"]
 
@@ -26,15 +30,16 @@ def pull(
     force: options.Force = False,
     offline: options.Offline = False,
 ) -> None:
-    """Fetch a model once, convert it for this computer, and keep it.
+    """Fetch a model once, convert a FastVLM for this computer, and keep it.
 
     An interrupted download goes on where it stopped. The conversion is compared with the full-
-    precision model, its figures are shown, and a bad one is refused. The folder of the converted
-    model goes to stdout.
+    precision model, its figures are shown, and a bad one is refused. A MobileCLIP needs no
+    conversion: that all of it is there is checked. The model's folder goes to stdout.
 
     \b
     Examples:
       galago pull apple/FastVLM-0.5B
+      galago pull MobileCLIP2-S0
       galago pull apple/FastVLM-7B --precision int4
       galago pull ./my-finetuned-fastvlm
       HF_HUB_OFFLINE=1 galago pull apple/FastVLM-0.5B --precision int4
@@ -42,16 +47,44 @@ def pull(
     from galago import store
 
     with stages(verbose=True) as progress:
-        ready = store.prepare(
-            model,
-            precision=precision,
-            offline=offline or None,
-            update=True,
-            force=force,
-            progress=progress,
-        )
+        # Of a hub name that isn't here only the files tell what it is.
+        kind = known = store.kind_of(model)
+        if known != "fastvlm":
+            source = store.fetched(model, offline=offline or None, update=True, progress=progress)
+            kind = source.kind
+        if kind == "mobileclip":
+            checked = _checked(source, progress)
+        else:
+            ready = store.prepare(
+                model,
+                precision=precision,
+                offline=offline or None,
+                update=known is not None,
+                force=force,
+                progress=progress,
+            )
+    if kind == "mobileclip":
+        say(checked)
+        if precision != "auto" or force:
+            say("note: --precision and --force are for the conversion of a FastVLM")
+        return write(f"{source.folder}\n")
     if ready.embedded:
         say(f"{ready.name} comes with galago: there is nothing to fetch")
     if not ready.fresh and (figures := ready.self_check()):
         say(figures)
     write(f"{ready.folder}\n")
+
+
+def _checked(source: ResolvedModel, progress: Progress) -> str:
+    """A MobileCLIP in a line, opened and found whole for that."""
+    from galago.clip_checkpoint import open_clip_checkpoint
+
+    progress(f"checking {source.name}", 0.0)
+    checkpoint = open_clip_checkpoint(source.folder)
+    progress(f"checking {source.name}", 1.0)
+    spec = checkpoint.spec
+    comes = " and comes with galago" if source.row and source.row.embedded else ""
+    return (
+        f"{source.name} is whole{comes}: {len(checkpoint.tensors)} tensors, pictures at "
+        f"{spec.image.side} px, vectors of {spec.embed} numbers; it needs no conversion"
+    )
