@@ -27,7 +27,7 @@ from galago.train.teacher import FEATURES
 
 EXTRA_LABELS = 64  # captions a step of labels that no picture of it shows
 WORDS = 64  # a step, without pictures
-WEIGHTS = {"clip": 1.0, "distil": 0.5, "words": 0.5, "object": 0.6, "teacher": 3.0}
+WEIGHTS = {"clip": 1.0, "distil": 0.3, "words": 0.5, "object": 0.6, "teacher": 3.0}
 Batch = dict[str, torch.Tensor]
 
 

@@ -22,6 +22,7 @@ from rich.progress import track
 from galago.errors import OptionError
 
 CLASSES = 10  # of a ConSE mean
+LONGEST = 32  # tokens of a caption
 
 
 class Teacher(Protocol):
@@ -100,7 +101,6 @@ class OpenClip:
         self.model: Any = made[0].eval()
         self.prepare: Any = made[2]
         self.tokenizer: Any = open_clip.get_tokenizer(model)
-        self.decode = open_clip.decode
         self.scale = float(self.model.logit_scale.detach().exp())
 
     @torch.inference_mode()
@@ -121,15 +121,25 @@ class OpenClip:
 
     @torch.inference_mode()
     def captions(self, pictures: Iterable[Image.Image]) -> list[str]:
-        """A caption a picture, in order; OptionError when the model writes none."""
-        if not hasattr(self.model, "generate"):
+        """A caption a picture, in order, the likeliest word each time.
+
+        open_clip's own `generate` needs an older transformers. OptionError for a model that is no
+        CoCa.
+        """
+        if not hasattr(self.model, "text_decoder"):
             raise OptionError("only a CoCa model writes captions, such as open_clip:coca_ViT-B-32")
+        start, end = self.tokenizer.sot_token_id, self.tokenizer.eot_token_id
         said: list[str] = []
         for some in _batches(pictures, 16, "captions"):
-            ids = self.model.generate(self._pixels(some))
-            texts = (self.decode(row) for row in ids)
-            said += [t.split("<end_of_text>")[0].removeprefix("<start_of_text>").strip()
-                     for t in texts]  # fmt: skip
+            latent, tokens = self.model._encode_image(self._pixels(some))
+            ids = torch.full((len(some), 1), start)
+            while ids.shape[1] < LONGEST and not (ids == end).any(1).all():
+                known = {"image_latent": latent, "image_embs": tokens}
+                seen = self.model(None, ids, output_labels=False, **known)
+                ids = torch.cat([ids, seen["logits"][:, -1:].argmax(-1)], 1)
+            rows = ([i for i in row if i != start] for row in ids.tolist())
+            cut = (row[: row.index(end)] if end in row else row for row in rows)
+            said += [self.tokenizer.decode(row).strip() for row in cut]
         return said
 
     def _pixels(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
