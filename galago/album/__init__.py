@@ -1,0 +1,40 @@
+"""Albums: folders of photos, indexed once and searched by words or pictures.
+
+    from galago import MobileCLIP
+    from galago.album import Part, Searcher, album_folder, index
+
+    clip = MobileCLIP.load("mobileclip2-nano")
+    index(album_folder("default"), ["~/Pictures"], lambda: clip, source=clip.name)
+    with Searcher(album_folder("default")) as searcher:
+        for hit in searcher.search([Part(clip.embed_texts(["a dog on a beach"])[0])]):
+            print(hit.score, hit.match, hit.path)
+
+The model is passed in: an album knows no engine.
+"""
+
+from galago.album.duplicates import NEAR, Copy, find_duplicates
+from galago.album.embedder import Embedder
+from galago.album.indexing import IndexOptions, Summary, index
+from galago.album.places import album_folder, album_names, albums_dir
+from galago.album.search import Hit, Part, Searcher
+from galago.album.sheet import contact_sheet
+from galago.album.store import Store, check_model
+
+__all__ = [
+    "NEAR",
+    "Copy",
+    "Embedder",
+    "Hit",
+    "IndexOptions",
+    "Part",
+    "Searcher",
+    "Store",
+    "Summary",
+    "album_folder",
+    "album_names",
+    "albums_dir",
+    "check_model",
+    "find_duplicates",
+    "index",
+    "contact_sheet",
+]

@@ -1,0 +1,123 @@
+"""Photos that are the same, or nearly: groups of them, over a whole album."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galago.album.store import Store, empty
+from galago.album.vectors import Rows
+from galago.errors import OptionError
+
+__all__ = ["NEAR", "Copy", "find_duplicates", "near_groups"]
+
+NEAR = 0.96  # cosine from which two photos count as one
+
+_BLOCK = 2048  # rows compared with as many others at a time: 16 MB of products
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A photo of a group; `likeness`: the cosine with the group's first, 1 for the same content."""
+
+    path: str
+    size: int
+    likeness: float
+
+
+def find_duplicates(
+    folder: Path, threshold: float = NEAR, report: Callable[[float], None] | None = None
+) -> list[list[Copy]]:
+    """Groups of two or more photos: the largest file of each first, the largest groups first.
+
+    A group grows by likeness to any of its members.  `report` hears the share done.  Raises
+    OptionError for no album, nothing in it, or a threshold outside 0.5 .. 1; StorageError.
+    """
+    if not 0.5 <= threshold <= 1:
+        raise OptionError(f"a threshold of {threshold} is not possible: use 0.5 to 1")
+    with Store.open(folder) as store:
+        return store.steady(lambda: _groups(store, threshold, report or (lambda share: None)))
+
+
+def _groups(store: Store, threshold: float, report: Callable[[float], None]) -> list[list[Copy]]:
+    head = store.head()
+    if head is None or not store.any_photo():
+        raise OptionError(empty(store.folder.name))
+    rows = store.rows(head)
+    near = near_groups(rows, threshold, store.unused(), report)
+    grouped = {row for group in near for row in group}
+    same = store.db.execute(
+        "SELECT row FROM photos WHERE row IS NOT NULL GROUP BY row HAVING count(*) > 1"
+    )
+    near += [[row] for (row,) in same if row not in grouped]
+    groups = [_copies(store, rows, group) for group in near]
+    return sorted(groups, key=lambda group: (-len(group), group[0].path))
+
+
+def _copies(store: Store, rows: Rows, group: list[int]) -> list[Copy]:
+    photos = [
+        (-size, path, place)
+        for place, row in enumerate(group)
+        for path, size in store.db.execute("SELECT path, size FROM photos WHERE row = ?", (row,))
+    ]
+    photos.sort()
+    vectors = rows.take(np.array(group))
+    first = photos[0][2]
+    likeness = vectors @ vectors[first]
+    likeness[first] = 1
+    return [
+        Copy(os.fsdecode(path), -size, min(1.0, float(likeness[place])))
+        for size, path, place in photos
+    ]
+
+
+def near_groups(
+    rows: Rows,
+    threshold: float,
+    unused: Sequence[int] = (),
+    report: Callable[[float], None] = lambda share: None,
+) -> list[list[int]]:
+    """Rows joined by a cosine of at least `threshold`, in groups of two or more, each sorted.
+
+    Every row is compared with every other, in blocks, so memory does not grow with their number.
+    """
+    label = np.arange(len(rows))
+    groups: dict[int, list[int]] = {}
+    left_out = np.zeros(len(rows), bool)
+    left_out[list(unused)] = True
+    blocks = -(-len(rows) // _BLOCK)
+    done = 0
+    for above, left in rows.blocks(_BLOCK):
+        left[left_out[above : above + _BLOCK]] = 0  # like nothing
+        for beside in range(above, len(rows), _BLOCK):
+            right = left if beside == above else rows.take(slice(beside, beside + _BLOCK))
+            near = left @ right.T >= threshold
+            if beside == above:
+                near = np.triu(near, 1)
+            else:
+                near[:, left_out[beside : beside + _BLOCK]] = False
+            for row in np.flatnonzero(near.any(axis=1)):
+                _join(int(above + row), beside + np.flatnonzero(near[row]), label, groups)
+            done += 1
+            report(done / (blocks * (blocks + 1) / 2))
+    return [sorted(group) for group in groups.values()]
+
+
+def _join(
+    row: int, others: NDArray[np.intp], label: NDArray[np.intp], groups: dict[int, list[int]]
+) -> None:
+    """Put a row and others into one group; the smaller group takes the larger one's label."""
+    for found in np.unique(label[others]):
+        one, other = int(label[row]), int(found)
+        if one == other:
+            continue
+        if len(groups.get(one, ())) < len(groups.get(other, ())):
+            one, other = other, one
+        moving = groups.pop(other, [other])
+        groups.setdefault(one, [one]).extend(moving)
+        label[moving] = one

@@ -1,0 +1,44 @@
+"""What an album asks of the model that makes its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galago.images import Source
+
+__all__ = ["Embedder", "Float"]
+
+Float = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """galago.MobileCLIP is one.
+
+    `identity` tells its vectors from another model's; `name` is for people.  `prepare` is called
+    from several threads at once, the others from one.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def prepare(self, picture: Source, *, name: str | None = None) -> Float:
+        """Pixel values of a picture, any fixed shape; ImageError when it can't be read."""
+        ...
+
+    def embed_pixels(self, pixel_values: Float) -> Float:
+        """Unit rows, float32 (n, dim), of n prepared pictures."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Float:
+        """Unit rows, float32 (n, dim), of texts."""
+        ...

@@ -1,0 +1,282 @@
+"""Folders of pictures into an album: only what changed is looked at, and it can stop anywhere.
+
+walk folders ─ compare with the album ─ read, hash, decode (threads, a few ahead)
+    ─ encode (this thread, a batch at a time) ─ record (one transaction a batch)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from galago.album.embedder import Embedder, Float
+from galago.album.plan import Plan, remember
+from galago.album.scan import SKIPPED, Found, Scan, as_roots
+from galago.album.store import Store, check_model, clear_errors, write_lock
+from galago.album.write import Photo, Writer, begin
+from galago.errors import ImageError, MissingExtraError, OptionError
+from galago.images import PICTURE_SUFFIXES
+
+__all__ = ["IndexOptions", "Report", "Summary", "index"]
+
+Report = Callable[[str, int, int], None]  # what is being done; how many are done; of how many
+
+Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
+
+_MAX_BYTES = 1 << 30  # a larger picture file is a mistake, and would be held in memory
+_PENDING = 200  # photos that need no encoding, before they are recorded
+_RACY = 2_000_000_000  # ns: a file this young may change again without its time changing
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """`skip`: names of files and folders to leave out (patterns with * and ?).
+
+    `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
+    at most two batches ahead.  `fresh` encodes everything again.
+    """
+
+    hidden: bool = False
+    skip: tuple[str, ...] = SKIPPED
+    batch: int = 16
+    workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    fresh: bool = False
+
+
+@dataclass
+class Summary:
+    """What a run found and did; counts of files."""
+
+    photos: int = 0  # in the album afterwards
+    seen: int = 0
+    unchanged: int = 0
+    encoded: int = 0
+    known: int = 0  # moved, copied, or only their time changed: their vectors were there
+    gone: int = 0
+    others: int = 0  # files that are no pictures
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    restless: list[str] = field(default_factory=list)  # changed while being read
+    unreadable: dict[str, str] = field(default_factory=dict)  # folders
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A file after reading.  "gone" and "restless" files are left for the next run."""
+
+    kind: Kind
+    photo: Photo
+    pixels: Float | None = None
+
+
+def index(
+    folder: Path,
+    folders: Sequence[str | os.PathLike[str]],
+    model: Callable[[], Embedder],
+    *,
+    source: str,
+    options: IndexOptions | None = None,
+    report: Report | None = None,
+) -> Summary:
+    """Bring the album in `folder` up to date with the pictures under `folders`.
+
+    Without folders, those indexed before.  `model` is called when something has to be encoded;
+    `source` is what opens it again.  Stopping (Ctrl-C, a kill) loses at most the batch in hand.
+
+    Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
+    there is no picture; StorageError for what the disk refuses.
+    """
+    options = options or IndexOptions()
+    tell = report or (lambda stage, done, total: None)
+    start = time.monotonic()
+    if options.batch < 1 or options.workers < 1:
+        raise OptionError("batch and workers must be 1 or more")
+    named = as_roots(folders)
+    with (
+        clear_errors(folder),
+        write_lock(folder, lambda stage: tell(stage, 0, 0)),
+        Store.open(folder, write=True) as store,
+    ):
+        summary = _Run(store, model, source, options, tell).run(named)
+        summary.photos = store.count()
+    summary.seconds = time.monotonic() - start
+    return summary
+
+
+class _Run:
+    """One run under the lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        model: Callable[[], Embedder],
+        source: str,
+        options: IndexOptions,
+        tell: Report,
+    ) -> None:
+        self._store, self._model, self._source = store, model, source
+        self._options, self._tell = options, tell
+        self.summary = Summary()
+
+    def run(self, named: tuple[str, ...]) -> Summary:
+        store, summary, options = self._store, self.summary, self._options
+        roots = _roots(store, named, options.fresh)
+        scan = Scan(roots, options.hidden, options.skip)
+        plan = Plan(store)
+        for count in plan.look(scan):
+            self._tell("looking through folders", count, 0)
+        todo, gone = plan.compare(roots, scan.unreadable)
+        summary.seen, summary.others = plan.seen(), scan.others
+        summary.unreadable, summary.gone = scan.unreadable, gone
+        if not summary.seen and not gone:
+            raise ImageError(_nothing(named or roots, scan))
+        model = self._opened(todo)
+        if options.fresh:
+            todo, summary.gone = plan.compare(roots, scan.unreadable)
+        summary.unchanged = summary.seen - todo
+        with Writer(store) as writer:
+            if model is not None:
+                self._encode(plan, todo, model, writer)
+            writer.drop(plan.gone())
+            writer.compact()
+        remember(store, roots)
+        return summary
+
+    def _opened(self, todo: int) -> Embedder | None:
+        """The album's model, which makes the album if there is none; None when it isn't needed."""
+        head = self._store.head()
+        if head is not None and head.source == self._source and not (todo or self._options.fresh):
+            return None
+        model = self._model()
+        if head is None or self._options.fresh:
+            self._tell("calibrating", 0, 0)
+            begin(self._store, model, self._source)
+        else:
+            check_model(self._store, head, model)
+            if head.source != self._source:  # the same model at another place
+                values = (model.name, self._source)
+                self._store.db.execute("UPDATE head SET model = ?, source = ?", values)
+        return model
+
+    def _encode(self, plan: Plan, todo: int, model: Embedder, writer: Writer) -> None:
+        """Read ahead in threads, encode here, record each batch."""
+        photos: list[Photo] = []
+        new: dict[bytes, Float] = {}
+        done = 0
+
+        def flush() -> None:
+            vectors = model.embed_pixels(np.stack(list(new.values()))) if new else None
+            writer.record(photos, list(new), vectors)
+            self.summary.encoded += len(new)
+            self._tell("indexing", done, todo)
+            photos.clear()
+            new.clear()
+
+        with Store.open(self._store.folder) as known:
+            read = partial(_read, model, known)
+            ahead = 2 * self._options.batch + self._options.workers
+            for outcome in _read_ahead(plan.todo(), read, self._options.workers, ahead):
+                done += 1
+                self._note(outcome)
+                if outcome.kind not in ("new", "known", "bad"):
+                    continue
+                photos.append(outcome.photo)
+                digest = outcome.photo.digest
+                if digest is not None and outcome.pixels is not None:
+                    # A copy of it may have been recorded since it was read.
+                    if digest in new or self._store.row_of(digest) is not None:
+                        self.summary.known += 1
+                    else:
+                        new[digest] = outcome.pixels
+                if len(new) == self._options.batch or len(photos) >= _PENDING:
+                    flush()
+            flush()
+
+    def _note(self, outcome: _Outcome) -> None:
+        summary, path = self.summary, os.fsdecode(outcome.photo.path)
+        if outcome.kind in ("bad", "unread"):
+            summary.failed.append((path, outcome.photo.error or ""))
+        elif outcome.kind == "restless":
+            summary.restless.append(path)
+        elif outcome.kind == "known":
+            summary.known += 1
+
+
+def _roots(store: Store, named: tuple[str, ...], fresh: bool) -> tuple[str, ...]:
+    """The folders to walk; known ones may be on a disk that isn't plugged in."""
+    known = store.folders()
+    if named and not fresh:
+        return named
+    if not named and not known:
+        raise OptionError("say which folder to index: galago index FOLDER")
+    return tuple(dict.fromkeys((*named, *known)))
+
+
+def _nothing(roots: Sequence[str], scan: Scan) -> str:
+    where = ", ".join(roots)
+    if scan.unreadable:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in scan.unreadable.items())
+        return f"no picture could be found in {where}, as folders can't be read ({reasons})"
+    others = f", only {scan.others:,} other files" if scan.others else ""
+    kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
+    return f"no picture ({kinds}) in {where}{others}"
+
+
+def _read_ahead(
+    files: Iterator[Found], read: Callable[[Found], _Outcome], workers: int, ahead: int
+) -> Iterator[_Outcome]:
+    """Outcomes in the order of the files; at most `ahead` are read and not yet taken."""
+    waiting: deque[Future[_Outcome]] = deque()
+    with ThreadPoolExecutor(workers, "galago-read") as pool:
+        try:
+            for file in files:
+                waiting.append(pool.submit(read, file))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _read(model: Embedder, known: Store, file: Found) -> _Outcome:
+    """Read, hash and, if the content is new, decode one file; runs in threads."""
+    path = os.fsdecode(file.path)
+    photo = Photo(file.path, file.size, file.mtime_ns)
+    try:
+        with open(path, "rb") as stream:
+            before = os.fstat(stream.fileno())
+            data = stream.read(_MAX_BYTES + 1)
+        after = os.stat(path)
+    except FileNotFoundError:
+        return _Outcome("gone", photo)
+    except OSError as error:  # a disk or a permission: to be tried again, so not recorded
+        return _Outcome("unread", replace(photo, error=f"can't be read: {error.strerror}"))
+    # A file this young may change again without its time showing it: look at it next time too.
+    young = time.time_ns() - before.st_mtime_ns < _RACY
+    photo = replace(photo, size=before.st_size, mtime_ns=0 if young else before.st_mtime_ns)
+    if len(data) > _MAX_BYTES:
+        return _Outcome("bad", replace(photo, error="the file is larger than a gigabyte"))
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not same or len(data) != after.st_size:
+        return _Outcome("restless", photo)
+    photo = replace(photo, digest=hashlib.blake2b(data, digest_size=16).digest())
+    if known.row_of(photo.digest or b"") is not None:
+        return _Outcome("known", photo)
+    try:
+        return _Outcome("new", photo, model.prepare(data))
+    except ImageError as error:
+        # What only an extra is missing for is tried again, when it may have been installed.
+        kind: Kind = "unread" if isinstance(error, MissingExtraError) else "bad"
+        return _Outcome(kind, replace(photo, digest=None, error=str(error)))

@@ -1,0 +1,87 @@
+"""Whether a photo shows what was asked for, or is only the nearest of an album that doesn't.
+
+The cosine between words and a photo says little by itself: some words score 0.1 higher than others
+on everything, some photos attract every query, and each model has its own range, so a flat cut-off
+fails (immich-app/immich#5996).  Two comparisons replace it:
+
+1. Strength: how far a photo's score for the query stands above the same photo's scores for some
+   hundred everyday things, in standard deviations.  That takes out what is the photo's own, as
+   querybank normalisation does (Bogolin et al., https://arxiv.org/abs/2112.12777).
+2. Reach: in a larger album chance alone reaches higher.  So phrases that no photo shows ("compound
+   interest") are put to every photo that is indexed, and the highest strength of each is kept.  A
+   match must be stronger than most of them ever got in this very album.
+
+Between pictures the second is not needed: a photo's scores with other photos of the album are many,
+and what lies far above them is alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from galago.album.embedder import Float
+
+__all__ = ["Background", "phrases", "picture_cut", "reach", "strength", "words_cut"]
+
+_FILE = Path(__file__).parent.parent / "data" / "background.txt"
+
+# Below this a photo shows everyday things better than what was asked for, in any album.
+_FLOOR = 1.5
+# A match is stronger than this share of the phrases that no photo shows.
+_SHARE = 0.95
+# Standard deviations above other photos from which on a photo is like the picture asked with.
+_ALIKE = 2.5
+# With fewer photos their deviation means nothing; whatever comes is shown.
+_FEW = 32
+
+
+@dataclass(frozen=True)
+class Background:
+    """Everyday phrases embedded by the album's model: unit rows (n, dim)."""
+
+    shown: Float
+    absent: Float
+
+
+@cache
+def phrases() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What photos show, and what none does."""
+    groups: list[list[str]] = []
+    for line in _FILE.read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            groups.append([])
+        else:
+            groups[-1].append(line)
+    shown, absent = (tuple(group) for group in groups if group)
+    return shown, absent
+
+
+def strength(scores: Float, others: Float) -> Float:
+    """How far scores (n,) stand above others (n, m) of the same photos, in deviations: (n,)."""
+    spread = np.maximum(others.std(axis=1), 1e-6)
+    return np.asarray((scores - others.mean(axis=1)) / spread, np.float32)
+
+
+def reach(rows: Float, background: Background) -> Float:
+    """The highest strength of each absent phrase over photos (n, dim): (phrases,)."""
+    shown = rows @ background.shown.T  # (n, m)
+    middle = shown.mean(axis=1, keepdims=True)
+    spread = np.maximum(shown.std(axis=1, keepdims=True), 1e-6)
+    found = (rows @ background.absent.T - middle) / spread
+    return np.asarray(found.max(axis=0, initial=-np.inf), np.float32)
+
+
+def words_cut(reached: Float) -> float:
+    """From which strength on a photo matches words; `reached`: the album's reach (phrases,)."""
+    if not np.isfinite(reached).all() or not len(reached):  # nothing has been indexed
+        return _FLOOR
+    return max(_FLOOR, float(np.quantile(reached, _SHARE)))
+
+
+def picture_cut(photos: int) -> float:
+    """From which strength on a photo matches a picture, compared with so many other photos."""
+    return _ALIKE if photos >= _FEW else -np.inf

@@ -1,0 +1,175 @@
+"""Photos by words, by a picture, or by several of both: exact, over every photo of an album."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from galago.album.embedder import Float
+from galago.album.match import Background, picture_cut, strength, words_cut
+from galago.album.store import Head, Store, empty
+from galago.album.vectors import Rows, best
+from galago.errors import OptionError
+
+__all__ = ["Hit", "Part", "Searcher"]
+
+_SAMPLE = 512  # photos that stand for the whole album where its average is asked for
+_MINUS = 0.5  # what is not wanted weighs half: nothing at all should not beat what is wanted
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a query: a unit vector (dim,) of words or of a picture, wanted or not."""
+
+    vector: Float
+    kind: Literal["words", "picture"] = "words"
+    wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A photo found.
+
+    `score`: the cosine with the query.  `strength`: how far it stands above what the photo scores
+    for other things, in deviations; `match`: whether that is far enough (galago/album/match.py).
+    """
+
+    path: str
+    score: float
+    strength: float
+    match: bool
+
+
+@dataclass(frozen=True)
+class _View:
+    """What was committed at one moment."""
+
+    head: Head
+    rows: Rows
+    unused: Sequence[int]
+    background: Background
+    reach: Float
+
+    @cached_property
+    def sample(self) -> Float:
+        """Photos evenly spread over the album, (n, dim)."""
+        free = np.ones(len(self.rows), bool)
+        free[list(self.unused)] = False
+        places = np.flatnonzero(free)
+        step = max(1, len(places) // _SAMPLE)
+        return self.rows.take(places[::step][:_SAMPLE])
+
+
+class Searcher:
+    """An open album to search, again and again, while it may be indexed by another process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OptionError when there is no album or nothing in it, StorageError."""
+        self._store = Store.open(folder)
+        self._one = threading.Lock()
+        self._version = -1
+        self._view: _View | None = None
+        try:
+            self.head = self._store.steady(self._look).head
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def search(self, parts: Sequence[Part], k: int = 12) -> list[Hit]:
+        """The k photos that score highest, best first; copies of one photo are hits each.
+
+        Every photo is compared.  Raises OptionError for nothing wanted, a vector of another length,
+        or k below 1; StorageError.
+        """
+        if k < 1:
+            raise OptionError(f"{k} results are not possible: ask for 1 or more")
+        if not any(part.wanted for part in parts):
+            raise OptionError("say what to look for, not only what to leave out")
+        with self._one:
+            return self._store.steady(lambda: self._search(self._look(), parts, k))
+
+    def _search(self, view: _View, parts: Sequence[Part], k: int) -> list[Hit]:
+        for part in parts:
+            if part.vector.shape != (view.head.dim,):
+                raise OptionError(
+                    f"a vector of shape {part.vector.shape} is no query of this album, whose "
+                    f"model {view.head.model} gives ({view.head.dim},)"
+                )
+        scores = view.rows.scores(_query(view, parts))
+        scores[view.unused] = -np.inf
+        places = best(scores, k)
+        places = places[scores[places] > -np.inf]
+        strengths, matches = _judge(view, parts, view.rows.take(places))
+        hits = [
+            Hit(os.fsdecode(path), float(scores[place]), float(strong), bool(match))
+            for place, strong, match in zip(places, strengths, matches, strict=True)
+            for path in self._store.photos_of(int(place))
+        ]
+        return hits[:k]
+
+    def _look(self) -> _View:
+        """What is committed now; inside a transaction, which keeps it so."""
+        version = self._store.db.execute("PRAGMA data_version").fetchone()[0]
+        if self._view is None or version != self._version:
+            head = self._store.head()
+            if head is None or not self._store.any_photo():
+                raise OptionError(empty(self._store.folder.name))
+            unused = self._store.unused()
+            background, reach = self._store.background(head.dim)
+            self._view = _View(head, self._store.rows(head), unused, background, reach)
+            self._version = version
+        return self._view
+
+
+def _query(view: _View, parts: Sequence[Part]) -> Float:
+    """One vector (dim,) for all parts.
+
+    Words and pictures lie in two regions of the space (Liang et al., "Mind the gap",
+    https://arxiv.org/abs/2203.02053), so a plain sum would mostly say which region is meant.
+    Parts are taken relative to the middle of their own region, then brought to one length.
+    """
+    if len(parts) == 1:
+        return parts[0].vector
+    middle = {
+        "words": view.background.shown.mean(axis=0),
+        "picture": view.sample.mean(axis=0),
+    }
+    total = np.zeros(view.head.dim, np.float32)
+    for part in parts:
+        apart = part.vector - middle[part.kind]
+        total += (1 if part.wanted else -_MINUS) * apart / max(float(np.linalg.norm(apart)), 1e-6)
+    return np.asarray(total / max(float(np.linalg.norm(total)), 1e-6), np.float32)
+
+
+def _judge(
+    view: _View, parts: Sequence[Part], found: Float
+) -> tuple[Float, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Strength of photos (n, dim), and which are matches: those that one wanted part makes one."""
+    strengths = np.full(len(found), -np.inf, np.float32)
+    matches = np.zeros(len(found), bool)
+    for part in parts:
+        if not part.wanted:
+            continue
+        words = part.kind == "words"
+        others = view.background.shown if words else view.sample
+        cut = words_cut(view.reach) if words else picture_cut(len(view.sample))
+        own = strength(found @ part.vector, found @ others.T)
+        strengths = np.maximum(strengths, own)
+        matches |= own >= cut
+    return strengths, matches

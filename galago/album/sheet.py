@@ -1,0 +1,66 @@
+"""A contact sheet: one HTML file with the thumbnails inside, to look rather than read."""
+
+from __future__ import annotations
+
+import html
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from galago.errors import ImageError
+from galago.images import thumbnail
+
+__all__ = ["contact_sheet"]
+
+_SIDE = 320
+
+# No scripts, and a policy that lets the page load nothing that isn't in it.
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }}
+body {{ margin: 1.5rem; }}
+main {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }}
+figure {{ margin: 0; }}
+.frame {{ display: grid; place-items: center; height: 15rem; background: #8882; }}
+img {{ max-width: 100%; max-height: 100%; }}
+figcaption {{ margin-top: .3rem; overflow-wrap: anywhere; font-size: .85rem; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<main>
+"""
+_TAIL = "</main>\n</body>\n</html>\n"
+
+
+def contact_sheet(title: str, photos: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The page in pieces, of photos as (path, caption); one that can't be read says why."""
+    yield _HEAD.format(title=_text(title))
+    for path, caption in photos:
+        yield _figure(path, caption)
+    yield _TAIL
+
+
+def _figure(path: str, caption: str) -> str:
+    try:
+        data = b64encode(thumbnail(path, _SIDE)).decode("ascii")
+        inside = f'<img alt="{_text(caption)}" src="data:image/jpeg;base64,{data}">'
+    except ImageError as error:
+        inside = f"<p>{_text(str(error))}</p>"
+    link = html.escape(Path(path).absolute().as_uri())
+    return (
+        f'<figure><a class="frame" href="{link}">{inside}</a>'
+        f"<figcaption>{_text(caption)}</figcaption></figure>\n"
+    )
+
+
+def _text(text: str) -> str:
+    """Escaped, with a mark for bytes that are no text."""
+    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))

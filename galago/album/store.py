@@ -1,0 +1,345 @@
+"""An album on disk: a SQLite database of photos, and beside it the file of their vectors.
+
+    album.sqlite       photos, hashes, what made the vectors; WAL, so that readers never wait
+    vectors-N.f16      one row a picture (galago/album/vectors.py); N changes when rows move
+    lock               held by whoever indexes
+
+A vector belongs to what is in a file (its hash), not to the file: photos that moved keep theirs,
+copies share one, and a vector without photos stays for a while (`unused`), as a disk that was not
+there today may be back tomorrow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from galago.album.embedder import Embedder, Float
+from galago.album.match import Background
+from galago.album.places import DATABASE, DEFAULT
+from galago.album.vectors import Rows, damaged
+from galago.errors import GalagoError, OptionError, StorageError
+
+__all__ = ["MIGRATIONS", "Head", "Store", "check_model", "clear_errors", "empty", "write_lock"]
+
+_APPLICATION = 0x67616C61  # "gala"
+T = TypeVar("T")
+
+_ATTEMPTS = 5  # to read while another process writes the vectors anew
+_WAIT = 30.0  # seconds for another process's transaction; each takes milliseconds
+
+# Numbered from 1: the album's format is how many of them it has been through.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE head (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            model TEXT NOT NULL,       -- for people
+            source TEXT NOT NULL,      -- how to open it again
+            identity TEXT NOT NULL,    -- what tells its vectors from another model's
+            dim INTEGER NOT NULL,
+            generation INTEGER NOT NULL,
+            rows INTEGER NOT NULL,     -- of the vector file; what lies behind was not committed
+            changed REAL NOT NULL
+        )""",
+        """CREATE TABLE background (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            shown BLOB NOT NULL,       -- float16 (n, dim)
+            absent BLOB NOT NULL,      -- float16 (m, dim)
+            reach BLOB NOT NULL        -- float32 (m,)
+        )""",
+        "CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID",
+        """CREATE TABLE vectors (
+            row INTEGER PRIMARY KEY,
+            hash BLOB NOT NULL UNIQUE,
+            unused REAL                -- since when no photo has it
+        )""",
+        "CREATE INDEX vectors_unused ON vectors (row) WHERE unused IS NOT NULL",
+        """CREATE TABLE photos (
+            path BLOB NOT NULL UNIQUE,
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            row INTEGER,               -- of its vector; none when it can't be read
+            error TEXT
+        )""",
+        "CREATE INDEX photos_row ON photos (row) WHERE row IS NOT NULL",
+        "CREATE INDEX photos_error ON photos (path) WHERE error IS NOT NULL",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What made an album, and how far its vectors reach."""
+
+    model: str
+    source: str
+    identity: str
+    dim: int
+    generation: int
+    rows: int
+    changed: float
+
+
+class Store:
+    """An open database, for one thread; one that is only asked for `row_of`, for many."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.db = connection
+        self._one = threading.RLock()
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Store:
+        """An album to read, or (made if need be, under its lock) to write.
+
+        Raises OptionError when there is none to read, StorageError for one of a newer galago, a
+        damaged one, or what the disk refuses.
+        """
+        path = folder / DATABASE
+        with clear_errors(folder):
+            if not write and not path.is_file():
+                raise OptionError(
+                    f"there is no album {folder.name!r} yet; make it: "
+                    f"galago index FOLDER{_option(folder.name)}"
+                )
+            store = cls(folder, _connect(path, write))
+            try:
+                store._bring_up_to_date(write)
+            except BaseException:
+                store.close()
+                raise
+            return store
+
+    def close(self) -> None:
+        self.db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[None]:
+        """All or nothing; when reading, one unchanging view."""
+        self.db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
+                self.db.execute("ROLLBACK")
+            raise
+
+    def steady(self, work: Callable[[], T]) -> T:
+        """What `work` makes of one unchanging view; its disk errors as StorageError."""
+        with clear_errors(self.folder):
+            for _ in range(_ATTEMPTS):
+                try:
+                    with self.transaction(write=False):
+                        return work()
+                except FileNotFoundError as error:  # rows moved before their file was opened
+                    missing = error
+            raise StorageError(damaged(Path(missing.filename))) from missing
+
+    def _bring_up_to_date(self, write: bool) -> None:
+        version, application = (
+            int(self.db.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("user_version", "application_id")
+        )
+        if application not in (0, _APPLICATION) or (version and not application):
+            raise StorageError(f"{self.folder / DATABASE} is no album of galago; move it away")
+        if version > len(MIGRATIONS):
+            raise StorageError(
+                f"album {self.folder.name!r} was made by a newer galago (format {version}, this "
+                f"one knows {len(MIGRATIONS)}): update galago, or use another --album"
+            )
+        if version == len(MIGRATIONS):
+            return
+        if not write:
+            with write_lock(self.folder):  # another may have done it meanwhile: ask again
+                return self._bring_up_to_date(True)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        for number in range(version, len(MIGRATIONS)):
+            with self.transaction():
+                for statement in MIGRATIONS[number]:
+                    self.db.execute(statement)
+                self.db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                self.db.execute(f"PRAGMA user_version = {number + 1}")
+
+    def head(self) -> Head | None:
+        """None before anything was indexed."""
+        found = self.db.execute(
+            "SELECT model, source, identity, dim, generation, rows, changed FROM head"
+        ).fetchone()
+        return Head(*found) if found else None
+
+    def background(self, dim: int) -> tuple[Background, Float]:
+        """The embedded phrases, and the album's reach (galago/album/match.py)."""
+        shown, absent, reached = self.db.execute(
+            "SELECT shown, absent, reach FROM background"
+        ).fetchone()
+        vectors = (
+            np.frombuffer(blob, "<f2").reshape(-1, dim).astype(np.float32)
+            for blob in (shown, absent)
+        )
+        return Background(*vectors), np.frombuffer(reached, "<f4").astype(np.float32)
+
+    def vectors_path(self, generation: int) -> Path:
+        return self.folder / f"vectors-{generation}.f16"
+
+    def rows(self, head: Head) -> Rows:
+        """The vectors that count, memory-mapped."""
+        return Rows(self.vectors_path(head.generation), head.dim, head.rows)
+
+    def unused(self) -> list[int]:
+        """Rows that no photo has."""
+        found = self.db.execute("SELECT row FROM vectors WHERE unused IS NOT NULL")
+        return [row for (row,) in found]
+
+    def row_of(self, digest: bytes) -> int | None:
+        """The vector of a content, if it has been seen."""
+        with self._one:
+            found = self.db.execute("SELECT row FROM vectors WHERE hash = ?", (digest,)).fetchone()
+        return int(found[0]) if found else None
+
+    def photos_of(self, row: int) -> list[bytes]:
+        """The photos that share a vector, by path."""
+        found = self.db.execute("SELECT path FROM photos WHERE row = ? ORDER BY path", (row,))
+        return [path for (path,) in found]
+
+    def folders(self) -> list[str]:
+        """What was indexed so far."""
+        return [os.fsdecode(path) for (path,) in self.db.execute("SELECT path FROM folders")]
+
+    def any_photo(self) -> bool:
+        """Whether there is anything to find."""
+        found = self.db.execute("SELECT 1 FROM photos WHERE row IS NOT NULL LIMIT 1")
+        return found.fetchone() is not None
+
+    def count(self, what: str = "photos WHERE row IS NOT NULL") -> int:
+        return int(self.db.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
+
+
+def empty(name: str) -> str:
+    """The line for an album that has nothing in it."""
+    return f"album {name!r} has no photos yet: galago index FOLDER{_option(name)}"
+
+
+def _option(name: str) -> str:
+    return f" --album {name}" if name != DEFAULT else ""
+
+
+def check_model(store: Store, head: Head, model: Embedder) -> None:
+    """OptionError, with the command that helps, when another model made the album."""
+    if head.identity == model.identity and head.dim == model.dim:
+        return
+    name = store.folder.name
+    if model.name == head.model:
+        other = f"another version of {head.model}"
+        remedy = f"galago index --fresh{_option(name)}"
+    else:
+        other = f"{head.model}, not by {model.name}"
+        remedy = f"galago index --fresh{_option(name)} -m {model.name}"
+    raise OptionError(
+        f"album {name!r} was indexed by {other}, and vectors of two models can't be compared; "
+        f"index it again: {remedy}"
+    )
+
+
+def _connect(path: Path, write: bool) -> sqlite3.Connection:
+    def connect(mode: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{mode}",
+            uri=True,
+            timeout=_WAIT,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA user_version").fetchone()  # reads, so it fails if it must
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    if write:
+        return connect("mode=rwc")
+    try:
+        return connect("mode=rw")
+    except sqlite3.OperationalError:
+        # A reader of a database with a log writes beside it. On a disk that can't be written nobody
+        # else does either, so the file may be read as it is, provided that nothing is in the log.
+        log = path.with_name(f"{path.name}-wal")
+        if os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size):
+            raise
+        return connect("immutable=1")
+
+
+@contextlib.contextmanager
+def write_lock(folder: Path, report: Callable[[str], None] | None = None) -> Iterator[None]:
+    """One process at a time indexes an album; `report` hears when another is waited for."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if report is not None:
+            report(f"waiting for another galago that is indexing album {folder.name!r}")
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def clear_errors(folder: Path) -> Iterator[None]:
+    """What the disk or the database refuses, as one line that says what to do."""
+    try:
+        yield
+    except GalagoError:
+        raise
+    except sqlite3.Error as error:
+        raise StorageError(_database_line(folder, str(error))) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageError(_full(folder)) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            raise StorageError(_closed(folder)) from error
+        raise StorageError(f"{folder} can't be used: {error.strerror or error}") from error
+
+
+def _full(folder: Path) -> str:
+    return (
+        f"the disk with {folder} is full: make room and run the same command, or set GALAGO_ALBUMS "
+        "to a folder on a larger disk; what was indexed before is kept"
+    )
+
+
+def _closed(folder: Path) -> str:
+    return f"{folder} can't be written: set GALAGO_ALBUMS to a folder that can"
+
+
+def _database_line(folder: Path, reason: str) -> str:
+    if "full" in reason:
+        return _full(folder)
+    if "readonly" in reason or "unable to open" in reason:
+        return _closed(folder)
+    if "locked" in reason:
+        return f"{folder} is locked by another program: wait for it, then try again"
+    if "malformed" in reason or "not a database" in reason:
+        return f"{folder} is damaged ({reason}): delete it and index again"
+    return f"{folder} can't be used ({reason}): is its disk full or failing?"

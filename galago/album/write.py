@@ -1,0 +1,204 @@
+"""Changes to an album, each one transaction: whatever is killed, what was committed is whole."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from galago.album.embedder import Embedder, Float
+from galago.album.match import phrases, reach
+from galago.album.scan import below
+from galago.album.store import Head, Store
+from galago.album.vectors import VectorFile, remove
+from galago.errors import ModelError
+
+__all__ = ["Photo", "Writer", "begin", "forget"]
+
+_KEEP = 30 * 24 * 3600.0  # seconds that a vector stays when no photo has it any more
+_WORTH = 0.2  # share of the rows that must be stale before the file is written anew
+_MOVED_AT_ONCE = 16_384
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What becomes known of a file: the hash of its content, or why it can't be read."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    digest: bytes | None = None
+    error: str | None = None
+
+
+class Writer:
+    """Adds vectors and photos; under the album's lock."""
+
+    def __init__(self, store: Store) -> None:
+        """Of an album that has been begun."""
+        head = store.head()
+        assert head is not None
+        self.head = head
+        self._store, self._db = store, store.db
+        self._background, self._reach = store.background(head.dim)
+        path = store.vectors_path(head.generation)
+        for other in store.folder.glob("vectors-*.f16"):
+            if other != path:  # of a change that was killed, or that a reader on Windows still had
+                remove(other)
+        self._file = VectorFile(path, head.dim, head.rows)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def record(
+        self, photos: Sequence[Photo], digests: Sequence[bytes] = (), vectors: Float | None = None
+    ) -> None:
+        """New contents with their vectors (n, dim), and the photos that have them or older ones."""
+        vectors = np.empty((0, self.head.dim), np.float32) if vectors is None else vectors
+        if vectors.shape != (len(digests), self.head.dim) or not np.isfinite(vectors).all():
+            raise ModelError(
+                f"{self.head.model} gave vectors that can't be used (shape {vectors.shape}); "
+                "fetch the model again"
+            )
+        rows = self.head.rows + len(digests)
+        reached = np.maximum(self._reach, reach(vectors, self._background))
+        changed = time.time()
+        if len(digests):
+            self._file.write(self.head.rows, vectors)
+        with self._store.transaction():
+            self._db.executemany(
+                "INSERT INTO vectors (row, hash) VALUES (?, ?)", enumerate(digests, self.head.rows)
+            )
+            _settle(self._store, self._point(photos), changed)
+            self._db.execute("UPDATE head SET rows = ?, changed = ?", (rows, changed))
+            self._db.execute("UPDATE background SET reach = ?", (_floats(reached, "<f4"),))
+        self.head = replace(self.head, rows=rows, changed=changed)
+        self._reach = reached
+
+    def _point(self, photos: Iterable[Photo]) -> set[int]:
+        """Photos to the vectors of their contents; the rows that were or are theirs."""
+        touched: set[int] = set()
+        for photo in photos:
+            before = self._db.execute("SELECT row FROM photos WHERE path = ?", (photo.path,))
+            row = self._store.row_of(photo.digest) if photo.digest else None
+            touched |= {found for (found,) in before if found is not None}
+            touched |= {row} if row is not None else set()
+            self._db.execute(
+                "INSERT INTO photos (path, size, mtime_ns, row, error) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (path) DO UPDATE SET size = excluded.size, row = excluded.row, "
+                "mtime_ns = excluded.mtime_ns, error = excluded.error",
+                (photo.path, photo.size, photo.mtime_ns, row, photo.error),
+            )
+        return touched
+
+    def drop(self, paths: Sequence[bytes]) -> None:
+        """Photos that are no longer there; their vectors stay for a while."""
+        _drop(self._store, paths)
+
+    def compact(self, before: float | None = None) -> int:
+        """Write the vectors anew without those unused for 30 days, if they are many; how many."""
+        before = time.time() - _KEEP if before is None else before
+        stale = self._store.count(f"vectors WHERE unused < {before:f}")
+        if stale == 0 or stale < _WORTH * self.head.rows:
+            return 0
+        kept = [
+            row
+            for (row,) in self._db.execute(
+                "SELECT row FROM vectors WHERE unused IS NULL OR unused >= ? ORDER BY row",
+                (before,),
+            )
+        ]
+        head = replace(self.head, generation=self.head.generation + 1, rows=len(kept))
+        old = self._store.rows(self.head)
+        file = VectorFile(self._store.vectors_path(head.generation), head.dim, 0)
+        try:
+            for start in range(0, len(kept), _MOVED_AT_ONCE):
+                file.write(start, old.take(np.array(kept[start : start + _MOVED_AT_ONCE])))
+            moves = [(new, row) for new, row in enumerate(kept) if new != row]
+            with self._store.transaction():
+                self._db.execute("DELETE FROM vectors WHERE unused < ?", (before,))
+                # In rising order, so each number is free when it is given away.
+                self._db.executemany("UPDATE vectors SET row = ? WHERE row = ?", moves)
+                self._db.executemany("UPDATE photos SET row = ? WHERE row = ?", moves)
+                self._db.execute(
+                    "UPDATE head SET generation = ?, rows = ?", (head.generation, head.rows)
+                )
+        except BaseException:
+            file.close()
+            raise
+        self._file.close()
+        remove(self._store.vectors_path(self.head.generation))
+        self._file, self.head = file, head
+        return stale
+
+
+def begin(store: Store, model: Embedder, source: str) -> None:
+    """An empty album of this model, in place of what was there; the list of folders stays."""
+    old = store.head()
+    shown, absent = phrases()
+    vectors = model.embed_texts([*shown, *absent])
+    reached = np.full(len(absent), -np.inf, np.float32)
+    generation = old.generation + 1 if old else 1
+    head = Head(model.name, source, model.identity, model.dim, generation, 0, time.time())
+    remove(store.vectors_path(generation))
+    with store.transaction():
+        for table in ("photos", "vectors", "background", "head"):
+            store.db.execute(f"DELETE FROM {table}")
+        store.db.execute(
+            "INSERT INTO head VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            (*(getattr(head, name) for name in Head.__dataclass_fields__),),
+        )
+        blobs = (vectors[: len(shown)], "<f2"), (vectors[len(shown) :], "<f2"), (reached, "<f4")
+        store.db.execute(
+            "INSERT INTO background VALUES (1, ?, ?, ?)", [_floats(*blob) for blob in blobs]
+        )
+
+
+def forget(store: Store, folder: str) -> int:
+    """Take a folder and its photos out of the album; how many photos."""
+    ends = below(folder)
+    paths = [
+        path
+        for (path,) in store.db.execute(
+            "SELECT path FROM photos WHERE path >= ? AND path < ?", ends
+        )
+    ]
+    _drop(store, paths)
+    with store.transaction():
+        store.db.execute(
+            "DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
+            (os.fsencode(folder), *ends),
+        )
+    return len(paths)
+
+
+def _drop(store: Store, paths: Sequence[bytes]) -> None:
+    with store.transaction():
+        rows: set[int] = set()
+        for path in paths:
+            found = store.db.execute("SELECT row FROM photos WHERE path = ?", (path,))
+            rows |= {row for (row,) in found if row is not None}
+            store.db.execute("DELETE FROM photos WHERE path = ?", (path,))
+        _settle(store, rows, time.time())
+
+
+def _settle(store: Store, rows: Iterable[int], when: float) -> None:
+    """Note for these vectors whether a photo has them."""
+    store.db.executemany(
+        "UPDATE vectors SET unused = CASE WHEN EXISTS (SELECT 1 FROM photos "
+        "WHERE photos.row = vectors.row) THEN NULL ELSE coalesce(unused, ?) END WHERE row = ?",
+        [(when, row) for row in rows],
+    )
+
+
+def _floats(array: Float, kind: str) -> bytes:
+    return np.ascontiguousarray(array, kind).tobytes()

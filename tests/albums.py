@@ -1,0 +1,107 @@
+"""Photos and a model for tests of albums: colours stand for what pictures show."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from galago.album import IndexOptions, Searcher, Summary, index
+from galago.images import Source, open_image
+
+COLOURS = {
+    "red": (230, 20, 20),
+    "green": (20, 200, 30),
+    "blue": (30, 40, 240),
+    "yellow": (240, 230, 20),
+    "grey": (128, 128, 128),
+}
+Float = NDArray[np.float32]
+
+
+class FakeEmbedder:
+    """Vectors of a picture's colours; words that name a colour lie near pictures of it.
+
+    Notes what it encodes.  `stop_after` pictures it raises KeyboardInterrupt, as a person would.
+    """
+
+    name = "fake"
+    dim = 24
+
+    def __init__(self, identity: str = "fake-1", stop_after: int | None = None) -> None:
+        self.identity = identity
+        self.stop_after = stop_after
+        self.encoded = 0
+        self.prepared = 0
+        self._turn = np.random.default_rng(zlib.crc32(identity.encode())).normal(size=(13, 24))
+
+    def prepare(self, picture: Source, *, name: str | None = None) -> Float:
+        self.prepared += 1
+        small = open_image(picture, name=name).resize((2, 2), Image.Resampling.BOX)
+        return np.asarray(small, np.float32).reshape(12) / 255 - 0.5
+
+    def embed_pixels(self, pixel_values: Float) -> Float:
+        self.encoded += len(pixel_values)
+        if self.stop_after is not None and self.encoded > self.stop_after:
+            raise KeyboardInterrupt
+        return self._unit(np.pad(pixel_values, ((0, 0), (0, 1))))
+
+    def embed_texts(self, texts: Sequence[str]) -> Float:
+        return self._unit(np.stack([self._text(text) for text in texts]))
+
+    def _text(self, text: str) -> Float:
+        for name, colour in COLOURS.items():
+            if name in text:
+                return np.append(np.tile(np.array(colour) / 255 - 0.5, 4), 0.3)
+        return np.random.default_rng(zlib.crc32(text.encode())).normal(size=13) * 0.3
+
+    def _unit(self, rows: NDArray[np.float64]) -> Float:
+        turned = rows @ self._turn
+        return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)
+
+
+def photo(path: Path, colour: str = "red", seed: int = 0, age: float = 100.0) -> Path:
+    """A small picture of one colour, a little different for each seed, saved `age` seconds ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(-12, 13, (8, 8, 3))
+    pixels = np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    path.write_bytes(stream.getvalue())
+    older(path, age)
+    return path
+
+
+def older(path: Path, age: float = 100.0) -> None:
+    """As files are that were not just written: their times tell whether they changed."""
+    then = time.time() - age
+    os.utime(path, (then, then))
+
+
+def update(
+    album: Path,
+    *folders: Path,
+    model: FakeEmbedder | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+    **options: object,
+) -> Summary:
+    """Index with a fake model, in small batches."""
+    chosen = IndexOptions(**({"batch": 4, "workers": 2} | options))  # type: ignore[arg-type]
+    used = model or FakeEmbedder()
+    return index(album, folders, lambda: used, source="fake", options=chosen, report=report)
+
+
+def paths_in(album: Path) -> list[str]:
+    """Every photo that a search finds."""
+    from galago.album import Part
+
+    with Searcher(album) as searcher:
+        query = Part(np.eye(24, dtype=np.float32)[0])
+        return sorted(hit.path for hit in searcher.search([query], k=10_000))

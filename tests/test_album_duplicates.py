@@ -1,0 +1,98 @@
+"""Groups of like photos, and the sheet that shows photos."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from galago.album import contact_sheet, find_duplicates
+from galago.album.duplicates import near_groups
+from galago.errors import OptionError
+from tests.albums import photo, update
+from tests.test_album_search import stored, unit
+
+
+def plain_groups(vectors: np.ndarray, threshold: float) -> set[frozenset[int]]:
+    """Joined one pair at a time, without blocks."""
+    near = vectors @ vectors.T >= threshold
+    group = list(range(len(vectors)))
+    for one, other in zip(*np.nonzero(near), strict=True):
+        old, new = group[other], group[one]
+        group = [new if label == old else label for label in group]
+    found = [frozenset(i for i, g in enumerate(group) if g == label) for label in set(group)]
+    return {members for members in found if len(members) > 1}
+
+
+@pytest.mark.parametrize("block", [7, 64, 1000])
+def test_blocks_find_the_groups_of_the_plain_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("galago.album.duplicates._BLOCK", block)
+    rng = np.random.default_rng(4)
+    base = unit(40, 16)
+    vectors = np.repeat(base, rng.integers(1, 9, 40), axis=0)
+    vectors = vectors + rng.normal(0, 0.04, vectors.shape).astype(np.float32)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True))[
+        rng.permutation(len(vectors))
+    ]
+    rows = stored(tmp_path / "v", vectors.astype(np.float32))
+    kept = rows.take(slice(None))
+    shares: list[float] = []
+    groups = near_groups(rows, 0.97, (), shares.append)
+    assert {frozenset(group) for group in groups} == plain_groups(kept, 0.97)
+    assert any(len(group) > 2 for group in groups) and all(g == sorted(g) for g in groups)
+    assert shares == sorted(shares) and shares[-1] == 1
+    left = groups[0][0]
+    rest = near_groups(rows, 0.97, [left])
+    kept[left] = 0
+    assert {frozenset(group) for group in rest} == plain_groups(kept, 0.97)
+
+
+def test_copies_and_near_copies(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    first = photo(folder / "a.png", "red", 1)
+    shutil.copy2(first, folder / "b.png")
+    Image.open(first).save(folder / "c.jpg", quality=95)
+    alone = photo(folder / "d.png", "blue", 2)
+    photo(folder / "e.png", "green", 3)
+    shutil.copy2(alone, folder / "z.png")
+    update(tmp_path / "album", folder)
+    groups = find_duplicates(tmp_path / "album")
+    assert [[Path(copy.path).name for copy in group] for group in groups] == [
+        ["c.jpg", "a.png", "b.png"],
+        ["d.png", "z.png"],
+    ]
+    sizes = [copy.size for copy in groups[0]]
+    assert sizes == sorted(sizes, reverse=True) and groups[0][0].likeness == 1
+    assert 0.96 <= groups[0][1].likeness == groups[0][2].likeness < 1
+    assert all(copy.likeness == 1 for copy in groups[1])
+    assert (
+        len(find_duplicates(tmp_path / "album", 1.0)) == 2
+    )  # the same content, whatever the threshold
+    with pytest.raises(OptionError, match="threshold"):
+        find_duplicates(tmp_path / "album", 1.5)
+
+
+def test_a_sheet_holds_all_it_shows_and_nothing_that_runs(tmp_path: Path) -> None:
+    good = photo(tmp_path / "good.png")
+    evil = tmp_path / '<script>alert(1)&".png'
+    shutil.copy(good, evil)
+    odd = str(tmp_path / "line\nbreak \udcff.png")
+    page = "".join(
+        contact_sheet("<b>dogs</b>", [(str(good), "one"), (str(evil), str(evil)), (odd, odd)])
+    )
+    assert "<script" not in page and "<b>" not in page and "&lt;script&gt;" in page
+    assert "default-src 'none'" in page and "http:" not in page and "https:" not in page
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert len(pictures) == 2 and page.count("<figure>") == 3 and "no such picture" in page
+    assert Image.open(io.BytesIO(base64.b64decode(pictures[0]))).size == (8, 8)
+    page.encode("utf-8")
+    links = re.findall(r'href="([^"]+)"', page)
+    assert all(link.startswith("file:///") for link in links) and "%FF" in links[2]
