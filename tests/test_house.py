@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "catalog": set(),
     "presets": set(),
     "images": set(),
+    "album": {"images"},  # a model is passed in
     "sampling": set(),
     "tokens": set(),
     "clip_tokens": set(),
