@@ -3,12 +3,15 @@
     tiny_llava(folder)              llava_qwen2 with a "galago" block (a trunk of 5 small stages)
     tiny_fast_vlm(folder, shards=2) transformers' names, sharded with an index
     full_llava(folder)              the shapes of FastVLM-0.5B
+    tiny_clip(folder)               a MobileCLIP in the open_clip layout with a "galago" block
+    write_pt(path, arrays)          a file of torch.save
 
 Same seed, same tensors: the two layouts of one seed are the same model.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
@@ -19,7 +22,7 @@ import numpy as np
 
 from galago import layout, quantise
 from galago.safetensors import Entry, SafetensorsWriter
-from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
+from galago.specs import FASTVITHD, ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec
 
 TINY_VISION = FastViTSpec(
     depths=(1, 1, 1, 1, 1),
@@ -29,6 +32,15 @@ TINY_VISION = FastViTSpec(
     se_downsamples=(False,) * 5,
 )
 TINY_TEXT = Qwen2Spec(hidden=64, intermediate=128, layers=2, heads=4, kv_heads=2, vocab=320)
+TINY_MCI = FastViTSpec(
+    depths=(1, 1, 1, 1),
+    widths=(8, 16, 32, 32),
+    mixers=("repmixer", "repmixer", "repmixer", "attention"),
+    mlp_ratios=(3.0,) * 4,
+    se_downsamples=(False, False, True, True),
+    norm="batch",
+    downsample_act=False,
+)
 FULL_TEXT = Qwen2Spec(896, 4864, 24, 14, 2, 151936)
 
 Arrays = dict[str, np.ndarray]
@@ -259,3 +271,43 @@ def full_llava(folder: Path, *, text: Qwen2Spec = FULL_TEXT, seed: int = 0) -> P
     (folder / "config.json").write_text(json.dumps(config))
     write_tokenizer(folder)
     return folder
+
+
+def tiny_clip(folder: Path, *, seed: int = 0, scale: float = 3.0) -> Path:
+    """A MobileCLIP of 64 px with random weights; returns the folder."""
+    from galago.clip_checkpoint import CONFIG, WEIGHTS, read_clip_spec
+    from galago.clip_tokens import SMALLEST
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = {"vocab_size": SMALLEST, "width": 32, "heads": 2, "layers": 1, "no_causal_mask": True}
+    block = {"format": 1, "name": "tiny-clip", "vision": dataclasses.asdict(TINY_MCI)}
+    model = {"embed_dim": 16, "vision_cfg": {"image_size": 64}, "text_cfg": text, "galago": block}
+    seen = {"mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bilinear"}
+    (folder / CONFIG).write_text(json.dumps({"model_cfg": model, "preprocess_cfg": seen}))
+    arrays = clip_tensors(read_clip_spec(folder), seed=seed, scale=scale)
+    write_safetensors(folder / WEIGHTS, arrays, "F32")
+    return folder
+
+
+def clip_tensors(spec: ClipSpec, *, seed: int = 0, scale: float = 3.0) -> Arrays:
+    """Random float32 arrays by open_clip's names, fused."""
+    from galago.clip_checkpoint import clip_shapes
+
+    rng = np.random.default_rng(seed)
+    arrays = {n: random_array(rng, n, shape) for n, shape in clip_shapes(spec).items()}
+    arrays["logit_scale"] = np.asarray(scale, np.float32)
+    return {n.replace(".in_proj.", ".in_proj_"): array for n, array in arrays.items()}
+
+
+def write_pt(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
+    """float32 arrays as torch.save writes a state dict."""
+    from tests.test_torchfile import tensor, write
+
+    state, entries = collections.OrderedDict(), {}
+    for key, (name, array) in enumerate(arrays.items()):
+        steps = tuple(step // 4 for step in np.ascontiguousarray(array).strides)
+        state[name] = tensor(
+            array.shape, steps[: array.ndim], 0, "FloatStorage", str(key), array.size
+        )
+        entries[f"data/{key}"] = array.astype("<f4").tobytes()
+    return write(path, state, entries)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 
 class Hub:
     """Serves one repository from a folder; counts requests, and can break a download off."""
@@ -127,6 +129,25 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.wfile.write(data[start:])
+
+
+def connect(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let galago ask the hub at this address, and no other."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    # Small pieces and no pauses, so that resuming shows with a small file and at once.
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 16)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    # The client reads its endpoint when imported; later it must be told.
+    real, link = huggingface_hub.HfApi, huggingface_hub.hf_hub_url
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: real(endpoint=url))
+    monkeypatch.setattr(
+        huggingface_hub, "hf_hub_url", lambda *a, **k: link(*a, **{**k, "endpoint": url})
+    )
 
 
 def etag(path: Path) -> str:

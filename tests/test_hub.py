@@ -20,7 +20,7 @@ from galago.errors import (
     UnknownModelError,
 )
 from tests.commandline import run, spawn, start
-from tests.hub_server import Hub
+from tests.hub_server import Hub, connect
 
 Capture = pytest.CaptureFixture[str]
 NAME = "apple/FastVLM-0.5B"
@@ -41,29 +41,9 @@ def source(tiny: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def online(source: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub that serves it, and a client that may ask it."""
-    from huggingface_hub import constants
-
     with Hub(NAME, source).serving() as served:
-        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-        monkeypatch.setenv("HF_ENDPOINT", served.url)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        # Small pieces and no pauses, so that resuming shows with a small file and at once.
-        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 16)
-        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
-        _point_client_at(served.url, monkeypatch)
+        connect(served.url, monkeypatch)
         yield served
-
-
-def _point_client_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client reads its endpoint when imported; later it must be told."""
-    import huggingface_hub
-
-    real = huggingface_hub.HfApi
-    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: real(endpoint=url))
-    link = huggingface_hub.hf_hub_url
-    monkeypatch.setattr(
-        huggingface_hub, "hf_hub_url", lambda *a, **k: link(*a, **{**k, "endpoint": url})
-    )
 
 
 def no_network(*_: object, **__: object) -> None:
