@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from benchmarks.shared import DOCS, machine, measured
 
 ROWS = (
     ("transformers", "fp32"),
@@ -28,7 +26,7 @@ ROWS = (
     ("galago", "int8"),
     ("galago", "int4"),
 )
-DOCS = Path(__file__).parent.parent / "docs"
+PACKAGES = ("openvino", "torch", "transformers", "numpy")
 console = Console(stderr=True)
 
 
@@ -51,40 +49,22 @@ def main() -> None:
         for turn in range(options.rounds):
             for engine, precision in rows:
                 console.print(f"round {turn + 1} of {options.rounds}: {engine} {precision}")
-                result = _measure(engine, precision, folder, options.threads)
+                result = measured("benchmarks.one", engine, precision, folder, options.threads)
                 console.print(f"  {result}")
                 found[f"{engine}/{precision}"].append(result)
     medians = {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
         for name, runs in found.items()
     }
-    report = {"machine": _machine(options.threads), "rounds": options.rounds, "rows": medians}
+    report = {
+        "machine": machine(options.threads, PACKAGES),
+        "rounds": options.rounds,
+        "rows": medians,
+    }
     (DOCS / "benchmark.json").write_text(json.dumps(report | {"runs": found}, indent=1) + "\n")
     table = _table(medians)
     (DOCS / "benchmark.md").write_text(_page(report, table))
     print(table)
-
-
-def _measure(engine: str, precision: str, folder: Path, threads: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.one", engine, precision, str(folder), str(threads)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def _machine(threads: int) -> dict[str, Any]:
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
-        model = names[0].split(":")[1].strip() if names else model
-    packages = {}
-    for name in ("openvino", "torch", "transformers", "numpy"):
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            packages[name] = "absent"
-    return {"cpu": model, "threads": threads, "python": platform.python_version()} | packages
 
 
 def _table(rows: dict[str, dict[str, float]]) -> str:

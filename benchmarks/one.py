@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.shared import peak_memory
 
 TEXT_TOKENS = 29  # with the 256 of the picture: 285
 DECODED = 32
@@ -115,9 +116,7 @@ def main() -> None:
     run = {"galago": run_galago, "transformers": run_transformers}[engine]
     runs = run(precision, Path(folder), int(threads))[1:]  # the first warms up
     result = {key: statistics.median(r[key] for r in runs) for key in runs[0]}
-    # On Linux ru_maxrss counts kilobytes, on macOS bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    result["peak_memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    result["peak_memory"] = peak_memory()
     print(json.dumps(result))
 
 
