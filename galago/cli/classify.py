@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from galago import catalog
 from galago.cli import options
 from galago.cli.options import ClipOpening
 from galago.cli.pictures import Picture, expand, for_each
-from galago.cli.terminal import Bar, say, write
+from galago.cli.terminal import Bar, say, write, write_record
 from galago.errors import OptionError
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def classify(
         ranked = _ranked(labelling, picture)[:shown]
         with bar.aside():
             if as_json:
-                write(_record(labelling, picture, ranked))
+                write_record(_record(labelling, picture, ranked))
             else:
                 write(_lines(picture, ranked, many=len(found) > 1))
 
@@ -165,10 +164,12 @@ def _ranked(labelling: Labelling, picture: Picture) -> list[tuple[str, float]]:
     return sorted(zip(labelling.labels.labels, shares, strict=True), key=lambda pair: -pair[1])
 
 
-def _record(labelling: Labelling, picture: Picture, ranked: list[tuple[str, float]]) -> str:
+def _record(
+    labelling: Labelling, picture: Picture, ranked: list[tuple[str, float]]
+) -> dict[str, object]:
+    """The object of --json."""
     labels = [{"label": label, "probability": round(share, 6)} for label, share in ranked]
-    record = {"picture": picture.label, "model": labelling.clip.name, "labels": labels}
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return {"picture": picture.label, "model": labelling.clip.name, "labels": labels}
 
 
 def _lines(picture: Picture, ranked: list[tuple[str, float]], *, many: bool) -> str:

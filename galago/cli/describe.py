@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from galago import catalog
 from galago.cli import options
 from galago.cli.options import Opening
 from galago.cli.pictures import Picture, expand, for_each
-from galago.cli.terminal import Bar, say, write
+from galago.cli.terminal import Bar, say, write, write_record
 from galago.errors import OptionError
 from galago.presets import PRESETS, preset_prompt
 
@@ -141,10 +140,9 @@ def _describe_one(
     text = "".join(parts)
     with bar.aside():
         if question.as_json:
-            write(json.dumps(_record(vlm, picture, question, text, last), ensure_ascii=False))
-        elif not live:
-            write(f"{picture.label}: {text}")
-        write("\n")
+            write_record(_record(vlm, picture, question, text, last))
+        else:
+            write("\n" if live else f"{picture.label}: {text}\n")
         if last is not None and last.stats is not None:
             options.doubt(vlm.name, last.stats.confidence)
             if question.stats:

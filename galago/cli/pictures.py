@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 import sys
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from galago.cli.terminal import Bar, complain, write
+from galago.cli.terminal import Bar, complain, write_record
 from galago.errors import ImageError
 from galago.hub import as_path
 
@@ -133,5 +132,4 @@ def _report(picture: Picture, error: ImageError, bar: Bar, as_json: bool) -> Non
         message = str(error)
         complain(message if picture.label in message else f"{picture.label}: {message}")
         if as_json:
-            record = {"picture": picture.label, "error": message}
-            write(json.dumps(record, ensure_ascii=False) + "\n")
+            write_record({"picture": picture.label, "error": message})

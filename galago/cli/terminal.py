@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from galago.fetch import Progress
 
-__all__ = ["Bar", "complain", "say", "stages", "write"]
+__all__ = ["Bar", "complain", "say", "stages", "write", "write_record"]
 
 # Stages whose words must stay to be read: the licence, a lock, no network, a conversion's figures.
 _LASTING = ("fetching", "waiting", "the hub", "self-check")
@@ -32,8 +33,18 @@ def write(text: str) -> None:
     """A piece of the result, at once; control codes never reach a terminal."""
     if sys.stdout.isatty():
         text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-    sys.stdout.write(text)
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:  # a file's name with bytes that are no text, or a narrow code page
+        narrow = sys.stdout.encoding
+        sys.stdout.write(text.encode(narrow, "backslashreplace").decode(narrow))
     sys.stdout.flush()
+
+
+def write_record(record: Mapping[str, object]) -> None:
+    """One JSON object on a line; bytes of a name that are no text stand as JSON's escapes."""
+    text = json.dumps(record, ensure_ascii=False)
+    write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 @contextmanager
