@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.album.match import NEAR
 from galago.album.store import Store, empty
 from galago.album.vectors import Rows
 from galago.errors import OptionError
 
 __all__ = ["NEAR", "Copy", "find_duplicates", "near_groups"]
-
-NEAR = 0.96  # cosine from which two photos count as one
 
 _BLOCK = 2048  # rows compared with as many others at a time: 16 MB of products
 

@@ -11,8 +11,8 @@ fails (immich-app/immich#5996).  Two comparisons replace it:
    interest") are put to every photo that is indexed, and the highest strength of each is kept.  A
    match must be stronger than most of them ever got in this very album.
 
-Between pictures the second is not needed: a photo's scores with other photos of the album are many,
-and what lies far above them is alike.
+A picture that is asked with has scores for the same everyday things; photos that show what it shows
+have scores that rise and fall with its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ import numpy as np
 
 from galago.album.embedder import Float
 
-__all__ = ["Background", "phrases", "picture_cut", "reach", "strength", "words_cut"]
+__all__ = [
+    "ALIKE",
+    "NEAR",
+    "Background",
+    "likeness",
+    "phrases",
+    "reach",
+    "strength",
+    "words_cut",
+]
 
 _FILE = Path(__file__).parent.parent / "data" / "background.txt"
 
@@ -33,10 +42,10 @@ _FILE = Path(__file__).parent.parent / "data" / "background.txt"
 _FLOOR = 1.5
 # A match is stronger than this share of the phrases that no photo shows.
 _SHARE = 0.95
-# Standard deviations above other photos from which on a photo is like the picture asked with.
-_ALIKE = 2.5
-# With fewer photos their deviation means nothing; whatever comes is shown.
-_FEW = 32
+# From this likeness on two pictures show the same sort of thing.
+ALIKE = 0.6
+# From this cosine on they are nearly the same picture.
+NEAR = 0.96
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,17 @@ def strength(scores: Float, others: Float) -> Float:
     return np.asarray((scores - others.mean(axis=1)) / spread, np.float32)
 
 
+def likeness(rows: Float, picture: Float, background: Background) -> Float:
+    """How alike photos (n, dim) and a picture (dim,) are in what they show: -1 to 1, (n,).
+
+    The correlation of their scores for everyday things.
+    """
+    shown = np.concatenate([rows, picture[None]]) @ background.shown.T
+    shown -= shown.mean(axis=1, keepdims=True)
+    shown /= np.maximum(np.linalg.norm(shown, axis=1, keepdims=True), 1e-6)
+    return np.asarray(shown[:-1] @ shown[-1], np.float32)
+
+
 def reach(rows: Float, background: Background) -> Float:
     """The highest strength of each absent phrase over photos (n, dim): (phrases,)."""
     shown = rows @ background.shown.T  # (n, m)
@@ -80,8 +100,3 @@ def words_cut(reached: Float) -> float:
     if not np.isfinite(reached).all() or not len(reached):  # nothing has been indexed
         return _FLOOR
     return max(_FLOOR, float(np.quantile(reached, _SHARE)))
-
-
-def picture_cut(photos: int) -> float:
-    """From which strength on a photo matches a picture, compared with so many other photos."""
-    return _ALIKE if photos >= _FEW else -np.inf

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from galago.album.embedder import Float
-from galago.album.match import Background, picture_cut, strength, words_cut
-from galago.album.store import Head, Store, empty
+from galago.album.embedder import Embedder, Float
+from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
+from galago.album.store import Head, Store, check_model, empty
 from galago.album.vectors import Rows, best
 from galago.errors import OptionError
 
@@ -37,8 +37,9 @@ class Part:
 class Hit:
     """A photo found.
 
-    `score`: the cosine with the query.  `strength`: how far it stands above what the photo scores
-    for other things, in deviations; `match`: whether that is far enough (galago/album/match.py).
+    `score`: the cosine with the query.  `strength`: for words, how far it stands above what the
+    photo scores for other things, in deviations; for a picture, how alike they are, -1 to 1.
+    `match`: whether that is enough (galago/album/match.py).
     """
 
     path: str
@@ -90,6 +91,10 @@ class Searcher:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def check(self, model: Embedder) -> None:
+        """OptionError, with the command that helps, when another model made the album."""
+        check_model(self._store, self.head, model)
 
     def search(self, parts: Sequence[Part], k: int = 12) -> list[Hit]:
         """The k photos that score highest, best first; copies of one photo are hits each.
@@ -166,10 +171,12 @@ def _judge(
     for part in parts:
         if not part.wanted:
             continue
-        words = part.kind == "words"
-        others = view.background.shown if words else view.sample
-        cut = words_cut(view.reach) if words else picture_cut(len(view.sample))
-        own = strength(found @ part.vector, found @ others.T)
+        scores = found @ part.vector
+        if part.kind == "words":
+            own = strength(scores, found @ view.background.shown.T)
+            matches |= own >= words_cut(view.reach)
+        else:
+            own = likeness(found, part.vector, view.background)
+            matches |= (own >= ALIKE) | (scores >= NEAR)
         strengths = np.maximum(strengths, own)
-        matches |= own >= cut
     return strengths, matches

@@ -7,11 +7,15 @@ from typing import Annotated
 import typer
 
 from galago import __version__
+from galago.cli.album import album
 from galago.cli.chat import chat
 from galago.cli.classify import classify
 from galago.cli.describe import describe
+from galago.cli.duplicates import duplicates
+from galago.cli.index import index
 from galago.cli.models import models
 from galago.cli.pull import pull
+from galago.cli.search import search
 
 __all__ = ["app"]
 
@@ -43,5 +47,5 @@ def galago(
     """Questions about pictures, answered on this computer: nothing leaves it."""
 
 
-for _verb in (describe, chat, classify, models, pull):
+for _verb in (describe, chat, index, search, duplicates, album, classify, models, pull):
     app.command()(_verb)

@@ -31,6 +31,7 @@ __all__ = [
     "Temperature",
     "Threads",
     "TopP",
+    "complete_clip",
     "complete_model",
     "doubt",
     "sampling",
@@ -48,7 +49,7 @@ def _complete_fastvlm(incomplete: str) -> Iterator[str]:
     return _names(incomplete, [row for row in catalog.MODELS if row.kind == "fastvlm"])
 
 
-def _complete_clip(incomplete: str) -> Iterator[str]:
+def complete_clip(incomplete: str) -> Iterator[str]:
     return _names(incomplete, [row for row in catalog.MODELS if row.kind == "mobileclip"])
 
 
@@ -82,7 +83,7 @@ ClipModelName = Annotated[
         "-m",
         metavar="MODEL",
         help="A MobileCLIP of `galago models`, a folder, a .pt file, or owner/name of the hub.",
-        autocompletion=_complete_clip,
+        autocompletion=complete_clip,
     ),
 ]
 ClipPrecision = Annotated[

@@ -73,11 +73,14 @@ def stages(*, verbose: bool = False) -> Iterator[Progress]:
 class Bar:
     """A progress bar on stderr for many pictures; silent when stderr is no terminal.
 
-    `aside()` takes the bar off the screen while something else is written there.
+    `aside()` takes the bar off the screen while something else is written there. A total of None
+    is not known yet (`update` brings it); `rate` shows how many a second.
     """
 
-    def __init__(self, total: int) -> None:
-        self._bar = _rich_bar(count=True) if total > 1 and sys.stderr.isatty() else None
+    def __init__(self, total: int | None, *, rate: bool = False) -> None:
+        wanted = (total is None or total > 1) and sys.stderr.isatty()
+        self._bar = _rich_bar(count=True, rate=rate) if wanted else None
+        self._stage = ""
         self._task = self._bar.add_task("", total=total) if self._bar else None
 
     def __enter__(self) -> Bar:
@@ -94,6 +97,14 @@ class Bar:
         if self._bar and self._task is not None:
             self._bar.update(self._task, description=label[-40:])
 
+    def update(self, stage: str, done: int, total: int | None) -> None:
+        """How far a stage is; a new one has a rate of its own."""
+        if self._bar and self._task is not None:
+            if stage != self._stage:
+                self._stage = stage
+                self._bar.reset(self._task, total=total, description=stage)
+            self._bar.update(self._task, completed=done, total=total)
+
     def advance(self) -> None:
         if self._bar and self._task is not None:
             self._bar.advance(self._task)
@@ -109,21 +120,29 @@ class Bar:
                 self._bar.start()
 
 
-def _rich_bar(count: bool = False) -> RichProgress:
+def _rich_bar(count: bool = False, rate: bool = False) -> RichProgress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn() if count else TaskProgressColumn(),
+        *([Rate()] if rate else []),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

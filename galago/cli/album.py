@@ -1,0 +1,126 @@
+"""`galago album`: what is indexed, by which model, how large."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from galago.cli import albums
+from galago.cli.albums import path_fields, shown
+from galago.cli.terminal import say, write
+from galago.errors import OptionError
+
+if TYPE_CHECKING:
+    from galago.album import Store
+
+__all__ = ["album"]
+
+
+def album(
+    name: albums.AlbumName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List the files that can't be read, and why.")
+    ] = False,
+    forget: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Take a folder out of the album (not off the disk)."),
+    ] = None,
+) -> None:
+    """Show what is indexed, by which model.
+
+    An album is the folder that is shown; delete it to be rid of it. Photos are never touched.
+
+    \b
+    Examples:
+      galago album
+      galago album --album disk --json
+      galago album --failed
+      galago album --forget /mnt/old-disk/photos
+    """
+    from galago.album import Store
+
+    folder = albums.folder_of(name)
+    if forget is not None:
+        _forget(folder, forget)
+        return
+    with Store.open(folder) as store:
+        if failed:
+            _failed(store, as_json)
+            return
+        record = store.steady(lambda: _record(store))
+    write(json.dumps(record, ensure_ascii=False) + "\n" if as_json else _page(record))
+
+
+def _record(store: Store) -> dict[str, Any]:
+    from galago.album import album_names
+
+    head = store.head()
+    return {
+        "album": store.folder.name,
+        "photos": store.count(),
+        "contents": store.count("vectors WHERE unused IS NULL"),
+        "failed": store.count("photos WHERE error IS NOT NULL"),
+        "model": head.model if head else None,
+        "dim": head.dim if head else None,
+        "folders": [path_fields(path)["path"] for path in store.folders()],
+        "bytes": sum(file.stat().st_size for file in store.folder.iterdir()),
+        "place": str(store.folder),
+        "changed": datetime.fromtimestamp(head.changed).astimezone().isoformat(" ", "seconds")
+        if head
+        else None,
+        "others": [name for name in album_names() if name != store.folder.name],
+    }
+
+
+def _page(record: dict[str, Any]) -> str:
+    """The record for people."""
+    copies = record["photos"] - record["contents"]
+    photos = f"{record['photos']:,}" + (f", {copies:,} of them copies" if copies else "")
+    lines = [
+        ("album", record["album"]),
+        ("photos", photos),
+        (
+            "model",
+            f"{record['model']}, {record['dim']} numbers a photo" if record["model"] else "-",
+        ),
+        ("size", f"{record['bytes'] / 1e6:.1f} MB in {shown(record['place'])}"),
+        ("changed", record["changed"] or "-"),
+        *(("folder", shown(path)) for path in record["folders"]),
+    ]
+    if record["failed"]:
+        lines.append(("failed", f"{record['failed']:,} files; --failed lists them"))
+    if record["others"]:
+        lines.append(("others", ", ".join(record["others"])))
+    return "".join(f"{head:8} {text}\n" for head, text in lines)
+
+
+def _failed(store: Store, as_json: bool) -> None:
+    found = store.db.execute("SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path")
+    none = True
+    for raw, reason in found:
+        none, path = False, os.fsdecode(raw)
+        record = {**path_fields(path), "error": reason}
+        line = json.dumps(record, ensure_ascii=False) if as_json else f"{shown(path)}: {reason}"
+        write(line + "\n")
+    if none:
+        say("all files could be read")
+
+
+def _forget(folder: Path, text: str) -> None:
+    from galago.album.store import Store, clear_errors, write_lock
+    from galago.album.write import forget
+
+    Store.open(folder).close()  # says so when there is none
+    path = os.path.realpath(os.path.expanduser(text))
+    with clear_errors(folder), write_lock(folder, say), Store.open(folder, write=True) as store:
+        known = path in store.folders()
+        count = forget(store, path)
+    if not count and not known:
+        raise OptionError(f"album {folder.name!r} has nothing under {path}")
+    write(f"{count:,} photos left album {folder.name}\n")

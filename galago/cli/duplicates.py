@@ -1,0 +1,68 @@
+"""`galago duplicates`: photos that are the same, or nearly."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago.cli import albums
+from galago.cli.albums import path_fields, shown
+from galago.cli.terminal import say, stages, write
+
+if TYPE_CHECKING:
+    from galago.album import Copy
+
+__all__ = ["duplicates"]
+
+
+def duplicates(
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="C",
+            help="Cosine from which two photos count as one, 0.5 to 1; 0.96 by default.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a group, on a line of its own.")
+    ] = False,
+    album: albums.AlbumName = None,
+) -> None:
+    """Show groups of near-identical photos.
+
+    Each line is the likeness to the group's first, which is the largest file, and a path; 1.000 is
+    the same content. Nothing is deleted.
+
+    \b
+    Examples:
+      galago duplicates
+      galago duplicates --threshold 0.99 --json > copies.jsonl
+    """
+    from galago.album import NEAR, find_duplicates
+
+    with stages() as progress:
+        groups = find_duplicates(
+            albums.folder_of(album),
+            NEAR if threshold is None else threshold,
+            lambda share: progress("comparing", share),
+        )
+    for number, group in enumerate(groups):
+        write(_record(group) if as_json else ("\n" if number else "") + _lines(group))
+    if groups:
+        say(f"{len(groups):,} groups of {sum(map(len, groups)):,} photos")
+    else:
+        say("no two photos are alike")
+
+
+def _lines(group: list[Copy]) -> str:
+    return "".join(f"{copy.likeness:.3f}  {shown(copy.path)}\n" for copy in group)
+
+
+def _record(group: list[Copy]) -> str:
+    photos = [
+        {**path_fields(copy.path), "bytes": copy.size, "likeness": round(copy.likeness, 4)}
+        for copy in group
+    ]
+    return json.dumps({"photos": photos}, ensure_ascii=False) + "\n"

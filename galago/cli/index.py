@@ -1,0 +1,161 @@
+"""`galago index`: folders of pictures into an album."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago import catalog
+from galago.cli import albums, options
+from galago.cli.albums import shown
+from galago.cli.options import ClipOpening
+from galago.cli.terminal import Bar, complain, say, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from galago.album import Summary
+    from galago.mobileclip import MobileCLIP
+
+__all__ = ["index"]
+
+_NAMED = 5  # files that can't be read, named one by one
+
+
+def index(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FOLDER", help="Folders; those indexed before when none is named."),
+    ] = None,
+    album: albums.AlbumName = None,
+    model: albums.ModelName = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Encode everything again, as for another model.")
+    ] = False,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Leave out files and folders of this name (* and ? allowed; may be repeated).",
+        ),
+    ] = None,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="Look at hidden files and folders too.")
+    ] = False,
+    precision: options.ClipPrecision = "auto",
+    threads: options.Threads = None,
+    offline: options.Offline = False,
+) -> None:
+    """Index folders of pictures, to be searched.
+
+    Run again, it looks only at what is new, changed or gone. It may be stopped at any time: the
+    same command continues. Wastebaskets, caches of programs and folders with a file .nomedia are
+    left out. Exit code 1 when some files can't be read.
+
+    \b
+    Examples:
+      galago index ~/Pictures
+      galago index
+      galago index /mnt/disk/photos --album disk --skip "*_small.jpg"
+      galago index --fresh -m MobileCLIP2-S0
+    """
+    folder = albums.folder_of(album)
+    opening = ClipOpening(_source(folder, model), precision, threads, offline)
+    progress = _Progress()
+    try:
+        summary = _run(folder, folders or [], opening, progress, fresh, hidden, tuple(skip or ()))
+    except KeyboardInterrupt:
+        say(f"stopped: {progress.kept()} the same command continues")
+        raise typer.Exit(130) from None
+    _tell(folder.name, summary)
+    raise typer.Exit(1 if summary.failed or summary.unreadable else 0)
+
+
+def _source(folder: Path, model: str | None) -> str:
+    """The model that was named, else the album's own, else the default."""
+    from galago.album.places import DATABASE
+    from galago.album.store import Store
+
+    if model is not None:
+        return albums.source_of(model)
+    if (folder / DATABASE).is_file():
+        with Store.open(folder) as store:
+            head = store.head()
+        if head is not None:
+            return head.source
+    return catalog.DEFAULT_CLIP
+
+
+def _run(
+    folder: Path,
+    folders: list[str],
+    opening: ClipOpening,
+    progress: _Progress,
+    fresh: bool,
+    hidden: bool,
+    skip: tuple[str, ...],
+) -> Summary:
+    from galago.album import IndexOptions
+    from galago.album import index as index_folders
+
+    chosen = IndexOptions(fresh=fresh, hidden=hidden)
+    chosen = IndexOptions(fresh=fresh, hidden=hidden, skip=(*chosen.skip, *skip))
+    with Bar(None, rate=True) as bar:
+        progress.bar = bar
+
+        def load() -> MobileCLIP:
+            with bar.aside():
+                return opening.load()
+
+        return index_folders(
+            folder, folders, load, source=opening.model, options=chosen, report=progress
+        )
+
+
+class _Progress:
+    """Shows what the indexer reports, and remembers how far it came."""
+
+    def __init__(self) -> None:
+        self.bar: Bar | None = None
+        self.done = self.total = 0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        assert self.bar is not None
+        if stage.startswith("waiting"):
+            with self.bar.aside():
+                say(stage)
+            return
+        if stage == "indexing":
+            self.done, self.total = done, total
+        self.bar.update(stage, done, total or None)
+
+    def kept(self) -> str:
+        if not self.total:
+            return "nothing was begun;"
+        return f"{self.done:,} of {self.total:,} files are done and kept;"
+
+
+def _tell(name: str, summary: Summary) -> None:
+    """The result in a line, and what went wrong."""
+    for path, reason in summary.failed[:_NAMED]:
+        complain(f"{shown(path)}: {reason}")
+    if len(summary.failed) > _NAMED:
+        complain(
+            f"{len(summary.failed) - _NAMED:,} more files can't be read: galago album --failed"
+        )
+    for path, reason in summary.unreadable.items():
+        complain(f"{shown(path)} can't be looked into ({reason}); its photos stay as they were")
+    if summary.restless:
+        say(f"{len(summary.restless):,} files were being written; the next run takes them")
+    parts = [
+        (summary.encoded, "new"),
+        (summary.known, "known by their content"),
+        (summary.unchanged, "unchanged"),
+        (summary.gone, "gone"),
+    ]
+    told = ", ".join(f"{count:,} {what}" for count, what in parts if count)
+    rate = ""
+    if summary.encoded > 20:
+        rate = f"; {summary.encoded / max(summary.seconds, 1e-3):.1f} a second"
+    write(f"album {name}: {summary.photos:,} photos ({told or 'nothing new'}{rate})\n")

@@ -1,0 +1,184 @@
+"""`galago search`: words or pictures in, photos out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago.cli import albums, options
+from galago.cli.albums import path_fields, shown
+from galago.cli.options import ClipOpening
+from galago.cli.terminal import say, write
+from galago.errors import ImageError, OptionError, StorageError
+
+if TYPE_CHECKING:
+    from galago.album import Hit, Part
+    from galago.mobileclip import MobileCLIP
+
+__all__ = ["search"]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One part of the query: words, or a picture's path."""
+
+    text: str
+    picture: bool
+    wanted: bool = True
+
+
+def search(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="WORDS", help="What the photos should show.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", help="At most so many photos.")] = 12,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PICTURE", help="Find photos like this one (may be repeated)."),
+    ] = None,
+    plus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X", help="Also this: a picture or words (may be repeated)."),
+    ] = None,
+    minus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X", help="Rather not this: a picture or words (may be repeated)."),
+    ] = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Show the nearest photos even if they don't match.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a photo, on a line of its own.")
+    ] = False,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page with the photos to look at.")
+    ] = None,
+    view: Annotated[bool, typer.Option("--open", help="Open such a page in the browser.")] = False,
+    album: albums.AlbumName = None,
+    model: albums.ModelName = None,
+    threads: options.Threads = None,
+    offline: options.Offline = False,
+) -> None:
+    """Find photos by words, pictures, or both.
+
+    Each line is a score and a path, best first. Photos that are merely the nearest are left out: a
+    match must stand out from what the photo scores for other things, and above chance in this
+    album. When nothing does, a line on stderr says so.
+
+    \b
+    Examples:
+      galago search a dog on a beach
+      galago search "a birthday cake" -k 50 --open
+      galago search --image photo.jpg
+      galago search beach --plus photo.jpg --minus people
+      galago search sunset --json > sunsets.jsonl
+    """
+    from galago.album import Searcher
+
+    asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
+    if k < 1:
+        raise OptionError(f"-k {k} is not possible: ask for 1 or more")
+    with Searcher(albums.folder_of(album)) as searcher:
+        source = albums.source_of(model) if model is not None else searcher.head.source
+        clip = ClipOpening(source, threads=threads, offline=offline).load()
+        searcher.check(clip)
+        hits = searcher.search(_parts(clip, asked), k)
+    found = hits if show_all else [hit for hit in hits if hit.match]
+    if not found:
+        say("no photo matches; --all shows the nearest all the same")
+        return
+    for hit in found:
+        write(_record(hit) if as_json else f"{hit.score:.3f}  {shown(hit.path)}\n")
+    if html is not None or view:
+        _page(asked, found, html, view)
+
+
+def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> list[_Asked]:
+    """The parts of the query; OptionError when there is nothing to look for."""
+    asked = [_Asked(words, picture=False)] if words.strip() else []
+    asked += [_Asked(path, picture=True) for path in images]
+    for wanted, values in ((True, plus), (False, minus)):
+        for value in values:
+            if not value.strip():
+                raise OptionError(
+                    f"--{'plus' if wanted else 'minus'} is empty: give words or a file"
+                )
+            asked.append(_Asked(value, _is_picture(value), wanted))
+    if not any(part.wanted for part in asked):
+        raise OptionError(
+            'say what to look for: galago search "a dog on a beach", or --image photo.jpg'
+        )
+    return asked
+
+
+def _is_picture(value: str) -> bool:
+    """Whether a file is meant; ImageError for what can only be the name of one."""
+    from galago.images import PICTURE_SUFFIXES
+
+    if os.path.isfile(os.path.expanduser(value)):
+        return True
+    if os.path.splitext(value)[1].lower() in PICTURE_SUFFIXES:
+        raise ImageError(f"no such picture: {value}; check the name")
+    return False
+
+
+def _parts(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[Part]:
+    """The parts of the query as vectors; says so when words were too many."""
+    from galago.album import Part
+
+    parts = []
+    for part in asked:
+        if part.picture:
+            pixels = clip.prepare(Path(os.path.expanduser(part.text)))
+            vector = clip.embed_pixels(pixels[None])[0]
+        else:
+            if not clip.fits(part.text):
+                limit = clip.spec.text.context
+                say(
+                    f"note: the model reads {limit} tokens of a query; the end of yours is left out"
+                )
+            vector = clip.embed_texts([part.text])[0]
+        parts.append(Part(vector, "picture" if part.picture else "words", part.wanted))
+    return parts
+
+
+def _record(hit: Hit) -> str:
+    record = {
+        **path_fields(hit.path),
+        "score": round(hit.score, 5),
+        "strength": round(hit.strength, 3),
+        "match": hit.match,
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _page(asked: list[_Asked], hits: list[Hit], html: str | None, view: bool) -> None:
+    """Write the contact sheet, and show it if that was asked for."""
+    import tempfile
+    import webbrowser
+
+    from galago.album import contact_sheet
+
+    title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
+    pieces = contact_sheet(
+        title.removeprefix("+ "),
+        ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits),
+    )
+    try:
+        if html is None:
+            handle, html = tempfile.mkstemp(".html", "galago-")  # for this person's eyes only
+            os.close(handle)
+        path = Path(os.path.expanduser(html)).absolute()
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        raise StorageError(f"the page can't be written to {html}: {error.strerror}") from error
+    if view and not webbrowser.open(path.as_uri()):
+        say(f"no browser could be opened; the page is {path}")
