@@ -44,8 +44,11 @@ def help_of(*verb: str) -> str:
 
 
 def cli() -> str:
+    from galago.cli.app import app
+
     parts = [help_of()]
-    for verb in ("describe", "chat", "classify", "models", "pull"):
+    for command in app.registered_commands:
+        verb = str(getattr(command.callback, "__name__", command.name))
         parts.append(f"## galago {verb}\n\n{help_of(verb)}")
     return "\n".join(parts)
 
