@@ -146,6 +146,8 @@ def _not_here(text: str, row: catalog.Model | None) -> str:
     wanted = row.name if row else text
     near = [] if row else catalog.suggest(text)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    if os.path.isdir(text):
+        hint = f" (write {os.path.join('.', text)} for the folder)"
     return (
         f"{wanted} is not on this machine{hint} and galago is offline: "
         f"go online and run `galago pull {wanted}`"

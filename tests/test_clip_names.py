@@ -174,6 +174,34 @@ def test_the_default_is_explained_as_long_as_it_is_missing() -> None:
             MobileCLIP.load(catalog.DEFAULT_CLIP)
 
 
+def test_a_name_wins_over_a_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, "MobileCLIP2-S0")
+    with pytest.raises(OfflineError, match=r"write \./MobileCLIP2-S0 for the folder"):
+        MobileCLIP.load("MobileCLIP2-S0")
+    assert MobileCLIP.load("./MobileCLIP2-S0").name == "tiny-clip"
+
+
+def test_a_row_makes_a_folder_of_the_package_a_model(
+    folder: Path, capsys: Capture, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = dataclasses.replace(catalog.lookup("MobileCLIP2-S0"), name="my-nano", repo=None)
+    others = tuple(r for r in catalog.MODELS if r.name not in (catalog.DEFAULT_CLIP, NAME))
+    monkeypatch.setattr(catalog, "MODELS", (*others, dataclasses.replace(row, aliases=())))
+    monkeypatch.setattr(catalog.Model, "folder", folder)
+    monkeypatch.setattr(hub, "fetch", None)
+    shown = run(capsys, "classify", picture, "--labels", "a,b", "-m", "my-nano", "--json")
+    assert json.loads(shown.out)["model"] == "my-nano"
+    assert "comes with galago" in run(capsys, "pull", "my-nano").err
+    assert run(capsys, "models").out.splitlines()[-1].split()[:3] == [
+        "my-nano",
+        "mobileclip",
+        "embedded",
+    ]
+
+
 # -- galago pull and galago models -----------------------------------------------------------------
 
 
