@@ -34,7 +34,7 @@ demo: $(VENV)/.run ## install galago and ask it about the four pictures in examp
 	@$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
-	@$(PY) -m pytest tests --ignore=tests/parity
+	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity
 
 parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
