@@ -76,7 +76,7 @@ def test_names_that_are_no_text(model: Path, picture: Path, tmp_path: Path) -> N
     names = [b"bad\xff.jpg", "smile\U0001f600.jpg".encode(), b"new\nline.jpg"]
     for name in names:
         shutil.copy(picture, os.fsencode(tmp_path) + b"/" + name)
-    given = ("classify", tmp_path, *LABELS, "-m", model)
+    given = ("classify", tmp_path, *LABELS, "-m", model, "--top", "1")
     result = spawn(*given, "--json", PYTHONIOENCODING="utf-8:strict")
     found = {json.loads(line)["picture"] for line in result.out.splitlines()}
     assert {os.path.basename(os.fsencode(name)) for name in found} == set(names)
@@ -116,9 +116,8 @@ def test_labels_of_a_file(capsys: Capture, model: Path, picture: Path, tmp_path:
 def test_a_thousand_labels(capsys: Capture, model: Path, picture: Path, tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_text("\n".join(f"thing number {n}" for n in range(1000)))
-    given = ("classify", picture, "--labels-from", path, "-m", model)
-    assert len(run(capsys, *given).out.splitlines()) == 5
-    (record,) = map(json.loads, run(capsys, *given, "--json").out.splitlines())
+    given = ("classify", picture, "--labels-from", path, "-m", model, "--json")
+    (record,) = map(json.loads, run(capsys, *given).out.splitlines())
     shares = [row["probability"] for row in record["labels"]]
     assert len(shares) == 1000 and sum(shares) == pytest.approx(1, abs=1e-3)
 
@@ -161,7 +160,7 @@ def test_templates_change_the_sentences(capsys: Capture, model: Path, picture: P
 
     clip = MobileCLIP.load(model)
     assert not (clip.embed_labels(["cat"], "plain") == clip.embed_labels(["cat"], "imagenet")).all()
-    assert len({shown(name) for name in ("photo", "plain", "imagenet")}) > 1
+    assert shown("photo") != shown("plain")
 
 
 def test_labels_are_embedded_once(
