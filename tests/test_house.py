@@ -58,7 +58,8 @@ ROOMS: dict[str, set[str]] = {
     "reply": {"prefix", "tokens", "decode", "sampling"},
     "conversation": {"reply", "sampling", "tokens", "fastvlm"},
     # "" is the public API: what was trained is measured the way people use it.
-    "train": {"train", "images", "catalog", "tokens", "presets", "quantise", "", *MODEL_FILES},
+    "train": {"train", "images", "catalog", "tokens", "presets", "quantise", "", *MODEL_FILES}
+    | {"clip_checkpoint", "clip_tokens", "templates"},
     "export": {"export", "images", "catalog", "tokens", *MODEL_FILES},
     "": {"", "presets", "sampling", "fastvlm", "conversation", "reply"}
     | {"mobileclip", "templates"},  # galago/__init__.py
