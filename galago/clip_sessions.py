@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from galago import layout, quantise
 from galago.clip_checkpoint import ClipCheckpoint
 from galago.errors import ModelError, OptionError
-from galago.graph import clip, fastvit
+from galago.graph import clip, fastvit, ov
 from galago.layout import CLIP_TRUNK as TRUNK
 from galago.layout import TEXT_BLOCKS
 from galago.safetensors import Stored

@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from galago import images, layout, quantise, tokens
 from galago.checkpoint import Checkpoint
-from galago.graph import qwen2
+from galago.graph import ov, qwen2
 from galago.graph.ops import Weights
 from galago.precision import PrecisionPlan
 from galago.sessions import (

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from galago import layout, quantise
 from galago.errors import OptionError
-from galago.graph import fastvit, qwen2
+from galago.graph import fastvit, ov, qwen2
 from galago.precision import PrecisionPlan
 from galago.safetensors import Stored
 from galago.specs import Qwen2Spec, VLMSpec

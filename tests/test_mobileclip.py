@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +275,15 @@ def test_identity_is_of_the_weights_not_of_the_place(
     data[place : place + 4] = np.float32(3).tobytes()
     (moved / WEIGHTS).write_bytes(bytes(data))
     assert MobileCLIP.load(moved).identity != clip.identity
+
+
+def test_no_telemetry_is_loaded() -> None:
+    code = (
+        "import sys, galago.mobileclip;"
+        "print([m for m in sys.modules if 'telemetry' in m or m.startswith('openvino.tools')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_whether_a_text_fits(clip: MobileCLIP) -> None:

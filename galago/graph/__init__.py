@@ -3,7 +3,8 @@
 `import openvino` pulls in its model converter, which loads a usage-statistics client. galago
 needs neither and promises that nothing is sent, so the converter is hidden while openvino loads;
 that also makes the import faster. The entry is removed afterwards, so a program that wants
-`openvino.tools.ovc` can still import it itself.
+`openvino.tools.ovc` can still import it itself. Modules outside this folder take `ov` from here, as
+theirs would be the first import of openvino.
 """
 
 from __future__ import annotations
@@ -27,3 +28,7 @@ def _import_openvino() -> None:
 
 
 _import_openvino()
+
+import openvino as ov  # noqa: E402
+
+__all__ = ["ov"]
