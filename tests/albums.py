@@ -7,6 +7,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,17 +55,20 @@ class FakeEmbedder:
         return self._unit(np.pad(pixel_values, ((0, 0), (0, 1))))
 
     def embed_texts(self, texts: Sequence[str]) -> Float:
-        return self._unit(np.stack([self._text(text) for text in texts]))
-
-    def _text(self, text: str) -> Float:
-        for name, colour in COLOURS.items():
-            if name in text:
-                return np.append(np.tile(np.array(colour) / 255 - 0.5, 4), 0.3)
-        return np.random.default_rng(zlib.crc32(text.encode())).normal(size=13) * 0.3
+        return self._unit(np.stack([_meaning(text) for text in texts]))
 
     def _unit(self, rows: NDArray[np.float64]) -> Float:
         turned = rows @ self._turn
         return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)
+
+
+@cache
+def _meaning(text: str) -> NDArray[np.float64]:
+    """Its colour four times over, and something else that only words have."""
+    for name, colour in COLOURS.items():
+        if name in text:
+            return np.append(np.tile(np.array(colour) / 255 - 0.5, 4), 0.3)
+    return np.random.default_rng(zlib.crc32(text.encode())).normal(size=13) * 0.3
 
 
 def photo(path: Path, colour: str = "red", seed: int = 0, age: float = 100.0) -> Path:

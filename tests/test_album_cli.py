@@ -70,6 +70,12 @@ def found(result: Result) -> list[str]:
     return [line.split("  ", 1)[1] for line in result.out.splitlines()]
 
 
+@pytest.mark.parametrize("verb", ["index", "search", "duplicates", "album"])
+def test_help_has_examples(capsys: Capture, verb: str) -> None:
+    shown_ = run(capsys, verb, "--help")
+    assert shown_.code == 0 and "Examples:" in shown_.out and f"galago {verb}" in shown_.out
+
+
 # -- index -----------------------------------------------------------------------------------------
 
 

@@ -217,6 +217,17 @@ def test_a_file_that_cannot_be_read_is_tried_again(
     assert update(album, photos).encoded == 1
 
 
+def test_an_enormous_file_is_not_read(
+    album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("galago.album.indexing._MAX_BYTES", 5000)
+    (photos / "film.jpg").write_bytes(bytes(6000))
+    older(photos / "film.jpg")
+    ((path, reason),) = update(album, photos).failed
+    assert path.endswith("film.jpg") and "larger than" in reason
+    assert update(album, photos).failed == []
+
+
 def test_what_an_extra_would_read_is_tried_again(
     album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

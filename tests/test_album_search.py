@@ -203,6 +203,16 @@ def test_what_cannot_be_searched_is_told(album: Path, tmp_path: Path) -> None:
         Searcher(tmp_path / "none")
 
 
+def test_an_album_made_anew_by_another_model_is_noticed(tmp_path: Path) -> None:
+    photo(tmp_path / "photos" / "a.png")
+    update(tmp_path / "album", tmp_path / "photos")
+    with Searcher(tmp_path / "album") as searcher:
+        assert len(searcher.search([words("red")])) == 1
+        update(tmp_path / "album", model=FakeEmbedder("fake-2"), fresh=True)
+        with pytest.raises(OptionError, match="indexed anew by fake"):
+            searcher.search([words("red")])
+
+
 def test_equal_scores_come_in_one_order(tmp_path: Path) -> None:
     vectors = np.repeat(unit(1, 24), 9, axis=0)
     update_by_hand(tmp_path, vectors)

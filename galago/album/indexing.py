@@ -33,7 +33,7 @@ Report = Callable[[str, int, int], None]  # what is being done; how many are don
 
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
-_MAX_BYTES = 1 << 30  # a larger picture file is a mistake, and would be held in memory
+_MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
 _PENDING = 200  # photos that need no encoding, before they are recorded
 _RACY = 2_000_000_000  # ns: a file this young may change again without its time changing
 
@@ -67,7 +67,7 @@ class Summary:
     failed: list[tuple[str, str]] = field(default_factory=list)
     restless: list[str] = field(default_factory=list)  # changed while being read
     unreadable: dict[str, str] = field(default_factory=dict)  # folders
-    seconds: float = 0.0
+    seconds: float = 0.0  # of reading and encoding
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,6 @@ def index(
     """
     options = options or IndexOptions()
     tell = report or (lambda stage, done, total: None)
-    start = time.monotonic()
     if options.batch < 1 or options.workers < 1:
         raise OptionError("batch and workers must be 1 or more")
     named = as_roots(folders)
@@ -109,7 +108,6 @@ def index(
     ):
         summary = _Run(store, model, source, options, tell).run(named)
         summary.photos = store.count()
-    summary.seconds = time.monotonic() - start
     return summary
 
 
@@ -146,7 +144,9 @@ class _Run:
         summary.unchanged = summary.seen - todo
         with Writer(store) as writer:
             if model is not None:
+                start = time.monotonic()
                 self._encode(plan, todo, model, writer)
+                summary.seconds = time.monotonic() - start
             writer.drop(plan.gone())
             writer.compact()
         remember(store, roots)
@@ -257,7 +257,8 @@ def _read(model: Embedder, known: Store, file: Found) -> _Outcome:
     try:
         with open(path, "rb") as stream:
             before = os.fstat(stream.fileno())
-            data = stream.read(_MAX_BYTES + 1)
+            large = before.st_size > _MAX_BYTES
+            data = b"" if large else stream.read(_MAX_BYTES + 1)
         after = os.stat(path)
     except FileNotFoundError:
         return _Outcome("gone", photo)
@@ -266,8 +267,8 @@ def _read(model: Embedder, known: Store, file: Found) -> _Outcome:
     # A file this young may change again without its time showing it: look at it next time too.
     young = time.time_ns() - before.st_mtime_ns < _RACY
     photo = replace(photo, size=before.st_size, mtime_ns=0 if young else before.st_mtime_ns)
-    if len(data) > _MAX_BYTES:
-        return _Outcome("bad", replace(photo, error="the file is larger than a gigabyte"))
+    if large:
+        return _Outcome("bad", replace(photo, error="the file is larger than 512 MB"))
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     if not same or len(data) != after.st_size:
         return _Outcome("restless", photo)

@@ -110,6 +110,11 @@ class Searcher:
             return self._store.steady(lambda: self._search(self._look(), parts, k))
 
     def _search(self, view: _View, parts: Sequence[Part], k: int) -> list[Hit]:
+        if view.head.identity != self.head.identity:
+            raise OptionError(
+                f"album {self._store.folder.name!r} has been indexed anew by {view.head.model}: "
+                "open it again, with that model"
+            )
         for part in parts:
             if part.vector.shape != (view.head.dim,):
                 raise OptionError(

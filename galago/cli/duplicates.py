@@ -51,7 +51,8 @@ def duplicates(
     for number, group in enumerate(groups):
         write(_record(group) if as_json else ("\n" if number else "") + _lines(group))
     if groups:
-        say(f"{len(groups):,} groups of {sum(map(len, groups)):,} photos")
+        count = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
+        say(f"{count} of {sum(map(len, groups)):,} photos")
     else:
         say("no two photos are alike")
 
