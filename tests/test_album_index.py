@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from galago.album import Searcher, Store
-from galago.album import index as index_module
+from galago.album import index as index_folders
 from galago.album.store import write_lock
 from galago.album.write import Writer, forget
 from galago.errors import ImageError, ModelError, OptionError
@@ -76,7 +76,7 @@ def test_the_model_is_not_opened_when_nothing_changed(album: Path, photos: Path)
         raise AssertionError("opened")
 
     (photos / "p0.png").unlink()
-    assert index_module(album, [photos], refuse, source="fake").gone == 1
+    assert index_folders(album, [photos], refuse, source="fake").gone == 1
     check(album)
 
 
@@ -286,6 +286,12 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
     check(album)
 
 
+def test_a_file_from_the_future_is_read_once(album: Path, photos: Path) -> None:
+    older(photos / "p0.png", -1e6)
+    update(album, photos)
+    assert update(album, photos).unchanged == 10
+
+
 def test_a_file_written_just_now_is_looked_at_once_more(album: Path, photos: Path) -> None:
     """It could be written again within the same tick of the clock that times are kept in."""
     young = photo(photos / "young.png", "green", 5, age=0)
@@ -426,8 +432,8 @@ def test_another_model_is_refused_with_the_command_that_helps(album: Path, photo
     with pytest.raises(OptionError, match=r"galago index --fresh --album mine$"):
         update(album, photos, model=other)
     other.name = "larger"
-    with pytest.raises(OptionError, match=r"by fake, not by larger.* --album mine -m larger$"):
-        update(album, photos, model=other)
+    with pytest.raises(OptionError, match=r"by fake, not by larger.* --album mine -m /larger$"):
+        index_folders(album, [photos], lambda: other, source="/larger")
     fresh = update(album, photos, model=other, fresh=True)
     assert fresh.encoded == 11
     with Store.open(album) as store:

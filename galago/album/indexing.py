@@ -162,7 +162,7 @@ class _Run:
             self._tell("calibrating", 0, 0)
             begin(self._store, model, self._source)
         else:
-            check_model(self._store, head, model)
+            check_model(self._store, head, model, self._source)
             if head.source != self._source:  # the same model at another place
                 values = (model.name, self._source)
                 self._store.db.execute("UPDATE head SET model = ?, source = ?", values)
@@ -265,7 +265,7 @@ def _read(model: Embedder, known: Store, file: Found) -> _Outcome:
     except OSError as error:  # a disk or a permission: to be tried again, so not recorded
         return _Outcome("unread", replace(photo, error=f"can't be read: {error.strerror}"))
     # A file this young may change again without its time showing it: look at it next time too.
-    young = time.time_ns() - before.st_mtime_ns < _RACY
+    young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
     photo = replace(photo, size=before.st_size, mtime_ns=0 if young else before.st_mtime_ns)
     if large:
         return _Outcome("bad", replace(photo, error="the file is larger than 512 MB"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galago.album.embedder import Embedder, Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
@@ -54,7 +55,7 @@ class _View:
 
     head: Head
     rows: Rows
-    unused: Sequence[int]
+    unused: NDArray[np.intp]
     background: Background
     reach: Float
 
@@ -62,7 +63,7 @@ class _View:
     def sample(self) -> Float:
         """Photos evenly spread over the album, (n, dim)."""
         free = np.ones(len(self.rows), bool)
-        free[list(self.unused)] = False
+        free[self.unused] = False
         places = np.flatnonzero(free)
         step = max(1, len(places) // _SAMPLE)
         return self.rows.take(places[::step][:_SAMPLE])
@@ -92,9 +93,12 @@ class Searcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def check(self, model: Embedder) -> None:
-        """OptionError, with the command that helps, when another model made the album."""
-        check_model(self._store, self.head, model)
+    def check(self, model: Embedder, source: str) -> None:
+        """OptionError, with the command that helps, when another model made the album.
+
+        `source`: what opened this model.
+        """
+        check_model(self._store, self.head, model, source)
 
     def search(self, parts: Sequence[Part], k: int = 12) -> list[Hit]:
         """The k photos that score highest, best first; copies of one photo are hits each.
@@ -140,7 +144,7 @@ class Searcher:
             head = self._store.head()
             if head is None or not self._store.any_photo():
                 raise OptionError(empty(self._store.folder.name))
-            unused = self._store.unused()
+            unused = np.array(self._store.unused(), np.intp)
             background, reach = self._store.background(head.dim)
             self._view = _View(head, self._store.rows(head), unused, background, reach)
             self._version = version
@@ -167,9 +171,7 @@ def _query(view: _View, parts: Sequence[Part]) -> Float:
     return np.asarray(total / max(float(np.linalg.norm(total)), 1e-6), np.float32)
 
 
-def _judge(
-    view: _View, parts: Sequence[Part], found: Float
-) -> tuple[Float, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+def _judge(view: _View, parts: Sequence[Part], found: Float) -> tuple[Float, NDArray[np.bool_]]:
     """Strength of photos (n, dim), and which are matches: those that one wanted part makes one."""
     strengths = np.full(len(found), -np.inf, np.float32)
     matches = np.zeros(len(found), bool)

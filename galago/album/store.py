@@ -129,8 +129,14 @@ class Store:
         self.close()
 
     @contextlib.contextmanager
-    def transaction(self, *, write: bool = True) -> Iterator[None]:
-        """All or nothing; when reading, one unchanging view."""
+    def transaction(self, *, write: bool = True, durable: bool = False) -> Iterator[None]:
+        """All or nothing; when reading, one unchanging view.
+
+        After a power cut the newest transactions may be undone, but a `durable` one: it must stand
+        before a file is deleted that it did away with.
+        """
+        if durable:
+            self.db.execute("PRAGMA synchronous = FULL")
         self.db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield
@@ -139,6 +145,9 @@ class Store:
             with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
                 self.db.execute("ROLLBACK")
             raise
+        finally:
+            if durable:
+                self.db.execute("PRAGMA synchronous = NORMAL")
 
     def steady(self, work: Callable[[], T]) -> T:
         """What `work` makes of one unchanging view; its disk errors as StorageError."""
@@ -239,17 +248,19 @@ def _option(name: str) -> str:
     return f" --album {name}" if name != DEFAULT else ""
 
 
-def check_model(store: Store, head: Head, model: Embedder) -> None:
-    """OptionError, with the command that helps, when another model made the album."""
+def check_model(store: Store, head: Head, model: Embedder, source: str) -> None:
+    """OptionError, with the command that helps, when another model made the album.
+
+    `source`: what opened this model.
+    """
     if head.identity == model.identity and head.dim == model.dim:
         return
     name = store.folder.name
-    if model.name == head.model:
-        other = f"another version of {head.model}"
-        remedy = f"galago index --fresh{_option(name)}"
-    else:
-        other = f"{head.model}, not by {model.name}"
-        remedy = f"galago index --fresh{_option(name)} -m {model.name}"
+    same = model.name == head.model
+    other = f"another version of {head.model}" if same else f"{head.model}, not by {model.name}"
+    remedy = f"galago index --fresh{_option(name)}"
+    if source != head.source:
+        remedy += f" -m {source}"
     raise OptionError(
         f"album {name!r} was indexed by {other}, and vectors of two models can't be compared; "
         f"index it again: {remedy}"

@@ -124,7 +124,7 @@ class Writer:
             for start in range(0, len(kept), _MOVED_AT_ONCE):
                 file.write(start, old.take(np.array(kept[start : start + _MOVED_AT_ONCE])))
             moves = [(new, row) for new, row in enumerate(kept) if new != row]
-            with self._store.transaction():
+            with self._store.transaction(durable=True):
                 self._db.execute("DELETE FROM vectors WHERE unused < ?", (before,))
                 # In rising order, so each number is free when it is given away.
                 self._db.executemany("UPDATE vectors SET row = ? WHERE row = ?", moves)
@@ -150,7 +150,7 @@ def begin(store: Store, model: Embedder, source: str) -> None:
     generation = old.generation + 1 if old else 1
     head = Head(model.name, source, model.identity, model.dim, generation, 0, time.time())
     remove(store.vectors_path(generation))
-    with store.transaction():
+    with store.transaction(durable=True):
         for table in ("photos", "vectors", "background", "head"):
             store.db.execute(f"DELETE FROM {table}")
         store.db.execute(

@@ -74,7 +74,7 @@ def _escaped(letter: str) -> str:
         return _ESCAPES[letter]
     if letter.isprintable():
         return letter
-    return "".join(f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape"))
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))
 
 
 def path_fields(path: str) -> dict[str, Any]:

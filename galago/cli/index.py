@@ -68,7 +68,7 @@ def index(
     except KeyboardInterrupt:
         say(f"stopped: {progress.kept()} the same command continues")
         raise typer.Exit(130) from None
-    _tell(folder.name, summary)
+    _tell(folder.name, summary, fresh)
     raise typer.Exit(1 if summary.failed or summary.unreadable else 0)
 
 
@@ -136,7 +136,7 @@ class _Progress:
         return f"{self.done:,} of {self.total:,} files are done and kept;"
 
 
-def _tell(name: str, summary: Summary) -> None:
+def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
     for path, reason in summary.failed[:_NAMED]:
         complain(f"{shown(path)}: {reason}")
@@ -145,7 +145,8 @@ def _tell(name: str, summary: Summary) -> None:
             f"{len(summary.failed) - _NAMED:,} more files can't be read: galago album --failed"
         )
     for path, reason in summary.unreadable.items():
-        complain(f"{shown(path)} can't be looked into ({reason}); its photos stay as they were")
+        now = "are not in the album" if fresh else "stay as they were"
+        complain(f"{shown(path)} can't be looked into ({reason}); its photos {now}")
     if summary.restless:
         say(f"{len(summary.restless):,} files were being written; the next run takes them")
     parts = [

@@ -87,7 +87,7 @@ def search(
     with Searcher(albums.folder_of(album)) as searcher:
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
-        searcher.check(clip)
+        searcher.check(clip, source)
         hits = searcher.search(_parts(clip, asked), k)
     found = hits if show_all else [hit for hit in hits if hit.match]
     if not found:
