@@ -20,7 +20,8 @@ def clean_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("NO_COLOR", "1")
-    for name in ("GALAGO_DEBUG", "HF_HUB_CACHE", "HF_ENDPOINT", "XDG_CACHE_HOME"):
+    clean = ("GALAGO_ALBUMS", "GALAGO_DEBUG", "HF_HUB_CACHE", "HF_ENDPOINT")
+    for name in (*clean, "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     return home
 
