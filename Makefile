@@ -8,10 +8,10 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity check docs wheel bench golden clean
+.PHONY: help demo test parity check docs wheel bench bench-clip golden clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
 $(VENV)/.run: pyproject.toml
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ $(PARITY)/.run: pyproject.toml
 	@echo "installing torch, timm and transformers into $(PARITY) (once, some minutes)"
 	@$(PARITY)/bin/python $(PIP) $(TORCH)
 	@$(PARITY)/bin/python $(PIP) -e '.[parity]'
+	@touch $@
+
+$(PARITY)/.bench: $(PARITY)/.run
+	@$(PARITY)/bin/python $(PIP) -e '.[bench]'
 	@touch $@
 
 demo: $(VENV)/.run ## install galago and ask it about the four pictures in examples/
@@ -53,6 +57,9 @@ wheel: $(VENV)/.dev ## build the wheel, install it in an empty environment, and 
 
 bench: $(PARITY)/.run ## the benchmark table, against peers, in one run
 	@$(PARITY)/bin/python -m benchmarks
+
+bench-clip: $(PARITY)/.bench ## the same for MobileCLIP2: towers, indexing, search (about a quarter of an hour)
+	@$(PARITY)/bin/python -m benchmarks.clip $(ARGS)
 
 golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
