@@ -58,7 +58,7 @@ wheel: $(VENV)/.dev ## build the wheel, install it in an empty environment, and 
 bench: $(PARITY)/.run ## the benchmark table, against peers, in one run
 	@$(PARITY)/bin/python -m benchmarks
 
-bench-clip: $(PARITY)/.bench ## the same for MobileCLIP2: towers, indexing, search (about a quarter of an hour)
+bench-clip: $(PARITY)/.bench ## the same for MobileCLIP2: towers, indexing, search (about 20 minutes)
 	@$(PARITY)/bin/python -m benchmarks.clip $(ARGS)
 
 golden: $(VENV)/.dev ## write tests/golden again from the embedded model

@@ -23,7 +23,7 @@ def page(report: Mapping[str, Any]) -> str:
         prose(
             f"""Random weights of the published shapes (speed does not depend on their values) and
             generated photos. Median of {report["rounds"]} rounds in one run of `make bench-clip`,
-            one fewer for S4, L-14 and the small photos; every row is a process of its own, on
+            one fewer for S3, S4, L-14 and the small photos; every row is a process of its own, on
             {sizes["threads"]} threads."""
         ),
         "![Beside open_clip in torch and ONNX Runtime](benchmark-clip.svg)",

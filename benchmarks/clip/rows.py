@@ -27,7 +27,8 @@ ENGINES = (
     ("galago", "int8"),
 )
 UNFUSED = ("torch", "fp32-unfused")  # as open_clip loads it; only for the smallest
-_HEAVY = ("MobileCLIP2-S4", "MobileCLIP2-L-14")
+VITS = ("MobileCLIP2-B", "MobileCLIP2-L-14")
+_HEAVY = ("MobileCLIP2-S3", "MobileCLIP2-S4", "MobileCLIP2-L-14")
 
 Command = tuple[str, ...]  # a module, and its arguments
 
@@ -58,8 +59,8 @@ class Sizes:
     small: int = 5000
     vectors: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     cold: int = 100_000
-    share: float = 0.2  # of the photos, for the loop beside indexing
-    seconds: float = 2.0  # that a tower is timed for
+    share: float = 0.1  # of the photos, for the loop beside indexing
+    seconds: float = 1.5  # that a tower is timed for
     threads: int = 2
 
 
