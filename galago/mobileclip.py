@@ -48,12 +48,14 @@ _HEADS = (f"{CLIP_TRUNK}head.fc.weight", f"{CLIP_TRUNK}head.weight")
 class LabelSet:
     """Labels embedded once for many pictures, by `MobileCLIP.label_set`.
 
-    `rows`: unit rows float32 (n, dim), in the order of `labels`; they are `model`'s.
+    `rows`: unit rows float32 (n, dim), in the order of `labels`; they are `model`'s, the one with
+    this `identity`.
     """
 
     labels: tuple[str, ...]
     rows: Float
     model: str
+    identity: str
 
 
 class MobileCLIP:
@@ -241,7 +243,7 @@ class MobileCLIP:
         labels = _named(labels)
         rows = self.embed_labels(labels, templates, progress)
         rows.flags.writeable = False
-        return LabelSet(tuple(labels), rows, self.name)
+        return LabelSet(tuple(labels), rows, self.name, self.identity)
 
     def classify(
         self,
@@ -258,7 +260,7 @@ class MobileCLIP:
         """
         if not isinstance(labels, LabelSet):
             labels = _named(labels)
-        elif labels.model != self.name or labels.rows.shape[1:] != (self.dim,):
+        elif labels.identity != self.identity:
             raise OptionError(
                 f"the labels were embedded by {labels.model}; embed them again with {self.name}"
             )

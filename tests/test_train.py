@@ -17,7 +17,7 @@ from galago.errors import OptionError
 from galago.specs import PromptSpec
 from galago.tokens import load_tokenizer
 from galago.train import assets, render, words
-from galago.train.captions import captions, load_synonyms
+from galago.train.captions import captions, holds_out, load_synonyms
 from galago.train.config import ClipTrainConfig, load_config
 from galago.train.tasks import KINDS, Sample, hand_mask
 
@@ -191,6 +191,11 @@ def test_captions_never_hold_a_word_that_is_held_out() -> None:
             found = set(re.findall(r"[a-z-]+", caption.lower()))
             assert not found & words, caption
             assert not any(" " in word and word in caption.lower() for word in words), caption
+
+
+def test_a_caption_with_a_held_out_word_is_found() -> None:
+    assert holds_out("Two puppies? No: a puppy.") and holds_out("some trousers, some pistols")
+    assert holds_out("talking on a mobile phone") and not holds_out("an insectarium, phones")
 
 
 def test_a_config_with_two_towers_is_told_apart() -> None:

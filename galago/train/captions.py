@@ -8,9 +8,11 @@ from the sentence teacher alone.
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from galago.templates import TEMPLATES
@@ -38,6 +40,7 @@ class Synonyms:
         return [label, *self.names.get(label, ())]
 
 
+@cache
 def load_synonyms() -> Synonyms:
     path = Path(__file__).parent / "configs" / "synonyms.toml"
     raw = tomllib.loads(path.read_text("utf-8"))
@@ -62,3 +65,9 @@ def captions(label: str, synonyms: Synonyms, count: int, seed: int) -> list[str]
         else:
             found.append(rng.choice(TEMPLATES["imagenet"]).replace("{}", name))
     return found
+
+
+def holds_out(caption: str) -> bool:
+    """Whether a caption holds one of the words that are held out, in the singular or plural."""
+    words = f" {re.sub('[^a-z]+', ' ', caption.lower())} "
+    return any(f" {word} " in words or f" {word}s " in words for word in load_synonyms().held_out)

@@ -58,7 +58,8 @@ photographs. Words never used: {held_out}; no caption of a photograph held them
 
 Multi-modal reinforced training (arXiv 2311.17049) at small scale: each photograph and two crops of
 it carry the image teacher's features, each label 24 synthetic captions with the text teacher's
-embeddings, stored once. The student learns by CLIP's loss, the divergence of its similarities from
+embeddings, stored once (teachers: {config.teachers.pair}; captions: {config.teachers.captioner}).
+The student learns by CLIP's loss, the divergence of its similarities from
 the teachers' (pictures placed among sentences by ConSE), the label and the image teacher's
 features.
 

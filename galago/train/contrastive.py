@@ -62,7 +62,9 @@ class ClipModel(nn.Module):
         """(N, T) ids -> unit rows (N, embed) float32; the mask is causal, so T may be short."""
         length = ids.shape[1]
         self.text.attn_mask = self.causal[:length, :length]  # open_clip's is as wide as the context
-        return F.normalize(self.text(ids).float(), dim=-1)
+        rows = F.normalize(self.text(ids).float(), dim=-1)
+        self.text.attn_mask = self.causal  # a buffer, of which every process must have the same
+        return rows
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The losses of one batch, each a scalar."""

@@ -9,19 +9,22 @@ teacher of galago/train/teacher.py.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from rich.progress import track
 
+from galago.errors import OptionError
 from galago.train.assets import PhotoStore, find_words
-from galago.train.captions import captions, load_synonyms
+from galago.train.captions import captions, holds_out, load_synonyms
 from galago.train.config import TeachersConfig
 from galago.train.teacher import load_teacher, teacher_pixels
 from galago.train.teachers import OpenClip, Teacher, make_teacher
@@ -73,9 +76,17 @@ def load_reinforced(folder: Path) -> Reinforced:
 def build_reinforced(
     cache: Path, labels: Sequence[str], teachers: TeachersConfig, seed: int
 ) -> Path:
-    """Write `cache`/reinforced once, and return it; an interrupted build starts over."""
+    """Write `cache`/reinforced once, and return it; an interrupted build starts over.
+
+    OptionError when what is there was made for other labels, teachers or synonyms.
+    """
     out = cache / "reinforced"
+    made_for = _made_for(labels, teachers, seed)
     if out.exists():
+        if json.loads((out / "made_for.json").read_text("utf-8")) != made_for:
+            raise OptionError(
+                f"{out} was made for another configuration; delete it to make it anew"
+            )
         return out
     part = cache / "reinforced.part"
     part.mkdir(exist_ok=True)
@@ -85,14 +96,24 @@ def build_reinforced(
     if teachers.captioner != "templates":
         taught = _taught(store)
         pictures = (store.picture(store.photos[row]) for row in taught)
-        own = dict(zip(taught, OpenClip(teachers.captioner).captions(pictures), strict=True))
+        said = OpenClip(teachers.captioner).captions(pictures)
+        # Words that are held out must not come in by this door.
+        own = {row: text for row, text in zip(taught, said, strict=True) if not holds_out(text)}
         rows = np.zeros((len(store.photos), teacher.texts(["a"]).shape[1]), np.float16)
-        rows[taught] = teacher.texts(list(own.values()))
+        rows[list(own)] = teacher.texts(list(own.values()))
         np.save(part / "own_rows.npy", rows)
     _write_texts(part, labels, teacher, own, seed)
     _write_pictures(part, store, np.load(cache / "teacher.npy", mmap_mode="r"), teacher, seed)
+    (part / "made_for.json").write_text(json.dumps(made_for), "utf-8")
     part.rename(out)
     return out
+
+
+def _made_for(labels: Sequence[str], teachers: TeachersConfig, seed: int) -> dict[str, Any]:
+    """What the stored rows depend on, as JSON gives it back."""
+    said = [captions(label, load_synonyms(), CAPTIONS, seed) for label in labels]
+    digest = hashlib.sha256(json.dumps([list(labels), said]).encode()).hexdigest()
+    return {"teachers": asdict(teachers), "seed": seed, "crops": CROPS, "captions": digest}
 
 
 def _taught(store: PhotoStore) -> list[int]:

@@ -45,6 +45,8 @@ def start_from(folder: Path, model: nn.Module, pixels: torch.Tensor) -> None:
             if there not in tensors or tuple(tensors[there].shape) != tuple(tensor.shape):
                 raise CheckpointError(f"{folder} has another shape ({there}); start from its like")
             tensor.copy_(_read(tensors, there))
+    if "logit_scale" in tensors and hasattr(model, "logit_scale"):
+        model.logit_scale.copy_(_read(tensors, "logit_scale"))
     trunk = model.get_submodule("trunk")
     _unfold(trunk, lambda name: _read(tensors, trunk_name(name)), pixels)
 

@@ -148,6 +148,7 @@ def test_a_two_tower_model_is_published_as_trained_and_started_from(
     torch.manual_seed(4)
     model = ClipModel(clip_config, 3, 25.0)
     with torch.no_grad():
+        model.logit_scale.fill_(3.5)
         for _ in range(20):
             model.trunk(normalised(pixels))
     model.eval()
@@ -178,6 +179,7 @@ def test_a_two_tower_model_is_published_as_trained_and_started_from(
                             strict=True):  # fmt: skip
         away = float(1 - (ours * theirs).sum(1).min())
         assert report("started from two towers, 1 - cosine", away) < 1e-5
+    assert clip.logit_scale == pytest.approx(float(again.logit_scale.exp()), rel=1e-4)
     assert clip.logit_scale == pytest.approx(float(model.logit_scale.exp()), rel=0.01)
 
 
