@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from galago.album import Hit, Part, Searcher, Store
+from galago.album import search as search_module
 from galago.album import vectors as vectors_module
 from galago.album.match import Background, likeness, phrases, reach, strength, words_cut
 from galago.album.vectors import Rows, VectorFile, best
@@ -141,7 +143,9 @@ def colours(hits: list[Hit]) -> set[str]:
     return {Path(hit.path).parent.name for hit in hits}
 
 
-def test_the_k_best_are_those_of_brute_force(album: Path) -> None:
+def test_the_k_best_are_those_of_brute_force(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "words_cut", lambda reached: -np.inf)  # all match
+    monkeypatch.setattr(search_module, "_JUDGED", 50)
     part = words("a red thing")
     with Store.open(album) as store, Searcher(album) as searcher:
         head = store.head()
@@ -176,6 +180,36 @@ def test_a_picture_finds_itself_and_its_like(album: Path) -> None:
         assert colours(hits) == {"blue"}
         far = searcher.search([picture(mine)], 160)
         assert not any(hit.match for hit in far if "blue" not in hit.path)
+
+
+class Narrow(FakeEmbedder):
+    """Words lie close together, as those of real models do, round one direction."""
+
+    middle = unit(1, 24, 77)[0]
+
+    def embed_texts(self, texts: Sequence[str]) -> Float:
+        rows = super().embed_texts(texts) + self.middle
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_photos_that_attract_every_query_do_not_crowd_out_the_matches(tmp_path: Path) -> None:
+    model = Narrow()
+    query = model.embed_texts(["a red thing"])[0]
+    shows = query - 0.9 * model.middle
+    rows = np.concatenate([model.middle + 0.1 * unit(300, 24, 3), shows + 0.05 * unit(8, 24, 4)])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    update_by_hand(tmp_path, rows, model)
+    mine = {f"/p/{number}.jpg" for number in range(300, 308)}
+    picture = rows[300] + 2 * model.middle
+    with Searcher(tmp_path) as searcher:
+        for part in (Part(query), Part(picture / np.linalg.norm(picture), "picture")):
+            nearest = np.argsort(-(rows @ part.vector))[:12]
+            assert nearest.max() < 300  # those that attract everything
+            hits = searcher.search([part], 12)
+            assert {hit.path for hit in hits if hit.match} == mine
+            assert [hit.match for hit in hits] == [True] * 8 + [False] * 4
+            for kind in (hits[:8], hits[8:]):
+                assert [h.score for h in kind] == sorted((h.score for h in kind), reverse=True)
 
 
 def test_parts_are_added_and_taken_away(album: Path) -> None:
@@ -221,11 +255,11 @@ def test_equal_scores_come_in_one_order(tmp_path: Path) -> None:
     assert [hit.path for hit in hits] == [f"/p/{n}.jpg" for n in range(4)]
 
 
-def update_by_hand(folder: Path, vectors: Float) -> None:
+def update_by_hand(folder: Path, vectors: Float, model: FakeEmbedder | None = None) -> None:
     """An album of given vectors."""
     folder.mkdir(exist_ok=True)
     with Store.open(folder, write=True) as store:
-        begin(store, FakeEmbedder(), "fake")
+        begin(store, model or FakeEmbedder(), "fake")
         digests = [number.to_bytes(16, "big") for number in range(len(vectors))]
         names = [f"/p/{number}.jpg".encode() for number in range(len(vectors))]
         with Writer(store) as writer:

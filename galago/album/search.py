@@ -22,6 +22,8 @@ from galago.errors import OptionError
 __all__ = ["Hit", "Part", "Searcher"]
 
 _SAMPLE = 512  # photos that stand for the whole album where its average is asked for
+_POOL = 1000  # photos judged at least: some attract every query and must not crowd out the matches
+_JUDGED = 4096  # of them at once, so that memory does not grow with k
 _MINUS = 0.5  # what is not wanted weighs half: nothing at all should not beat what is wanted
 
 
@@ -101,10 +103,11 @@ class Searcher:
         check_model(self._store, self.head, model, source)
 
     def search(self, parts: Sequence[Part], k: int = 12) -> list[Hit]:
-        """The k photos that score highest, best first; copies of one photo are hits each.
+        """The k best photos: matches first, then the nearest; of each the highest score first.
 
-        Every photo is compared.  Raises OptionError for nothing wanted, a vector of another length,
-        or k below 1; StorageError.
+        Every photo is compared, and of the 20 k nearest (1000 at least) it is judged whether they
+        match.  Copies of one photo are hits each.  Raises OptionError for nothing wanted, a vector
+        of another length, or k below 1; StorageError.
         """
         if k < 1:
             raise OptionError(f"{k} results are not possible: ask for 1 or more")
@@ -127,12 +130,15 @@ class Searcher:
                 )
         scores = view.rows.scores(_query(view, parts))
         scores[view.unused] = -np.inf
-        places = best(scores, k)
+        places = best(scores, max(20 * k, _POOL))
         places = places[scores[places] > -np.inf]
-        strengths, matches = _judge(view, parts, view.rows.take(places))
+        strengths, matches = _judge_all(view, parts, places)
+        order = np.argsort(~matches, kind="stable")[:k]
         hits = [
             Hit(os.fsdecode(path), float(scores[place]), float(strong), bool(match))
-            for place, strong, match in zip(places, strengths, matches, strict=True)
+            for place, strong, match in zip(
+                places[order], strengths[order], matches[order], strict=True
+            )
             for path in self._store.photos_of(int(place))
         ]
         return hits[:k]
@@ -169,6 +175,17 @@ def _query(view: _View, parts: Sequence[Part]) -> Float:
         apart = part.vector - middle[part.kind]
         total += (1 if part.wanted else -_MINUS) * apart / max(float(np.linalg.norm(apart)), 1e-6)
     return np.asarray(total / max(float(np.linalg.norm(total)), 1e-6), np.float32)
+
+
+def _judge_all(
+    view: _View, parts: Sequence[Part], places: NDArray[np.intp]
+) -> tuple[Float, NDArray[np.bool_]]:
+    """As _judge, of rows by their places (n,), some at a time."""
+    strengths, matches = np.empty(len(places), np.float32), np.empty(len(places), bool)
+    for start in range(0, len(places), _JUDGED):
+        part = slice(start, start + _JUDGED)
+        strengths[part], matches[part] = _judge(view, parts, view.rows.take(places[part]))
+    return strengths, matches
 
 
 def _judge(view: _View, parts: Sequence[Part], found: Float) -> tuple[Float, NDArray[np.bool_]]:
