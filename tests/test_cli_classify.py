@@ -78,10 +78,12 @@ def test_names_that_are_no_text(model: Path, picture: Path, tmp_path: Path) -> N
         shutil.copy(picture, os.fsencode(tmp_path) + b"/" + name)
     given = ("classify", tmp_path, *LABELS, "-m", model, "--top", "1")
     result = spawn(*given, "--json", PYTHONIOENCODING="utf-8:strict")
-    found = {json.loads(line)["picture"] for line in result.out.splitlines()}
-    assert {os.path.basename(os.fsencode(name)) for name in found} == set(names)
+    records = [json.loads(line) for line in result.out.splitlines()]
+    raw = [bytes.fromhex(r.get("picture_bytes", "")) or r["picture"].encode() for r in records]
+    assert {os.path.basename(name) for name in raw} == set(names)
     plain = spawn(*given, PYTHONIOENCODING="utf-8:strict")
-    assert plain.code == 0 and "bad\\udcff.jpg: " in plain.out
+    assert plain.code == 0 and "bad\\377.jpg': " in plain.out
+    assert "new\\nline.jpg': " in plain.out and len(plain.out.splitlines()) == 3
 
 
 @pytest.mark.parametrize("verb", [("describe",), ("classify", *LABELS)])

@@ -77,11 +77,11 @@ def _escaped(letter: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))
 
 
-def path_fields(path: str) -> dict[str, Any]:
+def path_fields(path: str, field: str = "path") -> dict[str, Any]:
     """A path for JSON; one that is no text also by its bytes, in hexadecimal."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
         readable = os.fsencode(path).decode("utf-8", "replace")
-        return {"path": readable, "path_bytes": os.fsencode(path).hex()}
-    return {"path": path}
+        return {field: readable, f"{field}_bytes": os.fsencode(path).hex()}
+    return {field: path}

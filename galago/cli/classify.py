@@ -11,6 +11,7 @@ import typer
 
 from galago import catalog
 from galago.cli import options
+from galago.cli.albums import path_fields, shown
 from galago.cli.options import ClipOpening
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.terminal import Bar, say, write, write_record
@@ -97,13 +98,13 @@ def classify(
     names = _labels(labels, labels_from)
     found = expand(pictures, recursive=recursive)
     opening = ClipOpening(model, precision, threads, offline)
-    shown = top or (len(names) if as_json else _SHOWN)
+    most = top or (len(names) if as_json else _SHOWN)
 
     def load() -> Labelling:
         return _embed(opening.load(), names, templates)
 
     def work(labelling: Labelling, picture: Picture, bar: Bar) -> None:
-        ranked = _ranked(labelling, picture)[:shown]
+        ranked = _ranked(labelling, picture)[:most]
         with bar.aside():
             if as_json:
                 write_record(_record(labelling, picture, ranked))
@@ -169,12 +170,13 @@ def _record(
 ) -> dict[str, object]:
     """The object of --json."""
     labels = [{"label": label, "probability": round(share, 6)} for label, share in ranked]
-    return {"picture": picture.label, "model": labelling.clip.name, "labels": labels}
+    name = path_fields(picture.label, "picture")
+    return {**name, "model": labelling.clip.name, "labels": labels}
 
 
 def _lines(picture: Picture, ranked: list[tuple[str, float]], *, many: bool) -> str:
     """A label a line; of many pictures, a line a picture."""
     if many:
         parts = ", ".join(f"{label} {share:.1%}" for label, share in ranked)
-        return f"{picture.label}: {parts}\n"
+        return f"{shown(picture.label)}: {parts}\n"
     return "".join(f"{share:6.1%}  {label}\n" for label, share in ranked)

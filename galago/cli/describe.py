@@ -11,6 +11,7 @@ import typer
 
 from galago import catalog
 from galago.cli import options
+from galago.cli.albums import path_fields, shown
 from galago.cli.options import Opening
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.terminal import Bar, say, write, write_record
@@ -133,7 +134,7 @@ def _describe_one(
     for chunk in vlm.stream(source, question.prompt, question.options):
         if live:
             if many and not parts:
-                write(f"{picture.label}: ")
+                write(f"{shown(picture.label)}: ")
             write(chunk.text)
         parts.append(chunk.text)
         last = chunk
@@ -142,7 +143,7 @@ def _describe_one(
         if question.as_json:
             write_record(_record(vlm, picture, question, text, last))
         else:
-            write("\n" if live else f"{picture.label}: {text}\n")
+            write("\n" if live else f"{shown(picture.label)}: {text}\n")
         if last is not None and last.stats is not None:
             options.doubt(vlm.name, last.stats.confidence)
             if question.stats:
@@ -155,7 +156,8 @@ def _record(
     """The object of --json; times in seconds, memory in megabytes (10^6 bytes)."""
     stats = last.stats if last is not None else None
     asked = {"preset": question.preset} if question.preset else {"prompt": question.prompt}
-    record: dict[str, Any] = {"picture": picture.label, "text": text, "model": vlm.name, **asked}
+    name = path_fields(picture.label, "picture")
+    record: dict[str, Any] = {**name, "text": text, "model": vlm.name, **asked}
     if stats is not None:
         record |= {
             "time_to_first_token": round(stats.first_token, 4),

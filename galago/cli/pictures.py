@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from galago.cli.albums import path_fields
 from galago.cli.terminal import Bar, complain, write_record
 from galago.errors import ImageError
 from galago.hub import as_path
@@ -132,4 +133,4 @@ def _report(picture: Picture, error: ImageError, bar: Bar, as_json: bool) -> Non
         message = str(error)
         complain(message if picture.label in message else f"{picture.label}: {message}")
         if as_json:
-            write_record({"picture": picture.label, "error": message})
+            write_record({**path_fields(picture.label, "picture"), "error": message})
