@@ -28,6 +28,7 @@ from galago.converted import FORMAT, MANIFEST, discard, is_converted
 from galago.errors import GalagoError, ModelError, OfflineError, StorageError
 from galago.fetch import Progress, check_space
 from galago.hub import ResolvedModel, cache_dir, slug
+from galago.locks import one_at_a_time
 from galago.precision import PrecisionPlan
 
 if TYPE_CHECKING:
@@ -242,24 +243,15 @@ def _clear(name: str, folder: Path) -> None:
 @contextlib.contextmanager
 def _lock(name: str, report: Progress) -> Iterator[None]:
     """One process at a time per model; a second one says that it waits."""
-    from filelock import FileLock, Timeout
-
     row = catalog.find(name)
     folder = hub.as_path(name)
     is_folder = row is None and os.path.isdir(folder)
     label = slug(folder.resolve().name if is_folder else row.name if row else name)
     path = cache_dir() / "locks" / f"{label}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        report(f"waiting for another galago that is preparing {name}", 0.0)
-        lock.acquire(poll_interval=0.2)
-    try:
+    wait = f"waiting for another galago that is preparing {name}"
+    with one_at_a_time(path, lambda: report(wait, 0.0)):
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

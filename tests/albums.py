@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from galago.album import IndexOptions, Searcher, Summary, index
+from galago.album import IndexOptions, Searcher, Store, Summary, index
 from galago.images import Source, open_image
 
 COLOURS = {
@@ -109,3 +109,31 @@ def paths_in(album: Path) -> list[str]:
     with Searcher(album) as searcher:
         query = Part(np.eye(24, dtype=np.float32)[0])
         return sorted(hit.path for hit in searcher.search([query], k=10_000))
+
+
+def check(album: Path) -> None:
+    """What must be true of an album whatever was done to it."""
+    with Store.open(album) as store:
+        head = store.head()
+        assert head is not None
+        assert store.vectors_path(head.generation).stat().st_size >= head.rows * head.dim * 2
+        assert store.db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert store.count("vectors") == head.rows
+        wrong = (
+            "photos WHERE row IS NOT NULL AND row NOT IN (SELECT row FROM vectors)",
+            "photos WHERE (row IS NULL) = (error IS NULL)",
+            "vectors WHERE (unused IS NULL) = (row NOT IN "
+            "(SELECT row FROM photos WHERE row IS NOT NULL))",
+        )
+        assert [store.count(what) for what in wrong] == [0, 0, 0]
+        lengths = np.linalg.norm(store.rows(head).take(slice(None)), axis=1)
+        assert np.allclose(lengths, 1, atol=2e-3)
+
+
+def vector_of(album: Path, path: str) -> Float:
+    """The stored vector of a photo, (1, dim)."""
+    with Store.open(album) as store:
+        head = store.head()
+        assert head is not None
+        ((row,),) = store.db.execute("SELECT row FROM photos WHERE path = ?", (os.fsencode(path),))
+        return store.rows(head).take(np.array([row]))

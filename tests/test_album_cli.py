@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import sys
+import tempfile
 import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from galago.album import album_folder
+from galago.album import album_folder, album_names
 from galago.cli.albums import path_fields, shown
 from galago.mobileclip import MobileCLIP
 from tests.albums import FakeEmbedder, photo
@@ -120,6 +122,48 @@ def test_ctrl_c_says_what_was_kept(capsys: Capture, photos: Path, models: Models
     assert "45 photos (29 new, 16 unchanged" in run(capsys, "index", photos).out
 
 
+def test_ctrl_c_of_a_fresh_run_names_what_continues(
+    capsys: Capture, indexed: Path, models: Models
+) -> None:
+    models.stop_after = 20
+    args = ("--fresh", "-m", "an other", "--album")
+    run(capsys, "index", indexed, "--album", "my own")
+    stopped = run(capsys, "index", *args, "my own")
+    assert stopped.code == 130 and "16 of 45 files are done and kept; " in stopped.err
+    assert "; galago index --album 'my own' -m 'an other' continues\n" in stopped.err
+    models.stop_after = None
+    again = run(capsys, "index", "--album", "my own", "-m", "an other")
+    assert "45 photos (29 new, 16 unchanged" in again.out
+
+
+def test_what_is_not_noted_is_told_by_reason(
+    capsys: Capture, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    for number in range(8):
+        (photos / f"{number}.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 64)
+        (photos / f"bad{number}.jpg").write_text("no picture")
+        os.utime(photos / f"bad{number}.jpg", (1e9, 1e9))
+    result = run(capsys, "index", photos, "--album", "my own")
+    lines = result.err.splitlines()
+    assert result.code == 1 and len(lines) == 7
+    assert lines[5].endswith("3 more files can't be read: galago album --failed --album 'my own'")
+    assert "0.heic and 7 more: " in lines[6] and "galago[heic]" in lines[6]
+    assert len(run(capsys, "album", "--failed", "--album", "my own").out.splitlines()) == 8
+
+
+def test_nothing_but_bad_files(capsys: Capture, tmp_path: Path) -> None:
+    bad = tmp_path / "bad" / "a.jpg"
+    bad.parent.mkdir()
+    bad.write_text("no picture")
+    assert run(capsys, "index", bad.parent).code == 2
+    photo(bad.with_name("b.png"))
+    bad.write_text("no picture either")
+    assert run(capsys, "index").code == 1
+    os.utime(bad, (1e9, 1e9))
+    assert run(capsys, "index").code == 1 and run(capsys, "index").code == 0
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -138,6 +182,7 @@ def test_what_cannot_be_done_is_one_line(
     (tmp_path / "empty").mkdir()
     result = run(capsys, *(str(tmp_path / "empty") if a == "EMPTY" else a for a in args))
     assert result.code == 2 and result.out == "" and said in result.line
+    assert album_names() == []
 
 
 def test_an_empty_album_is_told(capsys: Capture, indexed: Path) -> None:
@@ -205,10 +250,12 @@ def test_search_by_pictures(capsys: Capture, indexed: Path) -> None:
     ],
 )
 def test_queries_that_ask_nothing(
-    capsys: Capture, indexed: Path, args: list[str], said: str
+    capsys: Capture, indexed: Path, models: Models, args: list[str], said: str
 ) -> None:
+    models.asked.clear()
     result = run(capsys, "search", *args)
     assert result.code == 2 and said in result.line
+    assert models.asked == []  # a model may be large, and have to be fetched
 
 
 def test_a_very_long_query_is_cut_with_a_note(capsys: Capture, indexed: Path) -> None:
@@ -239,9 +286,30 @@ def test_a_page_to_look_at(
     assert text.count("data:image/jpeg") == 4 and "a &lt;red&gt; thing" in text
     run(capsys, "search", "a red thing", "--open", "-k", "4")
     (address,) = opened
-    Path(address.removeprefix("file://")).unlink()
+    shutil.rmtree(Path(address.removeprefix("file://")).parent)
     refused = run(capsys, "search", "a red thing", "--html", tmp_path / "none" / "page.html")
     assert refused.code == 2 and "can't be written" in refused.line
+
+
+def test_a_page_takes_no_place_of_value(
+    capsys: Capture, indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = run(capsys, "search", "red", "--html", indexed / "red" / "1.png")
+    assert refused.code == 2 and "is the name of a picture" in refused.line
+
+    def full(*_: object, **__: object) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("galago.album.sheet.thumbnail", full)
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    before = sorted(tmp_path.iterdir())
+    cut = run(capsys, "search", "a red thing", "--html", page)
+    assert cut.code == 2 and f"can't be written to {page}: No space" in cut.line
+    assert page.read_text() == "old" and sorted(tmp_path.iterdir()) == before
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    nowhere = run(capsys, "search", "a red thing", "--open")
+    assert nowhere.code == 2 and f"can't be written to {tempfile.gettempdir()}: " in nowhere.line
 
 
 # -- duplicates, album -----------------------------------------------------------------------------
@@ -284,6 +352,8 @@ def test_a_folder_can_be_forgotten(capsys: Capture, indexed: Path) -> None:
     assert run(capsys, "album", "--forget", indexed / "red").out == "15 photos left album default\n"
     assert not any("/red/" in path for path in found(run(capsys, "search", "red", "--all")))
     assert run(capsys, "album", "--forget", indexed / "nothing").code == 2
+    assert run(capsys, "index").out == "album default: 30 photos (30 unchanged)\n"
+    assert f"without  {indexed / 'red'}\n" in run(capsys, "album").out
     assert run(capsys, "album", "--forget", indexed).code == 0
     assert "say which folder" in run(capsys, "index").line
 

@@ -18,9 +18,9 @@ import pytest
 from galago.album import Searcher, Store
 from galago.album import index as index_folders
 from galago.album.store import write_lock
-from galago.album.write import Writer, forget
+from galago.album.write import Writer
 from galago.errors import ImageError, ModelError, OptionError
-from tests.albums import FakeEmbedder, older, paths_in, photo, update
+from tests.albums import FakeEmbedder, check, older, paths_in, photo, update, vector_of
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names of POSIX")
 
@@ -37,25 +37,6 @@ def photos(tmp_path: Path) -> Path:
     for seed in range(10):
         photo(folder / ("in" if seed % 2 else "") / f"p{seed}.png", "red", seed)
     return folder
-
-
-def check(album: Path) -> None:
-    """What must be true of an album whatever was done to it."""
-    with Store.open(album) as store:
-        head = store.head()
-        assert head is not None
-        assert store.vectors_path(head.generation).stat().st_size >= head.rows * head.dim * 2
-        assert store.db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert store.count("vectors") == head.rows
-        wrong = (
-            "photos WHERE row IS NOT NULL AND row NOT IN (SELECT row FROM vectors)",
-            "photos WHERE (row IS NULL) = (error IS NULL)",
-            "vectors WHERE (unused IS NULL) = (row NOT IN "
-            "(SELECT row FROM photos WHERE row IS NOT NULL))",
-        )
-        assert [store.count(what) for what in wrong] == [0, 0, 0]
-        lengths = np.linalg.norm(store.rows(head).take(slice(None)), axis=1)
-        assert np.allclose(lengths, 1, atol=2e-3)
 
 
 def test_what_is_unchanged_is_neither_read_nor_encoded(album: Path, photos: Path) -> None:
@@ -164,14 +145,6 @@ def test_an_unreadable_folder_keeps_its_photos(
     assert done.gone == 0 and len(done.unreadable) == 1 and len(paths_in(album)) == 10
 
 
-def test_forgetting_a_folder(album: Path, photos: Path) -> None:
-    update(album, photos)
-    with write_lock(album), Store.open(album, write=True) as store:
-        assert forget(store, str(photos / "in")) == 5
-    assert len(paths_in(album)) == 5
-    check(album)
-
-
 # -- bad files -------------------------------------------------------------------------------------
 
 
@@ -212,7 +185,7 @@ def test_a_file_that_cannot_be_read_is_tried_again(
 
     monkeypatch.setattr(builtins, "open", refuse)
     done = update(album, photos)
-    assert [reason for _, reason in done.failed] == ["can't be read: Permission denied"]
+    assert [reason for _, reason in done.unread] == ["can't be read: Permission denied"]
     monkeypatch.undo()
     assert update(album, photos).encoded == 1
 
@@ -235,7 +208,7 @@ def test_what_an_extra_would_read_is_tried_again(
     (photos / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 64)
     older(photos / "a.heic")
     for _ in range(2):
-        ((_, reason),) = update(album, photos).failed
+        ((_, reason),) = update(album, photos).unread
         assert "pip install 'galago[heic]'" in reason
 
 
@@ -247,8 +220,7 @@ def test_no_picture_is_one_line(album: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"no picture .* only 10,000 other files") as caught:
         update(album, many)
     assert "\n" not in str(caught.value)
-    with pytest.raises(OptionError, match="has no photos yet: galago index FOLDER --album mine"):
-        Searcher(album)
+    assert not album.exists()
 
 
 @POSIX
@@ -321,6 +293,63 @@ def test_interrupted_keeps_the_batches_done_and_continues(album: Path, photos: P
     rest = update(album, photos)
     assert (rest.encoded, rest.unchanged) == (2, 8)
     check(album)
+
+
+def test_a_first_run_that_was_stopped_continues_without_naming_folders(
+    album: Path, photos: Path
+) -> None:
+    def stopped() -> FakeEmbedder:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index_folders(album, [photos], stopped, source="fake")
+    with pytest.raises(KeyboardInterrupt):
+        update(album, model=FakeEmbedder(stop_after=4))
+    assert update(album).encoded == 6
+
+
+def test_a_fresh_run_that_was_stopped_continues_without_fresh(album: Path, photos: Path) -> None:
+    other = photo(photos.parent / "other" / "a.png", "blue")
+    update(album, photos)
+    with pytest.raises(KeyboardInterrupt):
+        update(album, other.parent, model=FakeEmbedder("fake-2", stop_after=4), fresh=True)
+    assert update(album, model=FakeEmbedder("fake-2")).unchanged == 4
+    assert len(paths_in(album)) == 11
+    check(album)
+
+
+def test_a_first_run_that_fails_leaves_nothing_behind(album: Path, photos: Path) -> None:
+    def absent() -> FakeEmbedder:
+        raise ModelError("no such model")
+
+    with pytest.raises(ModelError):
+        index_folders(album, [photos], absent, source="fake")
+    assert not album.exists()
+    update(album, photos / "in")
+    photo(photos / "new.png", "blue")
+    with pytest.raises(ModelError):  # an album that was there stays as it was
+        index_folders(album, [photos], absent, source="fake")
+    with Store.open(album) as store:
+        assert store.folders() == [str(photos / "in")] and store.count() == 5
+
+
+def test_reader_threads_end_before_the_album_closes(
+    album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[bool] = []
+    real = Store.close
+
+    def close(self: Store) -> None:
+        alive.append(any("galago-read" in thread.name for thread in threading.enumerate()))
+        real(self)
+
+    monkeypatch.setattr(Store, "close", close)
+    kept: list[BaseException] = []  # with its frames, which hold on to the generator
+    try:
+        update(album, photos, model=FakeEmbedder(stop_after=4))
+    except KeyboardInterrupt as error:
+        kept.append(error)
+    assert kept and alive and not any(alive)
 
 
 def test_at_most_two_batches_are_read_ahead(album: Path, photos: Path) -> None:
@@ -482,14 +511,6 @@ def test_vectors_without_photos_go_when_they_are_old_and_many(album: Path, photo
     photo(photos / "new.png", "blue")
     assert update(album, photos).encoded == 1
     check(album)
-
-
-def vector_of(album: Path, path: str) -> np.ndarray:  # type: ignore[type-arg]
-    with Store.open(album) as store:
-        head = store.head()
-        assert head is not None
-        ((row,),) = store.db.execute("SELECT row FROM photos WHERE path = ?", (os.fsencode(path),))
-        return store.rows(head).take(np.array([row]))
 
 
 def test_sqlite_is_in_the_mode_that_readers_need(album: Path, photos: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from galago.album.scan import Scan, as_roots, below
+from galago.album.scan import Rules, Scan, as_roots, below
 from galago.errors import OptionError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
@@ -85,6 +85,49 @@ def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     scan = Scan((str(tmp_path),))
     assert names(scan, tmp_path) == ["a.jpg"]
     assert scan.unreadable == {str(tmp_path / "secret"): "Permission denied"}
+
+
+@POSIX
+def test_a_folder_that_can_be_listed_but_not_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with mode r--: names are told, nothing else; so nothing in it is gone."""
+    touch(tmp_path, "a.jpg", "closed/b.jpg", "loose/c.jpg")
+    (tmp_path / "loose" / "nowhere.jpg").symlink_to("none.jpg")
+    (tmp_path / "loose" / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "loose" / "beyond.jpg").symlink_to("c.jpg/d")
+    real = os.stat
+
+    def stat(path: object, **more: object) -> os.stat_result:
+        if "closed/" in str(path):
+            raise OSError(5, "Input/output error")
+        return real(path, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", stat)
+    scan = Scan((str(tmp_path),))
+    assert names(scan, tmp_path) == ["a.jpg", "loose/c.jpg"]
+    assert scan.unreadable == {str(tmp_path / "closed"): "Input/output error"}
+
+
+@POSIX
+def test_a_link_into_another_folder_of_the_album_is_not_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.jpg", "two/in/b.jpg", "three/c.jpg")
+    one, two = tmp_path / "one", tmp_path / "two"
+    (one / "link").symlink_to(two / "in")
+    (one / "all").symlink_to(tmp_path)
+    scan = Scan((str(one),), known={str(one): Rules(), str(two): Rules()})
+    assert names(scan, one) == ["a.jpg", "all/three/c.jpg"]
+
+
+@POSIX
+def test_excluded_folders_are_not_entered_by_links_either(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.jpg", "one/out/b.jpg", "one/out/deep/c.jpg", "far/d.jpg")
+    one = tmp_path / "one"
+    (one / "link").symlink_to(tmp_path / "far")
+    out = {str(one / "out"), str(tmp_path / "far")}
+    assert names(Scan((str(one),), excluded=out), one) == ["a.jpg"]
+    deep = {str(one): Rules(), str(one / "out" / "deep"): Rules()}
+    assert names(Scan((*deep,), known=deep, excluded=out), one) == ["a.jpg", "out/deep/c.jpg"]
 
 
 @POSIX

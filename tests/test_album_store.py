@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from galago.album import Searcher, Store, album_folder, album_names, albums_dir
+from galago.album import index as index_folders
 from galago.album import store as store_module
 from galago.album.vectors import VectorFile
 from galago.errors import OptionError, StorageError
@@ -76,8 +77,25 @@ def test_migrations_are_taken_in_order(
     assert len(paths_in(album)) == 3
     with Store.open(album) as store:
         assert store.db.execute("SELECT note FROM head").fetchone() == ("second",)
-        assert store.db.execute("PRAGMA user_version").fetchone() == (3,)
+        newest = len(store_module.MIGRATIONS)
+        assert store.db.execute("PRAGMA user_version").fetchone() == (newest,)
     assert update(album, photos).unchanged == 3
+
+
+def test_an_album_of_the_first_format_is_brought_up_to_date(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, path = store_module.MIGRATIONS[0], tmp_path / "old" / "album.sqlite"
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    for statement in first:
+        connection.execute(statement)
+    connection.execute("INSERT INTO folders VALUES (?)", (os.fsencode(photos),))
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA application_id = {0x67616C61}")
+    connection.commit()
+    connection.close()
+    assert update(path.parent).encoded == 3
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -105,6 +123,19 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="is no album of galago"):
         Store.open(tmp_path, write=True)
     assert path.read_bytes() == before
+
+
+def test_remedies_can_be_pasted_into_a_shell(album: Path, photos: Path) -> None:
+    blank = album.rename(album.with_name("two words"))
+    (blank / "vectors-1.f16").write_bytes(b"")
+    with pytest.raises(StorageError, match="--fresh --album 'two words'$"), Searcher(blank):
+        pass
+    with pytest.raises(OptionError, match="FOLDER --album 'no album'$"):
+        Searcher(album.with_name("no album"))
+    other = FakeEmbedder("fake-2")
+    photo(photos / "new.png", "blue")
+    with pytest.raises(OptionError, match="--fresh --album 'two words' -m '/a b'$"):
+        index_folders(blank, [photos], lambda: other, source="/a b")
 
 
 @pytest.mark.parametrize("damage", [b"this is no database" * 100, None])

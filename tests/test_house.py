@@ -24,7 +24,8 @@ ROOMS: dict[str, set[str]] = {
     "catalog": set(),
     "presets": set(),
     "images": set(),
-    "album": {"images"},  # a model is passed in
+    "locks": set(),
+    "album": {"images", "locks"},  # a model is passed in
     "sampling": set(),
     "tokens": set(),
     "clip_tokens": set(),
@@ -52,7 +53,7 @@ ROOMS: dict[str, set[str]] = {
     "convert": {*MODEL_FILES, *ENGINE},
     "compile": {*MODEL_FILES, *ENGINE},
     "store": {"catalog", "fetch", "hub", "checkpoint", "compile", "converted", "precision"}
-    | {"selfcheck"},
+    | {"locks", "selfcheck"},
     "decode": {"sampling"},
     "prefix": {"decode"},
     "reply": {"prefix", "tokens", "decode", "sampling"},

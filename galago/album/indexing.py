@@ -10,8 +10,9 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,10 @@ from typing import Literal
 import numpy as np
 
 from galago.album.embedder import Embedder, Float
-from galago.album.plan import Plan, remember
-from galago.album.scan import SKIPPED, Found, Scan, as_roots
-from galago.album.store import Store, check_model, clear_errors, write_lock
+from galago.album.folders import excluded, known, remember, restore, to_walk
+from galago.album.plan import Plan
+from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
+from galago.album.store import Store, check_model, clear_errors, discard, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, MissingExtraError, OptionError
 from galago.images import PICTURE_SUFFIXES
@@ -42,6 +44,7 @@ _RACY = 2_000_000_000  # ns: a file this young may change again without its time
 class IndexOptions:
     """`skip`: names of files and folders to leave out (patterns with * and ?).
 
+    It and `hidden` are kept with the folders named, and hold until one is named again.
     `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
     at most two batches ahead.  `fresh` encodes everything again.
     """
@@ -64,7 +67,8 @@ class Summary:
     known: int = 0  # moved, copied, or only their time changed: their vectors were there
     gone: int = 0
     others: int = 0  # files that are no pictures
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)  # noted in the album
+    unread: list[tuple[str, str]] = field(default_factory=list)  # not noted: tried again next time
     restless: list[str] = field(default_factory=list)  # changed while being read
     unreadable: dict[str, str] = field(default_factory=dict)  # folders
     seconds: float = 0.0  # of reading and encoding
@@ -104,11 +108,27 @@ def index(
     with (
         clear_errors(folder),
         write_lock(folder, lambda stage: tell(stage, 0, 0)),
-        Store.open(folder, write=True) as store,
+        _opened(folder) as store,
     ):
         summary = _Run(store, model, source, options, tell).run(named)
         summary.photos = store.count()
     return summary
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Store]:
+    """The album to write; one that was made for nothing is removed."""
+    vain = False
+    try:
+        with Store.open(folder, write=True) as store:
+            try:
+                yield store
+            except Exception:  # not Ctrl-C: what was asked for is kept, to be continued
+                vain = store.head() is None and not store.folders()
+                raise
+    finally:
+        if vain:
+            discard(folder)
 
 
 class _Run:
@@ -128,29 +148,43 @@ class _Run:
 
     def run(self, named: tuple[str, ...]) -> Summary:
         store, summary, options = self._store, self.summary, self._options
-        roots = _roots(store, named, options.fresh)
-        scan = Scan(roots, options.hidden, options.skip)
-        plan = Plan(store)
-        for count in plan.look(scan):
-            self._tell("looking through folders", count, 0)
-        todo, gone = plan.compare(roots, scan.unreadable)
-        summary.seen, summary.others = plan.seen(), scan.others
-        summary.unreadable, summary.gone = scan.unreadable, gone
-        if not summary.seen and not gone:
-            raise ImageError(_nothing(named or roots, scan))
-        model = self._opened(todo)
+        before = known(store), excluded(store)
+        given = Rules(options.hidden, options.skip)
+        folders, roots = to_walk(before[0], named, given, options.fresh)
+        if not roots:
+            raise OptionError("say which folder to index: galago index FOLDER")
+        try:
+            remember(store, folders, named)
+            scan = Scan(roots, known=folders, excluded=excluded(store))
+            plan, todo = self._plan(scan)
+            model = self._opened(todo)
+        except Exception:
+            restore(store, *before)
+            raise
         if options.fresh:
             todo, summary.gone = plan.compare(roots, scan.unreadable)
         summary.unchanged = summary.seen - todo
         with Writer(store) as writer:
             if model is not None:
+                self._tell("indexing", 0, todo)
                 start = time.monotonic()
                 self._encode(plan, todo, model, writer)
                 summary.seconds = time.monotonic() - start
             writer.drop(plan.gone())
             writer.compact()
-        remember(store, roots)
         return summary
+
+    def _plan(self, scan: Scan) -> tuple[Plan, int]:
+        """Walk; what there is to do, and how much; ImageError when there is nothing at all."""
+        summary, plan = self.summary, Plan(self._store)
+        for count in plan.look(scan):
+            self._tell("looking through folders", count, 0)
+        todo, summary.gone = plan.compare(scan.roots, scan.unreadable)
+        summary.seen, summary.others = plan.seen(), scan.others
+        summary.unreadable = scan.unreadable
+        if not summary.seen and not summary.gone:
+            raise ImageError(_nothing(scan))
+        return plan, todo
 
     def _opened(self, todo: int) -> Embedder | None:
         """The album's model, which makes the album if there is none; None when it isn't needed."""
@@ -182,10 +216,15 @@ class _Run:
             photos.clear()
             new.clear()
 
-        with Store.open(self._store.folder) as known:
-            read = partial(_read, model, known)
-            ahead = 2 * self._options.batch + self._options.workers
-            for outcome in _read_ahead(plan.todo(), read, self._options.workers, ahead):
+        ahead = 2 * self._options.batch + self._options.workers
+        with (
+            Store.open(self._store.folder) as seen,
+            # Closed whatever happens, so that its threads end before their album does.
+            closing(
+                _read_ahead(plan.todo(), partial(_read, model, seen), self._options.workers, ahead)
+            ) as outcomes,
+        ):
+            for outcome in outcomes:
                 done += 1
                 self._note(outcome)
                 if outcome.kind not in ("new", "known", "bad"):
@@ -205,25 +244,16 @@ class _Run:
     def _note(self, outcome: _Outcome) -> None:
         summary, path = self.summary, os.fsdecode(outcome.photo.path)
         if outcome.kind in ("bad", "unread"):
-            summary.failed.append((path, outcome.photo.error or ""))
+            told = summary.failed if outcome.kind == "bad" else summary.unread
+            told.append((path, outcome.photo.error or ""))
         elif outcome.kind == "restless":
             summary.restless.append(path)
         elif outcome.kind == "known":
             summary.known += 1
 
 
-def _roots(store: Store, named: tuple[str, ...], fresh: bool) -> tuple[str, ...]:
-    """The folders to walk; known ones may be on a disk that isn't plugged in."""
-    known = store.folders()
-    if named and not fresh:
-        return named
-    if not named and not known:
-        raise OptionError("say which folder to index: galago index FOLDER")
-    return tuple(dict.fromkeys((*named, *known)))
-
-
-def _nothing(roots: Sequence[str], scan: Scan) -> str:
-    where = ", ".join(roots)
+def _nothing(scan: Scan) -> str:
+    where = ", ".join(scan.roots)
     if scan.unreadable:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in scan.unreadable.items())
         return f"no picture could be found in {where}, as folders can't be read ({reasons})"
@@ -234,7 +264,7 @@ def _nothing(roots: Sequence[str], scan: Scan) -> str:
 
 def _read_ahead(
     files: Iterator[Found], read: Callable[[Found], _Outcome], workers: int, ahead: int
-) -> Iterator[_Outcome]:
+) -> Generator[_Outcome, None, None]:
     """Outcomes in the order of the files; at most `ahead` are read and not yet taken."""
     waiting: deque[Future[_Outcome]] = deque()
     with ThreadPoolExecutor(workers, "galago-read") as pool:
@@ -250,7 +280,7 @@ def _read_ahead(
                 future.cancel()
 
 
-def _read(model: Embedder, known: Store, file: Found) -> _Outcome:
+def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
     """Read, hash and, if the content is new, decode one file; runs in threads."""
     path = os.fsdecode(file.path)
     photo = Photo(file.path, file.size, file.mtime_ns)
@@ -273,7 +303,7 @@ def _read(model: Embedder, known: Store, file: Found) -> _Outcome:
     if not same or len(data) != after.st_size:
         return _Outcome("restless", photo)
     photo = replace(photo, digest=hashlib.blake2b(data, digest_size=16).digest())
-    if known.row_of(photo.digest or b"") is not None:
+    if seen.row_of(photo.digest or b"") is not None:
         return _Outcome("known", photo)
     try:
         return _Outcome("new", photo, model.prepare(data))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from galago.errors import OptionError
 
-__all__ = ["DATABASE", "DEFAULT", "album_folder", "album_names", "albums_dir"]
+__all__ = ["DATABASE", "DEFAULT", "album_folder", "album_names", "albums_dir", "option"]
 
 DEFAULT = "default"
 DATABASE = "album.sqlite"
@@ -40,3 +41,8 @@ def album_folder(name: str = DEFAULT) -> Path:
 def album_names() -> list[str]:
     """The albums there are, by name."""
     return sorted(path.parent.name for path in albums_dir().glob(f"*/{DATABASE}"))
+
+
+def option(name: str) -> str:
+    """What names an album in a command, with a blank before it; nothing for the default one."""
+    return f" --album {shlex.quote(name)}" if name != DEFAULT else ""

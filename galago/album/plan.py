@@ -5,7 +5,6 @@ Kept in temporary tables of the database, so that a million names take no memory
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -82,18 +81,3 @@ class Plan:
 
     def _count(self, table: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM temp.{table}").fetchone()[0])
-
-
-def remember(store: Store, roots: Iterable[str]) -> None:
-    """Note which folders make up the album; a folder inside another is part of it."""
-    known = {os.fsencode(path) for path in (*store.folders(), *roots)}
-    top = {
-        path
-        for path in known
-        if not any(
-            path != other and path.startswith(below(os.fsdecode(other))[0]) for other in known
-        )
-    }
-    with store.transaction():
-        store.db.execute("DELETE FROM folders")
-        store.db.executemany("INSERT INTO folders VALUES (?)", [(path,) for path in sorted(top)])

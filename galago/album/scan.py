@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from galago.errors import OptionError
 from galago.images import PICTURE_SUFFIXES
 
-__all__ = ["SKIPPED", "Found", "Scan", "as_roots"]
+__all__ = ["SKIPPED", "Found", "Rules", "Scan", "as_roots", "below", "within"]
 
 # Folders of programs, caches and wastebaskets: their pictures are nobody's photos.
 SKIPPED = (
@@ -27,6 +28,7 @@ SKIPPED = (
     "node_modules",
     "site-packages",
 )
+_NOTHING_THERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)  # deleted since, or a link to nothing
 _UNWANTED = ".nomedia"  # Android's mark of a folder that galleries leave out
 
 
@@ -39,69 +41,116 @@ class Found:
     mtime_ns: int
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What a walk leaves out: hidden names, and names that fit a pattern."""
+
+    hidden: bool = False
+    skip: tuple[str, ...] = SKIPPED
+
+    def leaves_out(self, name: str) -> bool:
+        hidden = name.startswith(".") and not self.hidden
+        return hidden or any(fnmatch(name, pattern) for pattern in self.skip)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder to enter; `real`: where it is when links are resolved."""
+
+    path: str
+    real: str
+    rules: Rules
+
+
 @dataclass
 class Scan:
     """One walk; iterate it once, then look at what it met.
 
     Links to folders are followed when all else is done, and every folder is entered once, so a
-    photo is found under its own path where it has one, and loops end.
+    photo is found under its own path where it has one, and loops end.  A link into a folder of
+    the album is not followed, walked this time or not: otherwise photos would come and go.
     """
 
     roots: tuple[str, ...]
     hidden: bool = False
     skip: tuple[str, ...] = SKIPPED
+    known: Mapping[str, Rules] = field(default_factory=dict)  # the album's folders
+    excluded: Collection[str] = ()  # not entered
     others: int = 0  # files that are no pictures
     unreadable: dict[str, str] = field(default_factory=dict)  # folder -> reason
 
+    def __post_init__(self) -> None:
+        self._known = dict.fromkeys(self.roots, Rules(self.hidden, self.skip)) | {**self.known}
+
     def __iter__(self) -> Iterator[Found]:
         entered: set[tuple[int, int]] = set()
-        folders = list(reversed(self.roots))
-        links: list[str] = []
-        while folders or links:
-            folder = folders.pop() if folders else links.pop()
-            try:
-                about = os.stat(folder)
-                if (about.st_dev, about.st_ino) in entered:
-                    continue
-                entered.add((about.st_dev, about.st_ino))
-                with os.scandir(folder) as listing:
-                    entries = sorted(listing, key=lambda entry: entry.name)
-            except OSError as error:
-                self.unreadable[folder] = error.strerror or str(error)
+        places = [_Place(root, root, self._known[root]) for root in reversed(self.roots)]
+        links: list[_Place] = []
+        while places or links:
+            place = places.pop() if places else links.pop()
+            if self._left_out(place):
                 continue
-            if any(entry.name == _UNWANTED for entry in entries):
-                continue
-            deeper: list[str] = []
-            for entry in entries:
-                if (entry.name.startswith(".") and not self.hidden) or self._skips(entry.name):
+            rules = self._known.get(place.path, place.rules)
+            deeper: list[_Place] = []
+            for entry in self._entries(place.path, entered):
+                if rules.leaves_out(entry.name):
                     continue
-                if _is_folder(entry):
-                    (links if entry.is_symlink() else deeper).append(entry.path)
-                elif (found := self._picture(entry)) is not None:
-                    yield found
-            folders.extend(reversed(deeper))
+                if not self._is_folder(entry, place.path):
+                    if (found := self._picture(entry, place.path)) is not None:
+                        yield found
+                elif entry.is_symlink():
+                    links.append(_Place(entry.path, os.path.realpath(entry.path), rules))
+                else:
+                    real = os.path.join(place.real, entry.name)
+                    deeper.append(_Place(entry.path, real, rules))
+            places.extend(reversed(deeper))
 
-    def _skips(self, name: str) -> bool:
-        return any(fnmatch(name, pattern) for pattern in self.skip)
+    def _left_out(self, place: _Place) -> bool:
+        if place.path in self._known:
+            return False
+        if place.path in self.excluded or place.real in self.excluded:
+            return True
+        linked = place.path != place.real
+        return linked and (within(place.real, self._known) or within(place.real, self.excluded))
 
-    def _picture(self, entry: os.DirEntry[str]) -> Found | None:
+    def _entries(self, folder: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+        """What is in a folder, by name; nothing when it was entered before or isn't wanted."""
+        try:
+            about = os.stat(folder)
+            if (about.st_dev, about.st_ino) in entered:
+                return []
+            entered.add((about.st_dev, about.st_ino))
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            self.unreadable[folder] = error.strerror or str(error)
+            return []
+        return [] if any(entry.name == _UNWANTED for entry in entries) else entries
+
+    def _picture(self, entry: os.DirEntry[str], folder: str) -> Found | None:
         if os.path.splitext(entry.name)[1].lower() not in PICTURE_SUFFIXES:
             self.others += 1
             return None
         try:
             about = os.stat(entry.path)
-        except OSError:  # a link that leads nowhere, or deleted since
+        except OSError as error:
+            self._refused(folder, error)
             return None
         if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, a device read for ever
             return None
         return Found(os.fsencode(entry.path), about.st_size, about.st_mtime_ns)
 
+    def _is_folder(self, entry: os.DirEntry[str], folder: str) -> bool:
+        try:
+            return entry.is_dir()
+        except OSError as error:
+            self._refused(folder, error)
+            return False
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a loop of links, or a folder that may not be looked into
-        return False
+    def _refused(self, folder: str, error: OSError) -> None:
+        """What is in a folder can't be told: it is not gone, unless nothing is there."""
+        if error.errno not in _NOTHING_THERE:
+            self.unreadable[folder] = error.strerror or str(error)
 
 
 def as_roots(folders: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
@@ -125,3 +174,13 @@ def below(folder: str | Path) -> tuple[bytes, bytes]:
     """The first path under a folder, and the first one after all of them, as bytes sort."""
     start = os.fsencode(folder).rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)
     return start, start[:-1] + bytes([start[-1] + 1])
+
+
+def within(path: str, folders: Collection[str]) -> bool:
+    """Whether a path is one of the folders or lies in one."""
+    while path not in folders:
+        up = os.path.dirname(path)
+        if up == path:
+            return False
+        path = up
+    return True

@@ -14,9 +14,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,11 +26,21 @@ import numpy as np
 
 from galago.album.embedder import Embedder, Float
 from galago.album.match import Background
-from galago.album.places import DATABASE, DEFAULT
-from galago.album.vectors import Rows, damaged
+from galago.album.places import DATABASE, option
+from galago.album.vectors import Rows, damaged, remove
 from galago.errors import GalagoError, OptionError, StorageError
+from galago.locks import one_at_a_time
 
-__all__ = ["MIGRATIONS", "Head", "Store", "check_model", "clear_errors", "empty", "write_lock"]
+__all__ = [
+    "MIGRATIONS",
+    "Head",
+    "Store",
+    "check_model",
+    "clear_errors",
+    "discard",
+    "empty",
+    "write_lock",
+]
 
 _APPLICATION = 0x67616C61  # "gala"
 T = TypeVar("T")
@@ -73,6 +84,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX photos_row ON photos (row) WHERE row IS NOT NULL",
         "CREATE INDEX photos_error ON photos (path) WHERE error IS NOT NULL",
     ),
+    (
+        "ALTER TABLE folders ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE folders ADD COLUMN skip TEXT",  # a JSON list; none: what is usual
+        "CREATE TABLE excluded (path BLOB PRIMARY KEY) WITHOUT ROWID",  # forgotten
+    ),
 )
 
 
@@ -109,7 +125,7 @@ class Store:
             if not write and not path.is_file():
                 raise OptionError(
                     f"there is no album {folder.name!r} yet; make it: "
-                    f"galago index FOLDER{_option(folder.name)}"
+                    f"galago index FOLDER{option(folder.name)}"
                 )
             store = cls(folder, _connect(path, write))
             try:
@@ -235,17 +251,15 @@ class Store:
         found = self.db.execute("SELECT 1 FROM photos WHERE row IS NOT NULL LIMIT 1")
         return found.fetchone() is not None
 
-    def count(self, what: str = "photos WHERE row IS NOT NULL") -> int:
-        return int(self.db.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
+    def count(
+        self, what: str = "photos WHERE row IS NOT NULL", values: Sequence[bytes] = ()
+    ) -> int:
+        return int(self.db.execute(f"SELECT count(*) FROM {what}", values).fetchone()[0])
 
 
 def empty(name: str) -> str:
     """The line for an album that has nothing in it."""
-    return f"album {name!r} has no photos yet: galago index FOLDER{_option(name)}"
-
-
-def _option(name: str) -> str:
-    return f" --album {name}" if name != DEFAULT else ""
+    return f"album {name!r} has no photos yet: galago index FOLDER{option(name)}"
 
 
 def check_model(store: Store, head: Head, model: Embedder, source: str) -> None:
@@ -258,9 +272,9 @@ def check_model(store: Store, head: Head, model: Embedder, source: str) -> None:
     name = store.folder.name
     same = model.name == head.model
     other = f"another version of {head.model}" if same else f"{head.model}, not by {model.name}"
-    remedy = f"galago index --fresh{_option(name)}"
+    remedy = f"galago index --fresh{option(name)}"
     if source != head.source:
-        remedy += f" -m {source}"
+        remedy += f" -m {shlex.quote(source)}"
     raise OptionError(
         f"album {name!r} was indexed by {other}, and vectors of two models can't be compared; "
         f"index it again: {remedy}"
@@ -300,20 +314,18 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 @contextlib.contextmanager
 def write_lock(folder: Path, report: Callable[[str], None] | None = None) -> Iterator[None]:
     """One process at a time indexes an album; `report` hears when another is waited for."""
-    from filelock import FileLock, Timeout
-
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if report is not None:
-            report(f"waiting for another galago that is indexing album {folder.name!r}")
-        lock.acquire(poll_interval=0.2)
-    try:
+    wait = f"waiting for another galago that is indexing album {folder.name!r}"
+    with one_at_a_time(folder / "lock", lambda: report(wait) if report else None):
         yield
-    finally:
-        lock.release()
+
+
+def discard(folder: Path) -> None:
+    """Delete an album that has nothing in it yet; under its lock."""
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "lock"):
+        remove(folder / name)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.album.embedder import Float
+from galago.album.places import option
 from galago.errors import StorageError
 
 __all__ = ["Rows", "VectorFile", "best"]
@@ -142,10 +143,8 @@ def best(scores: Float, k: int) -> NDArray[np.intp]:
 
 def damaged(path: Path) -> str:
     """The line for a file that is gone or lost some of its end."""
-    name = path.parent.name
-    return (
-        f"{path} is damaged, rows are missing; make it again: galago index --fresh --album {name}"
-    )
+    again = f"galago index --fresh{option(path.parent.name)}"
+    return f"{path} is damaged, rows are missing; make it again: {again}"
 
 
 def _sync_folder(folder: Path) -> None:

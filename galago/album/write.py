@@ -14,12 +14,13 @@ from galago.album.match import phrases, reach
 from galago.album.scan import below
 from galago.album.store import Head, Store
 from galago.album.vectors import VectorFile, remove
-from galago.errors import ModelError
+from galago.errors import ModelError, OptionError
 
 __all__ = ["Photo", "Writer", "begin", "forget"]
 
 _KEEP = 30 * 24 * 3600.0  # seconds that a vector stays when no photo has it any more
 _WORTH = 0.2  # share of the rows that must be stale before the file is written anew
+_FORGOTTEN = 0.0  # unused since: goes at once
 _MOVED_AT_ONCE = 16_384
 
 
@@ -102,13 +103,18 @@ class Writer:
 
     def drop(self, paths: Sequence[bytes]) -> None:
         """Photos that are no longer there; their vectors stay for a while."""
-        _drop(self._store, paths)
+        with self._store.transaction():
+            _delete(self._store, paths, time.time())
 
     def compact(self, before: float | None = None) -> int:
-        """Write the vectors anew without those unused for 30 days, if they are many; how many."""
+        """Write the vectors anew without those unused for 30 days; how many.
+
+        Only when they are many, or when some of them were forgotten.
+        """
         before = time.time() - _KEEP if before is None else before
         stale = self._store.count(f"vectors WHERE unused < {before:f}")
-        if stale == 0 or stale < _WORTH * self.head.rows:
+        at_once = self._store.count(f"vectors WHERE unused = {_FORGOTTEN:f}") > 0
+        if stale == 0 or not (at_once or stale >= _WORTH * self.head.rows):
             return 0
         kept = [
             row
@@ -163,32 +169,46 @@ def begin(store: Store, model: Embedder, source: str) -> None:
         )
 
 
-def forget(store: Store, folder: str) -> int:
-    """Take a folder and its photos out of the album; how many photos."""
-    ends = below(folder)
-    paths = [
-        path
-        for (path,) in store.db.execute(
-            "SELECT path FROM photos WHERE path >= ? AND path < ?", ends
-        )
-    ]
-    _drop(store, paths)
-    with store.transaction():
-        store.db.execute(
-            "DELETE FROM folders WHERE path = ? OR (path >= ? AND path < ?)",
-            (os.fsencode(folder), *ends),
-        )
-    return len(paths)
+def forget(store: Store, *folders: str) -> int:
+    """Take folders, their photos and what is known of them out of the album; how many photos.
+
+    They stay out until they are named to index again.  Raises OptionError when the album has
+    nothing there.
+    """
+    count = 0
+    ours = False
+    store.db.execute("PRAGMA secure_delete = ON")  # hashes and names are overwritten too
+    for folder in folders:
+        ends, name = below(folder), os.fsencode(folder)
+        found = store.db.execute("SELECT path FROM photos WHERE path >= ? AND path < ?", ends)
+        paths = [path for (path,) in found]
+        inside = "path = ? OR (path >= ? AND path < ?)"
+        if not paths and not store.count(f"folders WHERE {inside}", (name, *ends)):
+            continue
+        ours = True
+        count += len(paths)
+        with store.transaction():
+            for table in ("folders", "excluded"):
+                store.db.execute(f"DELETE FROM {table} WHERE {inside}", (name, *ends))
+            store.db.execute("INSERT INTO excluded VALUES (?)", (name,))
+            _delete(store, paths, _FORGOTTEN)
+    if not ours:
+        raise OptionError(f"album {store.folder.name!r} has nothing under {folders[0]}")
+    if store.head() is not None:
+        with Writer(store) as writer:
+            writer.compact()
+    store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return count
 
 
-def _drop(store: Store, paths: Sequence[bytes]) -> None:
-    with store.transaction():
-        rows: set[int] = set()
-        for path in paths:
-            found = store.db.execute("SELECT row FROM photos WHERE path = ?", (path,))
-            rows |= {row for (row,) in found if row is not None}
-            store.db.execute("DELETE FROM photos WHERE path = ?", (path,))
-        _settle(store, rows, time.time())
+def _delete(store: Store, paths: Sequence[bytes], when: float) -> None:
+    """Photos leave; what only they had is unused since then.  Inside a transaction."""
+    rows: set[int] = set()
+    for path in paths:
+        found = store.db.execute("SELECT row FROM photos WHERE path = ?", (path,))
+        rows |= {row for (row,) in found if row is not None}
+        store.db.execute("DELETE FROM photos WHERE path = ?", (path,))
+    _settle(store, rows, when)
 
 
 def _settle(store: Store, rows: Iterable[int], when: float) -> None:

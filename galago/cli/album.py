@@ -13,7 +13,6 @@ import typer
 from galago.cli import albums
 from galago.cli.albums import path_fields, shown
 from galago.cli.terminal import say, write
-from galago.errors import OptionError
 
 if TYPE_CHECKING:
     from galago.album import Store
@@ -29,12 +28,17 @@ def album(
     ] = False,
     forget: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Take a folder out of the album (not off the disk)."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Take a folder out of the album (not off the disk), with all that is known of "
+            "its photos; it stays out until it is named to index again.",
+        ),
     ] = None,
 ) -> None:
     """Show what is indexed, by which model.
 
     An album is the folder that is shown; delete it to be rid of it. Photos are never touched.
+    Folders that were forgotten are shown as "without".
 
     \b
     Examples:
@@ -59,6 +63,7 @@ def album(
 
 def _record(store: Store) -> dict[str, Any]:
     from galago.album import album_names
+    from galago.album.folders import excluded
 
     head = store.head()
     return {
@@ -69,6 +74,7 @@ def _record(store: Store) -> dict[str, Any]:
         "model": head.model if head else None,
         "dim": head.dim if head else None,
         "folders": [path_fields(path)["path"] for path in store.folders()],
+        "without": [path_fields(path)["path"] for path in sorted(excluded(store))],
         "bytes": sum(file.stat().st_size for file in store.folder.iterdir()),
         "place": str(store.folder),
         "changed": datetime.fromtimestamp(head.changed).astimezone().isoformat(" ", "seconds")
@@ -92,6 +98,7 @@ def _page(record: dict[str, Any]) -> str:
         ("size", f"{record['bytes'] / 1e6:.1f} MB in {shown(record['place'])}"),
         ("changed", record["changed"] or "-"),
         *(("folder", shown(path)) for path in record["folders"]),
+        *(("without", shown(path)) for path in record["without"]),
     ]
     if record["failed"]:
         lines.append(("failed", f"{record['failed']:,} files; --failed lists them"))
@@ -117,10 +124,8 @@ def _forget(folder: Path, text: str) -> None:
     from galago.album.write import forget
 
     Store.open(folder).close()  # says so when there is none
-    path = os.path.realpath(os.path.expanduser(text))
+    path = os.path.expanduser(text)
+    paths = dict.fromkeys((os.path.realpath(path), os.path.abspath(path)))
     with clear_errors(folder), write_lock(folder, say), Store.open(folder, write=True) as store:
-        known = path in store.folders()
-        count = forget(store, path)
-    if not count and not known:
-        raise OptionError(f"album {folder.name!r} has nothing under {path}")
+        count = forget(store, *paths)
     write(f"{count:,} photos left album {folder.name}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,8 +51,10 @@ def index(
     """Index folders of pictures, to be searched.
 
     Run again, it looks only at what is new, changed or gone. It may be stopped at any time: the
-    same command continues. Wastebaskets, caches of programs and folders with a file .nomedia are
-    left out. Exit code 1 when some files can't be read.
+    same command continues (after --fresh without it). Wastebaskets, caches of programs and folders
+    with a file .nomedia are left out; --skip and --hidden are kept with the folders until those
+    are named again. Exit code 1 when some new or changed files can't be read, 2 when the album has
+    no photo because none can.
 
     \b
     Examples:
@@ -60,16 +63,25 @@ def index(
       galago index /mnt/disk/photos --album disk --skip "*_small.jpg"
       galago index --fresh -m MobileCLIP2-S0
     """
+    from galago.album.places import option
+
     folder = albums.folder_of(album)
     opening = ClipOpening(_source(folder, model), precision, threads, offline)
     progress = _Progress()
     try:
         summary = _run(folder, folders or [], opening, progress, fresh, hidden, tuple(skip or ()))
     except KeyboardInterrupt:
-        say(f"stopped: {progress.kept()} the same command continues")
+        command = "the same command"
+        if fresh and progress.begun:  # which would begin anew
+            command = f"galago index{option(folder.name)}"
+            command += f" -m {shlex.quote(model)}" if model is not None else ""
+        say(f"stopped: {progress.kept()} {command} continues")
         raise typer.Exit(130) from None
     _tell(folder.name, summary, fresh)
-    raise typer.Exit(1 if summary.failed or summary.unreadable else 0)
+    bad = summary.failed or summary.unread
+    if bad and not summary.photos:
+        raise typer.Exit(2)
+    raise typer.Exit(1 if bad or summary.unreadable else 0)
 
 
 def _source(folder: Path, model: str | None) -> str:
@@ -119,6 +131,7 @@ class _Progress:
     def __init__(self) -> None:
         self.bar: Bar | None = None
         self.done = self.total = 0
+        self.begun = False
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         assert self.bar is not None
@@ -127,7 +140,7 @@ class _Progress:
                 say(stage)
             return
         if stage == "indexing":
-            self.done, self.total = done, total
+            self.done, self.total, self.begun = done, total, True
         self.bar.update(stage, done, total or None)
 
     def kept(self) -> str:
@@ -138,12 +151,18 @@ class _Progress:
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
+    from galago.album.places import option
+
     for path, reason in summary.failed[:_NAMED]:
         complain(f"{shown(path)}: {reason}")
-    if len(summary.failed) > _NAMED:
-        complain(
-            f"{len(summary.failed) - _NAMED:,} more files can't be read: galago album --failed"
-        )
+    if (more := len(summary.failed) - _NAMED) > 0:
+        complain(f"{more:,} more files can't be read: galago album --failed{option(name)}")
+    reasons: dict[str, list[str]] = {}
+    for path, reason in summary.unread:
+        reasons.setdefault(reason, []).append(path)
+    for reason, paths in reasons.items():
+        others = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+        complain(f"{shown(paths[0])}{others}: {reason}")
     for path, reason in summary.unreadable.items():
         now = "are not in the album" if fresh else "stay as they were"
         complain(f"{shown(path)} can't be looked into ({reason}); its photos {now}")

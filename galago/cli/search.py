@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ def search(
         typer.Option(metavar="X", help="Rather not this: a picture or words (may be repeated)."),
     ] = None,
     show_all: Annotated[
-        bool, typer.Option("--all", help="Show the nearest photos even if they don't match.")
+        bool,
+        typer.Option("--all", help="After the matches show the nearest photos that don't match."),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a photo, on a line of its own.")
@@ -84,6 +86,7 @@ def search(
     asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
     if k < 1:
         raise OptionError(f"-k {k} is not possible: ask for 1 or more")
+    _check_page(html)
     with Searcher(albums.folder_of(album)) as searcher:
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
@@ -102,7 +105,10 @@ def search(
 def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> list[_Asked]:
     """The parts of the query; OptionError when there is nothing to look for."""
     asked = [_Asked(words, picture=False)] if words.strip() else []
-    asked += [_Asked(path, picture=True) for path in images]
+    for path in images:
+        if not os.path.exists(os.path.expanduser(path)):  # before a model is fetched for it
+            raise ImageError(f"no such picture: {path}; check the name")
+        asked.append(_Asked(path, picture=True))
     for wanted, values in ((True, plus), (False, minus)):
         for value in values:
             if not value.strip():
@@ -160,7 +166,6 @@ def _record(hit: Hit) -> str:
 
 def _page(asked: list[_Asked], hits: list[Hit], html: str | None, view: bool) -> None:
     """Write the contact sheet, and show it if that was asked for."""
-    import tempfile
     import webbrowser
 
     from galago.album import contact_sheet
@@ -170,15 +175,40 @@ def _page(asked: list[_Asked], hits: list[Hit], html: str | None, view: bool) ->
         title.removeprefix("+ "),
         ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits),
     )
+    path = _page_path(html)
+    beside = path.with_name(f".{path.name}.part")  # a full disk must not cut an older page
     try:
-        if html is None:
-            handle, html = tempfile.mkstemp(".html", "galago-")  # for this person's eyes only
-            os.close(handle)
-        path = Path(os.path.expanduser(html)).absolute()
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
             for piece in pieces:
                 file.write(piece)
+        beside.replace(path)
     except OSError as error:
-        raise StorageError(f"the page can't be written to {html}: {error.strerror}") from error
+        raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
     if view and not webbrowser.open(path.as_uri()):
         say(f"no browser could be opened; the page is {path}")
+
+
+def _check_page(html: str | None) -> None:
+    """OptionError for a page that would take a picture's place."""
+    from galago.images import PICTURE_SUFFIXES
+
+    if html is not None and os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
+        raise OptionError(f"--html {html} is the name of a picture: call the page something.html")
+
+
+def _page_path(html: str | None) -> Path:
+    """Where the page goes: as asked, else a new folder for this person's eyes only."""
+    import tempfile
+
+    if html is not None:
+        return Path(os.path.expanduser(html)).absolute()
+    try:
+        return Path(tempfile.mkdtemp(prefix="galago-")) / "found.html"
+    except OSError as error:
+        where = os.environ.get("TMPDIR") or "the folder for temporary files"
+        with contextlib.suppress(OSError):
+            where = tempfile.gettempdir()
+        raise StorageError(f"the page can't be written to {where}: {error.strerror}") from error

@@ -1,0 +1,89 @@
+"""Which folders make up an album: those named, how each is walked, and those taken out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+
+from galago.album.scan import SKIPPED, Rules, within
+from galago.album.store import Store
+
+__all__ = ["excluded", "known", "remember", "restore", "to_walk"]
+
+
+def known(store: Store) -> dict[str, Rules]:
+    """The folders indexed before, and how each is walked."""
+    found = store.db.execute("SELECT path, hidden, skip FROM folders")
+    return {
+        os.fsdecode(path): Rules(bool(hidden), SKIPPED if skip is None else tuple(json.loads(skip)))
+        for path, hidden, skip in found
+    }
+
+
+def excluded(store: Store) -> frozenset[str]:
+    """The folders taken out, which no walk enters until they are named again."""
+    found = store.db.execute("SELECT path FROM excluded")
+    return frozenset(os.fsdecode(path) for (path,) in found)
+
+
+def to_walk(
+    old: Mapping[str, Rules], named: Collection[str], given: Rules, every: bool
+) -> tuple[dict[str, Rules], tuple[str, ...]]:
+    """All folders of the album from now on, and those to walk.
+
+    Naming a folder sets its rules anew; given for none they are meant for all. Of the known
+    folders those inside a named one are walked too, as a walk may not reach them by itself.
+    """
+    folders = dict.fromkeys(named, given) | {
+        path: rules for path, rules in old.items() if path not in named
+    }
+    if not named and given != Rules():
+        folders = dict.fromkeys(folders, given)
+    walked = (path for path in folders if every or not named or within(path, named))
+    return folders, tuple(walked)
+
+
+def remember(store: Store, folders: Mapping[str, Rules], named: Collection[str]) -> None:
+    """Note the folders of the album; one that another's walk reaches is part of that one."""
+    out = excluded(store) - set(named)
+    restore(
+        store,
+        {path: rules for path, rules in folders.items() if not _reached(path, folders, out)},
+        out,
+    )
+
+
+def restore(store: Store, folders: Mapping[str, Rules], out: Collection[str]) -> None:
+    """Set both lists."""
+    with store.transaction():
+        store.db.execute("DELETE FROM folders")
+        store.db.executemany(
+            "INSERT INTO folders (path, hidden, skip) VALUES (?, ?, ?)",
+            [
+                (
+                    os.fsencode(path),
+                    rules.hidden,
+                    None if rules.skip == SKIPPED else json.dumps(rules.skip),
+                )
+                for path, rules in sorted(folders.items())
+            ],
+        )
+        store.db.execute("DELETE FROM excluded")
+        store.db.executemany(
+            "INSERT INTO excluded VALUES (?)", [(os.fsencode(path),) for path in sorted(out)]
+        )
+
+
+def _reached(path: str, folders: Mapping[str, Rules], out: Collection[str]) -> bool:
+    """Whether the walk of a folder further up comes here, by the same rules."""
+    at = path
+    while (up := os.path.dirname(at)) != at:
+        above = folders.get(up)
+        if above is not None:
+            names = os.path.relpath(path, up).split(os.sep)
+            return above == folders[path] and not any(map(above.leaves_out, names))
+        if up in out:
+            return False
+        at = up
+    return False
