@@ -86,7 +86,11 @@ def test_sizes_are_those_of_the_shapes() -> None:
         assert abs(count - row.parameters) < 1e6 and row.side == spec.image.side, row.name
 
 
-def test_the_default_that_is_not_here_yet_names_one_that_is() -> None:
-    if catalog.find(catalog.DEFAULT_CLIP) is None:
-        with pytest.raises(UnknownModelError, match="galago pull MobileCLIP2-S0"):
-            catalog.lookup(catalog.DEFAULT_CLIP)
+def test_the_defaults_come_with_galago() -> None:
+    for name, kind in ((catalog.DEFAULT, "fastvlm"), (catalog.DEFAULT_CLIP, "mobileclip")):
+        row = catalog.lookup(name)
+        assert row.embedded and row.kind == kind and row.folder.is_dir()
+        held = list(row.folder.glob("*.safetensors"))
+        assert len(held) == 1
+        # In 8 bits a parameter takes about a byte.
+        assert 0.95 < held[0].stat().st_size / row.parameters < 1.15

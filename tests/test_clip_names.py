@@ -23,7 +23,6 @@ from galago.errors import (
     ModelError,
     OfflineError,
     OptionError,
-    UnknownModelError,
 )
 from galago.mobileclip import MobileCLIP
 from galago.safetensors import SafetensorsFile
@@ -166,12 +165,6 @@ def test_each_kind_of_model_where_it_belongs(folder: Path, tiny: Path, capsys: C
 def test_what_was_fetched_tells_its_kind(online: Hub) -> None:
     with pytest.raises(ModelError, match="finds and labels pictures"):
         store.prepare("somebody/my-clip")
-
-
-def test_the_default_is_explained_as_long_as_it_is_missing() -> None:
-    if catalog.find(catalog.DEFAULT_CLIP) is None:
-        with pytest.raises(UnknownModelError, match="galago pull MobileCLIP2-S0"):
-            MobileCLIP.load(catalog.DEFAULT_CLIP)
 
 
 def test_a_name_wins_over_a_folder(

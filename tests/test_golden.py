@@ -14,7 +14,7 @@ import pytest
 from galago import catalog
 
 TOP = Path(__file__).resolve().parent.parent
-NANO = catalog.lookup("fastvlm-nano").folder
+NANOS = ("fastvlm-nano", "mobileclip2-nano")
 
 # Sums of float32 products in another order (other CPU, other thread count) move features by about
 # 1e-5 and log-probabilities by about 1e-4; a wrong weight or a swapped operation moves them by
@@ -32,23 +32,37 @@ def tool() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
-def golden(tool: ModuleType) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(tool.GOLDEN.read_text("utf-8"))
+def golden(tool: ModuleType, name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((tool.GOLDEN / f"{name}.json").read_text("utf-8"))
     return data
 
 
-def test_the_model_is_the_one_of_the_golden_file(tool: ModuleType, golden: dict[str, Any]) -> None:
-    assert golden["weights"] == tool.weights_digest(), "the model changed: run `make golden`"
+@pytest.mark.parametrize("name", NANOS)
+def test_the_model_is_the_one_of_the_golden_file(tool: ModuleType, name: str) -> None:
+    held = golden(tool, name)["weights"]
+    assert held == tool.weights_digest(name), "the model changed: run `make golden`"
 
 
-def test_answers(tool: ModuleType, golden: dict[str, Any]) -> None:
-    for now, then in zip(tool.answers(), golden["answers"], strict=True):
+def test_answers(tool: ModuleType) -> None:
+    for now, then in zip(tool.answers(), golden(tool, tool.VLM)["answers"], strict=True):
         where = f"{then['picture']} {then['preset']}"
         assert now["text"] == then["text"], where
         assert abs(now["score"] - then["score"]) <= SCORE, where
         np.testing.assert_allclose(now["features"], then["features"], atol=FEATURES, err_msg=where)
 
 
-def test_the_model_is_small() -> None:
-    assert sum(path.stat().st_size for path in NANO.iterdir()) <= 12_000_000
+def test_likenesses(tool: ModuleType) -> None:
+    for now, then in zip(tool.likenesses(), golden(tool, tool.CLIP)["likenesses"], strict=True):
+        where = then["picture"]
+        assert now["picture"] == where and now["cosines"].keys() == then["cosines"].keys()
+        for key in ("vector", "cosines"):
+            ours, theirs = (
+                list(row[key].values()) if key == "cosines" else row[key] for row in (now, then)
+            )
+            np.testing.assert_allclose(ours, theirs, atol=FEATURES, err_msg=where)
+
+
+@pytest.mark.parametrize("name", NANOS)
+def test_the_models_are_small(name: str) -> None:
+    folder = catalog.lookup(name).folder
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 12_000_000

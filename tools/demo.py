@@ -1,9 +1,13 @@
-"""`make demo`: asks galago about the four pictures in examples/, as a person would type it."""
+"""`make demo`: asks galago about the four pictures in examples/ and searches the album there, as a
+person would type it."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -24,21 +28,33 @@ def picture(name: str) -> str:
     raise SystemExit(f"examples/{name}.* is missing")
 
 
+SEARCHES = ("shoes", "a yellow banana", "something to wear on the head")
+
+
 def main() -> int:
-    galago = str(Path(sys.executable).with_name("galago"))
     said: set[str] = set()
     failed = 0
     for name, preset, what in QUESTIONS:
-        command = ["describe", picture(name), "--preset", preset]
-        print(f"\n{what}\n  $ galago {' '.join(command)}", flush=True)
-        done = subprocess.run([galago, *command], cwd=TOP, capture_output=True, text=True)
-        print("\n".join(f"  {line}" for line in done.stdout.splitlines()), flush=True)
-        for line in done.stderr.splitlines():  # the same remark of four processes, shown once
-            if line not in said or done.returncode:
-                print(line, file=sys.stderr)
-            said.add(line)
-        failed |= done.returncode
+        failed |= run(what, ["describe", picture(name), "--preset", preset], said)
+    with tempfile.TemporaryDirectory() as folder:  # no album of the user's is touched
+        os.environ["GALAGO_ALBUMS"] = folder
+        failed |= run("An album of photos", ["index", "examples/album"], said)
+        for words in SEARCHES:
+            failed |= run("Photos found by words", ["search", words, "-k", "3"], said)
     return failed
+
+
+def run(what: str, command: list[str], said: set[str]) -> int:
+    """Show a command and what it prints; its exit code. `said`: remarks, which are shown once."""
+    galago = str(Path(sys.executable).with_name("galago"))
+    print(f"\n{what}\n  $ galago {shlex.join(command)}", flush=True)
+    done = subprocess.run([galago, *command], cwd=TOP, capture_output=True, text=True)
+    print("\n".join(f"  {line}" for line in done.stdout.splitlines()), flush=True)
+    for line in done.stderr.splitlines():
+        if line not in said or done.returncode:
+            print(line, file=sys.stderr)
+        said.add(line)
+    return done.returncode
 
 
 if __name__ == "__main__":
