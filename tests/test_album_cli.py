@@ -279,6 +279,7 @@ def test_a_page_to_look_at(
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     page = tmp_path / "page.html"
     result = run(capsys, "search", "a <red> thing", "--html", page, "-k", "4")
     assert result.code == 0 and not opened
@@ -286,7 +287,7 @@ def test_a_page_to_look_at(
     assert text.count("data:image/jpeg") == 4 and "a &lt;red&gt; thing" in text
     run(capsys, "search", "a red thing", "--open", "-k", "4")
     (address,) = opened
-    shutil.rmtree(Path(address.removeprefix("file://")).parent)
+    assert Path(address.removeprefix("file://")).is_relative_to(tmp_path)
     refused = run(capsys, "search", "a red thing", "--html", tmp_path / "none" / "page.html")
     assert refused.code == 2 and "can't be written" in refused.line
 
