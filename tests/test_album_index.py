@@ -17,7 +17,7 @@ import pytest
 
 from galago.album import Searcher, Store
 from galago.album import index as index_folders
-from galago.album.store import write_lock
+from galago.album.store import discard, write_lock
 from galago.album.write import Writer
 from galago.errors import ImageError, ModelError, OptionError
 from tests.albums import FakeEmbedder, check, older, paths_in, photo, update, vector_of
@@ -331,6 +331,24 @@ def test_a_first_run_that_fails_leaves_nothing_behind(album: Path, photos: Path)
         index_folders(album, [photos], absent, source="fake")
     with Store.open(album) as store:
         assert store.folders() == [str(photos / "in")] and store.count() == 5
+
+
+def test_who_waits_for_an_album_that_is_discarded_makes_it_anew(album: Path, photos: Path) -> None:
+    told: list[str] = []
+    done: list[int] = []
+
+    def second() -> None:
+        done.append(update(album, photos, report=lambda stage, *_: told.append(stage)).encoded)
+
+    with write_lock(album):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while not told:
+            time.sleep(0.01)
+        discard(album)
+        assert not album.exists()
+    thread.join(timeout=20)
+    assert done == [10] and len(paths_in(album)) == 10
 
 
 def test_reader_threads_end_before_the_album_closes(

@@ -314,9 +314,16 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 @contextlib.contextmanager
 def write_lock(folder: Path, report: Callable[[str], None] | None = None) -> Iterator[None]:
     """One process at a time indexes an album; `report` hears when another is waited for."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     wait = f"waiting for another galago that is indexing album {folder.name!r}"
-    with one_at_a_time(folder / "lock", lambda: report(wait) if report else None):
+    with contextlib.ExitStack() as held:
+        while True:  # who is waited for may discard the album, and the lock with it
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with contextlib.suppress(FileNotFoundError):
+                lock = one_at_a_time(folder / "lock", lambda: report(wait) if report else None)
+                held.enter_context(lock)
+                if (folder / "lock").exists():
+                    break
+                held.close()
         yield
 
 

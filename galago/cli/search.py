@@ -204,7 +204,7 @@ def _page_path(html: str | None) -> Path:
     import tempfile
 
     if html is not None:
-        return Path(os.path.expanduser(html)).absolute()
+        return Path(os.path.realpath(os.path.expanduser(html)))  # a link to a page stays one
     try:
         return Path(tempfile.mkdtemp(prefix="galago-")) / "found.html"
     except OSError as error:
