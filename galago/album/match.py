@@ -41,7 +41,7 @@ _FILE = Path(__file__).parent.parent / "data" / "background.txt"
 # Below this a photo shows everyday things better than what was asked for, in any album.
 _FLOOR = 1.5
 # A match is stronger than this share of the phrases that no photo shows.
-_SHARE = 0.95
+_SHARE = 0.9
 # From this likeness on two pictures show the same sort of thing.
 ALIKE = 0.6
 # From this cosine on they are nearly the same picture.
