@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -11,12 +12,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from galago.album import IndexOptions, Searcher, Store, Summary, index
 from galago.images import Source, open_image
 
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
 COLOURS = {
     "red": (230, 20, 20),
     "green": (20, 200, 30),

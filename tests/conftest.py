@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.albums import photo
+
 collect_ignore = [] if importlib.util.find_spec("torch") else ["parity"]
 
 
@@ -59,3 +61,18 @@ def pytest_configure() -> None:
     """Started in the background by a shell, Ctrl-C is ignored, and children would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Where an album of the test may lie; it is not made."""
+    return tmp_path / "albums" / "mine"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Ten different pictures in two folders."""
+    folder = tmp_path / "photos"
+    for seed in range(10):
+        photo(folder / ("in" if seed % 2 else "") / f"p{seed}.png", "red", seed)
+    return folder

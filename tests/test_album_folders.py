@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +13,7 @@ from galago.album import Store
 from galago.album.store import write_lock
 from galago.album.write import Writer, forget
 from galago.errors import ImageError, OptionError
-from tests.albums import check, paths_in, photo, update, vector_of
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names of POSIX")
-
-
-@pytest.fixture
-def album(tmp_path: Path) -> Path:
-    return tmp_path / "albums" / "mine"
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Ten different pictures in two folders."""
-    folder = tmp_path / "photos"
-    for seed in range(10):
-        photo(folder / ("in" if seed % 2 else "") / f"p{seed}.png", "red", seed)
-    return folder
+from tests.albums import POSIX, check, paths_in, photo, update, vector_of
 
 
 def forgotten(album: Path, *folders: Path) -> int:

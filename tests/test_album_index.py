@@ -20,23 +20,7 @@ from galago.album import index as index_folders
 from galago.album.store import discard, write_lock
 from galago.album.write import Writer
 from galago.errors import ImageError, ModelError, OptionError
-from tests.albums import FakeEmbedder, check, older, paths_in, photo, update, vector_of
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names of POSIX")
-
-
-@pytest.fixture
-def album(tmp_path: Path) -> Path:
-    return tmp_path / "albums" / "mine"
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Ten different pictures in two folders."""
-    folder = tmp_path / "photos"
-    for seed in range(10):
-        photo(folder / ("in" if seed % 2 else "") / f"p{seed}.png", "red", seed)
-    return folder
+from tests.albums import POSIX, FakeEmbedder, check, older, paths_in, photo, update, vector_of
 
 
 def test_what_is_unchanged_is_neither_read_nor_encoded(album: Path, photos: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from galago.album.scan import Rules, Scan, as_roots, below
 from galago.errors import OptionError
-
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
+from tests.albums import POSIX
 
 
 def touch(root: Path, *names: str) -> None:

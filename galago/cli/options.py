@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -137,6 +137,9 @@ Stop = Annotated[
 ]
 
 
+Loaded = TypeVar("Loaded")
+
+
 @dataclass(frozen=True)
 class Opening:
     """Which model is opened, and how."""
@@ -149,18 +152,9 @@ class Opening:
 
     def load(self) -> FastVLM:
         """The model, with its stages shown on stderr."""
-        from galago.cli.terminal import stages
         from galago.fastvlm import FastVLM
 
-        with stages() as progress:
-            return FastVLM.load(
-                self.model,
-                precision=self.precision,
-                resolution=self.resolution,
-                offline=self.offline or None,
-                threads=self.threads,
-                progress=progress,
-            )
+        return _staged(FastVLM.load, self, resolution=self.resolution)
 
 
 @dataclass(frozen=True)
@@ -174,17 +168,24 @@ class ClipOpening:
 
     def load(self) -> MobileCLIP:
         """The model, with its stages shown on stderr."""
-        from galago.cli.terminal import stages
         from galago.mobileclip import MobileCLIP
 
-        with stages() as progress:
-            return MobileCLIP.load(
-                self.model,
-                precision=self.precision,
-                offline=self.offline or None,
-                threads=self.threads,
-                progress=progress,
-            )
+        return _staged(MobileCLIP.load, self)
+
+
+def _staged(load: Callable[..., Loaded], opening: Opening | ClipOpening, **more: Any) -> Loaded:
+    """What `load` opens, with its stages shown on stderr."""
+    from galago.cli.terminal import stages
+
+    with stages() as progress:
+        return load(
+            opening.model,
+            precision=opening.precision,
+            offline=opening.offline or None,
+            threads=opening.threads,
+            progress=progress,
+            **more,
+        )
 
 
 _noted: set[str] = set()

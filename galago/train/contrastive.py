@@ -102,12 +102,11 @@ class Batches:
     """Draws batches; each picture of one shows another label, or captions would clash."""
 
     def __init__(self, config: ClipTrainConfig, tasks: Tasks, held: Reinforced) -> None:
-        self.config, self.tasks, self.held = config, tasks, held
+        self.tasks, self.held = tasks, held
         self.tokenizer = load_clip_tokenizer(config.clip.vocab)
-        groups = [(len(g), tasks.label_index[g[0].info["label"]], g) for g in tasks.by_label]
-        self.groups = {label: group for _, label, group in groups}
+        self.groups = {tasks.label_index[g[0].info["label"]]: g for g in tasks.by_label}
         # Between uniform over labels and uniform over pictures.
-        self.odds = {label: size**0.5 for size, label, _ in groups}
+        self.odds = {label: len(group) ** 0.5 for label, group in self.groups.items()}
 
     def __call__(self, rng: random.Random, side: int, count: int) -> Batch:
         labels = self._labels(rng, count)
