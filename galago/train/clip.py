@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from galago.train.config import ClipTrainConfig, StageConfig
 from galago.train.model import normalised
 from galago.train.reinforce import Reinforced, build_reinforced, load_reinforced
 from galago.train.tasks import Tasks
+from galago.train.teacher import build_teacher_features
 from galago.train.trainer import Stage, processes
 
 if TYPE_CHECKING:
@@ -32,8 +34,9 @@ class ClipRecipe:
         self.train = Tasks(places.cache, places.fonts, "train")
         self.held_out = Tasks(places.cache, places.fonts, "val")
 
-    def prepare(self) -> None:
+    def prepare(self, stages: Sequence[StageConfig]) -> None:
         config = self.config
+        build_teacher_features(self.places.cache)
         build_reinforced(self.places.cache, self.train.labels, config.teachers, config.seed)
 
     @cached_property

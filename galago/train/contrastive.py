@@ -19,6 +19,7 @@ from PIL import Image
 from torch import nn
 
 from galago.clip_tokens import ClipTokenizer, load_clip_tokenizer
+from galago.train.arithmetic import autocast
 from galago.train.config import ClipTrainConfig
 from galago.train.model import EncoderHeads, build_trunk, normalised
 from galago.train.reinforce import CAPTIONS, Reinforced, crop_of
@@ -182,7 +183,7 @@ def zero_shot(
         some = photos[start : start + 32]
         cut = [squared(tasks.store.picture(photo), side) for photo in some]
         pixels = torch.from_numpy(np.stack([np.asarray(c) for c in cut])).permute(0, 3, 1, 2)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             features = model.trunk.forward_features(normalised(pixels.contiguous()))
             best = (model.image_rows(features) @ names.T).argmax(-1)
         truth = torch.tensor([tasks.label_index[photo.info["label"]] for photo in some])

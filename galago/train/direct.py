@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from galago.train.arithmetic import autocast
 from galago.train.config import TrainConfig
 from galago.train.model import CELL_LABELS, EncoderHeads, build_trunk, normalised
 from galago.train.tasks import IGNORED, KINDS, Sample, Tasks
@@ -123,7 +124,7 @@ def accuracy(
         right = seen = 0
         for _ in range(0, count, 50):
             samples = [tasks.sample(kind, rng, side) for _ in range(50)]
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 tokens = model.trunk.forward_features(normalised(pixels_of(samples)))
                 if kind == "text":
                     logits = model.heads.cell_logits(tokens, "cells")[..., :-1]

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from galago.specs import PromptSpec
 from galago.tokens import ImageSlot, Message, Tokenizer, chat_pieces, load_tokenizer
 from galago.train import direct
+from galago.train.arithmetic import autocast
 from galago.train.config import StageConfig, TrainConfig
 from galago.train.direct import Batch, DirectModel
 from galago.train.model import STRIDE, build_language, build_projector, normalised
@@ -27,19 +28,23 @@ from galago.train.words import Spoken, speak
 class VisionLanguageModel(DirectModel):
     """Trunk, projector and decoder as FastVLM joins them (mlp2x_gelu), and the warm-up heads."""
 
-    def __init__(self, config: TrainConfig, tasks: Tasks, listens: bool) -> None:
+    def __init__(self, config: TrainConfig, tasks: Tasks, stage: StageConfig) -> None:
         super().__init__(config, tasks)
         self.projector = build_projector(config.vision, config.text)
         self.language = build_language(config.text)
-        self.frozen_trunk = listens
+        self.frozen_trunk = "trunk" not in stage.trains
+        self.teaches = needs_teacher(stage)
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The answer's loss, also by kind, and the direct losses when the trunk learns."""
         pixels = normalised(batch["pixels"])
+        losses: dict[str, torch.Tensor] = {}
         if self.frozen_trunk:
             self.trunk.eval()
             with torch.no_grad():
-                features, losses = self.trunk.forward_features(pixels), {}
+                features = self.trunk.forward_features(pixels)
+        elif not self.teaches:
+            features = self.trunk.forward_features(pixels)
         else:
             features, (early, middle) = self.trunk.forward_intermediates(pixels, indices=[2, 3])
             maps = {"early": early, "middle": middle, "cells": features}
@@ -62,6 +67,11 @@ class VisionLanguageModel(DirectModel):
         hidden = self.language.model(inputs_embeds=embeds, use_cache=False).last_hidden_state
         rows, columns = batch["places"].unbind(1)
         return self.language.lm_head(hidden[rows, columns]).float()  # type: ignore[no-any-return]
+
+
+def needs_teacher(stage: StageConfig) -> bool:
+    """Whether the trunk hears the direct losses, a teacher's features among them."""
+    return stage.loss == "direct" or ("trunk" in stage.trains and stage.direct > 0)
 
 
 def total(losses: dict[str, torch.Tensor], direct_weight: float) -> torch.Tensor:
@@ -159,7 +169,7 @@ def answer_accuracy(
         for _ in range(0, count, 25):
             samples = [tasks.sample(kind, rng, side) for _ in range(25)]
             batch = collate(samples, speaker, rng, teacher)
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 features = model.trunk.forward_features(normalised(batch["pixels"]))
                 logits = model.answer_logits(features, batch)
             right += int((logits.argmax(-1) == batch["targets"]).sum())

@@ -23,6 +23,7 @@ from PIL import Image
 from rich.progress import track
 
 from galago.errors import OptionError
+from galago.train.arithmetic import autocast
 from galago.train.assets import PhotoStore, find_words
 from galago.train.captions import captions, holds_out, load_synonyms
 from galago.train.config import TeachersConfig
@@ -177,7 +178,7 @@ def _features(
             for row, crop in some[start : start + batch]
         ]
         pixels = torch.stack([teacher_pixels(picture, CROP_SIDE) for picture in cut])
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), autocast():
             seen = model.forward_features(pixels.to(memory_format=torch.channels_last))
             yield from model.forward_head(seen, pre_logits=True).float().numpy()
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from galago.errors import OptionError
 from galago.train.assets import build_emoji, build_photos
 from galago.train.card import START
 from galago.train.config import ClipTrainConfig, StageConfig, load_config
 from galago.train.start import start_from
-from galago.train.teacher import build_teacher_features
 from galago.train.trainer import Stage, run_stage
 
 DESCRIPTION = """Train a model: builds what it needs from the shards and packages (once), runs the
@@ -39,8 +40,8 @@ class Places:
 class Recipe(Protocol):
     """What is particular about a kind of model (galago/train/vlm.py, galago/train/clip.py)."""
 
-    def prepare(self) -> None:
-        """Build, once, what the processes share."""
+    def prepare(self, stages: Sequence[StageConfig]) -> None:
+        """Build, once, what the processes share and these stages need."""
 
     def stage(self, stage: StageConfig) -> Stage:
         """One stage, in one of the processes."""
@@ -72,21 +73,34 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs and the model")
     parser.add_argument("--processes", type=int, default=2, help="one a core")
     parser.add_argument("--port", type=int, default=29511, help="on 127.0.0.1, for the processes")
+    parser.add_argument("--from", dest="first", help="begin at this stage (with --start)")
     parser.add_argument("--stage", help="stop after this stage")
     parser.add_argument("--start", type=Path, help="published folder to start from")
     options = parser.parse_args()
     places = _places(options)
     build_photos(options.data, places.cache)
     build_emoji(options.packages / "@iconify-json", places.cache)
-    build_teacher_features(places.cache)
     recipe, stages = make_recipe(options.config, places)
-    recipe.prepare()
+    recipe.prepare(chosen(stages, options.first, options.stage))
     try:
         torch.multiprocessing.spawn(_train, (options,), nprocs=options.processes)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     if options.stage in (None, stages[-1].name):
         recipe.finish()
+
+
+def chosen(
+    stages: Sequence[StageConfig], first: str | None, last: str | None
+) -> tuple[StageConfig, ...]:
+    """The stages from `first` to `last`, both included; OptionError for a name that none has."""
+    names = [stage.name for stage in stages]
+    for name in filter(None, (first, last)):
+        if name not in names:
+            raise OptionError(f"no stage is called {name!r}; the config has {', '.join(names)}")
+    start = names.index(first) if first else 0
+    stop = names.index(last) if last else len(names) - 1
+    return tuple(stages[start : stop + 1])
 
 
 def _places(options: argparse.Namespace) -> Places:
@@ -106,14 +120,12 @@ def _train(rank: int, options: argparse.Namespace) -> None:
     recipe, stages = make_recipe(options.config, _places(options))
     seed = load_config(options.config).seed
     before: Path | None = None
-    for stage in stages:
+    for stage in chosen(stages, options.first, options.stage):
         built = recipe.stage(stage)
         if options.start and before is None and not (options.out / f"{stage.name}.pt").exists():
             start_from(options.start, built.model, recipe.settling(stage))
             (options.out / START).write_text(f"the weights of {options.start.name}\n", "utf-8")
         run_stage(built, seed, options.out, before)
         before = options.out / f"{stage.name}.pt"
-        if stage.name == options.stage:
-            break
     if options.processes > 1:
         torch.distributed.destroy_process_group()

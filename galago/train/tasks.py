@@ -141,6 +141,8 @@ class Tasks:
         else:
             picture = _turn(picture, rng, 18)
             picture = _square(_crop(picture, rng, 0.75), side, rng)
+        if rng.random() < 0.15:  # skin and light of few people: shape must do without colour
+            picture = picture.convert("L").convert("RGB")
         return Sample("fingers", np.asarray(jitter(picture, rng)), str(count), count)
 
     def _emoji(self, rng: random.Random, side: int) -> Sample:

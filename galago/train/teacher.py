@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from rich.progress import track
 
+from galago.train.arithmetic import autocast
 from galago.train.assets import PhotoStore
 
 SIDE = 224
@@ -50,12 +51,20 @@ def build_teacher_features(cache: Path, batch: int = 64) -> None:
         rows = wanted[start : start + batch]
         pixels = torch.stack([teacher_pixels(store.picture(store.photos[i])) for i in rows])
         pixels = pixels.to(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), autocast():
             pooled = model.forward_head(model.forward_features(pixels), pre_logits=True)
         features[rows] = pooled.float().numpy()
     part = cache / "teacher.part.npy"
     np.save(part, features)
     part.rename(out)
+
+
+def load_teacher_features(cache: Path, photos: int) -> np.ndarray:
+    """float16 (photos, 1280); zeros where no stage of the run has asked for a teacher."""
+    path = cache / "teacher.npy"
+    if path.exists():
+        return np.load(path, mmap_mode="r")
+    return np.zeros((photos, FEATURES), np.float16)
 
 
 def teacher_pixels(picture: Image.Image, side: int = SIDE) -> torch.Tensor:

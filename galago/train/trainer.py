@@ -23,6 +23,7 @@ from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from galago.train.arithmetic import autocast
 from galago.train.config import StageConfig
 
 console = Console(stderr=True)
@@ -128,8 +129,9 @@ def _groups(stage: Stage) -> list[dict[str, Any]]:
     """Weight decay for matrices only, and each part's own share of the learning rate."""
     shares = {"trunk": stage.config.trunk_lr, "heads": stage.config.heads_lr}
     groups: dict[tuple[bool, str], list[nn.Parameter]] = {}
+    still = standing_still(stage.config.frozen)
     for name, parameter in stage.model.named_parameters():
-        learns = name.split(".")[0] in stage.config.trains
+        learns = name.split(".")[0] in stage.config.trains and not name.startswith(still)
         parameter.requires_grad_(learns)
         if learns:
             key = (parameter.ndim > 1, name.split(".")[0])
@@ -144,10 +146,26 @@ def _groups(stage: Stage) -> list[dict[str, Any]]:
     ]
 
 
+def standing_still(stages: int) -> tuple[str, ...]:
+    """Beginnings of the names in the trunk's stem and first `stages` stages; nothing for 0."""
+    if not stages:
+        return ()
+    return ("trunk.stem.", *(f"trunk.stages.{index}." for index in range(stages)))
+
+
+def _hold_still(stage: Stage) -> None:
+    """Norms of what stands still use what they have learned, not the batch."""
+    still = standing_still(stage.config.frozen)
+    for name, module in stage.model.named_modules():
+        if still and f"{name}.".startswith(still):
+            module.eval()
+
+
 def _step(stage: Stage, parts: list[Any], optimiser: torch.optim.Optimizer) -> dict[str, float]:
     seen: dict[str, float] = {}
+    _hold_still(stage)
     for part in parts:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             losses = stage.losses(part)
         stage.total(losses).backward()  # type: ignore[no-untyped-call]
         seen.update({k: float(v.detach()) for k, v in losses.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from galago.train.evaluate import evaluate
 from galago.train.model import normalised
 from galago.train.publish import publish
 from galago.train.tasks import Sample, Tasks
+from galago.train.teacher import build_teacher_features, load_teacher_features
 from galago.train.trainer import Stage, processes
 from galago.train.words import build_tokenizer
 
@@ -35,7 +36,9 @@ class VLMRecipe:
         self.train = Tasks(places.cache, places.fonts, "train")
         self.held_out = Tasks(places.cache, places.fonts, "val")
 
-    def prepare(self) -> None:
+    def prepare(self, stages: Sequence[StageConfig]) -> None:
+        if any(map(language.needs_teacher, stages)):
+            build_teacher_features(self.places.cache)
         names = [*self.train.labels, *map(emoji_label, self.train.emoji[3])]
         vocab = self.config.text.vocab
         build_tokenizer(self.places.tokenizer, vocab, names, PromptSpec().system)
@@ -58,7 +61,7 @@ class VLMRecipe:
 
     @cached_property
     def teacher(self) -> np.ndarray:
-        return np.load(self.places.cache / "teacher.npy", mmap_mode="r")
+        return load_teacher_features(self.places.cache, len(self.train.store.photos))
 
     def _direct(self, stage: StageConfig) -> Stage:
         model = direct.DirectModel(self.config, self.train)
@@ -73,7 +76,7 @@ class VLMRecipe:
         return Stage(stage, model, make_batch, model, direct.total, evaluate)
 
     def _language(self, stage: StageConfig) -> Stage:
-        model = language.VisionLanguageModel(self.config, self.train, "trunk" not in stage.trains)
+        model = language.VisionLanguageModel(self.config, self.train, stage)
         speaker = language.Speaker(self.places.tokenizer)
 
         def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:

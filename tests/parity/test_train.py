@@ -4,6 +4,7 @@ trained, and what was published can be trained on."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,9 +34,11 @@ from galago.train.depthwise import quicken
 from galago.train.language import VisionLanguageModel
 from galago.train.model import normalised
 from galago.train.publish import publish
+from galago.train.run import chosen
 from galago.train.start import start_from
 from galago.train.teacher import FEATURES
 from galago.train.teachers import make_teacher
+from galago.train.trainer import Stage, run_stage, standing_still
 from galago.train.words import build_tokenizer
 
 Report = Callable[[str, float], float]
@@ -83,7 +86,7 @@ def pixels() -> torch.Tensor:
 def trained(config: TrainConfig, pixels: torch.Tensor) -> VisionLanguageModel:
     """A trunk whose norms have seen pictures."""
     torch.manual_seed(2)
-    model = VisionLanguageModel(config, TASKS, listens=False)
+    model = VisionLanguageModel(config, TASKS, config.stages[0])
     with torch.no_grad():
         for _ in range(20):
             model.trunk(normalised(pixels))
@@ -125,7 +128,7 @@ def test_what_is_published_is_what_was_trained(
 def test_training_starts_from_what_was_published(
     config: TrainConfig, published: Path, pixels: torch.Tensor, report: Report
 ) -> None:
-    model = VisionLanguageModel(config, TASKS, listens=False)
+    model = VisionLanguageModel(config, TASKS, config.stages[0])
     start_from(published, model, normalised(pixels))
     # The norms were settled on these pictures, so training mode sees the same figures.
     for mode in (model.train(), model.eval()):
@@ -247,3 +250,35 @@ def test_an_open_clip_teacher_places_words_and_pictures() -> None:
         np.testing.assert_allclose(np.linalg.norm(some, axis=1), 1, atol=1e-4)
     with pytest.raises(OptionError, match="CoCa"):
         teacher.captions(pictures)  # type: ignore[attr-defined]
+
+
+def test_what_stands_still_keeps_its_weights_and_norms(
+    config: TrainConfig, pixels: torch.Tensor, tmp_path: Path
+) -> None:
+    still = replace(config.stages[0], frozen=3, direct=0.0, steps=2, warmup=1)
+    model = VisionLanguageModel(config, TASKS, still)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def losses(seen: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"answer": model.trunk.forward_features(normalised(seen)).square().mean()}
+
+    stage = Stage(still, model, lambda rng, step: [pixels], losses, lambda it: it["answer"], dict)
+    run_stage(stage, 1, tmp_path)
+    changed = {
+        name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
+    }
+    assert changed and not any(name.startswith(standing_still(3)) for name in changed)
+    assert any(name.startswith("trunk.stages.3.") and "running_mean" in name for name in changed)
+
+
+def test_a_run_is_some_of_the_stages(config: TrainConfig) -> None:
+    stages = [replace(config.stages[0], name=name) for name in ("one", "two", "three")]
+
+    def named(first: str | None, last: str | None) -> list[str]:
+        return [stage.name for stage in chosen(stages, first, last)]
+
+    assert named(None, None) == ["one", "two", "three"]
+    assert named("two", None) == ["two", "three"]
+    assert named(None, "two") == ["one", "two"]
+    with pytest.raises(OptionError, match="no stage is called 'four'; the config has one, two"):
+        named("four", None)
