@@ -64,8 +64,9 @@ def scenes(frames: Iterable[Frame]) -> Iterator[Scene[Frame]]:
 
     Measured on eleven clips of 20 photographs, 4 s each (still, with noise, panned, zoomed, under
     drifting exposure, interrupted by flashes, dissolving, fading, small on white, grey and black),
-    and three short films with 5 cuts: 210 of 214 changes found to within 0.3 s (dissolves and fades
-    1 s), of the films' 3 of 5, and 10 that are none, 7 of them in pans over a quarter of the picture.
+    and three short films with 5 cuts: 210 of 214 changes found to within 0.3 s (dissolves and
+    fades 1 s), of the films' 3 of 5, and 10 that are none, 7 of them in pans over a quarter of the
+    picture.
     """
     now: _Growing[Frame] | None = None
     other: _Growing[Frame] | None = None  # what may become the next scene

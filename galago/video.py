@@ -106,7 +106,7 @@ class Video:
                 due = ((last + 1e-3) // every + 1) * every if every else 0.0
                 yield Frame(last, picture)
         if first is None:
-            raise VideoError(f"{self.name} holds no picture that can be decoded")
+            raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
         self._check_whole(last)
 
     def _decoded(self) -> Iterator[Any]:
@@ -149,8 +149,9 @@ class Video:
         # Cover art in a sound file is a "video" of one picture.
         videos = [one for one in streams.video if not _is_cover(one)]
         if not videos:
-            what = "only sound" if streams.audio else "nothing to look at"
-            raise VideoError(f"{self.name} holds {what}; give a video with pictures")
+            if streams.audio:
+                raise VideoError(f"{self.name} holds only sound; give a video with pictures")
+            raise VideoError(f"{self.name} holds no pictures; it may be damaged or cut short")
         width, height = videos[0].codec_context.width, videos[0].codec_context.height
         if width * height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000

@@ -34,7 +34,7 @@ __all__ = ["watch"]
 def watch(
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[SOURCE]", help="A video file, or screen; a camera by default."),
+        typer.Argument(metavar="SOURCE", help="A video file, or screen; a camera by default."),
     ] = None,
     camera: Annotated[
         str | None,
