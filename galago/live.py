@@ -7,13 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from galago.errors import VideoError
 from galago.video import Frame, import_av
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = ["Camera", "Screen"]
 
@@ -50,12 +47,7 @@ class Camera:
     def __enter__(self) -> Camera:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing = True
         # The thread closes the device: doing so under its feet would be a crash, not an error.
         self._thread.join(timeout=2)
@@ -66,22 +58,22 @@ class Camera:
         Raises VideoError when the camera goes away or gives nothing for ten seconds.
         """
         started: float | None = None
-        shown = due = 0.0
+        due = 0.0
         while True:
             _sleep_until(due)
-            taken = self._after(shown)
+            taken = self._after(due)
             if taken is None:
                 return
-            shown, picture = taken
-            started = shown if started is None else started
-            due = shown + every
-            yield Frame(shown - started, picture)
+            now, picture = taken
+            started = now if started is None else started
+            due = now + every
+            yield Frame(now - started, picture)
 
-    def _after(self, shown: float) -> tuple[float, Any] | None:
-        """The newest frame when it is newer than `shown`, else the next; None at the end."""
+    def _after(self, due: float) -> tuple[float, Any] | None:
+        """The newest frame when it was taken after `due`, else the next; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._is_newer(shown), _PATIENCE)
-            if self._is_newer(shown):
+            self._changed.wait_for(lambda: self._ended or self._is_after(due), _PATIENCE)
+            if self._is_after(due):
                 return self._newest
             if self._failure is not None:
                 raise VideoError(f"{self.name} has stopped: {self._failure}") from self._failure
@@ -89,8 +81,8 @@ class Camera:
                 raise VideoError(f"{self.name} gives no pictures; is another program using it?")
             return None
 
-    def _is_newer(self, shown: float) -> bool:
-        return self._newest is not None and self._newest[0] > shown
+    def _is_after(self, due: float) -> bool:
+        return self._newest is not None and self._newest[0] > due
 
     def _read(self) -> None:
         try:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from PIL import Image
 from galago.errors import CutShortError, MissingExtraError, VideoError
 from galago.images import MAX_PIXELS
 from galago.still import SIDE, grey
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = ["VIDEO_SUFFIXES", "Frame", "Video", "clock", "import_av"]
 
@@ -81,12 +78,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._container.close()
 
     def frames(self, every: float = 0.0) -> Iterator[Frame]:

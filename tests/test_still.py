@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -74,8 +76,8 @@ def test_a_slow_pan_does_not_stay_unchanged() -> None:
     """Each step is too small to see; the way from the frame that was described is not."""
     wide = 64 + view(5, (1600, 480)).astype(np.float32) / 2
     wide = np.stack([np.convolve(row, np.ones(80) / 80, "same") for row in wide.mean(2)])
-    frames = [thumb(wide[:, left : left + 640]) for left in range(100, 700)]
-    steps = [difference(a, b) for a, b in zip(frames, frames[1:], strict=False)]
+    frames = [thumb(wide[:, left : left + 640]) for left in range(100, 400)]
+    steps = [difference(a, b) for a, b in itertools.pairwise(frames)]
     assert max(steps) < THRESHOLD
     still = Still(max_age=1e9)
     still.keep(frames[0], 0)
@@ -84,7 +86,7 @@ def test_a_slow_pan_does_not_stay_unchanged() -> None:
         if not still.unchanged(frame, at):
             still.keep(frame, at)
             described += 1
-    assert 10 < described < 600
+    assert 5 < described < 300
 
 
 def test_staleness_is_bounded_and_can_be_turned_off() -> None:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Protocol
 
 from galago.cli.terminal import complain
@@ -47,12 +46,7 @@ class WebVTT:
     def __enter__(self) -> WebVTT:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end_cue(self._now)
         if self._file is not None:
             self._file.close()
@@ -135,12 +129,7 @@ class Speech:
     def __enter__(self) -> Speech:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and self._speaking is not None:
             self._speaking.kill()
             self._waiting = ""
