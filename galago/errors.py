@@ -7,6 +7,8 @@ any of these into exit code 2.
 
     GalagoError
     ├── ImageError           a picture that can't be opened, decoded or is too large
+    │   └── VideoError           a video, camera or screen that gives no pictures
+    │       └── CutShortError        a video that could be read only in part
     ├── OptionError          an argument outside what is allowed (resolution, precision, prompt …)
     ├── ModelError
     │   ├── UnknownModelError    no such model name, and no such folder
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "CutShortError",
     "GalagoError",
     "HubError",
     "ImageError",
@@ -32,6 +35,7 @@ __all__ = [
     "SelfCheckError",
     "StorageError",
     "UnknownModelError",
+    "VideoError",
 ]
 
 
@@ -41,6 +45,14 @@ class GalagoError(Exception):
 
 class ImageError(GalagoError):
     """A picture that can't be opened, decoded, or is too large to be one."""
+
+
+class VideoError(ImageError):
+    """A video, a camera or a screen that gives no pictures."""
+
+
+class CutShortError(VideoError):
+    """A video that could be read only in part; raised after the last frame that could."""
 
 
 class OptionError(GalagoError):

@@ -24,6 +24,10 @@ ROOMS: dict[str, set[str]] = {
     "catalog": set(),
     "presets": set(),
     "images": set(),
+    "still": set(),
+    "scenes": set(),
+    "video": {"images", "still"},
+    "live": {"video"},
     "locks": set(),
     "album": {"images", "locks"},  # a model is passed in
     "sampling": set(),
@@ -69,7 +73,10 @@ ROOMS: dict[str, set[str]] = {
 ABOVE = {"train", "export", "cli", "__main__", ""}  # what nobody else may import
 FREE = {"cli", "fastvlm", "mobileclip"}  # these may import anything that isn't above them
 
-ENGINES = {"openvino": {"graph", "compile", "sessions", "selfcheck", "clip_sessions"}}
+ENGINES = {
+    "openvino": {"graph", "compile", "sessions", "selfcheck", "clip_sessions"},
+    "av": {"video"},
+}
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip"}
 
 

@@ -1,7 +1,8 @@
 """The `galago` command: runs a verb and turns whatever happens into one line and an exit code.
 
-Exit codes: 0 done; 1 some pictures of many failed; 2 nothing could be done (bad picture, model,
-option or network); 3 a fault of galago's own; 130 interrupted; 141 the reader of stdout went away.
+Exit codes: 0 done; 1 some pictures of many failed, or a video could be read only in part; 2 nothing
+could be done (bad picture, model, option or network); 3 a fault of galago's own; 130 interrupted;
+141 the reader of stdout went away.
 GALAGO_DEBUG=1 shows the traceback of an error.
 """
 

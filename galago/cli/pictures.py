@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from galago.cli.albums import path_fields
 from galago.cli.terminal import Bar, complain, write_record
-from galago.errors import ImageError
+from galago.errors import CutShortError, ImageError
 from galago.hub import as_path
 
-__all__ = ["Picture", "expand", "for_each", "natural"]
+__all__ = ["Picture", "expand", "for_each", "is_video", "natural"]
 
 Opened = TypeVar("Opened")
 
@@ -28,6 +28,21 @@ class Picture:
     label: str
     source: Path | bytes
 
+    @property
+    def path(self) -> Path:
+        return self.source if isinstance(self.source, Path) else Path(self.label)
+
+    @property
+    def is_video(self) -> bool:
+        """By its name, as nothing else tells before it is opened."""
+        return isinstance(self.source, Path) and is_video(self.source)
+
+
+def is_video(path: Path) -> bool:
+    from galago.video import VIDEO_SUFFIXES
+
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
 
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key that puts page2 before page10."""
@@ -35,20 +50,23 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p]
 
 
-def expand(arguments: Iterable[str], *, recursive: bool = False) -> list[Picture]:
+def expand(
+    arguments: Iterable[str], *, recursive: bool = False, videos: bool = False
+) -> list[Picture]:
     """Files as given, folders and globs as the pictures in them; each file once, `-` is stdin.
 
+    `videos`: globs match them too (folders don't: one may hold hours of them).
     Raises ImageError when a folder or a glob holds no picture; a missing file is left to be
     reported when its turn comes, so that one bad name among many doesn't stop the rest.
     """
     found: dict[str, Picture] = {}
     for argument in arguments:
-        for picture in _expand_one(argument, recursive):
+        for picture in _expand_one(argument, recursive, videos):
             found.setdefault(picture.label, picture)
     return list(found.values())
 
 
-def _expand_one(argument: str, recursive: bool) -> list[Picture]:
+def _expand_one(argument: str, recursive: bool, videos: bool) -> list[Picture]:
     path = as_path(argument)
     if argument == "-":
         # Python has no stdin at all when it was closed.
@@ -58,7 +76,7 @@ def _expand_one(argument: str, recursive: bool) -> list[Picture]:
         return _folder(path, recursive)
     if not os.path.exists(path) and glob.has_magic(argument):
         paths = [Path(p) for p in glob.glob(str(path), recursive=True)]
-        files = [p for p in paths if _is_picture(p)]
+        files = [p for p in paths if _is_picture(p) or (videos and is_video(p) and p.is_file())]
         if not files:
             raise ImageError(f"no picture matches {argument}")
         return _sorted(files)
@@ -114,12 +132,12 @@ def for_each(
             try:
                 work(opened, picture, bar)
             except ImageError as error:
-                if len(found) == 1:
+                if len(found) == 1 and not isinstance(error, CutShortError):
                     raise
                 failed += 1
                 _report(picture, error, bar, as_json)
             bar.advance()
-    if failed:
+    if failed and len(found) > 1:
         complain(f"{failed} of {len(found)} pictures could not be read")
     return 1 if failed else 0
 

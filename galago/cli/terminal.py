@@ -92,6 +92,11 @@ class Bar:
         if self._bar:
             self._bar.stop()
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is a bar at all."""
+        return self._bar is not None
+
     def name(self, label: str) -> None:
         """Show which picture is at work."""
         if self._bar and self._task is not None:

@@ -1,0 +1,124 @@
+"""What is asked of every picture: the options that say it, and what is told about an answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from galago.errors import OptionError
+from galago.presets import PRESETS, preset_prompt
+
+if TYPE_CHECKING:
+    from galago.fastvlm import FastVLM, Stats
+    from galago.sampling import SamplingOptions
+
+__all__ = ["Language", "Preset", "Prompt", "Question", "record_of", "statistics"]
+
+
+def _complete_preset(incomplete: str) -> Iterator[str]:
+    return (name for name in PRESETS if name.startswith(incomplete))
+
+
+Prompt = Annotated[str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="Ask this.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(PRESETS),
+        help="Ask a ready question; describe by default.",
+        autocompletion=_complete_preset,
+    ),
+]
+Language = Annotated[
+    str | None, typer.Option(metavar="LANGUAGE", help="For --preset translate: into what.")
+]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every picture, and how the answer is shown."""
+
+    prompt: str
+    preset: str | None
+    options: SamplingOptions
+    as_json: bool = False
+    stats: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        prompt: str | None,
+        preset: str | None,
+        to: str | None,
+        options: SamplingOptions,
+        *,
+        as_json: bool,
+        stats: bool,
+    ) -> Question:
+        """OptionError when the options contradict each other."""
+        words = _prompt(prompt, preset, to)
+        return cls(words, None if prompt else preset or "describe", options, as_json, stats)
+
+
+def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
+    """The question in words; OptionError when the options contradict each other."""
+    if prompt is not None and preset is not None:
+        raise OptionError("give --prompt or --preset, not both")
+    if to is not None and preset != "translate":
+        raise OptionError("--to LANGUAGE goes with --preset translate")
+    if prompt is None:
+        return preset_prompt(preset or "describe", **({"to": to} if to else {}))
+    if not prompt.strip():
+        raise OptionError("--prompt is empty: ask something, or use --preset describe")
+    return prompt
+
+
+def record_of(
+    vlm: FastVLM, name: dict[str, Any], question: Question, text: str, stats: Stats | None
+) -> dict[str, Any]:
+    """The object of --json, `name` first; times in seconds, memory in megabytes (10^6 bytes)."""
+    asked = {"preset": question.preset} if question.preset else {"prompt": question.prompt}
+    record: dict[str, Any] = {**name, "text": text, "model": vlm.name, **asked}
+    if stats is not None:
+        record |= {
+            "time_to_first_token": round(stats.first_token, 4),
+            "tokens": stats.tokens,
+            "tokens_per_second": round(stats.tokens_per_second, 1),
+            "confidence": round(stats.confidence, 4),
+            "seconds": {
+                name: round(value, 4)
+                for name, value in asdict(stats).items()
+                if name in ("vision", "prefill", "decode")
+            },
+            "image_tokens": stats.image_tokens,
+            "prompt_tokens": stats.prompt_tokens,
+        }
+    return record | {
+        "resolution": vlm.resolution,
+        "precision": str(vlm.precision),
+        "peak_memory_mb": _peak_memory(),
+    }
+
+
+def statistics(vlm: FastVLM, stats: Stats) -> str:
+    memory = _peak_memory()
+    return (
+        f"vision {stats.vision * 1e3:.0f} ms, prefill {stats.prefill * 1e3:.0f} ms, "
+        f"first token {stats.first_token * 1e3:.0f} ms, decode {stats.decode * 1e3:.0f} ms; "
+        f"{stats.tokens} tokens at {stats.tokens_per_second:.1f} a second; "
+        f"{stats.image_tokens} image tokens at {vlm.resolution} px; {vlm.precision}; "
+        f"confidence {stats.confidence:.2f}" + (f"; peak memory {memory:.0f} MB" if memory else "")
+    )
+
+
+def _peak_memory() -> float | None:
+    """Largest resident memory of this process so far in MB; None where the system can't say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

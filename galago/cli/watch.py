@@ -1,0 +1,225 @@
+"""`galago watch`: live captions of a camera, the screen or a video."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago import catalog
+from galago.cli import options
+from galago.cli.albums import path_fields
+from galago.cli.captions import Output, Speech, WebVTT
+from galago.cli.options import Opening
+from galago.cli.questions import Language, Preset, Prompt, Question, record_of, statistics
+from galago.cli.terminal import Bar, complain, say, write, write_record
+from galago.errors import CutShortError, OptionError
+from galago.hub import as_path
+
+if TYPE_CHECKING:
+    from galago.fastvlm import FastVLM, Stats
+    from galago.live import Camera, Screen
+    from galago.still import Still
+    from galago.video import Frame, Video
+
+__all__ = ["watch"]
+
+
+def watch(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE", help="A video file, or screen; a camera by default."),
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Which camera: its number or name; 0 is the first."),
+    ] = None,
+    every: Annotated[
+        str, typer.Option(metavar="TIME", help="Look so often (1s, 500ms, 2m; 0: always).")
+    ] = "1s",
+    stale: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Ask again about a picture that has not changed for so long; 0 asks about every "
+            "one and repeats captions.",
+        ),
+    ] = "30s",
+    prompt: Prompt = None,
+    preset: Preset = None,
+    to: Language = None,
+    vtt: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the captions as WebVTT, too.")
+    ] = None,
+    speak: Annotated[bool, typer.Option("--speak", help="Speak the captions aloud.")] = False,
+    model: options.ModelName = catalog.DEFAULT,
+    resolution: options.Resolution = None,
+    max_tokens: options.MaxTokens = 256,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    seed: options.Seed = None,
+    stop: options.Stop = None,
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a caption, on a line of its own.")
+    ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Show times, tokens a second and memory on stderr.")
+    ] = False,
+    offline: options.Offline = False,
+) -> None:
+    """Caption what a camera, the screen or a video shows, as time goes on.
+
+    Each caption has its time in front. A picture that has not changed since it was described is
+    not described again; very small changes, such as a word of fine print, may pass for none until
+    --stale. Of a camera or the screen always the newest picture is taken; a video is read as fast
+    as the computer can. Videos and cameras need pip install 'galago[video]'. Ctrl-C ends it.
+
+    \b
+    Examples:
+      galago watch --preset brief
+      galago watch --camera 1 --preset count --every 500ms --speak
+      galago watch lecture.mp4 --every 5s --preset read --vtt lecture.vtt
+      galago watch screen --json -m apple/FastVLM-0.5B
+    """
+    from galago.still import Still
+
+    sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)
+    question = Question.of(prompt, preset, to, sampling, as_json=as_json, stats=stats)
+    pace, age = _seconds("--every", every), _seconds("--stale", stale)
+    opening = Opening(model, precision, resolution, threads, offline)
+    with contextlib.ExitStack() as stack:
+        outputs: list[Output] = []
+        if vtt is not None:
+            outputs.append(stack.enter_context(WebVTT(as_path(vtt))))
+        if speak:
+            outputs.append(stack.enter_context(Speech()))
+        seen = _open(source, camera)
+        stack.push(seen)
+        watcher = _Watch(opening.load(), seen, question, Still(max_age=age), outputs)
+        raise typer.Exit(watcher.run(pace))
+
+
+def _seconds(option: str, text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+) *(ms|s|m|)", text.strip().lower())
+    if not found:
+        raise OptionError(f"{option} {text!r} is no time; write 1s, 500ms or 2m")
+    return float(found[1]) * {"ms": 0.001, "m": 60.0}.get(found[2], 1.0)
+
+
+def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
+    if source is not None and camera is not None:
+        raise OptionError(f"give {source} or --camera {camera}, not both")
+    if source is not None and source != "screen":
+        from galago.video import Video
+
+        return Video(os.fspath(as_path(source)), name=source)
+    from galago.live import Camera, Screen
+
+    return Screen() if source == "screen" else Camera(camera or "0")
+
+
+@dataclass
+class _Watch:
+    """The frames of one source, and what was said of the last that was described."""
+
+    vlm: FastVLM
+    source: Camera | Screen | Video
+    question: Question
+    still: Still
+    outputs: Sequence[Output]
+    looked: int = 0
+    said: str | None = None
+    described: int = field(default=0)
+
+    def run(self, pace: float) -> int:
+        """0, or 1 when a video could be read only in part."""
+        length = self.source.duration
+        started, code = time.perf_counter(), 0
+        with Bar(int(length) if length else 0) as bar:
+            # With a bar on the screen a caption is written whole, else as it comes.
+            try:
+                for frame in self.source.frames(pace):
+                    self.see(frame, bar)
+                    speed = frame.at / (time.perf_counter() - started)
+                    bar.name(f"{speed:.1f}x real time")
+                    bar.update("", int(frame.at), int(length or 0))
+                for output in self.outputs:
+                    output.tick(length or 0.0)
+            except CutShortError as error:
+                code = 1
+                with bar.aside():
+                    complain(str(error))
+        if self.question.stats:
+            say(f"{self.looked} pictures looked at, {self.described} of them described")
+        return code
+
+    def see(self, frame: Frame, bar: Bar) -> None:
+        self.looked += 1
+        for output in self.outputs:
+            output.tick(frame.at)
+        thumbnail = frame.grey()
+        if self.still.unchanged(thumbnail, frame.at):
+            return
+        text, stats = self.ask(frame, bar)
+        self.still.keep(thumbnail, frame.at)
+        self.described += 1
+        if text != self.said or not self.still.max_age:
+            self.said = text
+            for output in self.outputs:
+                output.show(frame.at, text)
+        with bar.aside():
+            if stats is not None:
+                options.doubt(self.vlm.name, stats.confidence)
+                if self.question.stats:
+                    say(statistics(self.vlm, stats))
+
+    def ask(self, frame: Frame, bar: Bar) -> tuple[str, Stats | None]:
+        """The caption; on stdout unless it is the one that stands there already."""
+        line = _Line(frame.at, self.said if self.still.max_age else None)
+        live = not bar.shown and not self.question.as_json
+        stats = None
+        for chunk in self.vlm.stream(frame.image(), self.question.prompt, self.question.options):
+            line.add(chunk.text)
+            if live:
+                line.write()
+            stats = chunk.stats
+        if line.text != line.before:
+            with bar.aside():
+                if self.question.as_json:
+                    name = path_fields(self.source.name, "source") | {"start": round(frame.at, 3)}
+                    record = record_of(self.vlm, name, self.question, line.text, stats)
+                    write_record(record)
+                else:
+                    line.write(end=True)
+        return line.text, stats
+
+
+class _Line:
+    """A caption as it grows; held back for as long as it may turn out to be the one before."""
+
+    def __init__(self, at: float, before: str | None) -> None:
+        self.at, self.before = at, before
+        self.text = ""
+        self._written = -1
+
+    def add(self, text: str) -> None:
+        self.text += text
+
+    def write(self, *, end: bool = False) -> None:
+        from galago.video import clock
+
+        if not end and (not self.text or (self.before or "").startswith(self.text)):
+            return
+        if self._written < 0:
+            self._written = 0
+            write(f"{clock(self.at)}  ")
+        write(self.text[self._written :] + ("\n" if end else ""))
+        self._written = len(self.text)

@@ -1,0 +1,196 @@
+"""Frames with times: out of a video file.  PyAV (the extra `video`) reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from galago.errors import CutShortError, MissingExtraError, VideoError
+from galago.images import MAX_PIXELS
+from galago.still import SIDE, grey
+
+__all__ = ["VIDEO_SUFFIXES", "Frame", "Video", "clock", "import_av"]
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    | {".ogv", ".ts", ".webm", ".wmv"}
+)
+# Only the file itself is read. A playlist in it can't make FFmpeg open an address: with a Python
+# file object, which has no protocol, it does.
+_SAFE = {"protocol_whitelist": "file"}
+_MISSING_END = 1.0  # seconds that a stream may end before its header says, and be whole
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video, a camera or a screen, and when it was, in seconds from the start."""
+
+    at: float
+    _picture: Any  # a PIL image or PyAV's frame, which is turned into one when it is needed
+
+    def grey(self) -> NDArray[np.float32]:
+        """A thumbnail for `galago.still` and `galago.scenes`: float32 (64, 64) of 0..255."""
+        if isinstance(self._picture, Image.Image):
+            return grey(self._picture)
+        small = self._picture.reformat(SIDE, SIDE, "gray", interpolation="AREA")
+        return np.asarray(small.to_ndarray(), np.float32)
+
+    def image(self) -> Image.Image:
+        """The picture, upright, RGB."""
+        if isinstance(self._picture, Image.Image):
+            return self._picture.convert("RGB")
+        image: Image.Image = self._picture.to_image()
+        turn = self._picture.rotation  # degrees against the clock, as Pillow counts
+        return image.rotate(turn, expand=True) if turn else image
+
+
+class Video:
+    """A video file, open.  Use it as a context manager.
+
+    duration: seconds, None where the file doesn't say.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
+        """Raises VideoError (missing, empty, not a video, damaged, only sound, too large) and, as
+        one that is both, MissingExtraError."""
+        self.name = name or str(path)
+        self._check(Path(path))
+        av = import_av(f"{self.name} is a video")
+        try:
+            self._container = av.open("file:" + os.path.abspath(path), options=dict(_SAFE))
+        except (OSError, ValueError) as error:
+            raise VideoError(self._cause(error)) from error
+        try:
+            self._stream = self._video_stream()
+        except BaseException:
+            self._container.close()
+            raise
+        self._stream.thread_type = "AUTO"
+        self.duration = self._duration()
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def frames(self, every: float = 0.0) -> Iterator[Frame]:
+        """Frames at least `every` seconds of the video apart, from the first on; once only.
+
+        Raises VideoError when there is none; CutShortError after the last, when pieces of the file
+        could not be decoded or it ends more than a second before its header says.
+        """
+        first: float | None = None
+        due = last = 0.0
+        for picture in self._decoded():
+            time = last if picture.time is None else float(picture.time)
+            first = time if first is None else first
+            last = time - first
+            # Times are rounded to the file's clock: what is meant for 1 s may lie at 0.9999.
+            if last + 1e-3 >= due:
+                due = ((last + 1e-3) // every + 1) * every if every else 0.0
+                yield Frame(last, picture)
+        if first is None:
+            raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
+        self._check_whole(last)
+
+    def _decoded(self) -> Iterator[Any]:
+        self._bad = 0
+        for packet in self._packets():
+            try:
+                yield from packet.decode()
+            except (OSError, ValueError):  # FFmpeg's errors; it goes on with the next packet
+                self._bad += 1
+
+    def _packets(self) -> Iterator[Any]:
+        try:
+            yield from self._container.demux(self._stream)
+        except (OSError, ValueError):
+            self._bad += 1
+
+    def _check_whole(self, last: float) -> None:
+        short = self.duration is not None and last < self.duration - _MISSING_END - self._step()
+        if short:
+            where = f"nothing after {clock(last)} of {clock(self.duration or 0)}"
+        elif self._bad:
+            where = f"{self._bad} pieces of it could not be decoded"
+        else:
+            return
+        raise CutShortError(f"{self.name} is damaged or cut short: {where}")
+
+    def _step(self) -> float:
+        rate = self._stream.average_rate
+        return 1 / float(rate) if rate else 0.0
+
+    def _duration(self) -> float | None:
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        if self._container.duration and not self._container.streams.audio:
+            return float(self._container.duration) / 1e6
+        return None
+
+    def _video_stream(self) -> Any:
+        streams = self._container.streams
+        # Cover art in a sound file is a "video" of one picture.
+        videos = [one for one in streams.video if not _is_cover(one)]
+        if not videos:
+            if streams.audio:
+                raise VideoError(f"{self.name} holds only sound; give a video with pictures")
+            raise VideoError(f"{self.name} holds no pictures; it may be damaged or cut short")
+        width, height = videos[0].codec_context.width, videos[0].codec_context.height
+        if width * height > MAX_PIXELS:
+            limit = MAX_PIXELS // 1_000_000
+            raise VideoError(f"{self.name} ({width}x{height}) is larger than {limit} megapixels")
+        return videos[0]
+
+    def _check(self, path: Path) -> None:
+        try:
+            if path.is_dir():
+                raise VideoError(f"{self.name} is a folder, not a video")
+            with path.open("rb") as file:
+                if not file.read(1):
+                    raise VideoError(f"{self.name} is empty (0 bytes)")
+        except FileNotFoundError:
+            raise VideoError(f"no such video: {self.name}; check the name") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise VideoError(f"{self.name} can't be read: {reason}") from error
+
+    def _cause(self, error: Exception) -> str:
+        if Path(self.name).suffix.lower() in VIDEO_SUFFIXES:
+            return f"{self.name} is not a video, or damaged or cut short (its header can't be read)"
+        return f"{self.name} is not a video galago can read (MP4, MOV, MKV, WebM, AVI …)"
+
+
+class _NoPyAV(VideoError, MissingExtraError):
+    """A video or camera without the extra that reads it."""
+
+
+def import_av(what: str) -> Any:
+    """PyAV; `what` needs it. Raises a VideoError that is a MissingExtraError as well."""
+    try:
+        import av
+    except ImportError:
+        raise _NoPyAV(f"{what}, and PyAV reads those: pip install 'galago[video]'") from None
+    return av
+
+
+def clock(seconds: float) -> str:
+    """1:02:03.4 for people; hours only where there are any."""
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{head}:{tenths // 10:02}.{tenths % 10}"
+
+
+def _is_cover(stream: Any) -> bool:
+    flags = stream.disposition
+    return bool(flags & type(flags).attached_pic)

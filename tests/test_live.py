@@ -1,0 +1,138 @@
+"""A camera and the screen: the newest picture, and clear words when there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import islice, pairwise
+from typing import Any
+
+import pytest
+from PIL import Image, ImageGrab
+
+from galago import live
+from galago.errors import MissingExtraError, VideoError
+from galago.live import Camera, Screen
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """FFmpeg's test source in a camera's place, at a camera's pace."""
+    pytest.importorskip("av", reason="the extra `video` is not installed")
+    monkeypatch.setattr(live, "_device", lambda device, av: (source, "lavfi", {}))
+
+
+def test_a_slow_reader_gets_the_newest_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "testsrc=size=64x48:rate=50,realtime")
+    with Camera() as camera:
+        at, numbers = [], []
+        for frame in islice(camera.frames(), 4):
+            at.append(frame.at)
+            numbers.append(frame._picture.pts)
+            time.sleep(0.2)  # ten pictures go by
+    assert at[0] == 0
+    assert all(later - earlier > 1 for earlier, later in pairwise(numbers))
+    assert all(later - earlier > 0.1 for earlier, later in pairwise(at))
+    assert not camera._thread.is_alive()
+
+
+def test_pictures_come_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "testsrc=size=64x48:rate=50,realtime")
+    with Camera() as camera:
+        at = [frame.at for frame in islice(camera.frames(0.1), 4)]
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(at))
+
+
+def test_a_camera_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "testsrc=size=64x48:rate=50:duration=0.2,realtime")
+    with Camera() as camera:
+        assert 1 <= len(list(camera.frames())) <= 10
+
+
+def test_a_camera_that_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "testsrc=size=64x48:rate=0.01,realtime")
+    monkeypatch.setattr(live, "_PATIENCE", 0.1)
+    monkeypatch.setattr(Camera, "_read", lambda self: time.sleep(0.5))
+    with Camera() as camera, pytest.raises(VideoError, match="gives no pictures"):
+        next(camera.frames())
+    camera._container.close()
+
+
+def test_a_camera_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "testsrc=size=64x48:rate=50,realtime")
+
+    class Pulled:
+        def decode(self, stream: object) -> Any:
+            raise OSError("No such device")
+
+        def close(self) -> None:
+            return
+
+    camera = Camera()
+    with camera:
+        next(camera.frames())
+    again = Camera.__new__(Camera)
+    again.__dict__.update(camera.__dict__, _container=Pulled(), _newest=None, _failure=None)
+    again._read()
+    with pytest.raises(VideoError, match="has stopped: No such device"):
+        next(again.frames())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cameras are found otherwise elsewhere")
+def test_no_such_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av", reason="the extra `video` is not installed")
+    with pytest.raises(VideoError, match="there is no camera 97"):
+        Camera("97")
+    with pytest.raises(VideoError, match="can't be opened"):
+        Camera("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("system", "file", "kind"),
+    [("darwin", "1", "avfoundation"), ("win32", "video=USB Camera", "dshow")],
+)
+def test_other_systems(monkeypatch: pytest.MonkeyPatch, system: str, file: str, kind: str) -> None:
+    class Device:
+        def __init__(self, name: str, kinds: list[str]) -> None:
+            self.name = self.description = name
+            self.media_types = kinds
+
+    class Av:
+        @staticmethod
+        def enumerate_input_devices(kind: str) -> list[Device]:
+            return [
+                Device("Built-in", ["video"]),
+                Device("Microphone", ["audio"]),
+                Device("USB Camera", ["video"]),
+            ]
+
+    monkeypatch.setattr(live.sys, "platform", system)
+    assert live._device("1", Av)[:2] == (file, kind)
+    if system == "win32":
+        assert live._device("USB Camera", object())[0] == file
+        with pytest.raises(VideoError, match="cameras here: Built-in, USB Camera"):
+            live._device("2", Av)
+        with pytest.raises(VideoError, match="by number"):
+            live._device("0", object())
+
+
+def test_a_camera_without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'galago\[video\]'"):
+        Camera()
+
+
+def test_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageGrab, "grab", lambda: Image.new("RGBA", (40, 30), "red"))
+    with Screen() as screen:
+        first, second = islice(screen.frames(0.05), 2)
+    assert first.image().getpixel((0, 0)) == (255, 0, 0)
+    assert first.at < 0.05 <= second.at
+
+
+def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> None:
+        raise OSError("X connection failed:\nerror 1")
+
+    monkeypatch.setattr(ImageGrab, "grab", none)
+    with Screen() as screen, pytest.raises(VideoError, match="can't be seen: X connection failed"):
+        next(screen.frames())
