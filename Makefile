@@ -55,8 +55,8 @@ docs: $(VENV)/.dev ## write the generated parts of the docs again
 wheel: $(VENV)/.dev ## build the wheel, install it in an empty environment, and run it in an empty folder
 	@PYTHON=$(PYTHON) bash tests/wheel.sh
 
-bench: $(PARITY)/.run ## the benchmark table, against peers, in one run
-	@$(PARITY)/bin/python -m benchmarks
+bench: $(PARITY)/.bench ## docs/performance.md: speed, memory and growth, beside peers (some hours)
+	@$(PARITY)/bin/python -m galago bench --out docs $(ARGS)
 
 bench-clip: $(PARITY)/.bench ## the same for MobileCLIP2: towers, indexing, search (about 20 minutes)
 	@$(PARITY)/bin/python -m benchmarks.clip $(ARGS)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from galago import layout, quantise
+from galago.bench.shapes import Shape, all_shapes, random_array, text_config, write_random
 from galago.safetensors import Entry, SafetensorsWriter
 from galago.specs import FASTVITHD, ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec
 
@@ -46,41 +47,6 @@ FULL_TEXT = Qwen2Spec(896, 4864, 24, 14, 2, 151936)
 Arrays = dict[str, np.ndarray]
 
 
-def random_array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 values that let a picture or a prompt show in what comes out many layers later."""
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    if name.endswith(("running_var", "norm.weight", "bn.weight", "layernorm.weight")):
-        return np.float32(1) + np.float32(0.1) * noise.clip(-3, 3)
-    if "layer_scale" in name:
-        return np.float32(0.3) + np.float32(0.05) * noise
-    if name.endswith(("bias", "running_mean")):
-        return noise * np.float32(0.02)
-    fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
-    if name == layout.EMBEDDING:
-        # With an output projection of this size logits spread like a trained model's.
-        return noise * np.float32(3 * shape[1] ** -0.5)
-    if "token_mixer.reparam_conv" in name:
-        # Fused, this convolution is also the skip connection: near the identity.
-        return centre_one(shape) + noise * np.float32(0.3 * fan_in**-0.5)
-    # Convolutions make up for GELU's halving. Decoder layers must outweigh the embedding they are
-    # added to, or a tied model repeats one token.
-    gain = 1.4 if len(shape) == 4 else 2.0 if name.startswith("model.layers.") else 1.0
-    return noise * np.float32(gain * fan_in**-0.5)
-
-
-def centre_one(shape: tuple[int, ...]) -> np.ndarray:
-    """A depthwise kernel that leaves its input as it is."""
-    kernel = np.zeros(shape, np.float32)
-    kernel[:, :, shape[2] // 2, shape[3] // 2] = 1
-    return kernel
-
-
-def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
-    shapes = {layout.VISION + n: s for n, s in layout.vision_shapes(vision).items()}
-    shapes |= layout.projector_shapes(vision.features, (text.hidden, text.hidden))
-    return shapes | layout.text_shapes(text)
-
-
 def random_tensors(vision: FastViTSpec, text: Qwen2Spec, seed: int = 0) -> Arrays:
     """Canonical names -> float32 arrays."""
     rng = np.random.default_rng(seed)
@@ -99,22 +65,6 @@ def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], dtype: str =
         narrow = plan[name].dtype == "BF16"
         writer.append(name, quantise.to_bf16(array) if narrow else array)
     writer.close()
-
-
-def text_config(text: Qwen2Spec) -> dict[str, Any]:
-    return {
-        "hidden_size": text.hidden,
-        "intermediate_size": text.intermediate,
-        "num_hidden_layers": text.layers,
-        "num_attention_heads": text.heads,
-        "num_key_value_heads": text.kv_heads,
-        "vocab_size": text.vocab,
-        "rope_theta": text.rope_theta,
-        "rms_norm_eps": text.rms_eps,
-        "tie_word_embeddings": text.tied,
-        "use_sliding_window": False,
-        "eos_token_id": 2,
-    }
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -248,27 +198,8 @@ def _write_shards(folder: Path, arrays: Arrays, dtype: str, shards: int) -> None
 
 
 def full_llava(folder: Path, *, text: Qwen2Spec = FULL_TEXT, seed: int = 0) -> Path:
-    """Random weights in the shapes of FastVLM-0.5B as published (1.5 GB), one tensor at a time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shapes = all_shapes(FASTVITHD, text)
-    plan = {name: Entry("BF16", shape) for name, shape in shapes.items()}
-    if text.tied:
-        plan[layout.HEAD] = plan[layout.EMBEDDING]
-    writer = SafetensorsWriter(folder / "model.safetensors", plan)
-    for name in plan:
-        source = layout.EMBEDDING if name == layout.HEAD and text.tied else name
-        rng = np.random.default_rng([seed, *source.encode()])
-        writer.append(name, quantise.to_bf16(random_array(rng, source, plan[name].shape)))
-    writer.close()
-    config = text_config(text) | {
-        "model_type": "llava_qwen2",
-        "mm_vision_tower": "mobileclip_l_1024",
-        "mm_hidden_size": 3072,
-        "mm_projector_type": "mlp2x_gelu",
-        "image_aspect_ratio": "pad",
-        "tie_word_embeddings": False,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
+    """Random weights in the shapes of FastVLM-0.5B as published (1.5 GB), run by run."""
+    write_random(folder, Shape(FASTVITHD, text, 1024), seed)
     write_tokenizer(folder)
     return folder
 

@@ -27,7 +27,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.clip.page import page
 from benchmarks.clip.picture import picture
 from benchmarks.clip.rows import EMBEDDED, Command, Group, Row, Sizes, groups
-from benchmarks.shared import DOCS, machine, measured
+from benchmarks.shared import DOCS, measured
+from galago.bench.machine import machine
 
 PACKAGES = ("openvino", "torch", "open_clip_torch", "timm", "onnxruntime", "numpy", "pillow")
 FINISHED = "rows.json"

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.shared import peak_memory
+from galago.bench.machine import peak_memory
 
 BATCH = 16  # of both
 VARIANT = "MobileCLIP2-S0"

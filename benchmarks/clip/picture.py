@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.clip.page import Rows, best, number, row_of
 from benchmarks.clip.rows import BATCH, EMBEDDED, SMALLEST
+from galago.bench.svg import WIDTH, bar, document, legend, text
 
 COLOURS = {"open_clip, torch": "#9aa5b1", "ONNX Runtime": "#5b7083", "galago": "#e07a1f"}
-_WIDTH, _LEFT, _BAR, _GAP, _ROOM = 760, 150, 15, 12, 110
+_LEFT, _BAR, _GAP, _ROOM = 150, 15, 12, 110
+_TITLE = "MobileCLIP2 on a CPU: galago beside open_clip in torch and ONNX Runtime"
 Bar = tuple[str, float, str]  # whose, how long (of the panel's own unit), what stands behind it
 Cluster = tuple[str, list[Bar]]
 
@@ -32,12 +33,12 @@ def picture(report: Mapping[str, Any]) -> str:
     cold = row_of(rows, f"search/cold/{EMBEDDED}/") or row_of(rows, f"search/cold/{SMALLEST}/")
     if cold is not None:
         line = f"galago search, {sizes['cold']:,} photos, process start to end: "
-        parts.append(_text(20, y - 6, f"{line}{cold['seconds']:.2f} s", "value"))
+        parts.append(text(20, y - 6, f"{line}{cold['seconds']:.2f} s", "value"))
         y += 18
     machine = report["machine"]
     foot = f"{machine['cpu']}, {machine['threads']} threads, random weights of the published shapes"
-    parts.append(_text(20, y + 4, foot, "note"))
-    return "\n".join([_head(y + 20), *_legend(), *parts, "</svg>\n"])
+    parts.append(text(20, y + 4, foot, "note"))
+    return document(_TITLE, y + 20, [*legend(COLOURS), *parts])
 
 
 def _tower_bars(rows: Rows) -> list[Cluster]:
@@ -79,40 +80,16 @@ def _search_bars(rows: Rows, sizes: Mapping[str, Any]) -> list[Cluster]:
 def _panel(title: str, clusters: list[Cluster], y: int) -> tuple[list[str], int]:
     """The drawn lines, and where the next panel starts."""
     longest = max(length for _, bars in clusters for _, length, _ in bars)
-    scale = (_WIDTH - _LEFT - _ROOM - 60) / longest
-    parts = [_text(20, y, title, "title")]
+    scale = (WIDTH - _LEFT - _ROOM - 60) / longest
+    parts = [text(20, y, title, "title")]
     y += 14
     for label, bars in clusters:
         middle = y + len(bars) * _BAR / 2 + 4
-        parts.append(_text(_LEFT - 8, middle, label, "label"))
+        parts.append(text(_LEFT - 8, middle, label, "label"))
         for name, length, behind in bars:
             wide = max(1.0, length * scale)
-            parts.append(
-                f'<rect x="{_LEFT}" y="{y}" width="{wide:.1f}" height="{_BAR - 3}" '
-                f'fill="{COLOURS[name]}"/>'
-            )
-            parts.append(_text(_LEFT + wide + 6, y + _BAR - 5, behind, "value"))
+            parts.append(bar(_LEFT, y, wide, _BAR - 3, COLOURS[name]))
+            parts.append(text(_LEFT + wide + 6, y + _BAR - 5, behind, "value"))
             y += _BAR
         y += _GAP
     return parts, y + 18
-
-
-def _head(height: int) -> str:
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" \
-width="{_WIDTH}" height="{height}" role="img" font-family="system-ui, sans-serif">
-<title>MobileCLIP2 on a CPU: galago beside open_clip in torch and ONNX Runtime</title>
-<style>.title {{ font-size: 14px; font-weight: 600 }} .label {{ font-size: 12px; text-anchor: end }}
-.value, .note {{ font-size: 11px; fill: #52606d }}</style>
-<rect width="100%" height="100%" fill="#ffffff"/>"""
-
-
-def _legend() -> Iterator[str]:
-    x = 20
-    for name, colour in COLOURS.items():
-        yield f'<rect x="{x}" y="16" width="12" height="12" fill="{colour}"/>'
-        yield _text(x + 18, 26, name, "value")
-        x += 150
-
-
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(text)}</text>'

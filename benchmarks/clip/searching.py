@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clip.towers import words
-from benchmarks.shared import peak_memory
+from galago.bench.machine import peak_memory
 
 AT_ONCE = 20_000  # rows made in one go
 ASKED = 31  # warm queries; the first three warm up

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clip.rows import BATCH, TEXTS, VITS
-from benchmarks.shared import peak_memory
+from galago.bench.machine import peak_memory
 
 LEAST = 3  # timed steps, however long one takes
 TRIALS = 2

@@ -8,6 +8,7 @@ import typer
 
 from galago import __version__
 from galago.cli.album import album
+from galago.cli.bench import bench
 from galago.cli.chat import chat
 from galago.cli.classify import classify
 from galago.cli.describe import describe
@@ -48,5 +49,6 @@ def galago(
     """Questions about pictures, answered on this computer: nothing leaves it."""
 
 
-for _verb in (describe, watch, chat, index, search, duplicates, album, classify, models, pull):
+_VERBS = (describe, watch, chat, index, search, duplicates, album, classify, models, pull, bench)
+for _verb in _VERBS:
     app.command()(_verb)

@@ -1,0 +1,70 @@
+"""The machine in a few words, and the memory of this process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["machine", "peak_memory", "resident", "versions"]
+
+_STATUS = Path("/proc/self/status")
+
+
+def machine(threads: int, packages: Sequence[str]) -> dict[str, Any]:
+    """The processor, the threads used, and the versions of Python and of packages."""
+    known = {"cpu": _processor(), "threads": threads, "python": platform.python_version()}
+    return known | versions(packages)
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Installed versions by name; "absent" for what isn't there."""
+    found = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        if names:
+            return names[0].split(":")[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held."""
+    # ru_maxrss on Linux also counts the process that started this one.
+    return _status("VmHWM:") or _used()
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now; elsewhere than on Linux, the most so far."""
+    return _status("VmRSS:") or _used()
+
+
+def _status(field: str) -> int:
+    if _STATUS.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _used() -> int:
+    if os.name == "nt":  # has no resource module, and the standard library no other way
+        return 0
+    import resource
+
+    # On Linux ru_maxrss counts kilobytes, on macOS bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

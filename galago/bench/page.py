@@ -1,0 +1,262 @@
+"""The page that a run writes: Markdown tables from the rows that were measured."""
+
+from __future__ import annotations
+
+import statistics
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from galago.bench.fit import exponent, line, medians
+from galago.bench.shares import Limits
+
+__all__ = ["BEGIN", "END", "first_rows", "middle", "number", "page", "ratio", "spliced"]
+
+BEGIN, END = "<!-- begin performance -->\n", "<!-- end performance -->"
+MISSING = "–"
+Row = Mapping[str, Any]
+Rows = Mapping[str, Row]
+_PRECISIONS = ("fp32", "bf16", "int8", "int4")
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """Markdown; what was not measured is a dash."""
+    rows: Rows = {n: r for n, r in report["rows"].items() if "error" not in r}
+    failed = {n: r["error"] for n, r in report["rows"].items() if "error" in r}
+    limits = Limits(rows)
+    parts = [
+        _about(report),
+        _headline(rows),
+        *(_precision(rows, limits, precision) for precision in _PRECISIONS),
+        *_others(rows),
+        _curves(rows),
+        _limits(rows),
+        _failed(failed),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def spliced(text: str, part: str) -> str:
+    """A page of docs with its generated part replaced, or put at its end."""
+    if BEGIN in text and END in text:
+        before, rest = text.split(BEGIN, 1)
+        return before + BEGIN + part + END + rest.split(END, 1)[1]
+    return f"{text.rstrip()}\n\n{BEGIN}{part}{END}\n".lstrip()
+
+
+def prose(text: str) -> str:
+    """A paragraph in lines of 100."""
+    words = " ".join(text.split())
+    return textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def number(value: float | None, scale: float = 1.0) -> str:
+    """Three digits, or a dash."""
+    if value is None:
+        return MISSING
+    value *= scale
+    places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{places}f}"
+
+
+def ratio(of: float | None, to: float | None) -> str:
+    return f"{number(of / to)}×" if of and to else MISSING
+
+
+def middle(row: Row | None, name: str) -> float | None:
+    """The median of a row's measurements."""
+    values = (row or {}).get("samples", {}).get(name)
+    return statistics.median(values) if values else None
+
+
+def first_rows(rows: Rows) -> Iterator[tuple[str, str, Row]]:
+    """(whose, precision, row) of the headline: the 0.5B shape at its own resolution."""
+    for name, row in rows.items():
+        _, _, rest = name.partition("first/0.5B/")
+        whose, _, rest = rest.partition("/")
+        precision, _, side = rest.partition("/")
+        if rest and side in ("", "1024"):
+            yield whose, precision, row
+
+
+def _about(report: Mapping[str, Any]) -> str:
+    machine = ", ".join(f"{k} {v}" for k, v in report["machine"].items() if v != "absent")
+    pictures = "![First token beside its peers](performance.svg)\n\n" * bool(
+        dict(_named(report["rows"], "first/0.5B/"))
+    )
+    made = "galago bench --quick" if report["quick"] else "make bench"
+    times = report["runs"] * report["rounds"]
+    about = f"""Made by `{made}`: random weights of the published shapes (speed does not depend on
+        their values), every row in a process of its own, medians of {times} runs after a warm-up.
+        Machine: {machine}."""
+    return pictures + prose(about)
+
+
+def _headline(rows: Rows) -> str:
+    found = list(first_rows(rows))
+    if not found:
+        return ""
+    llava, peer = _fastest(found, "llava-onevision"), _fastest(found, "transformers")
+    lines = [
+        "## First token\n",
+        "| FastVLM-0.5B, 1024 px | first token s | LLaVA-OneVision takes | transformers takes |",
+        "|---|---:|---:|---:|",
+    ]
+    names = {"galago": "**galago**", "transformers": "transformers' FastVLM"}
+    names["llava-onevision"] = "LLaVA-OneVision-0.5B's shape, torch"
+    for whose, precision, row in found:
+        took = middle(row, "first_token")
+        cells = [f"{names.get(whose, whose)} {precision}", f"{number(took)}{_spread(row)}"]
+        cells += [ratio(llava, took), ratio(peer, took)]
+        lines.append(f"| {' | '.join(cells)} |")
+    about = """First token: from a picture's pixels and 30 tokens of text to the first token of the
+        answer (256 tokens of picture; LLaVA-OneVision 7,290, one run each). Ratios are to the
+        faster precision of each peer; ± is half the range of the runs. transformers uses its
+        default attention and the faster of torch's two memory layouts."""
+    return "\n".join(lines) + "\n\n" + prose(about)
+
+
+def _fastest(found: Sequence[tuple[str, str, Row]], whose: str) -> float | None:
+    """A peer's first token in its better precision."""
+    took = [middle(row, "first_token") for name, _, row in found if name == whose]
+    return min((seconds for seconds in took if seconds), default=None)
+
+
+def _spread(row: Row) -> str:
+    values = row["samples"].get("first_token", [])
+    if len(values) < 2:
+        return ""
+    return f" ±{50 * (max(values) - min(values)) / statistics.median(values):.0f} %"
+
+
+def _named(rows: Rows, start: str) -> Iterator[tuple[str, Row]]:
+    return ((name, row) for name, row in rows.items() if name.startswith(start))
+
+
+def _precision(rows: Rows, limits: Limits, precision: str) -> str:
+    """One table: every shape and resolution in one precision, its self-check beside it."""
+    lines = [
+        f"## {precision}\n",
+        "| model | px | vision s | prefill s | first token s | second token ms | tokens/s "
+        "| loaded MB | peak MB | self-check: cosine, least, top-1, KL |",
+        "|---|---:|" + "---:|" * 7 + "---|",
+    ]
+    for name, row in _named(rows, "first/"):
+        parts = name.split("/")
+        if len(parts) == 5 and parts[2] == "galago" and parts[3] == precision:
+            lines.append(_speed(parts[1], parts[4], row, limits))
+    return "\n".join(lines) if len(lines) > 3 else ""
+
+
+def _speed(model: str, side: str, row: Row, limits: Limits) -> str:
+    shares = limits.shares(row)
+    cells = [model, side]
+    for key in ("vision", "prefill"):
+        cells.append(number(middle(row, key)) + _percent(shares.get(key)))
+    cells.append(number(middle(row, "first_token")) + _spread(row))
+    cells.append(number(middle(row, "first_decode"), 1e3))
+    cells.append(number(middle(row, "tokens_per_second")) + _percent(shares.get("decode")))
+    cells += [f"{row[key] / 1e6:,.0f}" for key in ("answered_bytes", "peak_bytes")]
+    return f"| {' | '.join([*cells, _check(row)])} |"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f" ({share:.0%})"
+
+
+def _check(row: Row) -> str:
+    check = row.get("self_check")
+    if not check:
+        return "runs from its checkpoint"
+    figures = (
+        f"{check['cosine_mean']:.4f}, {check['cosine_min']:.4f}, {check['top1']:.1%}, "
+        f"{check['kl']:.4f}"
+    )
+    return figures + ("" if check["passed"] else " (not passed)")
+
+
+def _others(rows: Rows) -> Iterator[str]:
+    lines = ["## Again, and from a cold start\n", "| what | seconds | |", "|---|---:|---|"]
+    for name, row in _named(rows, "second/"):
+        one, two = middle(row, "first_question"), middle(row, "second_question")
+        share = f"{two / one:.0%} of the first" if one and two else ""
+        lines.append(f"| {name[7:]}: second question on a picture | {number(two)} | {share} |")
+    for name, row in _named(rows, "start/"):
+        for kind, about in (("cold", "files not in memory"), ("warm", "again")):
+            took, token = middle(row, kind), middle(row, f"{kind}_first_token")
+            rest = f"{number(took - token)} s before the question" if took and token else ""
+            what = f"{name[6:]}: `galago describe`, process start to first token, {about}"
+            lines.append(f"| {what} | {number(took)} | {rest} |")
+    if len(lines) > 3:
+        yield "\n".join(lines)
+    vision = [(n, r) for n, r in _named(rows, "vision/")]
+    if vision:
+        yield "\n".join(_graphs(rows, vision))
+
+
+def _graphs(rows: Rows, vision: Sequence[tuple[str, Row]]) -> Iterator[str]:
+    yield "## The vision graph alone\n"
+    yield "| px | ONNX Runtime fp32 s | transformers fp32 s | galago fp32 s | galago bf16 s |"
+    yield "|---:|---:|---:|---:|---:|"
+    for name, row in vision:
+        side = name.rsplit("/", 1)[1]
+        others = ("transformers/fp32", "galago/fp32", "galago/bf16")
+        cells = [number(middle(row, "vision"))]
+        cells += [number(middle(rows.get(f"first/0.5B/{o}/{side}"), "vision")) for o in others]
+        yield f"| {side} | {' | '.join(cells)} |"
+    yield "\n" + prose(
+        """ONNX Runtime runs the trunk without the projector; the others have it with the trunk,
+        fused into one graph, so the two are not told apart."""
+    )
+
+
+_GROWTH = {
+    "resolution": ("looking, by the side in pixels", "power"),
+    "prompt": ("prefill, by tokens of text", "line"),
+    "answer": ("the answer behind its first token, by tokens", "line"),
+    "requests": ("all replies, by requests at once", "line"),
+    "threads": ("first token, by threads", "power"),
+    "describe": ("`galago describe`, by pictures of 12 megapixels", "line"),
+}
+
+
+def _curves(rows: Rows) -> str:
+    lines = ["| what | model | from | to | grows as |", "|---|---|---:|---:|---|"]
+    for name, row in _named(rows, "curve/"):
+        _, along, model = name.split("/")
+        points = medians(row["points"])
+        if len(points) > 1:
+            what, kind = _GROWTH[along]
+            ends = [f"{number(cost)} s at {size:g}" for size, cost in (points[0], points[-1])]
+            if kind == "power":
+                grows = f"size^{exponent(points):.2f}"
+            else:
+                fixed, each = line(points)
+                grows = f"{number(fixed)} s + {number(each, 1e3)} ms each"
+            lines.append(f"| {what} | {model} | {ends[0]} | {ends[1]} | {grows} |")
+    if len(lines) == 2:
+        return ""
+    head = "## How it grows\n\n![Curves of cost](performance-curves.svg)\n\n"
+    return head + "\n".join(lines)
+
+
+def _limits(rows: Rows) -> str:
+    lines = ["## What the machine can do\n", "| limit | measured |", "|---|---:|"]
+    for name, row in _named(rows, "roofline/"):
+        rate = middle(row, "gflops")
+        if rate is not None:
+            ran = "" if row["ran_in"] in name.replace("fp", "f") else f" (ran in {row['ran_in']})"
+            lines.append(f"| products in {name[9:]}{ran} | {number(rate)} GFLOP/s |")
+        else:
+            read = number(middle(row, "gigabytes_per_second"))
+            lines.append(f"| reading memory | {read} GB/s |")
+    about = """Percentages behind times are the share of these limits that was reached: a part's
+        operations over its time and the product's rate in its precision, or in a wider one where
+        that is faster (prefill of int8 and int4 against int8); a token's bytes of weights and cache
+        over the bandwidth."""
+    return "\n".join(lines) + "\n\n" + prose(about) if len(lines) > 3 else ""
+
+
+def _failed(failed: Mapping[str, str]) -> str:
+    lines = [f"- {name}: {reason}" for name, reason in failed.items()]
+    return "\n".join(["## Not measured\n", *lines]) if lines else ""

@@ -1,0 +1,173 @@
+"""Measuring what is missing: a process a row, and a line of JSON for each that is finished.
+
+A finished row counts again only on the same machine, with the same versions and the same options;
+so a run that was stopped goes on where it was, and a changed one starts anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import galago
+from galago.bench.machine import machine, versions
+from galago.bench.peers import NEEDS
+from galago.bench.plan import Job, Row, Settings
+from galago.bench.shapes import discard_sources
+from galago.errors import StorageError
+
+__all__ = ["PACKAGES", "Run", "merged"]
+
+PACKAGES = ("openvino", "numpy", "torch", "transformers", "timm", "onnxruntime")
+INSTALL = "pip install 'galago[bench]'"
+Progress = Callable[[str, float], None]
+Result = dict[str, Any]
+
+
+class Run:
+    """Rows measured so far, in memory and in `rows.jsonl` of the cache folder."""
+
+    def __init__(
+        self, settings: Settings, *, rounds: int = 1, again: bool = False,
+        progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        self.settings, self.rounds = settings, rounds
+        self.failed: dict[str, str] = {}
+        self._report = progress or (lambda stage, share: None)
+        self._file = settings.cache / "rows.jsonl"
+        self._again = again
+        self._made: dict[str, str] = {}  # a preparation -> what went wrong, or ""
+        try:
+            settings.cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{settings.cache} can't be made ({error.strerror}); give another --cache"
+            ) from error
+        self._found = self._read()
+
+    def all(self, rows: Sequence[Row]) -> None:
+        """Measure every row that isn't there, round by round."""
+        turns = [(row, turn) for turn in range(self.rounds) for row in rows]
+        turns = [(row, turn) for row, turn in turns if not (row.once and turn)]
+        for done, (row, turn) in enumerate(turns):
+            self._report(row.name, done / len(turns))
+            self._turn(row, turn)
+        discard_sources(self.settings.cache)
+        self._report("done", 1.0)
+
+    def results(self, rows: Sequence[Row]) -> dict[str, Result]:
+        """Rounds joined, by name; a row that could not be measured has an "error"."""
+        found = {}
+        for row in rows:
+            rounds = self._found.get(self._key(row), {})
+            if rounds:
+                found[row.name] = merged([rounds[turn] for turn in sorted(rounds)])
+            elif row.name in self.failed:
+                found[row.name] = {"error": self.failed[row.name]}
+        return found
+
+    def report(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Everything that the page, the pictures and the JSON file are made of."""
+        found = machine(self.settings.threads, PACKAGES) | {"galago": galago.__version__}
+        return {
+            "machine": found | {"cores": os.cpu_count()},
+            "runs": self.settings.runs,
+            "rounds": self.rounds,
+            "quick": self.settings.quick,
+            "rows": self.results(rows),
+        }
+
+    def _turn(self, row: Row, turn: int) -> None:
+        key = self._key(row)
+        if (turn in self._found.get(key, {}) and not self._again) or row.name in self.failed:
+            return
+        problem = self._missing(row) or self._prepare(row)
+        result = {"error": problem} if problem else self._measure(row.job)
+        if "error" in result:
+            self.failed[row.name] = result["error"]
+            self._report(f"not measured: {row.name}: {result['error']}", 0.0)
+            return
+        self._found.setdefault(key, {})[turn] = result
+        line = {"key": key, "row": row.name, "turn": turn, "result": result}
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _missing(self, row: Row) -> str:
+        """What installs a peer that isn't there."""
+        module, name = row.job.kind.split(".")
+        needed = NEEDS.get(name, ()) if module == "peers" else ()
+        absent = [one for one in needed if importlib.util.find_spec(one) is None]
+        return f"{', '.join(absent)} not installed: {INSTALL}" if absent else ""
+
+    def _prepare(self, row: Row) -> str:
+        for job in row.needs:
+            name = json.dumps([job.kind, job.options], sort_keys=True)
+            if name not in self._made:
+                self._report(f"preparing {row.name}", 0.0)
+                self._made[name] = str(self._measure(job).get("error", ""))
+            if self._made[name]:
+                return self._made[name]
+        return ""
+
+    def _measure(self, job: Job) -> Result:
+        """The result of a job in a process of its own."""
+        with tempfile.TemporaryDirectory(prefix="galago-bench-") as scratch:
+            given, result = Path(scratch) / "job.json", Path(scratch) / "result.json"
+            given.write_text(json.dumps({"kind": job.kind, "options": job.options}), "utf-8")
+            command = [sys.executable, "-m", "galago.bench.row", str(given), str(result)]
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment()
+            )
+            if not result.exists():
+                said = done.stdout.decode("utf-8", "replace").strip().splitlines()
+                last = said[-1] if said else f"the process ended with {done.returncode}"
+                return {"error": last[:300]}
+            found: Result = json.loads(result.read_text("utf-8"))
+            return found
+
+    def _environment(self) -> dict[str, str]:
+        # Nothing is to be looked up, and no library's threads are to outnumber the others'.
+        return os.environ | {
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": str(self.settings.threads),
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def _key(self, row: Row) -> str:
+        made = machine(self.settings.threads, ()) | versions(row.packages)
+        if row.ours:
+            made["galago"] = galago.__version__
+        text = json.dumps([row.name, row.job.options, made], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _read(self) -> dict[str, dict[int, Result]]:
+        found: dict[str, dict[int, Result]] = {}
+        if self._file.exists():
+            for line in self._file.read_text("utf-8").splitlines():
+                try:
+                    one = json.loads(line)
+                    found.setdefault(one["key"], {})[one["turn"]] = one["result"]
+                except (ValueError, KeyError, TypeError):
+                    continue  # the last line of a run that was killed
+        return found
+
+
+def merged(results: Sequence[Mapping[str, Any]]) -> Result:
+    """One result of several rounds: measurements joined, of peaks the highest, else the last."""
+    out: Result = dict(results[-1])
+    for part in ("samples", "points"):
+        if part in out:
+            names = dict.fromkeys(name for result in results for name in result[part])
+            out[part] = {n: [v for r in results for v in r[part].get(n, ())] for n in names}
+    for name in ("peak_bytes", "loaded_bytes", "answered_bytes"):
+        if name in out:
+            out[name] = max(result[name] for result in results)
+    return out

@@ -1,0 +1,206 @@
+"""Random models of the published shapes: speed and memory don't depend on the weights' values.
+
+Weights are drawn and written run by run, so that 15 GB pass through little memory, and converted
+once per precision. What the self-check says of them stays in their galago.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from galago import catalog, hub, layout, quantise
+from galago.errors import OptionError
+from galago.safetensors import Entry, SafetensorsWriter
+from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
+
+__all__ = [
+    "SHAPES",
+    "Shape",
+    "all_shapes",
+    "build",
+    "converted_folder",
+    "discard_sources",
+    "random_array",
+    "text_config",
+    "write_random",
+]
+
+_RUN = 16 << 20  # numbers drawn at once: 64 MB as float32
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model without its values."""
+
+    vision: FastViTSpec
+    text: Qwen2Spec
+    side: int
+
+
+SHAPES = {
+    "0.5B": Shape(FASTVITHD, Qwen2Spec(896, 4864, 24, 14, 2, 151936), 1024),
+    "1.5B": Shape(FASTVITHD, Qwen2Spec(1536, 8960, 28, 12, 2, 151936), 1024),
+    "7B": Shape(FASTVITHD, Qwen2Spec(3584, 18944, 28, 28, 4, 152064, tied=False), 1024),
+    # Nobody's: the same kinds of layers, small enough for a look in minutes.
+    "small": Shape(
+        dataclasses.replace(FASTVITHD, depths=(1, 2, 4, 1, 1), widths=(32, 64, 128, 256, 512)),
+        Qwen2Spec(512, 1408, 8, 8, 2, 32000),
+        512,
+    ),
+}
+
+
+def random_array(
+    rng: np.random.Generator, name: str, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """float32 values that let a picture or a prompt show in what comes out many layers later."""
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if name.endswith(("running_var", "norm.weight", "bn.weight", "layernorm.weight")):
+        return np.asarray(np.float32(1) + np.float32(0.1) * noise.clip(-3, 3))
+    if "layer_scale" in name:
+        return np.asarray(np.float32(0.3) + np.float32(0.05) * noise)
+    if name.endswith(("bias", "running_mean")):
+        return np.asarray(noise * np.float32(0.02))
+    fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
+    if name == layout.EMBEDDING:
+        # With an output projection of this size logits spread like a trained model's.
+        return np.asarray(noise * np.float32(3 * shape[1] ** -0.5))
+    if "token_mixer.reparam_conv" in name:
+        # Fused, this convolution is also the skip connection: near the identity.
+        return np.asarray(_centre_one(shape) + noise * np.float32(0.3 * fan_in**-0.5))
+    # Convolutions make up for GELU's halving. Decoder layers must outweigh the embedding they are
+    # added to, or a tied model repeats one token.
+    gain = 1.4 if len(shape) == 4 else 2.0 if name.startswith("model.layers.") else 1.0
+    return np.asarray(noise * np.float32(gain * fan_in**-0.5))
+
+
+def _centre_one(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """A depthwise kernel that leaves its input as it is."""
+    kernel = np.zeros(shape, np.float32)
+    kernel[:, :, shape[2] // 2, shape[3] // 2] = 1
+    return kernel
+
+
+def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a model by its canonical name."""
+    shapes = {layout.VISION + n: s for n, s in layout.vision_shapes(vision).items()}
+    shapes |= layout.projector_shapes(vision.features, (text.hidden, text.hidden))
+    return shapes | layout.text_shapes(text)
+
+
+def text_config(text: Qwen2Spec) -> dict[str, Any]:
+    """The decoder's part of a config.json."""
+    return {
+        "hidden_size": text.hidden,
+        "intermediate_size": text.intermediate,
+        "num_hidden_layers": text.layers,
+        "num_attention_heads": text.heads,
+        "num_key_value_heads": text.kv_heads,
+        "vocab_size": text.vocab,
+        "rope_theta": text.rope_theta,
+        "rms_norm_eps": text.rms_eps,
+        "tie_word_embeddings": text.tied,
+        "use_sliding_window": False,
+        "eos_token_id": 2,
+    }
+
+
+def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:
+    """A llava_qwen2 folder in BF16 without a tokenizer; of a tied model both copies, as published.
+
+    Same seed, same tensors, however they are cut into runs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = {n: Entry("BF16", s) for n, s in all_shapes(shape.vision, shape.text).items()}
+    if shape.text.tied:
+        plan[layout.HEAD] = plan[layout.EMBEDDING]
+    writer = SafetensorsWriter(folder / "model.safetensors", plan)
+    try:
+        for name, entry in plan.items():
+            source = layout.EMBEDDING if name == layout.HEAD and shape.text.tied else name
+            _write_tensor(writer, name, source, entry.shape, seed)
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
+    (folder / "config.json").write_text(json.dumps(_config(shape)))  # last: now it is whole
+    return folder
+
+
+def _write_tensor(
+    writer: SafetensorsWriter, name: str, source: str, shape: tuple[int, ...], seed: int
+) -> None:
+    rng = np.random.default_rng([seed, *source.encode()])
+    step = max(1, _RUN // max(1, int(np.prod(shape[1:]))))
+    for start in range(0, shape[0], step):
+        run = (min(step, shape[0] - start), *shape[1:])
+        writer.append(name, quantise.to_bf16(random_array(rng, source, run)))
+
+
+def _config(shape: Shape) -> Mapping[str, Any]:
+    config = text_config(shape.text) | {
+        "model_type": "llava_qwen2",
+        "mm_vision_tower": f"mobileclip_l_{shape.side}",
+        "mm_hidden_size": shape.vision.features,
+        "mm_projector_type": "mlp2x_gelu",
+        "image_aspect_ratio": "pad",
+        "tie_word_embeddings": False,  # as published: the tensors tell
+    }
+    if shape.vision != FASTVITHD:
+        vision, image = dataclasses.asdict(shape.vision), dataclasses.asdict(ImageSpec(shape.side))
+        config["galago"] = {"format": 1, "vision": vision, "image": image}
+    return config
+
+
+def converted_folder(cache: Path, shape: str, precision: str) -> Path:
+    """Where a converted random model lies, or will."""
+    from galago.compile import FORMAT
+
+    return cache / "models" / f"{shape}-{precision}-f{FORMAT}"
+
+
+def build(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a random model converted: the preparation of rows that need it.
+
+    The random weights themselves go when another shape is made, or with `discard_sources`.
+    Raises OptionError for an unknown shape, StorageError when the disk is full.
+    """
+    from galago.checkpoint import open_checkpoint
+    from galago.compile import convert
+
+    cache, name = Path(options["cache"]), options["shape"]
+    if name not in SHAPES:
+        raise OptionError(f"shape {name!r} is not known: use one of {', '.join(SHAPES)}")
+    folder = converted_folder(cache, name, options["precision"])
+    if not (folder / "galago.json").exists():
+        source = cache / "sources" / name
+        for other in (cache / "sources").glob("*"):
+            if other != source:  # at most one shape's random weights lie about
+                shutil.rmtree(other, ignore_errors=True)
+        if not (source / "config.json").exists():
+            write_random(source, SHAPES[name])
+            _copy_tokenizer(source)
+        # Random weights may fail a check that is made for trained ones; its figures are shown.
+        convert(open_checkpoint(source), folder, options["precision"], force=True)
+    return {}
+
+
+def discard_sources(cache: Path) -> None:
+    """Drop the random weights: what was converted from them is enough."""
+    shutil.rmtree(cache / "sources", ignore_errors=True)
+
+
+def _copy_tokenizer(folder: Path) -> None:
+    """The embedded model's, so that prompts are cut into words' parts as they usually are."""
+    embedded = hub.local(catalog.DEFAULT)
+    assert embedded is not None, "the embedded model is part of the package"
+    shutil.copyfile(embedded.folder / "tokenizer.json", folder / "tokenizer.json")

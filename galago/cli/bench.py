@@ -1,0 +1,149 @@
+"""`galago bench`: how fast it is here, beside its peers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from galago.cli.terminal import say, stages, write
+from galago.errors import OptionError, StorageError
+
+if TYPE_CHECKING:
+    from galago.bench.plan import Row, Settings
+
+__all__ = ["bench"]
+
+
+def bench(
+    rows: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ROW",
+            help="Beginnings of names of rows, such as first/nano or curve; all by default.",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The embedded model and a small one: about 3 minutes.")
+    ] = False,
+    runs: Annotated[int, typer.Option(metavar="N", help="Measurements of each row.", min=1)] = 5,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Measure all rows so often, in turn.", min=1)
+    ] = 1,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads; all cores by default.", min=1)
+    ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where random models and finished rows are kept (the whole takes up to 35 GB of "
+            "disk); a folder of galago's cache by default.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write performance.json, its pictures, and the generated part of "
+            "performance.md there.",
+        ),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure rows that are finished already once more.")
+    ] = False,
+    names: Annotated[
+        bool, typer.Option("--list", help="List the rows and measure nothing.")
+    ] = False,
+) -> None:
+    """Measure how fast galago is on this computer, beside its peers.
+
+    Time to the first token in its parts, tokens a second, memory and starting, in every precision
+    and resolution, with the share of this machine's limits that is reached. Models are random
+    ones of the published shapes: nothing is fetched. transformers, LLaVA-OneVision's shape and ONNX
+    Runtime are measured when pip install 'galago[bench]' has been done. Each finished row is kept:
+    a run that was stopped goes on where it was. The tables go to stdout, as Markdown.
+
+    \b
+    Examples:
+      galago bench --quick
+      galago bench first/0.5B/galago/int8
+      galago bench --cache /mnt/large/bench --out docs
+    """
+    from galago.bench.plan import chosen
+    from galago.bench.plan import rows as planned
+
+    settings = _settings(quick, runs, threads, cache)
+    every = planned(settings)
+    wanted = chosen(every, rows or [])
+    if not wanted:
+        heads = ", ".join(sorted({row.name.split("/")[0] for row in every}))
+        raise OptionError(f"no row begins so: use --list, or beginnings such as {heads}")
+    if names:
+        write("".join(f"{row.name}\n" for row in wanted))
+        return
+    _measure(settings, wanted, rounds, again, out)
+
+
+def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) -> Settings:
+    import os
+
+    from galago.bench.plan import Settings
+    from galago.hub import as_path, cache_dir
+
+    folder = cache_dir() / "bench" if cache is None else as_path(cache)
+    may = getattr(os, "sched_getaffinity", None)  # fewer than the machine has, in a container
+    cores = len(may(0)) if may else os.cpu_count() or 1
+    return Settings(folder.resolve(), threads or cores, runs, quick)
+
+
+def _measure(
+    settings: Settings, wanted: list[Row], rounds: int, again: bool, out: str | None
+) -> None:
+    from galago.bench.page import page
+    from galago.bench.run import Run
+
+    _warn_if_busy(settings.threads)
+    with stages(verbose=True) as progress:
+        run = Run(settings, rounds=rounds, again=again, progress=progress)
+        try:
+            run.all(wanted)
+        except KeyboardInterrupt:
+            say(f"stopped; the same command goes on from {settings.cache}")
+            raise
+    report = run.report(wanted)
+    if out is not None:
+        _write_all(report, Path(out).expanduser())
+    write(page(report))
+    raise typer.Exit(1 if run.failed else 0)
+
+
+def _warn_if_busy(threads: int) -> None:
+    import os
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.3 * threads:
+        say(
+            f"note: something else is using the processor (load {load:.1f}): what is measured now "
+            "is slower than this machine; stop it, or measure again with --again"
+        )
+
+
+def _write_all(report: dict[str, Any], folder: Path) -> None:
+    from galago.bench.page import page, spliced
+    from galago.bench.picture import curves, first_token
+
+    path = folder / "performance.md"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        old = path.read_text("utf-8") if path.exists() else "# How fast galago is\n"
+        path.write_text(spliced(old, page(report)), "utf-8")
+        text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+        (folder / "performance.json").write_text(text, "utf-8")
+        for name, drawn in (("", first_token(report)), ("-curves", curves(report))):
+            if drawn:
+                (folder / f"performance{name}.svg").write_text(drawn, "utf-8")
+    except OSError as error:
+        raise StorageError(f"{error.filename} can't be written: {error.strerror}") from error
