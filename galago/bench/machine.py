@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["machine", "peak_memory", "resident", "versions"]
+__all__ = ["busy_seconds", "machine", "peak_memory", "resident", "versions"]
 
 _STATUS = Path("/proc/self/status")
 
@@ -39,6 +39,15 @@ def _processor() -> str:
         if names:
             return names[0].split(":")[1].strip()
     return platform.processor() or platform.machine()
+
+
+def busy_seconds() -> float | None:
+    """Seconds that all cores together have worked since the start of the machine; Linux only."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _wait, *rest = stat.read_text().splitlines()[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *rest))) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory() -> int:

@@ -31,7 +31,9 @@ __all__ = ["curve", "describe", "first", "second", "start"]
 Options = Mapping[str, Any]
 Points = dict[str, list[float]]
 _OTHER = 1000  # numbers of pictures that aren't measured
-SETTLING = 3  # short replies to new pictures, until only the system prompt is known from before
+SETTLING = (
+    3  # short replies that aren't measured, until only the system prompt is known from before
+)
 
 
 def picture(number: int, side: int) -> npt.NDArray[np.uint8]:
@@ -159,11 +161,10 @@ def _prompt(options: Options) -> Measured:
     found: Measured = []
     for size in options["sizes"]:
         asked = question(vlm, size)
-        for number in range(options["runs"] + 1):
+        for number in range(SETTLING + options["runs"]):
             stats, _ = _reply(vlm, seen, f"{number} {asked}", 1)
-            fed = stats.prompt_tokens - stats.cached_tokens
-            if number and abs(fed - size) < 0.2 * size + 16:
-                found.append((size, stats.prefill * size / fed))
+            if number >= SETTLING:
+                found.append((stats.prompt_tokens - stats.cached_tokens, stats.prefill))
     return found
 
 

@@ -14,6 +14,7 @@ __all__ = ["BEGIN", "END", "first_rows", "middle", "number", "page", "ratio", "s
 
 BEGIN, END = "<!-- begin performance -->\n", "<!-- end performance -->"
 MISSING = "–"
+_QUIET = 0.05  # of the processor, that others may take unmentioned
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
 _PRECISIONS = ("fp32", "bf16", "int8", "int4")
@@ -28,6 +29,7 @@ def page(report: Mapping[str, Any]) -> str:
         _about(report),
         _headline(rows),
         *(_precision(rows, limits, precision) for precision in _PRECISIONS),
+        _reading(rows),
         *_others(rows),
         _curves(rows),
         _limits(rows),
@@ -56,7 +58,8 @@ def number(value: float | None, scale: float = 1.0) -> str:
         return MISSING
     value *= scale
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{places}f}"
+    text = f"{value:,.{places}f}"
+    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
 
 
 def ratio(of: float | None, to: float | None) -> str:
@@ -89,6 +92,10 @@ def _about(report: Mapping[str, Any]) -> str:
     about = f"""Made by `{made}`: random weights of the published shapes (speed does not depend on
         their values), every row in a process of its own, medians of {times} runs after a warm-up.
         Machine: {machine}."""
+    others = max((row.get("others", 0.0) for row in report["rows"].values()), default=0.0)
+    if others >= _QUIET:
+        about += f""" Other processes took up to {others:.0%} of the processor while rows were
+            measured: the figures are worse than this machine's, and ratios are rough."""
     return pictures + prose(about)
 
 
@@ -146,6 +153,20 @@ def _precision(rows: Rows, limits: Limits, precision: str) -> str:
         if len(parts) == 5 and parts[2] == "galago" and parts[3] == precision:
             lines.append(_speed(parts[1], parts[4], row, limits))
     return "\n".join(lines) if len(lines) > 3 else ""
+
+
+def _reading(rows: Rows) -> str:
+    if not dict(_named(rows, "first/")):
+        return ""
+    return prose(
+        """In these tables vision is resizing, trunk and projector (one graph: the two are not told
+        apart), prefill all tokens up to the first of the answer, second token the first step of
+        decoding; loaded is resident memory when the first answers have been given, peak the most of
+        the whole process. The self-check compares with float32: cosine of picture tokens (mean,
+        least), agreement of the next token, KL divergence. nano's are those of trained weights; of
+        random ones, which magnify every rounding, they say little, and only conversion of the real
+        weights, which runs the same check, can tell."""
+    )
 
 
 def _speed(model: str, side: str, row: Row, limits: Limits) -> str:

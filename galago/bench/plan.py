@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.bench.shapes import converted_folder
+from galago.bench.shapes import NANO, converted_folder
 
-__all__ = ["NANO", "PRECISIONS", "Job", "Row", "Settings", "chosen", "rows"]
+__all__ = ["PRECISIONS", "Job", "Row", "Settings", "chosen", "rows"]
 
 PRECISIONS = ("fp32", "bf16", "int8", "int4")
-NANO = catalog.DEFAULT
 _ENGINE = ("openvino", "numpy")
 _TORCH = ("torch", "transformers", "timm")
 
@@ -91,16 +90,14 @@ def _asked(settings: Settings, **more: Any) -> dict[str, Any]:
 
 
 def _nano(settings: Settings) -> Iterator[Row]:
-    for precision in PRECISIONS:
-        options = _asked(settings, model=NANO, precision=precision)
-        yield Row(f"first/nano/galago/{precision}/256", Job("ours.first", options))
-    options = _asked(settings, model=NANO)
-    yield Row("second/nano", Job("ours.second", options))
-    few = _asked(settings, model=NANO) | {"runs": min(3, settings.runs)}
-    yield Row("start/nano", Job("ours.start", few))
+    yield from _shape(NANO, (256,), settings)
+    options = _asked(settings, model=catalog.DEFAULT)  # as it is started without further words
+    yield Row(f"second/{NANO}", Job("ours.second", options))
+    few = options | {"runs": min(3, settings.runs)}
+    yield Row(f"start/{NANO}", Job("ours.start", few))
     sizes = (1, 4, 8) if settings.quick else (1, 4, 8, 16, 32)
     few |= {"runs": 1 if settings.quick else 3, "sizes": sizes}
-    yield Row("curve/describe/nano", Job("ours.describe", few))
+    yield Row(f"curve/describe/{NANO}", Job("ours.describe", few))
 
 
 def _model(shape: str, precision: str, settings: Settings) -> tuple[str, tuple[Job, ...]]:

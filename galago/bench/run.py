@@ -10,15 +10,17 @@ import hashlib
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import galago
-from galago.bench.machine import machine, versions
+from galago.bench.machine import busy_seconds, machine, versions
 from galago.bench.peers import NEEDS
 from galago.bench.plan import Job, Row, Settings
 from galago.bench.shapes import discard_sources
@@ -44,6 +46,7 @@ class Run:
         self._report = progress or (lambda stage, share: None)
         self._file = settings.cache / "rows.jsonl"
         self._again = again
+        self._share = 0.0
         self._made: dict[str, str] = {}  # a preparation -> what went wrong, or ""
         try:
             settings.cache.mkdir(parents=True, exist_ok=True)
@@ -58,7 +61,8 @@ class Run:
         turns = [(row, turn) for turn in range(self.rounds) for row in rows]
         turns = [(row, turn) for row, turn in turns if not (row.once and turn)]
         for done, (row, turn) in enumerate(turns):
-            self._report(row.name, done / len(turns))
+            self._share = done / len(turns)
+            self._report(row.name, self._share)
             self._turn(row, turn)
         discard_sources(self.settings.cache)
         self._report("done", 1.0)
@@ -93,12 +97,13 @@ class Run:
         result = {"error": problem} if problem else self._measure(row.job)
         if "error" in result:
             self.failed[row.name] = result["error"]
-            self._report(f"not measured: {row.name}: {result['error']}", 0.0)
+            self._report(f"not measured: {row.name}: {result['error']}", self._share)
             return
         self._found.setdefault(key, {})[turn] = result
         line = {"key": key, "row": row.name, "turn": turn, "result": result}
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        self._report(f"measured {row.name}: {_brief(result)}", self._share)
 
     def _missing(self, row: Row) -> str:
         """What installs a peer that isn't there."""
@@ -111,7 +116,7 @@ class Run:
         for job in row.needs:
             name = json.dumps([job.kind, job.options], sort_keys=True)
             if name not in self._made:
-                self._report(f"preparing {row.name}", 0.0)
+                self._report(f"preparing {row.name}", self._share)
                 self._made[name] = str(self._measure(job).get("error", ""))
             if self._made[name]:
                 return self._made[name]
@@ -123,6 +128,7 @@ class Run:
             given, result = Path(scratch) / "job.json", Path(scratch) / "result.json"
             given.write_text(json.dumps({"kind": job.kind, "options": job.options}), "utf-8")
             command = [sys.executable, "-m", "galago.bench.row", str(given), str(result)]
+            others = _Others()
             done = subprocess.run(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment()
             )
@@ -131,7 +137,7 @@ class Run:
                 last = said[-1] if said else f"the process ended with {done.returncode}"
                 return {"error": last[:300]}
             found: Result = json.loads(result.read_text("utf-8"))
-            return found
+            return found | others.share()
 
     def _environment(self) -> dict[str, str]:
         # Nothing is to be looked up, and no library's threads are to outnumber the others'.
@@ -160,6 +166,37 @@ class Run:
         return found
 
 
+def _brief(result: Result) -> str:
+    """A result in a line."""
+    samples = {name: values for name, values in result.get("samples", {}).items() if values}
+    words = [f"{n.replace('_', ' ')} {statistics.median(v):.3g}" for n, v in samples.items()]
+    ends = [
+        f"{statistics.median(v):.3g} s at {size}" for size, v in result.get("points", {}).items()
+    ]
+    return ", ".join(words + ends)
+
+
+class _Others:
+    """How much of the processor other processes take meanwhile, where the system tells."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.monotonic(), busy_seconds(), self._spent()
+
+    def share(self) -> dict[str, float]:
+        """{"others": 0 to 1 of all cores}, or nothing."""
+        busy = busy_seconds()
+        if busy is None or self._busy is None:
+            return {}
+        others = (busy - self._busy) - (self._spent() - self._own)
+        whole = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        return {"others": round(min(1.0, max(0.0, others / whole)), 3)}
+
+    @staticmethod
+    def _spent() -> float:
+        times = os.times()  # of processes that have ended, and their children
+        return times.children_user + times.children_system
+
+
 def merged(results: Sequence[Mapping[str, Any]]) -> Result:
     """One result of several rounds: measurements joined, of peaks the highest, else the last."""
     out: Result = dict(results[-1])
@@ -167,7 +204,7 @@ def merged(results: Sequence[Mapping[str, Any]]) -> Result:
         if part in out:
             names = dict.fromkeys(name for result in results for name in result[part])
             out[part] = {n: [v for r in results for v in r[part].get(n, ())] for n in names}
-    for name in ("peak_bytes", "loaded_bytes", "answered_bytes"):
+    for name in ("peak_bytes", "loaded_bytes", "answered_bytes", "others"):
         if name in out:
             out[name] = max(result[name] for result in results)
     return out

@@ -23,6 +23,7 @@ from galago.safetensors import Entry, SafetensorsWriter
 from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
 
 __all__ = [
+    "NANO",
     "SHAPES",
     "Shape",
     "all_shapes",
@@ -34,6 +35,7 @@ __all__ = [
     "write_random",
 ]
 
+NANO = "nano"  # the embedded model, whose weights are trained
 _RUN = 16 << 20  # numbers drawn at once: 64 MB as float32
 
 
@@ -169,7 +171,7 @@ def converted_folder(cache: Path, shape: str, precision: str) -> Path:
 
 
 def build(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Have a random model converted: the preparation of rows that need it.
+    """Have a random model (or the embedded one) converted: the preparation of rows that need it.
 
     The random weights themselves go when another shape is made, or with `discard_sources`.
     Raises OptionError for an unknown shape, StorageError when the disk is full.
@@ -178,20 +180,26 @@ def build(options: Mapping[str, Any]) -> dict[str, Any]:
     from galago.compile import convert
 
     cache, name = Path(options["cache"]), options["shape"]
-    if name not in SHAPES:
+    if name not in (NANO, *SHAPES):
         raise OptionError(f"shape {name!r} is not known: use one of {', '.join(SHAPES)}")
     folder = converted_folder(cache, name, options["precision"])
     if not (folder / "galago.json").exists():
-        source = cache / "sources" / name
-        for other in (cache / "sources").glob("*"):
-            if other != source:  # at most one shape's random weights lie about
-                shutil.rmtree(other, ignore_errors=True)
-        if not (source / "config.json").exists():
-            write_random(source, SHAPES[name])
-            _copy_tokenizer(source)
+        source = _embedded() if name == NANO else _random(cache, name)
         # Random weights may fail a check that is made for trained ones; its figures are shown.
         convert(open_checkpoint(source), folder, options["precision"], force=True)
     return {}
+
+
+def _random(cache: Path, name: str) -> Path:
+    source = cache / "sources" / name
+    for other in (cache / "sources").glob("*"):
+        if other != source:  # at most one shape's random weights lie about
+            shutil.rmtree(other, ignore_errors=True)
+    if not (source / "config.json").exists():
+        write_random(source, SHAPES[name])
+        # The embedded model's, so that prompts are cut into words' parts as they usually are.
+        shutil.copyfile(_embedded() / "tokenizer.json", source / "tokenizer.json")
+    return source
 
 
 def discard_sources(cache: Path) -> None:
@@ -199,8 +207,7 @@ def discard_sources(cache: Path) -> None:
     shutil.rmtree(cache / "sources", ignore_errors=True)
 
 
-def _copy_tokenizer(folder: Path) -> None:
-    """The embedded model's, so that prompts are cut into words' parts as they usually are."""
-    embedded = hub.local(catalog.DEFAULT)
-    assert embedded is not None, "the embedded model is part of the package"
-    shutil.copyfile(embedded.folder / "tokenizer.json", folder / "tokenizer.json")
+def _embedded() -> Path:
+    found = hub.local(catalog.DEFAULT)
+    assert found is not None, "the embedded model is part of the package"
+    return found.folder

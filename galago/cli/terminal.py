@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "complain", "say", "stages", "write", "write_record"]
 
-# Stages whose words must stay to be read: the licence, a lock, no network, a conversion's figures.
-_LASTING = ("fetching", "waiting", "the hub", "self-check")
+# Stages whose words must stay to be read: the licence, a lock, no network, a conversion's figures,
+# a row of the benchmark.
+_LASTING = ("fetching", "waiting", "the hub", "self-check", "measured", "not measured")
 
 
 def say(text: str) -> None:
