@@ -26,6 +26,7 @@ __all__ = [
     "Source",
     "fit_square",
     "load_pixels",
+    "open_near",
     "open_image",
     "preprocess",
     "thumbnail",
@@ -71,6 +72,14 @@ def load_pixels(
     """
     image, size = _open(source, name, draft * spec.side)
     return preprocess(image, spec), size
+
+
+def open_near(source: Source, side: int, *, name: str | None = None) -> Image.Image:
+    """As `open_image`, but decoded at the reduced scale that `load_pixels` takes for this side.
+
+    Raises as `open_image` does.
+    """
+    return _open(source, name, _DRAFT * side)[0]
 
 
 def thumbnail(source: Source, side: int, *, name: str | None = None) -> bytes:

@@ -122,6 +122,21 @@ def test_many_pictures_are_named(capsys: Capture, ready: Path, album: Path) -> N
     assert result.code == 0 and len(starts) == 3
 
 
+def test_many_are_answered_as_each_alone(capsys: Capture, ready: Path, album: Path) -> None:
+    """The next picture is opened while one is answered; a bad one waits for its turn."""
+    from PIL import Image
+
+    (album / "page5.png").write_bytes(b"no picture")
+    Image.new("RGB", (300, 200), "red").save(album / "page2.JPG")
+    files = [picture.label for picture in expand([str(album)])]
+    together = run(capsys, "describe", *files, "-m", ready, *SHORT, "--json")
+    records = [json.loads(line) for line in together.out.splitlines()]
+    assert [record["picture"] for record in records] == files and together.code == 1
+    for record in records:
+        alone = run(capsys, "describe", record["picture"], "-m", ready, *SHORT)
+        assert alone.out == (f"{record['text']}\n" if "text" in record else "")
+
+
 def test_one_bad_picture_of_many(capsys: Capture, ready: Path, album: Path) -> None:
     (album / "page4.jpg").write_text("hello")
     result = run(capsys, "describe", album, album / "gone.jpg", "-m", ready, *SHORT, "--json")

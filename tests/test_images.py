@@ -16,7 +16,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from galago.errors import ImageError, MissingExtraError
-from galago.images import fit_square, load_pixels, open_image, preprocess, thumbnail
+from galago.images import (
+    fit_square,
+    load_pixels,
+    open_image,
+    open_near,
+    preprocess,
+    thumbnail,
+)
 from galago.specs import ImageSpec
 
 HEIC = Path(__file__).parent / "data" / "half-red.heic"
@@ -317,6 +324,17 @@ def test_a_large_jpeg_may_be_decoded_smaller_within_a_step() -> None:
     assert 0 < gap.max() < 3.5 and (gap < 1.5).mean() > 0.999
     exact, _ = load_pixels(data, ImageSpec(side=640))
     assert np.array_equal(exact, preprocess(full, ImageSpec(side=640)))
+
+
+def test_a_picture_opened_ahead_gives_the_same_pixels(tmp_path: Path) -> None:
+    """Reduced while it is decoded, turned as its EXIF says, and then taken like any other."""
+    spec, path = ImageSpec(side=64), tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.effect_noise((1200, 900), 90).convert("RGB").save(path, exif=exif)
+    ahead = open_near(path, 64)
+    assert max(ahead.size) < 1200 and ahead.width < ahead.height
+    np.testing.assert_array_equal(load_pixels(ahead, spec)[0], load_pixels(path, spec)[0])
 
 
 def test_pixels_and_size_of_every_source() -> None:

@@ -83,7 +83,7 @@ def describe(
             name = path_fields(picture.label, "picture")
             _answer(vlm, picture.source, head, name, question, bar, many=many)
 
-    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json))
+    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=_opened))
 
 
 def _look_ahead(found: list[Picture]) -> None:
@@ -93,6 +93,13 @@ def _look_ahead(found: list[Picture]) -> None:
 
         with Video(found[0].path, name=found[0].label):
             pass
+
+
+def _opened(vlm: FastVLM, picture: Picture) -> Any:
+    """A picture decoded; a video as it is, which is read frame by frame."""
+    from galago.images import open_near
+
+    return picture.source if picture.is_video else open_near(picture.source, vlm.resolution)
 
 
 def _describe_scenes(

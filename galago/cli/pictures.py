@@ -6,10 +6,12 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from galago.cli.albums import path_fields
 from galago.cli.terminal import Bar, complain, write_record
@@ -23,10 +25,10 @@ Opened = TypeVar("Opened")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: what to call it, and where its bytes are."""
+    """One picture: what to call it, and where its bytes are, or the picture itself."""
 
     label: str
-    source: Path | bytes
+    source: Any  # a path, bytes or a decoded picture
 
     @property
     def path(self) -> Path:
@@ -111,9 +113,11 @@ def for_each(
     work: Callable[[Opened, Picture, Bar], None],
     *,
     as_json: bool,
+    ready: Callable[[Opened, Picture], Any] | None = None,
 ) -> int:
     """Load a model and work on every picture: 0, or 1 when some of many could not be read.
 
+    While one of many is worked on, a thread makes the next one's source `ready`.
     2 when all of many are missing, then nothing is loaded. A lone picture's failure is raised; of
     many each is told on stderr and, `as_json`, in a record of its own.
     """
@@ -127,10 +131,10 @@ def for_each(
     opened = load()
     failed = 0
     with Bar(len(found)) as bar:
-        for picture in found:
+        for picture, get in _ahead(found, opened, ready if len(found) > 1 else None):
             bar.name(picture.label)
             try:
-                work(opened, picture, bar)
+                work(opened, get(), bar)
             except ImageError as error:
                 if len(found) == 1 and not isinstance(error, CutShortError):
                     raise
@@ -140,6 +144,32 @@ def for_each(
     if failed and len(found) > 1:
         complain(f"{failed} of {len(found)} pictures could not be read")
     return 1 if failed else 0
+
+
+def _ahead(
+    found: list[Picture], opened: Opened, ready: Callable[[Opened, Picture], Any] | None
+) -> Iterator[tuple[Picture, Callable[[], Picture]]]:
+    """Each picture, and what waits until it is ready; a thread is one picture ahead.
+
+    One is enough to keep the thread at work, and no more decoded pictures are held than two.
+    """
+    if ready is None:
+        yield from ((picture, partial(replace, picture)) for picture in found)
+        return
+
+    def made(picture: Picture) -> Picture:
+        return replace(picture, source=ready(opened, picture))
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(made, found[0])
+        try:
+            for picture, after in zip(found, [*found[1:], None], strict=True):
+                current = coming
+                if after is not None:
+                    coming = pool.submit(made, after)
+                yield picture, current.result
+        finally:
+            coming.cancel()
 
 
 def _missing(picture: Picture) -> str:
