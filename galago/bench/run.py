@@ -118,6 +118,7 @@ class Run:
             if name not in self._made:
                 self._report(f"preparing {row.name}", self._share)
                 self._made[name] = str(self._measure(job).get("error", ""))
+                self._report(row.name, self._share)
             if self._made[name]:
                 return self._made[name]
         return ""
