@@ -20,7 +20,7 @@ from galago.bench.cost import (
     vision_operations,
 )
 from galago.bench.machine import peak_memory, resident
-from galago.bench.shapes import SHAPES
+from galago.bench.shapes import SHAPES, text_config
 from galago.specs import FASTVITHD
 
 __all__ = ["NEEDS", "export_vision", "fastvlm", "llava_onevision", "onnx_vision"]
@@ -42,17 +42,7 @@ _IMAGE_TOKEN = 3
 
 def _text(shape: str) -> dict[str, Any]:
     """transformers' configuration of a decoder."""
-    text = SHAPES[shape].text
-    return {
-        "model_type": "qwen2",
-        "hidden_size": text.hidden,
-        "intermediate_size": text.intermediate,
-        "num_hidden_layers": text.layers,
-        "num_attention_heads": text.heads,
-        "num_key_value_heads": text.kv_heads,
-        "vocab_size": text.vocab,
-        "tie_word_embeddings": text.tied,
-    }
+    return {"model_type": "qwen2"} | text_config(SHAPES[shape].text)
 
 
 def _made(config: Any, kind: Any, options: Options) -> Any:
