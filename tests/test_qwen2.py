@@ -132,6 +132,30 @@ def test_batch_is_single(fp32: LanguageSession) -> None:
     assert np.allclose(both[1], fp32.new_cache().append(b), atol=1e-4)
 
 
+@pytest.mark.parametrize("language", ["fp32", "int8"])
+def test_rows_may_stand_at_positions_of_their_own(source: Checkpoint, language: str) -> None:
+    """Prompts of 9 and 5 tokens in one batch, the shorter filled up; then a token for each."""
+    model = session(source, language)
+    rows, long, short = [embeds(9, 9), embeds(5, 10)], 9, 5
+    filled = np.stack([rows[0], np.concatenate([rows[1], embeds(long - short, 11)])])
+    step = embeds(2, 12)[:, None]
+    both = model.new_cache(2)
+    both.append(filled)
+    starts = [model.rotary(at, at + 1) for at in (long, short)]
+    cos, sin = (np.concatenate(parts) for parts in zip(*starts, strict=True))  # (2, 1, 1, D)
+    mask = np.zeros((2, 1, 1, long + 1), np.float32)
+    mask[1, ..., short:long] = -1e30
+    feed = {"inputs_embeds": step, "mask": mask, "cos": cos, "sin": sin, "take": np.array([0])}
+    both._request.infer(feed | {"beam_idx": np.arange(2, dtype=np.int32)}, share_inputs=True)
+    found = np.array(both._request.get_output_tensor(0).data)[:, 0]
+    for index, row in enumerate(rows):
+        alone = model.new_cache()
+        alone.append(row)
+        wanted = alone.append(step[index])
+        assert np.allclose(found[index], wanted, atol=1e-4 if language == "fp32" else 0.05)
+        assert not np.allclose(found[1 - index], wanted, atol=0.2)
+
+
 def test_a_long_prompt_is_fed_in_runs(fp32: LanguageSession, monkeypatch) -> None:
     x = embeds(40)
     whole = fp32.new_cache().append_all(x)

@@ -3,7 +3,7 @@
 Inputs of the graph (B batch, T new tokens, S tokens in the cache afterwards):
   inputs_embeds float32 (B, T, hidden)
   mask          float32 (1 or B, 1, T, S), 0 where a token may look and very negative elsewhere
-  cos, sin      float32 (1, 1, T, head_dim)
+  cos, sin      float32 (1 or B, 1, T, head_dim), of each row's own positions
   take          int64 (N,): positions among the T whose logits are wanted
   beam_idx      int32 (B,): which cache row each row continues
 Output: logits float32 (B, N, vocab).
@@ -57,8 +57,8 @@ def _inputs(spec: Qwen2Spec) -> list[Node]:
     shapes: list[tuple[str, list[int], ov.Type]] = [
         ("inputs_embeds", [-1, -1, spec.hidden], ov.Type.f32),
         ("mask", [-1, 1, -1, -1], ov.Type.f32),
-        ("cos", [1, 1, -1, spec.head_dim], ov.Type.f32),
-        ("sin", [1, 1, -1, spec.head_dim], ov.Type.f32),
+        ("cos", [-1, 1, -1, spec.head_dim], ov.Type.f32),
+        ("sin", [-1, 1, -1, spec.head_dim], ov.Type.f32),
         ("take", [-1], ov.Type.i64),
         ("beam_idx", [-1], ov.Type.i32),
     ]
