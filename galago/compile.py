@@ -13,8 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from galago import converted, weights
+from galago.calibrate import FULL_TOP, exact_products, settle
 from galago.checkpoint import Checkpoint, open_checkpoint
 from galago.convert import FORMAT, convert
+from galago.errors import CheckpointError
 from galago.precision import PRECISIONS, PrecisionPlan
 from galago.precision import resolve_precision as _resolve
 from galago.selfcheck import SelfCheck, self_check
@@ -64,7 +66,11 @@ def load_sessions(
     spec = source.spec
     plan = precision if isinstance(precision, PrecisionPlan) else resolve_precision(precision, spec)
     cache = None if cache_dir is None else str(cache_dir)
-    seen = weights.collect(weights.vision_items(source, plan.vision))
+    narrow = None
+    if plan.vision == "int8":
+        settled = settle(source, plan)
+        plan, narrow = settled.plan, settled.narrow
+    seen = weights.collect(weights.vision_items(source, plan.vision, narrow))
     vision = VisionSession(seen, spec, plan, threads=threads, cache_dir=cache)
     del seen
     said = weights.collect(weights.language_items(source, plan))
@@ -82,6 +88,12 @@ def _load_converted(
     opened = converted.open_converted(folder, precision)
     cache = None if cache_dir is None else str(cache_dir)
     spec, plan = opened.spec, opened.plan
+    top = opened.manifest.get("vision", {}).get("top")
+    if plan.vision == "int8" and top == FULL_TOP and not exact_products():
+        raise CheckpointError(
+            f"{folder} was converted on a processor whose 8-bit products are exact, which this "
+            "one's aren't; convert the model again"
+        )
     vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache_dir=cache)
     language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache_dir=cache)
     return Sessions(vision, language, spec, plan)

@@ -10,11 +10,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from galago import converted
+from galago.calibrate import settle
 from galago.checkpoint import Checkpoint
 from galago.converted import FORMAT, MANIFEST, TENSORS
 from galago.errors import SelfCheckError, StorageError
@@ -23,7 +25,7 @@ from galago.precision import resolve_precision as resolve
 from galago.safetensors import Entry, SafetensorsWriter
 from galago.selfcheck import SelfCheck, check_conversion
 from galago.sessions import native_bf16
-from galago.weights import Item, embedding_item, language_items, vision_items
+from galago.weights import Item, Narrow, embedding_item, language_items, vision_items
 
 __all__ = ["FORMAT", "convert"]
 
@@ -52,14 +54,25 @@ def convert(
     if not isinstance(plan, PrecisionPlan):
         plan = resolve(plan, checkpoint.spec, native_bf16=native_bf16())
     report = progress or (lambda stage, share: None)
+    asked, narrow, settled = plan.name, None, {}
+    if plan.vision == "int8":
+        report("measuring ranges", 0.0)
+        found = settle(checkpoint, plan)
+        report(found.message, 1.0)
+        plan, narrow = found.plan, found.narrow
+        settled = {"message": found.message, "top": narrow.top if narrow else None}
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "precision": dataclasses.asdict(plan),
+        "asked": asked,
+        "vision": settled,
         "spec": converted.spec_to_json(checkpoint.spec),
         "source": dict(source if source is not None else checkpoint.identity),
     }
     with _disk_errors(out), _aside(out) as folder:
-        manifest["tensors"] = _write_tensors(checkpoint, plan, folder / TENSORS, report)
+        manifest["tensors"] = _write_tensors(
+            _Items(checkpoint, plan, narrow), folder / TENSORS, report
+        )
         for path in checkpoint.files:
             shutil.copyfile(path, folder / path.name)
         _write_json(folder / MANIFEST, manifest)
@@ -82,31 +95,37 @@ def _check(checkpoint: Checkpoint, folder: Path, report: Progress) -> SelfCheck:
     )
 
 
-def _items(checkpoint: Checkpoint, plan: PrecisionPlan) -> Iterator[Item]:
-    return chain(
-        vision_items(checkpoint, plan.vision),
-        language_items(checkpoint, plan),
-        [embedding_item(checkpoint)],
-    )
+@dataclass(frozen=True)
+class _Items:
+    """All tensors of a conversion; iterating makes them anew."""
+
+    checkpoint: Checkpoint
+    plan: PrecisionPlan
+    narrow: Narrow | None
+
+    def __iter__(self) -> Iterator[Item]:
+        return chain(
+            vision_items(self.checkpoint, self.plan.vision, self.narrow),
+            language_items(self.checkpoint, self.plan),
+            [embedding_item(self.checkpoint)],
+        )
 
 
-def _write_tensors(
-    checkpoint: Checkpoint, plan: PrecisionPlan, path: Path, report: Progress
-) -> list[str]:
+def _write_tensors(items: _Items, path: Path, report: Progress) -> list[str]:
     # The header needs every shape first; making the items twice is cheaper than holding them.
     planned: dict[str, Entry] = {}
-    for item in _items(checkpoint, plan):
+    for item in items:
         planned.update(item.entries)
     total = max(1, sum(entry.size for entry in planned.values()))
     writer = SafetensorsWriter(path, planned)
     try:
-        for item in _items(checkpoint, plan):
+        for item in items:
             for run in item.runs():
                 for (name, _), array in zip(item.entries, run, strict=True):
                     writer.append(name, array)
                 report("converting", min(1.0, writer.written / total))
             for name, _ in item.entries:
-                tensor = checkpoint.tensors.get(name)
+                tensor = items.checkpoint.tensors.get(name)
                 if tensor is not None:
                     tensor.release()
         writer.close()

@@ -101,9 +101,9 @@ class FastVLM:
         """A model by name ("fastvlm-nano", "apple/FastVLM-0.5B") or from a folder.
 
         Fetches and converts it first when that hasn't been done.  `precision` is auto, fp32, bf16,
-        int8 or int4; `resolution` the side in pixels pictures are looked at with, the published
-        one by default; `offline` (or HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages
-        and shares from 0 to 1.
+        int8 or int4, or a pair of language and vision: int8-int8, int4-int8; `resolution` the side
+        in pixels pictures are looked at with, the published one by default; `offline` (or
+        HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares from 0 to 1.
 
         Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, StorageError,
         OptionError.

@@ -8,9 +8,10 @@ from typing import Literal, cast
 from galago.errors import OptionError
 from galago.specs import VLMSpec
 
-VisionPrecision = Literal["fp32", "bf16"]
+VisionPrecision = Literal["fp32", "bf16", "int8"]
 LanguagePrecision = Literal["fp32", "bf16", "int8", "int4"]
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
+# A pair is language-vision; one word leaves vision in floating point.
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "int8-int8", "int4-int8")
 
 # Below this many weights a model is bound by overheads, not by memory: full precision costs
 # nothing and gives the same answers on every machine.
@@ -24,7 +25,8 @@ class PrecisionPlan:
     """Formats of the stored weights; `group` is the int4 group size.
 
     bf16 is also what the matrix products are computed in where the processor has instructions for
-    it; elsewhere the products are float32.
+    it; elsewhere the products are float32. int8 vision also computes the trunk's 1x1 convolutions
+    in 8 bits, over ranges measured at conversion; what surrounds them is stored as bf16.
     """
 
     vision: VisionPrecision
@@ -55,7 +57,9 @@ def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> Preci
     size = language_size(spec)
     vision: VisionPrecision = "bf16" if native_bf16 or wanted == "bf16" else "fp32"
     if wanted != "auto":
-        return PrecisionPlan(vision, cast(LanguagePrecision, wanted))
+        language, _, narrow = wanted.partition("-")
+        seen = cast(VisionPrecision, narrow) if narrow else vision
+        return PrecisionPlan(seen, cast(LanguagePrecision, language))
     if size < _SMALL:
         return PrecisionPlan("fp32", "fp32")
     return PrecisionPlan(vision, "int4" if size > _LARGE else "int8")

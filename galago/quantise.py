@@ -1,7 +1,8 @@
 """Weight quantisation and number formats, in plain numpy.
 
-Weights only, symmetric, rounded to nearest. int8: one scale an output row. int4: one scale a
-group of `group` neighbouring weights of a row, two weights to a byte (the low half first).
+Weights are symmetric, rounded to nearest. int8: one scale an output row. int4: one scale a group
+of `group` neighbouring weights of a row, two weights to a byte (the low half first). Activations
+are quantised in the graph, over a `Range` measured beforehand (galago/calibrate.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from galago.safetensors import Stored
 
 Float = npt.NDArray[np.float32]
+Range = tuple[float, float]  # the least and the largest value that a layer's input takes
 
 
 def widen(array: npt.NDArray[Any], dtype: str) -> Float:
@@ -37,9 +39,9 @@ def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
     return np.asarray(rounded >> np.uint32(16), dtype=np.uint16)
 
 
-def int8_rows(matrix: Float) -> tuple[npt.NDArray[np.int8], Float]:
-    """(O, I) -> int8 (O, I) and scales (O, 1)."""
-    scale = np.max(np.abs(matrix), axis=1, keepdims=True) / np.float32(127)
+def int8_rows(matrix: Float, top: int = 127) -> tuple[npt.NDArray[np.int8], Float]:
+    """(O, I) -> int8 (O, I) of magnitude up to `top`, and scales (O, 1)."""
+    scale = np.max(np.abs(matrix), axis=1, keepdims=True) / np.float32(top)
     safe = np.where(scale == 0, np.float32(1), scale).astype(np.float32)
     return np.rint(matrix / safe).astype(np.int8), safe
 

@@ -217,6 +217,17 @@ def check_conversion(
     )
 
 
+def compare_vision(
+    reference: Weights, other: Weights, spec: VLMSpec, plan: PrecisionPlan
+) -> tuple[float, float]:
+    """Mean and least cosine of image tokens between fp32 tensors and those of `plan`."""
+    pictures = list(_pictures(spec))
+    theirs = _encode(VisionSession(reference, spec, PrecisionPlan("fp32", "fp32")), pictures)
+    ours = _encode(VisionSession(other, spec, plan), pictures)
+    found = np.concatenate([_cosines(a, b) for a, b in zip(theirs, ours, strict=True)])
+    return float(found.mean()), float(found.min())
+
+
 def _encode(session: VisionSession, pictures: Sequence[Float]) -> list[Float]:
     return [session.encode(pixels)[0] for pixels in pictures]
 

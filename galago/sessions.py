@@ -85,7 +85,7 @@ class VisionSession:
     ) -> None:
         self.spec = spec
         core = ov.Core()
-        hint = "bf16" if plan.vision == "bf16" and native_bf16(core) else "f32"
+        hint = "bf16" if plan.vision != "fp32" and native_bf16(core) else "f32"
         model = fastvit.build(weights, spec.vision)
         self._compiled = core.compile_model(model, "CPU", options(hint, threads, cache_dir))
         self._request = self._compiled.create_infer_request()

@@ -42,11 +42,15 @@ _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
 
 @dataclass(frozen=True)
 class Entry:
-    """One converted model in the cache; `identity` is its source's, `check` its self-check."""
+    """One converted model in the cache; `identity` is its source's, `check` its self-check.
+
+    `asked` is the precision that was asked for: vision may have fallen back from it.
+    """
 
     folder: Path
     name: str
     precision: str
+    asked: str
     format: int
     identity: dict[str, Any] = field(default_factory=dict)
     check: dict[str, Any] = field(default_factory=dict)
@@ -176,7 +180,8 @@ def _read(folder: Path) -> Entry | None:
         data = json.loads((folder / MANIFEST).read_text("utf-8"))
         plan, source = PrecisionPlan(**data["precision"]), data["source"]
         check = data.get("self_check") or {}
-        return Entry(folder, source["name"], plan.name, data["format"], source, check)
+        asked = data.get("asked", plan.name)
+        return Entry(folder, source["name"], plan.name, asked, data["format"], source, check)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -225,7 +230,7 @@ def _convert(source: ResolvedModel, precision: str, force: bool, report: Progres
     place = source.identity.get("path")
     for old in kept(source.name):  # what this one replaces: an older source or format
         same_place = old.identity.get("path") == place
-        if old.precision == plan.name and old.folder != folder and same_place:
+        if old.asked == plan.name and old.folder != folder and same_place:
             with contextlib.suppress(OSError):
                 discard(old.folder)
     return folder

@@ -7,7 +7,7 @@ yield runs of rows, so that memory stays bounded by one run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,19 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Narrow:
+    """Which layers of the trunk run in 8 bits: llava names -> ranges of their inputs.
+
+    `gains` (C,): what their inputs' channels are divided by, and their columns multiplied with.
+    `top` is the largest magnitude of their weights; see calibrate.exact_products.
+    """
+
+    ranges: Mapping[str, quantise.Range]
+    gains: Mapping[str, npt.NDArray[np.float32]]
+    top: int
+
+
+@dataclass(frozen=True)
 class InMemory:
     """A tensor held in memory, read like one of a file."""
 
@@ -60,23 +73,63 @@ def collect(items: Iterator[Item]) -> dict[str, InMemory]:
     return tensors
 
 
-def vision_items(checkpoint: Checkpoint, precision: VisionPrecision) -> Iterator[Item]:
-    """The folded trunk and the projector in fp32 or bf16."""
+def vision_items(
+    checkpoint: Checkpoint,
+    precision: VisionPrecision,
+    narrow: Narrow | None = None,
+) -> Iterator[Item]:
+    """The folded trunk and the projector in fp32, bf16 or int8 (bf16 but for `narrow`'s layers)."""
+    narrow = narrow or Narrow({}, {}, 0)
+    divided = {depthwise_before(layer): gain for layer, gain in narrow.gains.items()}
     trunk = checkpoint.spec.vision
 
     def get(name: str) -> npt.NDArray[np.float32]:
         return quantise.read_float(checkpoint.tensors[layout.VISION + name])
 
     for name, array in fastvit.fold(get, trunk):
-        yield _float_item(layout.VISION + name, array, precision)
+        name = layout.VISION + name
+        layer, _, part = name.rpartition(".")
+        if layer in divided:
+            array = array / divided[layer].reshape(-1, *[1] * (array.ndim - 1))
+        if part == "weight" and layer in narrow.ranges:
+            if layer in narrow.gains:
+                array = array * narrow.gains[layer].reshape(1, -1, 1, 1)
+            yield _narrow_item(layer, array, narrow.ranges[layer], narrow.top)
+        else:
+            yield _float_item(name, array, precision)
     for name in layout.projector_shapes(trunk.features, checkpoint.spec.projector):
         yield _float_item(name, quantise.read_float(checkpoint.tensors[name]), precision)
 
 
+def depthwise_before(layer: str) -> str:
+    """The depthwise convolution whose result is exactly the layer's input ("" when none is)."""
+    block, _, part = layer.rpartition(".")
+    return f"{block}.conv" if part == "fc1" else ""
+
+
 def _float_item(name: str, array: npt.NDArray[np.float32], precision: VisionPrecision) -> Item:
-    stored = quantise.to_bf16(array) if precision == "bf16" else np.ascontiguousarray(array)
-    entry = Entry("BF16" if precision == "bf16" else "F32", tuple(stored.shape))
+    wide = precision == "fp32"
+    stored = np.ascontiguousarray(array) if wide else quantise.to_bf16(array)
+    entry = Entry("F32" if wide else "BF16", tuple(stored.shape))
     return Item(((name, entry),), lambda: iter([(stored,)]))
+
+
+def _narrow_item(
+    layer: str, array: npt.NDArray[np.float32], span: quantise.Range, top: int
+) -> Item:
+    rows = len(array)
+    entries = (
+        (f"{layer}.weight", Entry("I8", array.shape)),
+        (f"{layer}.weight.scale", Entry("F32", (rows, 1, 1, 1))),
+        (f"{layer}.range", Entry("F32", (2,))),
+    )
+
+    def runs() -> Iterator[tuple[Array, ...]]:
+        values, scale = quantise.int8_rows(array.reshape(rows, -1), top)
+        ends = np.array(span, np.float32)
+        yield values.reshape(array.shape), scale.reshape(rows, 1, 1, 1), ends
+
+    return Item(entries, runs)
 
 
 def language_items(checkpoint: Checkpoint, plan: PrecisionPlan) -> Iterator[Item]:

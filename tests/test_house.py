@@ -18,6 +18,7 @@ PACKAGE = TOP / "galago"
 EVERYONE = {"errors", "specs"}
 MODEL_FILES = {"layout", "config", "safetensors", "checkpoint"}
 ENGINE = {"precision", "quantise", "weights", "sessions", "converted", "selfcheck", "convert"}
+ENGINE |= {"calibrate"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "specs": set(),
@@ -54,6 +55,7 @@ ROOMS: dict[str, set[str]] = {
     "sessions": {"graph", "precision", "quantise", "layout", "safetensors"},
     "converted": {"config", "precision", "safetensors"},
     "selfcheck": {"graph", "images", "tokens", *MODEL_FILES, *ENGINE},
+    "calibrate": {"graph", "images", *MODEL_FILES, *ENGINE},
     "convert": {*MODEL_FILES, *ENGINE},
     "compile": {*MODEL_FILES, *ENGINE},
     "store": {"catalog", "fetch", "hub", "checkpoint", "compile", "converted", "precision"}
@@ -77,7 +79,7 @@ ABOVE = {"train", "export", "bench", "cli", "__main__", ""}  # what nobody else 
 FREE = {"cli", "fastvlm", "mobileclip"}  # these may import anything that isn't above them
 
 ENGINES = {
-    "openvino": {"graph", "compile", "sessions", "selfcheck", "clip_sessions"},
+    "openvino": {"graph", "compile", "sessions", "selfcheck", "calibrate", "clip_sessions"},
     "av": {"video"},
 }
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip"}

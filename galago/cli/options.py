@@ -98,7 +98,8 @@ Precision = Annotated[
     str,
     typer.Option(
         metavar="|".join(PRECISIONS),
-        help="Arithmetic; auto: vision as the CPU likes it, language int8 (7B: int4).",
+        help="Arithmetic; auto: vision as the CPU likes it, language int8 (7B: int4). "
+        "A pair is language-vision: int8-int8 tries vision in 8 bits too.",
         autocompletion=_complete_precision,
     ),
 ]

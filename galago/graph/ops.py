@@ -89,8 +89,14 @@ def weight(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
 
 
 def _int8(stored: Stored, scale: Stored) -> Node:
-    """Symmetric int8: one scale an output row."""  # (O, I), (O, 1)
+    """Symmetric int8: one scale an output row."""  # (O, I …), (O, 1 …)
     return op.multiply(op.convert(raw(stored), "f32"), raw(scale))
+
+
+def _narrow(x: Node, span: Stored) -> Node:
+    """x on a grid of 256 steps over its range: the form that the plug-in turns into bytes."""
+    low, high = (float(end) for end in span.read())
+    return op.fake_quantize(x, *(np.float32(end) for end in (low, high, low, high)), 256)
 
 
 def _int4(packed: Stored, scale: Stored, columns: int) -> Node:
@@ -123,6 +129,7 @@ def convolution(
     """A 2-D convolution with "same" padding for odd kernels and an added bias.
 
     A weight (C, 1, k, l) is depthwise; `groups` says so when one group makes several channels.
+    With a range of its input (`name`.range) and int8 weights the product is computed in 8 bits.
     """
     stored = weights[f"{name}.weight"]
     channels, per_group, *kernel = stored.shape
@@ -132,7 +139,12 @@ def convolution(
         matrix = weight(stored, (count, channels // count, 1, *kernel))
         out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
     else:
-        out = op.convolution(x, weight(stored), window, pad, pad, [1, 1])
+        span = weights.get(f"{name}.range")
+        scale = weights.get(f"{name}.weight.scale")
+        matrix = weight(stored) if scale is None else _int8(stored, scale)
+        narrow = x if span is None else _narrow(x, span)
+        out = op.convolution(narrow, matrix, window, pad, pad, [1, 1])
+        out.set_friendly_name(name)
     return op.add(out, weight(weights[f"{name}.bias"], (1, channels, 1, 1)))
 
 

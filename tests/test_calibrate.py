@@ -1,0 +1,152 @@
+"""8-bit vision: ranges hold what is measured, the graph is narrow, and what strays falls back."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import TINY_TEXT, TINY_VISION, tiny_llava
+
+from galago import calibrate, layout
+from galago.checkpoint import Checkpoint, open_checkpoint
+from galago.compile import convert, load_sessions
+from galago.errors import CheckpointError
+from galago.precision import PrecisionPlan, resolve_precision
+from galago.selfcheck import BOUNDS, Bounds
+from galago.sessions import VisionSession
+from galago.weights import InMemory, collect, vision_items
+
+PLAN = PrecisionPlan("int8", "int8")
+TEXT = replace(TINY_TEXT, hidden=128, intermediate=256)
+# Wide enough that layers come out narrow in more than one stage.
+VISION = replace(TINY_VISION, widths=(16, 32, 64, 64, 64))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("m") / "tiny"
+    return open_checkpoint(tiny_llava(folder, vision=VISION, text=TEXT))
+
+
+@pytest.fixture(scope="module")
+def full(source: Checkpoint) -> dict[str, InMemory]:
+    return collect(vision_items(source, "fp32"))
+
+
+def features(tensors: dict[str, InMemory], source: Checkpoint, plan: PrecisionPlan) -> np.ndarray:
+    pixels = calibrate.pictures(source.spec)[0]
+    return VisionSession(tensors, source.spec, plan).encode(pixels)[0]
+
+
+def test_ranges_hold_the_inputs(source: Checkpoint, full: dict[str, InMemory]) -> None:
+    """Against the picture itself: the stem's last layer sees what the first two make of it."""
+    found = calibrate.measure(full, source.spec, calibrate.pictures(source.spec)[:1])
+    assert all(len(low) == len(high) == len(mean) for low, high, mean in found.values())
+    blocks = sum(VISION.depths)
+    assert len(found) == 1 + 4 + 2 * blocks  # the stem, the downsamples, two a block; no gates
+    for name, (low, high, square) in found.items():
+        assert (low <= high).all() and (square <= np.maximum(low**2, high**2) + 1e-6).all(), name
+        if name.endswith("fc2"):
+            assert low.min() >= -0.18  # what GELU gives is never less
+
+
+def test_gains_change_nothing_but_rounding(source: Checkpoint, full: dict[str, InMemory]) -> None:
+    """Divided before and multiplied after: in floating point the same features."""
+    narrow = calibrate.calibrate(full, source.spec, 127)
+    assert narrow.gains and set(narrow.gains) <= set(narrow.ranges)
+    ours = collect(vision_items(source, "int8", narrow))
+    wide = dict(full)
+    for name, tensor in ours.items():
+        if name.endswith((".range", ".scale")):
+            continue
+        layer, _, part = name.rpartition(".")
+        value = full[name].array
+        if f"{layer}.fc1" in narrow.gains or layer in (n[:-3] + "conv" for n in narrow.gains):
+            gain = narrow.gains[layer.rpartition(".")[0] + ".fc1"]
+            value = value / gain.reshape(-1, *[1] * (value.ndim - 1))
+        elif layer in narrow.gains and part == "weight":
+            value = value * narrow.gains[layer].reshape(1, -1, 1, 1)
+        wide[name] = InMemory("F32", tensor.shape, np.ascontiguousarray(value, np.float32))
+    plan = PrecisionPlan("fp32", "fp32")
+    assert np.allclose(
+        features(wide, source, plan), features(full, source, plan), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_narrow_stays_close_and_runs_in_bytes(
+    source: Checkpoint, full: dict[str, InMemory]
+) -> None:
+    narrow = calibrate.calibrate(full, source.spec, calibrate.HALF_TOP)
+    ours = collect(vision_items(source, "int8", narrow))
+    weights = [t.array for n, t in ours.items() if t.dtype == "I8"]
+    assert len(weights) == len(narrow.ranges) > 10
+    assert max(int(np.abs(w).max()) for w in weights) == calibrate.HALF_TOP
+    theirs = features(full, source, PrecisionPlan("fp32", "fp32"))
+    found = features(ours, source, PLAN)
+    cosine = (theirs * found).sum(-1) / np.linalg.norm(theirs, axis=-1)
+    cosine /= np.linalg.norm(found, axis=-1)
+    assert cosine.mean() > 0.99
+    assert not np.array_equal(theirs, found)
+    session = VisionSession(ours, source.spec, PLAN)
+    kinds: Counter[str] = Counter()
+    for node in session.runtime_model().get_ops():
+        info = node.get_rt_info()
+        if info["layerType"].astype(str) == "Convolution":
+            kinds[info["runtimePrecision"].astype(str)] += 1
+    assert kinds["u8"] + kinds["i8"] == len(narrow.ranges)
+
+
+def test_a_blurred_layer_stays_wide(
+    source: Checkpoint, full: dict[str, InMemory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "_LEAST_RATIO", 1e9)
+    narrow = calibrate.calibrate(full, source.spec, 127)
+    assert not narrow.ranges and not narrow.gains
+    ours = collect(vision_items(source, "int8", narrow))
+    assert {t.dtype for t in ours.values()} == {"BF16"}
+
+
+@pytest.mark.parametrize("least", [0.5, 2.0])
+def test_the_self_check_decides(
+    source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, least: float
+) -> None:
+    """What passes is kept in 8 bits; what can't pass is converted in floating point, and said."""
+    monkeypatch.setitem(BOUNDS, "int8", Bounds(least, 0.0, 0.0, 100.0))
+    heard: list[str] = []
+    out = tmp_path / "out"
+    convert(source, out, "int8-int8", lambda stage, share: heard.append(stage), force=True)
+    sessions = load_sessions(out, "int8-int8")  # what was asked for finds what came of it
+    narrow = least < 1
+    assert (sessions.precision.vision == "int8") == narrow
+    assert any("strays too far" in stage for stage in heard) == (not narrow)
+    manifest = json.loads((out / "galago.json").read_text())
+    ranges = [name for name in manifest["tensors"] if name.endswith(".range")]
+    assert bool(ranges) == narrow and all(name.startswith(layout.VISION) for name in ranges)
+    pixels = calibrate.pictures(source.spec)[0]
+    direct = load_sessions(source, "int8-int8").vision.encode(pixels)
+    assert np.array_equal(sessions.vision.encode(pixels), direct)
+
+
+def test_weights_of_8_bits_need_exact_products(
+    source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from galago import compile as compiler
+
+    monkeypatch.setitem(BOUNDS, "int8", Bounds(0.0, 0.0, 0.0, 100.0))
+    monkeypatch.setattr(calibrate, "exact_products", lambda: True)
+    convert(source, tmp_path / "out", "int8-int8", force=True)
+    monkeypatch.setattr(compiler, "exact_products", lambda: False)
+    with pytest.raises(CheckpointError, match="convert the model again"):
+        load_sessions(tmp_path / "out")
+
+
+def test_one_word_leaves_vision_in_floating_point(source: Checkpoint) -> None:
+    for wanted in ("auto", "int8", "int4"):
+        for native in (True, False):
+            assert resolve_precision(wanted, source.spec, native_bf16=native).vision != "int8"
+    plan = resolve_precision("int4-int8", source.spec, native_bf16=False)
+    assert (plan.language, plan.vision, plan.name) == ("int4", "int8", "int4-int8")
