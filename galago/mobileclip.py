@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -138,7 +139,9 @@ class MobileCLIP:
 
     @cached_property
     def _text(self) -> TextTower:
-        return TextTower(self._checkpoint, self.precision, threads=self._threads)
+        with ThreadPoolExecutor(1) as beside:  # reading the vocabulary and compiling take as long
+            beside.submit(load_clip_tokenizer, self.spec.text.vocab)
+            return TextTower(self._checkpoint, self.precision, threads=self._threads)
 
     @cached_property
     def _tokenizer(self) -> ClipTokenizer:
