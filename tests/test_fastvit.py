@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,4 +123,6 @@ def test_the_graph_is_fused(fp32: VisionSession) -> None:
     # Stem 3, downsamples 2 each, position encodings, blocks, and the expansion with its gates.
     blocks = sum(TINY_VISION.depths)
     mixers = blocks - attention
-    assert kinds["Convolution"] == 3 + 2 * 4 + 2 + 3 * blocks + mixers + 3
+    # What makes several channels of one is as many depthwise convolutions.
+    more = sum(wide // narrow - 1 for narrow, wide in pairwise(TINY_VISION.widths)) + 1
+    assert kinds["Convolution"] == 3 + 2 * 4 + 2 + 3 * blocks + mixers + 3 + more
