@@ -48,7 +48,7 @@ def resolve_clip_precision(wanted: str, checkpoint: ClipCheckpoint) -> ClipPreci
 
 
 def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored]]:
-    """The image tower's tensors by the names that graph/clip.py asks for, folded ones in float32."""
+    """The image tower's tensors by the names that graph/clip.py asks for; folded in float32."""
     spec = checkpoint.spec.vision
 
     def get(name: str) -> Float:
@@ -76,7 +76,7 @@ def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Store
 
 
 def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored]]:
-    """The text tower's tensors by the names that graph/clip.py asks for, folded ones in float32."""
+    """The text tower's tensors, all but the table, by the names that graph/clip.py asks for."""
     spec = checkpoint.spec.text
     ends = (0, spec.layers + 1) if spec.mixers else ()
     mixers = [f"{TEXT_BLOCKS}{index}" for index in ends]

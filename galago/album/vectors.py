@@ -99,9 +99,9 @@ class Rows:
         """The k rows of the highest product with a query (dim,): places and products, best first.
 
         Of equals the first first; `without`: places to leave out.  Exact, in two steps: simsimd
-        multiplies the float16 rows as they lie with the query in float16, which is wrong by no more
-        than what the query lost and what float32 additions lose (rows are of unit length).  Whatever
-        may be among the best by that is multiplied again, all in float32.
+        multiplies the float16 rows as they lie with the query in float16, which is wrong by no
+        more than what the query and float32 additions lose (rows are of unit length).  Whatever may
+        be among the best by that is multiplied again, all in float32.
         """
         query = np.asarray(query, np.float32)
         length = float(np.linalg.norm(query)) or 1.0
