@@ -43,8 +43,8 @@ def page(report: Mapping[str, Any], drawing: str = "benchmark-clip.svg") -> str:
             tower of B galago stops at the end of the longest text; the others read all 77
             places."""
         ),
-        *_indexing(rows, sizes),
-        *_searching(rows, sizes),
+        *(_indexing(rows, sizes) if row_of(rows, "index/") else ()),
+        *(_searching(rows, sizes) if row_of(rows, "search/") else ()),
     ]
     return "\n\n".join(parts) + "\n"
 

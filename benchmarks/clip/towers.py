@@ -1,8 +1,8 @@
 """One row of the towers: pictures and texts a second of one variant in one engine.
 
 `python -m benchmarks.clip.towers VARIANT ENGINE PRECISION FOLDER THREADS SECONDS CLOCK`, one JSON
-line. Texts are timed from strings on, pictures from pixel values on; both end in unit vectors. CLOCK
-is "wall", or "cpu": the processor's time for this process, which other programs hardly lengthen.
+line. Texts are timed from strings on, pictures from pixel values on; both end in unit vectors.
+CLOCK is "wall", or "cpu": the processor's time, which other programs hardly lengthen.
 """
 
 from __future__ import annotations
