@@ -130,31 +130,10 @@ def convolution(
     if per_group == 1 and max(kernel) > 1:
         count = groups or channels
         matrix = weight(stored, (count, channels // count, 1, *kernel))
-        out = _depthwise(x, matrix, (count, channels // count), window, pad)
+        out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
     else:
         out = op.convolution(x, weight(stored), window, pad, pad, [1, 1])
     return op.add(out, weight(weights[f"{name}.bias"], (1, channels, 1, 1)))
-
-
-def _depthwise(
-    x: Node, matrix: Node, shape: tuple[int, int], window: list[int], pad: list[int]
-) -> Node:
-    """A convolution of each channel on its own, into `shape[1]` channels that lie side by side.
-
-    The plug-in has fast kernels for one channel out of one only: several are as many convolutions.
-    """
-    count, several = shape
-    if several == 1:
-        return op.group_convolution(x, matrix, window, pad, pad, [1, 1])
-    one, two = op.constant(np.int64(1)), op.constant(np.int64(2))
-    parts = [
-        op.group_convolution(x, op.gather(matrix, integers(number), one), window, pad, pad, [1, 1])
-        for number in range(several)
-    ]
-    sides = op.gather(op.shape_of(parts[0]), integers(2, 3), op.constant(np.int64(0)))
-    stacked = op.concat([op.unsqueeze(part, two) for part in parts], axis=2)
-    whole = op.concat([integers(0, count * several), sides], axis=0)
-    return op.reshape(stacked, whole, special_zero=True)  # (B, count * several, H, W)
 
 
 def gelu(x: Node) -> Node:
