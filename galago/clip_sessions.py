@@ -1,12 +1,13 @@
 """MobileCLIP's towers compiled: pixels or ids in, vectors out.
 
-Weights are folded, and in int8 quantised, while they are read; sessions are made by galago/
-mobileclip.py and know nothing of files of pictures or of words.
+Weights that change nothing on their way stay in their file, which the engine reads when it packs
+its own copy; the others are folded, and in int8 quantised, while they are read. Sessions are made
+by galago/mobileclip.py and know nothing of files of pictures or of words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from galago.errors import ModelError, OptionError
 from galago.graph import clip, fastvit, ov
 from galago.layout import CLIP_TRUNK as TRUNK
 from galago.layout import TEXT_BLOCKS
-from galago.safetensors import Stored
+from galago.safetensors import LazyTensor, Stored
 from galago.sessions import native_bf16, options
 from galago.specs import FastViTSpec
 from galago.weights import InMemory
@@ -26,6 +27,7 @@ from galago.weights import InMemory
 Float = npt.NDArray[np.float32]
 ClipPrecision = Literal["fp32", "bf16", "int8"]
 CLIP_PRECISIONS = ("auto", "fp32", "bf16", "int8")
+_TABLE = "text.token_embedding.weight"
 _SMALL = 50_000_000  # parameters; below, full precision costs nothing (galago/precision.py)
 
 
@@ -45,8 +47,8 @@ def resolve_clip_precision(wanted: str, checkpoint: ClipCheckpoint) -> ClipPreci
     return wanted  # type: ignore[return-value]
 
 
-def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
-    """The image tower's tensors by the names that graph/clip.py asks for, folded, float32."""
+def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored]]:
+    """The image tower's tensors by the names that graph/clip.py asks for; folded in float32."""
     spec = checkpoint.spec.vision
 
     def get(name: str) -> Float:
@@ -67,37 +69,54 @@ def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
         folded[f"{stem}.conv.bias"] = shift
     for name, array in folded.items():
         yield TRUNK + name, array
-    for name in checkpoint.tensors:
+    for name, stored in checkpoint.tensors.items():
         rest = name.removeprefix(TRUNK)
         if name != rest and rest not in folded and ".bn." not in rest:
-            yield name, get(rest)
+            yield name, stored
 
 
-def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float]]:
-    """The text tower's tensors by the names that graph/clip.py asks for, folded, float32."""
+def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored]]:
+    """The text tower's tensors, all but the table, by the names that graph/clip.py asks for."""
     spec = checkpoint.spec.text
     ends = (0, spec.layers + 1) if spec.mixers else ()
     mixers = [f"{TEXT_BLOCKS}{index}" for index in ends]
     for mixer in mixers:
         yield from fastvit.fold_mixer(lambda name: _read(checkpoint.tensors[name]), mixer)
     for name, stored in checkpoint.tensors.items():
-        if name.startswith("text.") and not any(name.startswith(f"{m}.") for m in mixers):
-            yield name, _read(stored)
+        folded = name == _TABLE or any(name.startswith(f"{mixer}.") for mixer in mixers)
+        if name.startswith("text.") and not folded:
+            yield name, stored
 
 
 def _read(stored: Stored) -> Float:
     """A copy in float32; the file's own pages are let go, for they are not needed again."""
     array: Float = quantise.read_float(stored).copy()
-    release = getattr(stored, "release", None)
-    if release is not None:
-        release()
+    _let_go(stored)
     return array
 
 
-def _stored(items: Iterator[tuple[str, Float]], precision: ClipPrecision) -> dict[str, InMemory]:
-    """In the form that is kept in memory: int8 for matrices only, tables and kernels in bf16."""
-    kept: dict[str, InMemory] = {}
-    for name, array in items:
+def _let_go(stored: Stored) -> None:
+    """Of a memory-mapped tensor: drop its pages, which are read again if they are needed at all."""
+    release = getattr(stored, "release", None)
+    if release is not None:
+        release()
+
+
+def _kept(
+    items: Iterator[tuple[str, Float | Stored]], precision: ClipPrecision, *, native: bool
+) -> dict[str, Stored]:
+    """In the form that is kept in memory: int8 for matrices only, tables and kernels in bf16.
+
+    float32 of a file is left there where the engine rounds it itself, if it has to (`native`: the
+    processor multiplies bf16).
+    """
+    kept: dict[str, Stored] = {}
+    as_it_is = precision == "fp32" or (precision == "bf16" and native)
+    for name, found in items:
+        if isinstance(found, LazyTensor) and as_it_is and _sharable(found):
+            kept[name] = found
+            continue
+        array = found if isinstance(found, np.ndarray) else _read(found)
         matrix = array.ndim == 2 and name.endswith(".weight") and "embedding" not in name
         if precision == "int8" and matrix:
             rows, scale = quantise.int8_rows(array)
@@ -110,16 +129,61 @@ def _stored(items: Iterator[tuple[str, Float]], precision: ClipPrecision) -> dic
     return kept
 
 
+def _sharable(stored: LazyTensor) -> bool:
+    """Whether the engine can read a tensor where it lies: float32, in order, at a whole address."""
+    if stored.dtype != "F32":
+        return False
+    flags = stored.read().flags
+    return flags.c_contiguous and flags.aligned
+
+
+class _Tower:
+    """A compiled graph and the weights that it shares."""
+
+    def __init__(
+        self, model: ov.Model, weights: Mapping[str, Stored], hint: str, threads: int | None
+    ) -> None:
+        compiled = ov.Core().compile_model(model, "CPU", options(hint, threads, None))
+        self._request = compiled.create_infer_request()
+        self._weights = weights  # the compiled graph goes on using some of them in place
+        self._packed = False
+
+    def run(self, inputs: dict[str, Any]) -> Float:
+        self._request.infer(inputs, share_inputs=True)
+        if not self._packed:  # by the first run all large ones are
+            self._packed = True
+            for stored in self._weights.values():
+                _let_go(stored)
+        out = np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+        if not np.isfinite(out).all():
+            raise ModelError(
+                "the model computed something that is not a number; try precision fp32, "
+                "and if that doesn't help fetch the model again"
+            )
+        return out
+
+
+def _compiled(
+    build: Callable[[Mapping[str, Stored]], ov.Model],
+    items: Iterator[tuple[str, Float | Stored]],
+    precision: ClipPrecision,
+    threads: int | None,
+) -> _Tower:
+    native = native_bf16()
+    weights = _kept(items, precision, native=native)
+    hint = "bf16" if precision != "fp32" and native else "f32"
+    return _Tower(build(weights), weights, hint, threads)
+
+
 class ImageTower:
     """Not for several threads at once; make one for each."""
 
     def __init__(
         self, checkpoint: ClipCheckpoint, precision: ClipPrecision, *, threads: int | None = None
     ) -> None:
-        self.spec = checkpoint.spec
-        self._weights = _stored(image_items(checkpoint), precision)
-        model = clip.image_tower(self._weights, self.spec)
-        self._request = _compile(model, precision, threads)
+        self.spec = spec = checkpoint.spec
+        items = image_items(checkpoint)
+        self._tower = _compiled(lambda w: clip.image_tower(w, spec), items, precision, threads)
 
     def __call__(self, pixel_values: Float) -> Float:
         """(B, 3, side, side) float32 -> image features (B, embed) float32, not normalised."""
@@ -129,7 +193,7 @@ class ImageTower:
             raise OptionError(
                 f"pixel values have shape {pixels.shape}; (batch, 3, {side}, {side}) is needed"
             )
-        return _run(self._request, {"pixel_values": pixels})
+        return self._tower.run({"pixel_values": pixels})
 
 
 class TextTower:
@@ -138,10 +202,13 @@ class TextTower:
     def __init__(
         self, checkpoint: ClipCheckpoint, precision: ClipPrecision, *, threads: int | None = None
     ) -> None:
-        self.spec = checkpoint.spec.text
-        self._weights = _stored(text_items(checkpoint), precision)
-        model = clip.text_tower(self._weights, self.spec)
-        self._request = _compile(model, precision, threads)
+        self.spec = spec = checkpoint.spec.text
+        table = checkpoint.tensors[_TABLE]
+        if not isinstance(table, LazyTensor):
+            table = InMemory("F32", table.shape, _read(table))
+        self._table = table
+        items = text_items(checkpoint)
+        self._tower = _compiled(lambda w: clip.text_tower(w, spec), items, precision, threads)
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> Float:
         """(B, context) int64, zeros behind the end token -> text features (B, embed) float32."""
@@ -150,22 +217,5 @@ class TextTower:
         ends = ids.argmax(axis=1)  # the end token has the highest id, as CLIP's code relies on
         if self.spec.causal and len(ids):
             ids = ids[:, : int(ends.max()) + 1]
-        return _run(self._request, {"ids": np.ascontiguousarray(ids), "ends": ends})
-
-
-def _compile(model: ov.Model, precision: ClipPrecision, threads: int | None) -> ov.InferRequest:
-    core = ov.Core()
-    hint = "bf16" if precision != "fp32" and native_bf16(core) else "f32"
-    compiled = core.compile_model(model, "CPU", options(hint, threads, None))
-    return compiled.create_infer_request()
-
-
-def _run(request: ov.InferRequest, inputs: dict[str, Any]) -> Float:
-    request.infer(inputs, share_inputs=True)
-    out = np.array(request.get_output_tensor(0).data, dtype=np.float32)
-    if not np.isfinite(out).all():
-        raise ModelError(
-            "the model computed something that is not a number; try precision fp32, "
-            "and if that doesn't help fetch the model again"
-        )
-    return out
+        embeds = quantise.widen(self._table.read()[ids], self._table.dtype)  # (B, T, width)
+        return self._tower.run({"inputs_embeds": np.ascontiguousarray(embeds), "ends": ends})

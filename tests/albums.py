@@ -60,6 +60,9 @@ class FakeEmbedder:
     def embed_texts(self, texts: Sequence[str]) -> Float:
         return self._unit(np.stack([_meaning(text) for text in texts]))
 
+    def embed_phrases(self, texts: Sequence[str]) -> Float:
+        return self.embed_texts(texts)
+
     def _unit(self, rows: NDArray[np.float64]) -> Float:
         turned = rows @ self._turn
         return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)

@@ -31,10 +31,12 @@ def plain_groups(vectors: np.ndarray, threshold: float) -> set[frozenset[int]]:
 
 
 @pytest.mark.parametrize("block", [7, 64, 1000])
+@pytest.mark.parametrize("many", [0.0, 1.0])
 def test_blocks_find_the_groups_of_the_plain_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, many: float
 ) -> None:
     monkeypatch.setattr("galago.album.duplicates._BLOCK", block)
+    monkeypatch.setattr("galago.album.duplicates._MANY", many)
     rng = np.random.default_rng(4)
     base = unit(40, 16)
     vectors = np.repeat(base, rng.integers(1, 9, 40), axis=0)

@@ -50,6 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "checkpoint": MODEL_FILES,
     "fetch": {"catalog"},
     "hub": {"catalog", "fetch"},
+    "phrases": {"hub"},
     "graph": {"graph", "layout", "safetensors"},
     "weights": {"graph", "precision", "quantise", *MODEL_FILES},
     "sessions": {"graph", "precision", "quantise", "layout", "safetensors"},

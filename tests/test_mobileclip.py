@@ -261,6 +261,21 @@ def test_a_tower_is_compiled_when_it_is_needed(
         clip.embed_images(pictures(1))
 
 
+def test_phrases_are_embedded_once_and_leave_no_tower_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["a dog", "compound interest"]
+    clip = MobileCLIP.load(folder, precision="fp32")
+    rows = clip.embed_phrases(texts)
+    assert np.array_equal(rows, clip.embed_texts(texts))
+    monkeypatch.setattr("galago.mobileclip.TextTower", None)  # no other is made
+    assert np.array_equal(clip.embed_phrases(["a cat"]), clip.embed_texts(["a cat"]))
+    again = MobileCLIP.load(folder, precision="fp32")
+    assert np.array_equal(again.embed_phrases(texts), rows)
+    with pytest.raises(TypeError):
+        again.embed_phrases(["a third"])
+
+
 def test_identity_is_of_the_weights_not_of_the_place(
     folder: Path, clip: MobileCLIP, tmp_path: Path
 ) -> None:

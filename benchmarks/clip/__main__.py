@@ -45,7 +45,8 @@ def main() -> int:
         cold=options.cold,
         share=options.peer,
         seconds=options.seconds,
-        threads=options.threads,
+        threads=1 if options.cpu else options.threads,
+        clock="cpu" if options.cpu else "wall",
     )
     with tempfile.TemporaryDirectory(prefix="galago-bench-") as scratch:
         folder = (options.folder or Path(scratch)).resolve()
@@ -68,10 +69,10 @@ def main() -> int:
     }
     options.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report | {"runs": found}, indent=1) + "\n"
-    (options.out / "benchmark-clip.json").write_text(text)
-    written = page(report)
-    (options.out / "benchmark-clip.md").write_text(written)
-    (options.out / "benchmark-clip.svg").write_text(picture(report))
+    (options.out / f"{options.name}.json").write_text(text)
+    written = page(report, f"{options.name}.svg")
+    (options.out / f"{options.name}.md").write_text(written)
+    (options.out / f"{options.name}.svg").write_text(picture(report))
     print(written)
     for name in run.failed:
         console.print(f"failed: {name}", style="red")
@@ -92,9 +93,15 @@ def _parser() -> argparse.ArgumentParser:
         "--peer", type=float, default=default.share, help="share of the photos for open_clip's loop"
     )
     add("--seconds", type=float, default=default.seconds, help="a tower is timed for, at least")
+    add(
+        "--cpu",
+        action="store_true",
+        help="towers on one thread, by its processor time: for a machine that others are using",
+    )
     add("--folder", type=Path, help="keep files and finished rows here, and use them again")
     add("--rows", nargs="*", help="beginnings of names, such as towers/MobileCLIP2-S0 index search")
     add("--out", type=Path, default=DOCS, help="where the results are written")
+    add("--name", default="benchmark-clip", help="of the results' files")
     return parser
 
 

@@ -33,7 +33,7 @@ def run_galago(model: Path, photos: Path, album: Path, threads: int) -> dict[str
     clip = galago.MobileCLIP.load(model, threads=threads, offline=True)
     reports: list[tuple[float, int]] = []
     texts = 0.0  # seconds for the phrases that a new album is calibrated with
-    embed = clip.embed_texts
+    embed = clip.embed_phrases
 
     def heard(stage: str, done: int, total: int) -> None:
         if stage == "indexing":
@@ -46,7 +46,7 @@ def run_galago(model: Path, photos: Path, album: Path, threads: int) -> dict[str
         texts += time.perf_counter() - began
         return rows
 
-    clip.embed_texts = embed_timed  # type: ignore[method-assign]
+    clip.embed_phrases = embed_timed  # type: ignore[method-assign]
 
     shutil.rmtree(album, ignore_errors=True)
     options = IndexOptions(batch=BATCH)

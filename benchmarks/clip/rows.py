@@ -62,6 +62,7 @@ class Sizes:
     share: float = 0.1  # of the photos, for the loop beside indexing
     seconds: float = 1.5  # that a tower is timed for
     threads: int = 2
+    clock: str = "wall"  # or "cpu", of the towers
 
 
 def groups(folder: Path, sizes: Sizes, embedded: bool) -> list[Group]:
@@ -77,7 +78,7 @@ def _model(variant: str, folder: Path, *more: str) -> Command:
 
 def _towers(variant: str, folder: Path, sizes: Sizes) -> Group:
     place = folder / variant
-    rest = (str(place), str(sizes.threads), str(sizes.seconds))
+    rest = (str(place), str(sizes.threads), str(sizes.seconds), sizes.clock)
     rows = []
     for engine, precision in (UNFUSED, *ENGINES) if variant == SMALLEST else ENGINES:
         command = ("benchmarks.clip.towers", variant, engine, precision, *rest)

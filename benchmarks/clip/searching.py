@@ -43,14 +43,14 @@ def fill(model: str, albums: Path, count: int, threads: int) -> dict[str, Any]:
         return {"photos": count}
     folder.mkdir(parents=True, exist_ok=True)
     clip = galago.MobileCLIP.load(model, threads=threads, offline=True)
-    embed, known = clip.embed_texts, albums / "phrases.npy"
+    embed, known = clip.embed_phrases, albums / "phrases.npy"
 
     def embed_once(texts: Sequence[str]) -> np.ndarray:
         if not known.exists():
             np.save(known, embed(texts))
         return np.asarray(np.load(known))
 
-    clip.embed_texts = embed_once  # type: ignore[method-assign]
+    clip.embed_phrases = embed_once  # type: ignore[method-assign]
     rng = np.random.default_rng(count)
     middle = rng.standard_normal(clip.dim, dtype=np.float32)  # real vectors have one, too
     with write_lock(folder), Store.open(folder, write=True) as store:

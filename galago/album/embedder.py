@@ -42,3 +42,7 @@ class Embedder(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Float:
         """Unit rows, float32 (n, dim), of texts."""
         ...
+
+    def embed_phrases(self, texts: Sequence[str]) -> Float:
+        """As embed_texts, of texts that are the same for every album: they may be kept."""
+        ...

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from galago.album.embedder import Embedder, Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
 from galago.album.store import Head, Store, check_model, empty
-from galago.album.vectors import Rows, best
+from galago.album.vectors import Rows
 from galago.errors import OptionError
 
 __all__ = ["Hit", "Part", "Searcher"]
@@ -128,16 +128,14 @@ class Searcher:
                     f"a vector of shape {part.vector.shape} is no query of this album, whose "
                     f"model {view.head.model} gives ({view.head.dim},)"
                 )
-        scores = view.rows.scores(_query(view, parts))
-        scores[view.unused] = -np.inf
-        places = best(scores, max(20 * k, _POOL))
-        places = places[scores[places] > -np.inf]
+        wanted = max(20 * k, _POOL)
+        places, scores = view.rows.nearest(_query(view, parts), wanted, view.unused)
         strengths, matches = _judge_all(view, parts, places)
         order = np.argsort(~matches, kind="stable")[:k]
         hits = [
-            Hit(os.fsdecode(path), float(scores[place]), float(strong), bool(match))
-            for place, strong, match in zip(
-                places[order], strengths[order], matches[order], strict=True
+            Hit(os.fsdecode(path), float(score), float(strong), bool(match))
+            for place, score, strong, match in zip(
+                places[order], scores[order], strengths[order], matches[order], strict=True
             )
             for path in self._store.photos_of(int(place))
         ]

@@ -151,7 +151,7 @@ def begin(store: Store, model: Embedder, source: str) -> None:
     """An empty album of this model, in place of what was there; the list of folders stays."""
     old = store.head()
     shown, absent = phrases()
-    vectors = model.embed_texts([*shown, *absent])
+    vectors = model.embed_phrases([*shown, *absent])
     reached = np.full(len(absent), -np.inf, np.float32)
     generation = old.generation + 1 if old else 1
     head = Head(model.name, source, model.identity, model.dim, generation, 0, time.time())

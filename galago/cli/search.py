@@ -144,12 +144,12 @@ def _parts(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[Part]:
             pixels = clip.prepare(Path(os.path.expanduser(part.text)))
             vector = clip.embed_pixels(pixels[None])[0]
         else:
+            vector = clip.embed_texts([part.text])[0]
             if not clip.fits(part.text):
                 limit = clip.spec.text.context
                 say(
                     f"note: the model reads {limit} tokens of a query; the end of yours is left out"
                 )
-            vector = clip.embed_texts([part.text])[0]
         parts.append(Part(vector, "picture" if part.picture else "words", part.wanted))
     return parts
 

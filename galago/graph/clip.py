@@ -69,22 +69,22 @@ def _patches(x: Node, weights: Weights, name: str, kernel: int) -> Node:
 
 
 def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
-    """ids int64 (B, T) and the place of each end token int64 (B,) -> text_features (B, embed).
+    """inputs_embeds float32 (B, T, width), the place of each end token int64 (B,) -> text_features.
 
-    float32, not normalised. T is the full context, unless the mask is causal: then what follows
-    the end token changes nothing and can be cut off.
+    float32 (B, embed), not normalised. Rows of the embedding table are looked up outside, where it
+    need not be held in memory for the few of a text. T is the full context, unless the mask is
+    causal: then what follows the end token changes nothing and can be cut off.
     """
-    ids = op.parameter(ov.PartialShape([-1, -1]), ov.Type.i64, name="ids")
+    embeds = op.parameter(ov.PartialShape([-1, -1, spec.width]), ov.Type.f32, name="inputs_embeds")
     ends = op.parameter(ov.PartialShape([-1]), ov.Type.i64, name="ends")
-    for parameter, name in ((ids, "ids"), (ends, "ends")):
+    for parameter, name in ((embeds, "inputs_embeds"), (ends, "ends")):
         parameter.output(0).set_names({name})
     zero, one = op.constant(np.int64(0)), op.constant(np.int64(1))
     inner = ops.Under(weights, "text.")
-    out = op.gather(ops.weight(inner["token_embedding.weight"]), ids, zero)  # (B, T, width)
-    length = op.gather(op.shape_of(ids), ops.integers(1), zero)
+    length = op.gather(op.shape_of(embeds), ops.integers(1), zero)
     positions = ops.weight(inner["positional_embedding"])
     start, step, rows = ops.integers(0), ops.integers(1), ops.integers(0)
-    out = op.add(out, op.slice(positions, start, length, step, rows))
+    out = op.add(embeds, op.slice(positions, start, length, step, rows))
     first = int(spec.mixers)
     if spec.mixers:
         out = _token_mixer(out, inner, "transformer.resblocks.0")
@@ -98,7 +98,7 @@ def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
     projection = ops.weight(inner["text_projection"])  # (width, embed)
     out = op.matmul(out, projection, transpose_a=False, transpose_b=False)
     out.output(0).set_names({"text_features"})
-    return ov.Model([op.result(out)], [ids, ends], "text_tower")
+    return ov.Model([op.result(out)], [embeds, ends], "text_tower")
 
 
 def _token_mixer(x: Node, weights: Weights, name: str) -> Node:
