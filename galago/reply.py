@@ -128,7 +128,7 @@ class Clock:
 
 
 def user_message(text: str, pictures: int, first: int = 0) -> Message:
-    """n pictures from number `first` on, each on its own line, then the text: "<image>\\n{text}"."""
+    """n pictures from number `first` on, each on a line, then the text: "<image>\\n{text}"."""
     content: list[str | ImageSlot] = []
     for index in range(first, first + pictures):
         content += [ImageSlot(index), "\n"]

@@ -62,6 +62,8 @@ ROOMS: dict[str, set[str]] = {
     "prefix": {"decode"},
     "reply": {"prefix", "tokens", "decode", "sampling"},
     "conversation": {"reply", "sampling", "tokens", "fastvlm"},
+    # Models and the album are passed in; these are data, and what a picture or a chunk is.
+    "server": {"server", "images", "catalog", "presets", "reply", "sampling", "tokens"},
     # "" is the public API: what was trained is measured the way people use it.
     "train": {"train", "images", "catalog", "tokens", "presets", "quantise", "", *MODEL_FILES}
     | {"clip_checkpoint", "clip_tokens", "templates"},

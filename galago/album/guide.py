@@ -26,7 +26,9 @@ class Found:
 class Guide:
     """Searches one album, one question at a time.  Safe to use from several threads."""
 
-    def __init__(self, name: str, searcher: Searcher, model: Embedder, lock: threading.Lock) -> None:
+    def __init__(
+        self, name: str, searcher: Searcher, model: Embedder, lock: threading.Lock
+    ) -> None:
         """`lock` is held while the model works: it isn't for several threads at once."""
         self.name = name
         self.model = model.name
@@ -48,7 +50,7 @@ class Guide:
         prepared = [self._embedder.prepare(picture) for picture in pictures]
         with self._lock:
             texts = [*words, *minus]
-            rows = self._embedder.embed_texts(texts) if texts else []
+            rows = list(self._embedder.embed_texts(texts)) if texts else []
             seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
         parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
         parts += [Part(row, "picture") for row in seen]

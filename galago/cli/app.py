@@ -16,6 +16,7 @@ from galago.cli.index import index
 from galago.cli.models import models
 from galago.cli.pull import pull
 from galago.cli.search import search
+from galago.cli.serve import serve
 from galago.cli.watch import watch
 
 __all__ = ["app"]
@@ -48,5 +49,8 @@ def galago(
     """Questions about pictures, answered on this computer: nothing leaves it."""
 
 
-for _verb in (describe, watch, chat, index, search, duplicates, album, classify, models, pull):
+for _verb in (
+    *(describe, watch, chat, index, search, duplicates, album, classify, serve),
+    *(models, pull),
+):
     app.command()(_verb)
