@@ -13,6 +13,7 @@ from galago.cli.classify import classify
 from galago.cli.describe import describe
 from galago.cli.duplicates import duplicates
 from galago.cli.index import index
+from galago.cli.mcp import mcp
 from galago.cli.models import models
 from galago.cli.pull import pull
 from galago.cli.search import search
@@ -51,6 +52,6 @@ def galago(
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, classify, serve),
-    *(models, pull),
+    *(mcp, models, pull),
 ):
     app.command()(_verb)
