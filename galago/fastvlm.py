@@ -212,6 +212,13 @@ class FastVLM:
         options = options or SamplingOptions()
         return self._reply(pieces, images, options, time.perf_counter(), 0.0)
 
+    def keep_caches(self, count: int) -> None:
+        """Remember the beginnings of so many prompts (2 unless told otherwise).
+
+        As many as there are threads that ask, so that none computes what another pushed out.
+        """
+        self._pool.keep(count)
+
     def prompt_length(
         self, messages: Sequence[Message], images: Sequence[EncodedImage] = ()
     ) -> int:

@@ -96,6 +96,7 @@ def serve(
     listening = listen(host, port)
     with contextlib.closing(listening):
         vlm = Opening(model, precision, resolution, threads, offline).load()
+        vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, threads=threads, offline=offline)
         engines = Engines(vlm, desk.clip, desk.guide, desk.lock)
         settings = Settings(

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from galago.errors import OptionError
 
-__all__ = ["listen", "serve"]
+__all__ = ["listen", "serve", "server_of"]
 
 _HEAD_SECONDS = 10.0  # until a request's head must be complete
 _CONNECTIONS = 256
@@ -102,6 +102,15 @@ def serve(app: ASGIApp, listening: socket.socket, *, log: bool = False) -> None:
 
     `log`: a line a request on stderr (method, route, status, time; nothing that was asked).
     """
+    server = server_of(app, log=log)
+    # uvicorn raises the signal once more when it has stopped; being stopped is no failure.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: None)
+    server.run(sockets=[listening])
+
+
+def server_of(app: ASGIApp, *, log: bool = False) -> uvicorn.Server:
+    """The server, not running yet."""
     logger = logging.getLogger("galago.server")
     handler = _Log()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -123,7 +132,4 @@ def serve(app: ASGIApp, listening: socket.socket, *, log: bool = False) -> None:
         timeout_graceful_shutdown=_GRACE,
         backlog=128,
     )
-    # uvicorn raises the signal once more when it has stopped; being stopped is no failure.
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
