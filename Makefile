@@ -8,7 +8,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity check docs wheel bench bench-clip golden clean
+.PHONY: help demo test parity api load check docs wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -34,14 +34,24 @@ $(PARITY)/.bench: $(PARITY)/.run
 	@$(PARITY)/bin/python $(PIP) -e '.[bench]'
 	@touch $@
 
+$(VENV)/.api: $(VENV)/.dev
+	@$(PY) $(PIP) -e '.[api-test]'
+	@touch $@
+
 demo: $(VENV)/.run ## install galago and ask it about the four pictures in examples/
 	@$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
-	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity
+	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity --ignore=tests/clients
 
 parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
+
+api: $(VENV)/.api ## the server beside other people's clients: llm, mcp, schemathesis
+	@$(PY) -m pytest tests/clients
+
+load: $(VENV)/.dev ## load and faults of the server, measured (about 6 minutes)
+	@$(PY) -m tests.load $(ARGS)
 
 check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated docs up to date
 	@$(VENV)/bin/ruff check .
