@@ -56,6 +56,7 @@ def crowd(server: Server, seconds: float, seed: int) -> dict[str, Any]:
         "statuses": dict(sorted(statuses.items())),
         "first_token_median": round(statistics.median(first), 3),
         "first_token_p95": round(sorted(first)[int(0.95 * len(first))], 3),
+        "memory_by_eighths_mb": [round(memory[len(memory) * at // 8]) for at in range(8)],
         "memory_second_quarter_mb": round(statistics.mean(memory[quarter : 2 * quarter]), 1),
         "memory_last_quarter_mb": round(statistics.mean(memory[-quarter:]), 1),
         "memory_peak_mb": round(max(memory), 1),
