@@ -371,6 +371,22 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
 
 
+def test_half_a_character_is_no_fault(served: Served) -> None:
+    half = b'"\\ud800"'
+    image = json.dumps(data_url()).encode()
+    for path, body in (
+        ("/api/classify", b'{"image": %s, "labels": [%s, "b"]}' % (image, half)),
+        ("/v1/embeddings", b'{"input": [%s, "b"]}' % half),
+        ("/v1/chat/completions", b'{"model": %s, "messages": []}' % half),
+        (
+            "/v1/chat/completions",
+            b'{"max_tokens": 2, "messages": [{"role": "user", "content": %s}]}' % half,
+        ),
+        ("/api/search", b'{%s: 1, "k": %s}' % (half, half)),
+    ):
+        assert ask(served.url + path, body).status in (200, 400, 404), path
+
+
 def test_search_without_an_album_says_how_to_make_one(served: Served) -> None:
     reply = ask(f"{served.url}/api/search", {"text": "red"})
     assert reply.status == 404 and "galago index" in reply.json["error"]["message"]
@@ -445,6 +461,19 @@ def raw(port: int, data: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(data)
         return connection.recv(4096)
+
+
+def test_a_fault_is_a_500_that_tells_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr(served.language, "embed", broken)
+    body = {"model": "fake", "messages": [user("Talk")]}
+    reply = ask(f"{served.url}/v1/chat/completions", body)
+    assert reply.status == 500 and reply.json["error"]["type"] == "server_error"
+    assert b"secret" not in reply.body
 
 
 def test_who_sends_no_request_is_not_waited_for(

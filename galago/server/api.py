@@ -15,7 +15,7 @@ from galago.errors import ImageError
 from galago.images import thumbnail
 from galago.presets import LANGUAGES, PRESETS
 from galago.server.engines import Album
-from galago.server.problems import Problem, responses
+from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
 
 __all__ = ["api_routes"]
@@ -154,8 +154,8 @@ def _search(service: Service, body: SearchRequest) -> Hits:
     album = service.engines.album()
     if album is None:
         raise Problem(404, "there is no album yet; make one: galago index FOLDER", code="no_album")
-    words = [text for text in (body.text,) if text and text.strip()]
-    minus = [text for text in (body.minus,) if text and text.strip()]
+    words = [readable(text) for text in (body.text,) if text and text.strip()]
+    minus = [readable(text) for text in (body.minus,) if text and text.strip()]
     urls = [url for url in (body.image, body.plus) if url]
     if not words and not urls:
         raise Problem(400, "say what to look for: text, image or plus")
@@ -166,8 +166,8 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         Hit(
             score=round(one.score, 5),
             match=one.match,
-            name=_readable(Path(one.path).name),
-            path=_readable(one.path),
+            name=readable(Path(one.path).name),
+            path=readable(one.path),
             id=one.number,
             thumb=f"/api/photo/{one.number}?side=256",
         )
@@ -175,11 +175,6 @@ def _search(service: Service, body: SearchRequest) -> Hits:
     ]
     matched = any(hit.match for hit in hits)
     return Hits(hits=hits, any_match=matched, note=None if matched else _NO_MATCH)
-
-
-def _readable(path: str) -> str:
-    """A path for JSON: bytes that are no text become question marks."""
-    return path.encode("utf-8", "replace").decode("utf-8")
 
 
 def _photo(service: Service, number: int, side: int) -> Response:
@@ -190,12 +185,12 @@ def _photo(service: Service, number: int, side: int) -> Response:
     try:
         data = thumbnail(path, side)
     except ImageError as error:
-        raise Problem(404, f"the photo can't be shown: {_readable(str(error))}") from None
+        raise Problem(404, f"the photo can't be shown: {readable(str(error))}") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
 
 
 def _labels(given: Sequence[str]) -> list[str]:
-    labels = list(dict.fromkeys(" ".join(label.split()) for label in given))
+    labels = list(dict.fromkeys(" ".join(readable(label).split()) for label in given))
     if not all(labels) or any(len(label) > 500 for label in labels):
         raise Problem(400, "a label must have 1 to 500 characters", param="labels")
     return labels

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from galago.errors import GalagoError, ImageError, OptionError
 
-__all__ = ["Problem", "ProblemBody", "install", "problem_of", "responses"]
+__all__ = ["Problem", "ProblemBody", "install", "problem_of", "readable", "responses"]
 
 log = logging.getLogger("galago.server")
 
@@ -67,6 +67,11 @@ class ProblemBody(BaseModel):
     """An error."""
 
     error: _Fields
+
+
+def readable(text: str) -> str:
+    """Text for JSON: half characters, which names of files and requests may hold, become "?"."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -134,6 +139,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, refused)
     app.add_exception_handler(GalagoError, refused)
     app.add_exception_handler(MemoryError, refused)
+    app.add_exception_handler(Exception, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, plain)
 
@@ -142,9 +148,9 @@ def _invalid(error: RequestValidationError) -> Problem:
     """The first complaint, without what was sent: that may be a picture, or no JSON at all."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part != "body"]
-    where = ".".join(place)[:100] or None
+    where = readable(".".join(place)[:100]) or None
     if first["type"] == "json_invalid":
         return Problem(400, "the body isn't JSON", code="invalid_json")
     message = " ".join(str(first["msg"]).split())[:200].removeprefix("Value error, ")
     told = f"{where}: {message}" if where else message
-    return Problem(400, told.encode("utf-8", "replace").decode(), param=where)
+    return Problem(400, told, param=where)

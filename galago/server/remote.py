@@ -6,10 +6,12 @@ so that a name can't mean another one a moment later.  Redirects are checked lik
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
 
@@ -60,6 +62,10 @@ def _get(url: str, until: float) -> bytes | str:
         raise _refused("only plain http and https addresses are fetched")
     secure = parts.scheme == "https"
     connection = _connect(parts.hostname, parts.port or (443 if secure else 80), secure, until)
+    # A timeout of the socket starts anew with every byte that trickles in; this one doesn't.
+    watch = threading.Timer(_left(until), _cut, (connection.sock,))
+    watch.daemon = True
+    watch.start()
     try:
         path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = urllib.parse.quote(parts.query, safe="/?%:@!$&'()*+,;=~-._")
@@ -69,9 +75,15 @@ def _get(url: str, until: float) -> bytes | str:
             return answer.headers.get("Location") or ""
         if answer.status != 200:
             raise _refused(f"the picture's address answers {answer.status}")
-        return _read(answer, connection, until)
+        return _read(answer)
     finally:
+        watch.cancel()
         connection.close()
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 _HEADERS = {"Accept": "image/*", "User-Agent": "galago", "Accept-Encoding": "identity"}
@@ -94,19 +106,13 @@ def _connect(host: str, port: int, secure: bool, until: float) -> http.client.HT
     return connection
 
 
-def _read(
-    answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, until: float
-) -> bytes:
-    data = bytearray()
-    while True:
-        if connection.sock is not None:  # a trickle must not take longer than all
-            connection.sock.settimeout(_left(until))
-        part = answer.read1(1 << 16)
-        if not part:
-            return bytes(data)
-        data += part
-        if len(data) > _BYTES:
-            raise _refused(f"the picture is larger than {_BYTES >> 20} MB")
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    data = answer.read(_BYTES + 1)
+    if len(data) > _BYTES:
+        raise _refused(f"the picture is larger than {_BYTES >> 20} MB")
+    if not data or answer.length:  # cut off on the way
+        raise _refused("the picture didn't arrive whole")
+    return data
 
 
 def _left(until: float) -> float:

@@ -67,7 +67,8 @@ class Door:
                 cached = "/assets/", "/api/photo/"
                 if not scope["path"].startswith(cached):
                     headers.setdefault("Cache-Control", "no-store")
-            await send(message)
+            # Who doesn't read for so long has gone, whatever the connection says.
+            await asyncio.wait_for(send(message), self._settings.body_seconds)
 
         held = 0
         try:

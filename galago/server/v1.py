@@ -24,7 +24,7 @@ from galago.server.openai import (
     ModelList,
     TextPart,
 )
-from galago.server.problems import Problem, responses
+from galago.server.problems import Problem, readable, responses
 from galago.server.scheduler import Job
 from galago.server.service import Service, watched
 
@@ -146,7 +146,7 @@ def _given(service: Service, one: str | ImagePart | TextPart, at: int) -> tuple[
     if not text.strip() or len(text) > _CHARACTERS:
         told = f"a text must have 1 to {_CHARACTERS} characters"
         raise Problem(400, told, param=f"input.{at}")
-    return text, False
+    return readable(text), False
 
 
 def _embed(service: Service, given: Sequence[tuple[str, bool]]) -> list[Float]:
