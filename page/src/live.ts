@@ -35,7 +35,7 @@ export class Live {
   private asking: AbortController | null = null;
   private seen: Uint8Array | null = null; // the frame that was asked about
   private began = 0;
-  private readonly durations: number[] = [];
+  private durations: number[] = []; // ms of the last answers
 
   constructor() {
     const on = (id: string, act: () => void): void =>
@@ -190,12 +190,12 @@ export class Live {
     try {
       const messages = [withPicture(picture(this.video), this.question.prompt)];
       const answer = await chat(currentModel(), messages, onText, this.asking.signal);
-      this.durations.push(performance.now() - start);
+      this.durations = [...this.durations, performance.now() - start].slice(-LAST);
       this.showCaption(answer.text.trim());
       this.showFigures(answer.firstToken);
-      this.tell(answer.text.trim());
       const unsure = answer.doubt !== null;
-      this.stage.dataset.unsure = String(unsure);
+      byId("doubt", HTMLElement).hidden = !unsure;
+      this.tell(answer.text.trim(), unsure);
       this.history.add({ text: answer.text.trim(), at, from, to: this.now(), unsure });
     } catch (error) {
       await this.failed(error);
@@ -222,10 +222,10 @@ export class Live {
     this.show(this.state, t("state.slow", { seconds: Math.round(waited / 1000) }));
   }
 
-  private tell(text: string): void {
+  private tell(text: string, unsure: boolean): void {
     if (!text || !this.meaning.isNew(text)) return;
-    announceCaption(text);
-    if (settings.speak) speak(text);
+    announceCaption(text, unsure);
+    if (settings.speak) speak(text, ...(unsure ? [t("unsure.short")] : []));
   }
 
   private showCaption(text: string): void {
@@ -235,8 +235,7 @@ export class Live {
   }
 
   private showFigures(firstToken: number): void {
-    const last = this.durations.splice(0, Math.max(0, this.durations.length - LAST)) && this.durations;
-    const seconds = last.reduce((sum, ms) => sum + ms, 0) / last.length / 1000;
+    const seconds = this.durations.reduce((sum, ms) => sum + ms, 0) / this.durations.length / 1000;
     byId("figures", HTMLElement).hidden = false;
     byId("ttft", HTMLElement).textContent = t("live.ttft", { time: firstToken.toFixed(2) });
     byId("rate", HTMLElement).textContent = t("live.rate", { rate: (1 / seconds).toFixed(1) });

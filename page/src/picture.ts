@@ -11,7 +11,7 @@ import { announce, announceCaption, speak } from "./voice";
 export class PictureView {
   private readonly drop = byId("drop", HTMLElement);
   private readonly shown = byId("shown", HTMLImageElement);
-  private readonly log = byId("chat", HTMLOListElement);
+  private readonly log = byId("chat", HTMLElement);
   private readonly text = byId("ask-text", HTMLInputElement);
   private readonly language = byId("picture-language", HTMLSelectElement);
   private picture: Picture | null = null;
@@ -123,8 +123,9 @@ export class PictureView {
       if (answer.doubt !== null) said.after(make("p", { className: "unsure" }, t("unsure")));
       const time = t("live.ttft", { time: answer.firstToken.toFixed(2) });
       said.after(make("p", { className: "soft small-text" }, time));
-      announceCaption(answer.text);
-      if (settings.speak) speak(answer.text);
+      const unsure = answer.doubt !== null;
+      announceCaption(answer.text, unsure);
+      if (settings.speak) speak(answer.text, ...(unsure ? [t("unsure.short")] : []));
     } catch (error) {
       this.showProblem(said, error);
     } finally {
@@ -138,8 +139,8 @@ export class PictureView {
     said.setAttribute("aria-busy", "true");
     const you = make("span", { className: "hidden-text" }, `${t("picture.you")}: `);
     this.log.append(
-      make("li", { className: "you" }, make("p", {}, you, label)),
-      make("li", { className: "galago" }, said),
+      make("div", { className: "you" }, make("p", {}, you, label)),
+      make("div", { className: "galago" }, said),
     );
     this.log.scrollTop = this.log.scrollHeight;
     return said;
@@ -163,6 +164,5 @@ export class PictureView {
 
   private setBusy(busy: boolean): void {
     byId("ask-stop", HTMLElement).hidden = !busy;
-    byId("ask-send", HTMLElement).hidden = busy;
   }
 }

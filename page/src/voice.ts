@@ -1,10 +1,10 @@
-import { byId } from "./dom";
-import { languageOf } from "./i18n";
+import { byId, make } from "./dom";
+import { languageOf, t } from "./i18n";
 import { settings } from "./settings";
 
 const REST = 2500; // ms between two captions for a screen reader
 const region = (): HTMLElement => byId("said", HTMLElement);
-let waiting: string | null = null;
+let waiting: { text: string; unsure: boolean } | null = null;
 let resting = false;
 
 /** Tell screen readers at once: what a person's own action led to. */
@@ -16,21 +16,27 @@ export function announce(text: string): void {
 }
 
 /** Tell what a model said, in its language: newest only, with a rest between. */
-export function announceCaption(text: string): void {
-  waiting = text;
-  if (resting) return;
-  resting = true;
-  region().lang = languageOf(text);
-  region().textContent = waiting;
+export function announceCaption(text: string, unsure = false): void {
+  waiting = { text, unsure };
+  if (!resting) announceWaiting();
+}
+
+function announceWaiting(): void {
+  if (waiting === null) return;
+  const { text, unsure } = waiting;
   waiting = null;
+  resting = true;
+  const words = make("span", { lang: languageOf(text) }, text);
+  region().lang = document.documentElement.lang;
+  region().replaceChildren(words, unsure ? ` – ${t("unsure.short")}` : "");
   setTimeout(() => {
     resting = false;
-    if (waiting !== null) announceCaption(waiting);
+    announceWaiting();
   }, REST);
 }
 
 const synthesis = "speechSynthesis" in window ? window.speechSynthesis : null;
-let next: string | null = null;
+let next: string[] | null = null;
 
 /** The voices of this browser; the list may come late, so `onVoices` tells when. */
 export const voices = (): SpeechSynthesisVoice[] => synthesis?.getVoices() ?? [];
@@ -40,13 +46,27 @@ export function onVoices(listener: () => void): void {
   synthesis?.addEventListener("voiceschanged", listener);
 }
 
-/** Read aloud. While a text is being read, only the newest of those that follow is kept. */
-export function speak(text: string): void {
+/** Read texts aloud, one after the other. Of what comes meanwhile only the newest is kept. */
+export function speak(...texts: string[]): void {
   if (!synthesis) return;
   if (synthesis.speaking) {
-    next = text;
+    next = texts;
     return;
   }
+  const utterances = texts.map(inVoice);
+  const last = utterances.at(-1);
+  const done = (): void => {
+    const waitingTexts = next;
+    next = null;
+    if (waitingTexts !== null) speak(...waitingTexts);
+  };
+  last?.addEventListener("end", done);
+  last?.addEventListener("error", done);
+  for (const utterance of utterances) synthesis.speak(utterance);
+}
+
+/** In the chosen voice, else in one of the text's language. */
+function inVoice(text: string): SpeechSynthesisUtterance {
   const utterance = new SpeechSynthesisUtterance(text);
   const language = languageOf(text);
   const chosen = voices().find((voice) => voice.voiceURI === settings.voice);
@@ -54,14 +74,7 @@ export function speak(text: string): void {
   utterance.voice = chosen ?? fitting ?? null;
   utterance.lang = utterance.voice?.lang ?? language;
   utterance.rate = settings.rate;
-  const done = (): void => {
-    const waitingText = next;
-    next = null;
-    if (waitingText !== null) speak(waitingText);
-  };
-  utterance.addEventListener("end", done);
-  utterance.addEventListener("error", done);
-  synthesis.speak(utterance);
+  return utterance;
 }
 
 export function silence(): void {

@@ -15,6 +15,7 @@ export const en = {
   "own.hint": "What colour is the door?",
   private: "Pictures stay on this computer.",
   unsure: "Not sure: this may well be wrong.",
+  "unsure.short": "not sure",
   "language.into": "Into",
   "language.of": "Translate into",
   "model.demo": "{model} is a small demonstration model and often wrong. It knows {knows}.",

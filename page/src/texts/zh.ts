@@ -16,6 +16,7 @@ export const zh: Texts = {
   "own.hint": "门是什么颜色？",
   private: "图片不会离开这台电脑。",
   unsure: "没有把握：很可能不对。",
+  "unsure.short": "没有把握",
   "language.into": "译成",
   "language.of": "翻译成",
   "model.demo": "{model} 是一个小型演示模型，经常出错。它认识的内容：{knows}。",
