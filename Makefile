@@ -5,10 +5,14 @@ VENV := .venv
 PARITY := .venv-parity
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
+CHROMIUM ?= /usr/bin/chromium
+STATIC := galago/server/static/index.html
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+export CHROMIUM
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity api load check docs wheel bench bench-clip golden clean
+.PHONY: help demo test parity api load check docs page e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -22,6 +26,22 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: $(VENV)/.run
 	@$(PY) $(PIP) -e '.[dev]'
 	@touch $@
+
+$(VENV)/.serve: $(VENV)/.run
+	@$(PY) $(PIP) -e '.[serve]'
+	@touch $@
+
+page/node_modules/.package-lock.json: page/package-lock.json
+	@cd page && npm ci --silent --no-audit --no-fund
+
+$(STATIC): page/node_modules/.package-lock.json page/index.html page/vite.config.ts $(shell find page/src page/public -type f)
+	@cd page && npm run --silent build
+
+# The browser of the tests, with letters for its screenshots; an own one is named by CHROMIUM=…
+/usr/bin/chromium:
+	@echo "installing Chromium (once)"
+	@$(SUDO) apt-get update -qq
+	@$(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-noto-cjk > /dev/null
 
 $(PARITY)/.run: pyproject.toml
 	@test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
@@ -62,7 +82,16 @@ check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated doc
 docs: $(VENV)/.dev ## write the generated parts of the docs again
 	@$(PY) tools/docs.py
 
-wheel: $(VENV)/.dev ## build the wheel, install it in an empty environment, and run it in an empty folder
+page: $(STATIC) ## build the page that the server shows (needs Node; the server does not)
+
+e2e: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## the page in a real browser, with a fake camera
+	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=e2e $(ARGS)
+
+screenshots: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## write docs/screenshots again
+	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots
+	@$(PY) page/e2e/webp.py docs/screenshots
+
+wheel: $(VENV)/.dev $(STATIC) ## build the wheel, install it in an empty environment, and run it in an empty folder
 	@PYTHON=$(PYTHON) bash tests/wheel.sh
 
 bench: $(PARITY)/.run ## the benchmark table, against peers, in one run
@@ -75,4 +104,4 @@ golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
 
 clean: ## remove environments and build output
-	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules $(dir $(STATIC))

@@ -1,9 +1,8 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { cli, expect, plain, test } from "./galago";
-import { EXAMPLES } from "./places";
-
-const NOTE = join(EXAMPLES, "note.png");
+import { EXAMPLES, NOTE } from "./places";
 
 const answers = async (page: Page): Promise<string[]> => {
   await expect(page.locator("#chat [aria-busy]")).toHaveCount(0); // all are there
@@ -64,7 +63,6 @@ async function give(page: Page, how: "drop" | "paste", name: string, type: strin
 
 for (const how of ["drop", "paste"] as const) {
   test(`a picture by ${how}`, async ({ page, galago }) => {
-    const { readFileSync } = await import("node:fs");
     await page.goto(`${galago.url}#picture`);
     await give(page, how, "emoji.png", "image/png", readFileSync(join(EXAMPLES, "emoji.png")));
     await expect(page.locator("#shown")).toBeVisible();

@@ -1,10 +1,9 @@
 import { join } from "node:path";
-import { expect, Galago, history, test } from "./galago";
+import { expect, history, test } from "./galago";
 import { EXAMPLES } from "./places";
 
-test("a server that stops and comes back", async ({ page }) => {
-  const galago = new Galago();
-  await galago.start();
+test("a server that stops and comes back", async ({ page, serve }) => {
+  const galago = await serve();
   await page.goto(galago.url);
   await page.getByRole("button", { name: "Start" }).click();
   await expect.poll(async () => (await history(page)).length).toBeGreaterThan(0);
@@ -14,12 +13,10 @@ test("a server that stops and comes back", async ({ page }) => {
   await galago.start();
   await expect(page.locator("#banner")).toBeHidden();
   await expect.poll(async () => (await history(page)).length).toBeGreaterThan(0); // goes on by itself
-  await galago.stop();
 });
 
-test("a server with a key asks for it", async ({ page }) => {
-  const galago = new Galago(["--api-key", "open sesame"]);
-  await galago.start();
+test("a server with a key asks for it", async ({ page, serve }) => {
+  const galago = await serve("--api-key", "open sesame");
   await page.goto(`${galago.url}#album`);
   const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
   await dialog.getByLabel("API key").fill("wrong");
@@ -36,5 +33,4 @@ test("a server with a key asks for it", async ({ page }) => {
   await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "note.png"));
   await page.getByRole("button", { name: "Read", exact: true }).click();
   await expect(page.locator("#chat .answer")).not.toBeEmpty();
-  await galago.stop();
 });

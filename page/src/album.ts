@@ -1,4 +1,4 @@
-import { type Found, type Hit, isAbort, Lost, photo, searchAlbum } from "./api";
+import { type Found, type Hit, isAbort, Lost, type PageInfo, pageInfo, photo, searchAlbum } from "./api";
 import { byId, make } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
 import { onLanguage, t } from "./i18n";
@@ -16,6 +16,7 @@ export class Album {
   private readonly dialog = byId("photo", HTMLDialogElement);
   private like: Picture | null = null;
   private searching: AbortController | null = null;
+  private album: PageInfo["album"] = null;
   private urls: string[] = [];
   private opened: { blob: Blob; name: string } | null = null;
 
@@ -35,14 +36,24 @@ export class Album {
     byId("like-drop", HTMLButtonElement).addEventListener("click", () => this.setLike(null));
     this.acceptDrops();
     this.connectDialog();
-    void server().then(({ album }) => onLanguage(() => this.introduce(album)));
+    void server().then(({ album }) => {
+      this.album = album;
+      onLanguage(() => this.introduce());
+    });
   }
 
-  private introduce(album: { name: string; photos: number; model: string } | null): void {
-    byId("album-none", HTMLElement).hidden = album !== null;
-    byId("album-there", HTMLElement).hidden = album === null;
-    if (album === null) byId("album-none", HTMLElement).textContent = t("album.none");
-    else if (!this.searching) this.said.textContent = t("album.about", album);
+  /** Look again: an album may have been made or grown since. */
+  async refresh(): Promise<void> {
+    await server();
+    this.album = (await pageInfo()).album;
+    this.introduce();
+  }
+
+  private introduce(): void {
+    byId("album-none", HTMLElement).hidden = this.album !== null;
+    byId("album-there", HTMLElement).hidden = this.album === null;
+    if (this.album === null) byId("album-none", HTMLElement).textContent = t("album.none");
+    else if (!this.searching) this.said.textContent = t("album.about", this.album);
   }
 
   private acceptDrops(): void {

@@ -33,6 +33,7 @@ function goToView(): void {
   current = view;
   showView();
   byId(`${view}-title`, HTMLElement).focus();
+  if (view === "album") void album.refresh().catch(() => {}); // the banner tells of a lost server
 }
 
 applyLook();
@@ -41,5 +42,5 @@ onLanguage(showView);
 addEventListener("hashchange", goToView);
 connectSettings();
 new Live();
-new Album(new PictureView(), new Labels());
+const album = new Album(new PictureView(), new Labels());
 void start();

@@ -94,7 +94,7 @@ export const en = {
   shoot: "Shoot",
 
   "album.title": "Find photos",
-  "album.none": "There is no album yet. Make one with “galago index ~/Pictures”, then start the server again.",
+  "album.none": "There is no album yet. Make one with “galago index ~/Pictures”, then open this view again.",
   "album.words": "Words",
   "album.hint": "a red dress",
   "album.find": "Find",

@@ -95,7 +95,7 @@ export const zh: Texts = {
   shoot: "拍摄",
 
   "album.title": "查找照片",
-  "album.none": "还没有相册。先运行“galago index ~/Pictures”建立相册，再重新启动服务器。",
+  "album.none": "还没有相册。先运行“galago index ~/Pictures”建立相册，再重新打开这个视图。",
   "album.words": "文字",
   "album.hint": "a red dress",
   "album.find": "查找",
