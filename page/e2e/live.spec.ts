@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Page } from "@playwright/test";
 import { cli, expect, history, plain, test } from "./galago";
 import { FRAMES } from "./places";
 
@@ -122,4 +123,62 @@ test("a slow model is told, and one that fails says why", async ({ page, galago 
   release();
   await expect(page.locator("#stage-text")).toHaveText("the model is out of breath");
   await expect(page.getByRole("button", { name: "Start" })).toBeEnabled();
+});
+
+test("a video file takes the camera's place, and its times are the subtitles'", async ({ page, galago }) => {
+  await page.goto(galago.url);
+  const video = await record(page, [FRAMES[2] ?? "", FRAMES[0] ?? ""]);
+  await page.getByRole("combobox", { name: "From" }).selectOption("A video file");
+  await page.locator("#video-file").setInputFiles({ name: "clip.webm", mimeType: "video/webm", buffer: video });
+  await expect(page.locator("#stage-text")).toHaveText("The picture has ended", { timeout: 20_000 });
+  const expected = cli([FRAMES[2] ?? "", FRAMES[0] ?? ""], "describe");
+  expect(await history(page)).toEqual(expect.arrayContaining(expected));
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save subtitles" }).click();
+  const times = [...readFileSync(await (await download).path(), "utf-8").matchAll(/^00:00:(\S+) -->/gm)];
+  expect(Number(times.at(0)?.[1])).toBeLessThan(2);
+  expect(Number(times.at(-1)?.[1])).toBeGreaterThan(2);
+});
+
+/** A film of pictures, three seconds each, made by the browser itself. */
+async function record(page: Page, pictures: string[]): Promise<Buffer> {
+  const urls = pictures.map((path) => `data:image/png;base64,${readFileSync(path, "base64")}`);
+  const film = await page.evaluate(async (sources) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 256, height: 256 });
+    const context = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm", videoBitsPerSecond: 2e6 });
+    const pieces: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => pieces.push(data);
+    const ended = new Promise((done) => (recorder.onstop = done));
+    for (const source of sources) {
+      const image = Object.assign(new Image(), { src: source });
+      await image.decode();
+      if (recorder.state === "inactive") recorder.start();
+      for (let i = 0; i < 15; i++) {
+        context?.drawImage(image, 0, 0);
+        await new Promise((done) => setTimeout(done, 200));
+      }
+    }
+    recorder.stop();
+    await ended;
+    const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  }, urls);
+  return Buffer.from(film, "base64");
+}
+
+test("a video that can't be played is told", async ({ page, galago }) => {
+  await page.goto(galago.url);
+  await page.getByRole("combobox", { name: "From" }).selectOption("A video file");
+  const torn = { name: "torn.mp4", mimeType: "video/mp4", buffer: Buffer.from("not a film") };
+  await page.locator("#video-file").setInputFiles(torn);
+  await expect(page.locator("#stage-text")).toHaveText("This video can't be played");
+});
+
+test("the screen takes the camera's place", async ({ page, galago }) => {
+  await page.goto(galago.url);
+  await page.getByRole("combobox", { name: "From" }).selectOption("The screen");
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#history li").first()).toBeVisible();
+  await expect(page.getByRole("combobox", { name: "From" })).toHaveValue("screen");
 });

@@ -31,6 +31,8 @@ export class Live {
   private state: State = "idle";
   private note = ""; // what the stage says instead of its state: slow, busy, an error
   private facing: "environment" | "user" = "environment";
+  private bySide = true; // the camera is chosen by the side it looks to, not by its name
+  private cameras = 1;
   private opened = ""; // the source that the video shows; "" = none
   private asking: AbortController | null = null;
   private seen: Uint8Array | null = null; // the frame that was asked about
@@ -54,7 +56,7 @@ export class Live {
     this.setSpeaking(settings.speak);
     onLanguage(() => {
       this.show(this.state, this.note);
-      void fillSources(this.source);
+      void this.listCameras();
     });
     if ("mediaDevices" in navigator) {
       navigator.mediaDevices.addEventListener("devicechange", () => void this.listCameras());
@@ -65,12 +67,20 @@ export class Live {
   private async run(): Promise<void> {
     if (!(await this.open())) return;
     this.show("running");
+    void this.stayAwake();
     while (this.state === "running") {
       const look = glance(this.video);
       const asked = look !== null && this.question.prompt !== "";
       if (!asked || (this.seen !== null && isStill(look, this.seen))) await sleep(PAUSE);
       else await this.ask(look);
     }
+  }
+
+  /** A phone's screen stays on while pictures run; a luxury that some browsers lack. */
+  private async stayAwake(): Promise<void> {
+    const lock = await navigator.wakeLock?.request("screen").catch(() => null);
+    while (this.state === "running") await sleep(1000);
+    await lock?.release();
   }
 
   /** One frame, held until the answer is there. */
@@ -104,26 +114,34 @@ export class Live {
     this.asking?.abort();
   }
 
+  /** The other side of a phone; where cameras have no side, the next of them. */
   private flip(): void {
-    this.facing = this.facing === "user" ? "environment" : "user";
-    this.source.selectedIndex = 0;
-    this.reopen("");
+    const side = this.track()?.getSettings().facingMode;
+    this.bySide = side !== undefined;
+    if (side !== undefined) this.facing = side === "user" ? "environment" : "user";
+    else this.source.selectedIndex = (this.source.selectedIndex + 1) % this.cameras;
+    this.reopen();
+  }
+
+  private track(): MediaStreamTrack | undefined {
+    const stream = this.video.srcObject;
+    return stream instanceof MediaStream ? stream.getVideoTracks()[0] : undefined;
   }
 
   private sourceChosen(): void {
-    const isFile = this.source.value === "file";
-    byId("video-choose", HTMLElement).hidden = !isFile;
-    this.reopen(isFile ? null : this.source.value);
+    this.bySide = false;
+    byId("video-choose", HTMLElement).hidden = this.source.value !== "file";
+    this.reopen();
   }
 
   /** Let go of what is shown; go on with the new source if pictures were running. */
-  private reopen(source: string | null): void {
+  private reopen(): void {
     const wasRunning = this.state === "running";
     this.asking?.abort();
     stop(this.video);
     this.opened = "";
     this.show("idle");
-    if (wasRunning && source !== null) void this.run();
+    if (wasRunning && this.source.value !== "file") void this.run();
   }
 
   /** Make the video show the chosen source; false when there is none, and the stage says why. */
@@ -155,18 +173,18 @@ export class Live {
   }
 
   private async stream(wanted: string): Promise<MediaStream> {
-    const id = wanted === "camera" ? "" : wanted;
+    const id = wanted === "camera" || this.bySide ? "" : wanted;
     const stream = await (wanted === "screen" ? openScreen() : openCamera(id, this.facing));
     for (const track of stream.getVideoTracks()) track.addEventListener("ended", () => this.end());
     return stream;
   }
 
   private async listCameras(): Promise<void> {
-    const stream = this.video.srcObject;
-    const used = stream instanceof MediaStream ? stream.getVideoTracks()[0]?.getSettings() : null;
-    const count = await fillSources(this.source);
-    if (used?.deviceId && this.source.value !== "screen") this.source.value = used.deviceId;
-    byId("flip", HTMLElement).hidden = count < 2;
+    this.cameras = await fillSources(this.source);
+    const used = this.track()?.getSettings().deviceId;
+    const isCamera = [...this.source.options].some((option) => option.value === used);
+    if (used && isCamera) this.source.value = used;
+    byId("flip", HTMLElement).hidden = this.cameras < 2;
   }
 
   /** Seconds since the start, or in the video when it is a file. */
