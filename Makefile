@@ -34,7 +34,7 @@ $(VENV)/.serve: $(VENV)/.run
 page/node_modules/.package-lock.json: page/package-lock.json
 	@cd page && npm ci --silent --no-audit --no-fund
 
-$(STATIC): page/node_modules/.package-lock.json page/index.html page/vite.config.ts $(shell find page/src page/public -type f)
+$(STATIC): page/node_modules/.package-lock.json page/index.html page/vite.config.ts $(shell find page/src -type f)
 	@cd page && npm run --silent build
 
 # The browser of the tests, with letters for its screenshots; an own one is named by CHROMIUM=…

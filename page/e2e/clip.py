@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 SIDE = 256  # pixels: what fastvlm-nano looks at, and little work for the browser
 RATE = 5  # frames a second
-SECONDS = 4  # that each picture stays
+SECONDS = 3  # that each picture stays
 
 # BT.601, limited range: rows give Y, Cb, Cr.
 MATRIX = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]])

@@ -37,7 +37,7 @@ test("pause stops the questions, and start goes on", async ({ page, galago }) =>
   await page.getByRole("button", { name: "Pause" }).click();
   await expect(page.locator("#stage-text")).toHaveText("Paused");
   const before = asked;
-  await page.waitForTimeout(4500); // the clip has moved on
+  await page.waitForTimeout(3500); // the clip has moved on
   expect(asked).toBe(before);
   await page.getByRole("button", { name: "Start" }).click();
   await expect.poll(() => asked).toBeGreaterThan(before);
@@ -49,7 +49,7 @@ test("a picture that stays the same is asked about once", async ({ page, galago 
   await page.goto(galago.url);
   await page.getByRole("button", { name: "Start" }).click();
   await expect(page.locator("#history li").first()).toBeVisible();
-  await page.waitForTimeout(4000); // at most two changes of the clip
+  await page.waitForTimeout(3000); // at most two changes of the clip
   expect(asked).toBeLessThanOrEqual(3);
 });
 

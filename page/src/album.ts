@@ -89,8 +89,7 @@ export class Album {
 
   private async search(): Promise<void> {
     const value = (id: string): string => byId(id, HTMLInputElement).value.trim();
-    const list = (text: string): string[] => (text ? [text] : []);
-    const text = value("find-text");
+    const [text, minus] = [value("find-text"), value("find-minus")];
     const image = this.like?.data;
     if (!text && !image) {
       this.said.textContent = t("album.first");
@@ -102,8 +101,7 @@ export class Album {
     const query = {
       ...(text && { text }),
       ...(image && { image }),
-      plus: list(value("find-plus")),
-      minus: list(value("find-minus")),
+      ...(minus && { minus }),
       k: SHOWN,
     };
     try {
@@ -120,7 +118,7 @@ export class Album {
     const others = found.hits.filter((hit) => !hit.match);
     const count = matches.length;
     const words = count === 1 ? t("album.match") : t("album.matches", { n: count });
-    this.said.textContent = [count ? words : t("album.nothing"), found.note ?? ""].join(" ").trim();
+    this.said.textContent = count ? words : t("album.nothing");
     byId("hits", HTMLElement).replaceChildren(...matches.map((hit) => this.tile(hit, signal)));
     const rest = byId("rest", HTMLDetailsElement);
     rest.hidden = others.length === 0;

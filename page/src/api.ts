@@ -6,7 +6,7 @@ export interface Model {
   id: string;
   kind: string;
   demo: boolean;
-  knows: string | null;
+  knows: string;
 }
 
 export interface PageInfo {
@@ -23,21 +23,17 @@ export interface Hit {
   match: boolean;
   name: string;
   path: string;
-  id: string;
-  thumb: string;
+  id: number;
 }
 
 export interface Found {
   hits: Hit[];
-  any_match: boolean;
-  note: string | null;
 }
 
 export interface Query {
   text?: string;
   image?: string; // a data URL, as every picture here
-  plus?: string[];
-  minus?: string[];
+  minus?: string;
   k?: number;
 }
 
@@ -140,8 +136,8 @@ export const classify = (
 ): Promise<{ labels: { label: string; share: number }[] }> => json("api/classify", { image, labels });
 
 /** A photo of the album as a blob: an <img> of its own could not send the key. */
-export async function photo(id: string, side: number, signal?: AbortSignal): Promise<Blob> {
-  const path = `api/photo/${encodeURIComponent(id)}?side=${side}`;
+export async function photo(id: number, side: number, signal?: AbortSignal): Promise<Blob> {
+  const path = `api/photo/${id}?side=${side}`;
   return (await send(path, undefined, signal)).blob();
 }
 

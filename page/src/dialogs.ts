@@ -1,6 +1,5 @@
 import { byId, make } from "./dom";
 import { LANGUAGES, onLanguage, preferredLanguage, setLanguage, t } from "./i18n";
-import { fillModels, server } from "./server";
 import { change, type Settings, settings } from "./settings";
 import { onVoices, silence, speak, voices } from "./voice";
 
@@ -14,7 +13,6 @@ export function connectSettings(): void {
     contrast: contrast as Settings["contrast"],
   }));
   connectSpeech();
-  void server().then(() => fillModels(byId("set-model", HTMLSelectElement)));
 }
 
 function connectChoice(id: string, value: string, part: (value: string) => Partial<Settings>): void {

@@ -1,7 +1,6 @@
-import { connect, isAlive, pageInfo, type Model, type PageInfo } from "./api";
+import { connect, isAlive, pageInfo, type PageInfo } from "./api";
 import { byId, make, sleep } from "./dom";
 import { isKey, onLanguage, t } from "./i18n";
-import { change, settings } from "./settings";
 import { announce } from "./voice";
 
 const CHECK_EVERY = 1500; // ms
@@ -69,35 +68,18 @@ export async function start(): Promise<void> {
   onLanguage(showModelNote);
 }
 
-const answering = (): Model[] => (info?.models ?? []).filter((model) => model.kind === "fastvlm");
-
-/** The model that answers questions: the chosen one while the server still has it. */
-export function currentModel(): string {
-  const chosen = answering().find((model) => model.id === settings.model);
-  return chosen?.id ?? info?.default ?? "";
-}
+/** The model that answers questions. */
+export const currentModel = (): string => info?.default ?? "";
 
 /** A line under the questions, about models that should not be trusted much. */
 function showModelNote(): void {
-  const model = answering().find((each) => each.id === currentModel());
+  const model = info?.models.find((each) => each.id === currentModel());
   let text = model?.id ?? "";
   if (model?.demo) {
     const key = model.knows ? "model.demo" : "model.demo.short";
-    text = t(key, { model: model.id, knows: model.knows ?? "" });
+    text = t(key, { model: model.id, knows: model.knows });
   }
   for (const note of document.querySelectorAll(".model-note")) note.textContent = text;
-}
-
-/** The models as choices; the note follows. */
-export function fillModels(select: HTMLSelectElement): void {
-  select.replaceChildren(
-    ...answering().map((model) => make("option", { value: model.id }, model.id)),
-  );
-  select.value = currentModel();
-  select.addEventListener("change", () => {
-    change({ model: select.value });
-    showModelNote();
-  });
 }
 
 /** The name of a ready question in the language of the page. */

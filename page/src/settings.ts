@@ -6,7 +6,6 @@ export interface Settings {
   speak: boolean;
   rate: number;
   voice: string; // "" = by the language of the text
-  model: string; // "" = the server's default
 }
 
 const KEY = "galago";
@@ -17,7 +16,6 @@ const DEFAULTS: Settings = {
   speak: false,
   rate: 1,
   voice: "",
-  model: "",
 };
 
 function load(): Settings {

@@ -102,7 +102,6 @@ export const en = {
   "album.liked": "Photos like {name}",
   "album.unlike": "Leave it out",
   "album.refine": "Refine",
-  "album.plus": "Also this",
   "album.minus": "Rather not this",
   "album.first": "Type what the photos should show, or choose a picture.",
   "album.about": "{photos} photos in the album “{name}”, looked at by {model}.",
@@ -123,7 +122,6 @@ export const en = {
   "labels.first": "Choose a picture and type at least two labels.",
   "labels.best": "{label}: {share} %",
 
-  "settings.model": "Model",
   "settings.language": "Language",
   "settings.theme": "Appearance",
   "settings.contrast": "Contrast",

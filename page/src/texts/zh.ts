@@ -103,7 +103,6 @@ export const zh: Texts = {
   "album.liked": "与 {name} 相似的照片",
   "album.unlike": "不用它",
   "album.refine": "细化",
-  "album.plus": "还要有",
   "album.minus": "不要有",
   "album.first": "请输入照片里应有的内容，或选择一张图片。",
   "album.about": "相册“{name}”共有 {photos} 张照片，由 {model} 识别。",
@@ -124,7 +123,6 @@ export const zh: Texts = {
   "labels.first": "请选择一张图片，并输入至少两个标签。",
   "labels.best": "{label}：{share} %",
 
-  "settings.model": "模型",
   "settings.language": "语言",
   "settings.theme": "外观",
   "settings.contrast": "对比度",
