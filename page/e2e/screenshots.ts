@@ -21,7 +21,8 @@ for (const look of LOOKS) {
     await page.setViewportSize({ width: look.width, height: look.height });
     const keep = async (view: string) => {
       await page.evaluate(() => scrollTo(0, 0));
-      await page.screenshot({ path: join(TOP, "docs/screenshots", `${view}-${look.name}.png`) });
+      const path = join(TOP, "docs/screenshots", `${view}-${look.name}.png`);
+    await page.screenshot({ path, fullPage: view !== "live" && look.name !== "phone" });
     };
     await live(page, galago.url);
     await keep("live");

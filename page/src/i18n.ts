@@ -54,3 +54,19 @@ export function languageOf(text: string): string {
   if (/[\u0600-\u06ff]/.test(text)) return "ar";
   return "en";
 }
+
+// What the server calls the languages that it can be asked to translate into.
+const TAGS: Record<string, string> = {
+  English: "en", Chinese: "zh", Spanish: "es", French: "fr", German: "de", Portuguese: "pt", Italian: "it",
+  Russian: "ru", Japanese: "ja", Korean: "ko", Arabic: "ar", Vietnamese: "vi", Thai: "th",
+};
+
+/** A language as the page's own calls it, such as 法语 for "French". */
+export function languageName(name: string): string {
+  const tag = TAGS[name];
+  if (tag === undefined) return name;
+  return new Intl.DisplayNames(document.documentElement.lang, { type: "language" }).of(tag) ?? name;
+}
+
+/** Whether a language is the page's own. */
+export const isOwn = (name: string): boolean => TAGS[name] === document.documentElement.lang;

@@ -1,7 +1,7 @@
 import { Busy, chat, isAbort, Lost, type Message, withPicture } from "./api";
 import { byId, make } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
-import { languageOf, onLanguage, t } from "./i18n";
+import { languageName, languageOf, onLanguage, t } from "./i18n";
 import { currentModel, fillLanguages, presetName, server } from "./server";
 import { settings } from "./settings";
 import { shoot } from "./shooting";
@@ -91,7 +91,7 @@ export class PictureView {
       const button = make("button", { type: "button" }, presetName(id));
       button.addEventListener("click", () => {
         const words = prompt.replace("{language}", this.language.value);
-        const to = id === "translate" ? ` → ${this.language.value}` : "";
+        const to = id === "translate" ? ` → ${languageName(this.language.value)}` : "";
         this.turns = []; // a ready question is about the picture, not about the talk so far
         void this.ask(words, presetName(id) + to);
       });

@@ -1,6 +1,6 @@
 import { connect, isAlive, pageInfo, type PageInfo } from "./api";
 import { byId, make, sleep } from "./dom";
-import { isKey, onLanguage, t } from "./i18n";
+import { isKey, isOwn, languageName, onLanguage, t } from "./i18n";
 import { announce } from "./voice";
 
 const CHECK_EVERY = 1500; // ms
@@ -88,9 +88,12 @@ export function presetName(id: string): string {
   return isKey(key) ? t(key) : id;
 }
 
-/** The languages to translate into; the page's own first choice is the reader's language. */
+/** The languages to translate into; the page's own comes first to mind. */
 export function fillLanguages(select: HTMLSelectElement, languages: string[]): void {
-  select.replaceChildren(...languages.map((name) => make("option", { value: name }, name)));
-  const own = { en: "English", zh: "Chinese" }[document.documentElement.lang];
-  if (own !== undefined && languages.includes(own)) select.value = own;
+  onLanguage(() => {
+    const options = languages.map((name) => make("option", { value: name }, languageName(name)));
+    const chosen = select.value || (languages.find(isOwn) ?? "");
+    select.replaceChildren(...options);
+    if (chosen) select.value = chosen;
+  });
 }
