@@ -12,7 +12,7 @@ export CHROMIUM
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity api load check docs page e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test parity api load check docs page serve e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -83,6 +83,9 @@ docs: $(VENV)/.dev ## write the generated parts of the docs again
 	@$(PY) tools/docs.py
 
 page: $(STATIC) ## build the page that the server shows (needs Node; the server does not)
+
+serve: $(VENV)/.serve $(STATIC) ## the server and its page at http://127.0.0.1:8000
+	@$(VENV)/bin/galago serve $(ARGS)
 
 e2e: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## the page in a real browser, with a fake camera
 	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=e2e $(ARGS)

@@ -6,7 +6,7 @@ export default defineConfig({
   globalSetup: "./e2e/setup.ts",
   outputDir: "test-results",
   workers: 1, // the model needs the processor
-  timeout: 60_000,
+  timeout: 90_000,
   expect: { timeout: 15_000 },
   reporter: "list",
   use: {

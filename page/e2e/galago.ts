@@ -27,9 +27,7 @@ export class Galago {
   async start(): Promise<void> {
     const port = this.url ? new URL(this.url).port : String(await freePort());
     this.url = `http://127.0.0.1:${port}/`;
-    const command = process.env.E2E_SERVER
-      ? [process.env.E2E_SERVER, "--port", port, ...this.options]
-      : ["-m", "galago", "serve", "--port", port, ...this.options];
+    const command = ["-m", "galago", "serve", "--port", port, ...this.options];
     const started = spawn(PYTHON, command, { cwd: TOP, env: ENVIRONMENT });
     started.stderr.on("data", (data) => (this.said += data));
     started.stdout.resume();

@@ -37,6 +37,11 @@ function connectLanguage(): void {
 function connectSpeech(): void {
   const rate = byId("set-rate", HTMLInputElement);
   rate.value = String(settings.rate);
+  const showRate = (): void => {
+    byId("rate-shown", HTMLOutputElement).value = `${rate.value} ×`;
+  };
+  showRate();
+  rate.addEventListener("input", showRate);
   rate.addEventListener("change", () => change({ rate: Number(rate.value) }));
   const select = byId("set-voice", HTMLSelectElement);
   select.addEventListener("change", () => change({ voice: select.value }));

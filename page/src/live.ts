@@ -7,7 +7,7 @@ import { Meaning } from "./meaning";
 import { Question } from "./question";
 import { currentModel, serverBack } from "./server";
 import { change, settings } from "./settings";
-import { fillSources, NoPicture, openCamera, openScreen, play, stop } from "./source";
+import { fillSources, NoPicture, openCamera, openScreen, play, stayAwake, stop } from "./source";
 import { announceCaption, silence, speak } from "./voice";
 
 const SLOW = 5_000; // ms without a word before the page says that it takes long
@@ -33,6 +33,7 @@ export class Live {
   private facing: "environment" | "user" = "environment";
   private bySide = true; // the camera is chosen by the side it looks to, not by its name
   private cameras = 1;
+  private turn = 0; // of the loop: an older one that still waits for a server must end
   private opened = ""; // the source that the video shows; "" = none
   private asking: AbortController | null = null;
   private seen: Uint8Array | null = null; // the frame that was asked about
@@ -67,8 +68,10 @@ export class Live {
   private async run(): Promise<void> {
     if (!(await this.open())) return;
     this.show("running");
-    void this.stayAwake();
-    while (this.state === "running") {
+    const turn = ++this.turn;
+    const isOn = (): boolean => this.state === "running" && this.turn === turn;
+    void stayAwake(isOn);
+    while (isOn()) {
       const look = glance(this.video);
       const asked = look !== null && this.question.prompt !== "";
       if (!asked || (this.seen !== null && isStill(look, this.seen))) await sleep(PAUSE);
@@ -76,21 +79,19 @@ export class Live {
     }
   }
 
-  /** A phone's screen stays on while pictures run; a luxury that some browsers lack. */
-  private async stayAwake(): Promise<void> {
-    const lock = await navigator.wakeLock?.request("screen").catch(() => null);
-    while (this.state === "running") await sleep(1000);
-    await lock?.release();
-  }
-
   /** One frame, held until the answer is there. */
   private async once(): Promise<void> {
     if (this.state === "running") this.pause();
     if (!(await this.open())) return;
-    while (glance(this.video) === null) await sleep(PAUSE);
+    let look = glance(this.video);
+    while (look === null && this.opened) {
+      await sleep(PAUSE);
+      look = glance(this.video);
+    }
+    if (look === null) return;
     this.video.pause();
     this.show("paused", t("state.waiting"));
-    await this.ask(glance(this.video) ?? new Uint8Array());
+    await this.ask(look);
     if (this.state === "paused") this.show("paused");
   }
 
@@ -208,13 +209,13 @@ export class Live {
     try {
       const messages = [withPicture(picture(this.video), this.question.prompt)];
       const answer = await chat(currentModel(), messages, onText, this.asking.signal);
+      const caption = answer.text.trim();
       this.durations = [...this.durations, performance.now() - start].slice(-LAST);
-      this.showCaption(answer.text.trim());
-      this.showFigures(answer.firstToken);
       const unsure = answer.doubt !== null;
-      byId("doubt", HTMLElement).hidden = !unsure;
-      this.tell(answer.text.trim(), unsure);
-      this.history.add({ text: answer.text.trim(), at, from, to: this.now(), unsure });
+      this.showCaption(caption);
+      this.showFigures(answer.firstToken, unsure);
+      this.tell(caption, unsure);
+      if (caption) this.history.add({ text: caption, at, from, to: this.now(), unsure });
     } catch (error) {
       await this.failed(error);
     } finally {
@@ -252,9 +253,10 @@ export class Live {
     if (this.caption.textContent !== text) this.caption.textContent = text;
   }
 
-  private showFigures(firstToken: number): void {
+  private showFigures(firstToken: number, unsure: boolean): void {
     const seconds = this.durations.reduce((sum, ms) => sum + ms, 0) / this.durations.length / 1000;
     byId("figures", HTMLElement).hidden = false;
+    byId("doubt", HTMLElement).hidden = !unsure;
     byId("ttft", HTMLElement).textContent = t("live.ttft", { time: firstToken.toFixed(2) });
     byId("rate", HTMLElement).textContent = t("live.rate", { rate: (1 / seconds).toFixed(1) });
   }

@@ -1,6 +1,6 @@
 /** Where live pictures come from: a camera, the screen, a video file. */
 
-import { make } from "./dom";
+import { make, sleep } from "./dom";
 import { t } from "./i18n";
 
 /** Why there is no picture; `state.<reason>` in the texts explains it. */
@@ -96,4 +96,11 @@ export function stop(video: HTMLVideoElement): void {
     URL.revokeObjectURL(video.src);
     video.removeAttribute("src");
   }
+}
+
+/** Keeps a phone's screen on while pictures run, where the browser can. */
+export async function stayAwake(isOn: () => boolean): Promise<void> {
+  const lock = await navigator.wakeLock?.request("screen").catch(() => null);
+  while (isOn()) await sleep(1000);
+  await lock?.release();
 }
