@@ -36,11 +36,15 @@ test("pause stops the questions, and start goes on", async ({ page, galago }) =>
   await expect(page.locator("#history li").first()).toBeVisible();
   await page.getByRole("button", { name: "Pause" }).click();
   await expect(page.locator("#stage-text")).toHaveText("Paused");
+  const light = () => page.locator("#video").evaluate((video: HTMLVideoElement) =>
+    (video.srcObject as MediaStream).active);
+  expect(await light()).toBe(false);
   const before = asked;
   await page.waitForTimeout(3500); // the clip has moved on
   expect(asked).toBe(before);
   await page.getByRole("button", { name: "Start" }).click();
   await expect.poll(() => asked).toBeGreaterThan(before);
+  expect(await light()).toBe(true);
 });
 
 test("a picture that stays the same is asked about once", async ({ page, galago }) => {

@@ -37,7 +37,7 @@ export class Live {
   private opened = ""; // the source that the video shows; "" = none
   private asking: AbortController | null = null;
   private seen: Uint8Array | null = null; // the frame that was asked about
-  private began = 0;
+  private began = 0; // when pictures first ran
   private durations: number[] = []; // ms of the last answers
 
   constructor() {
@@ -91,7 +91,9 @@ export class Live {
     if (look === null) return;
     this.video.pause();
     this.show("paused", t("state.waiting"));
-    await this.ask(look);
+    const asking = this.ask(look);
+    this.release();
+    await asking;
     if (this.state === "paused") this.show("paused");
   }
 
@@ -100,9 +102,18 @@ export class Live {
     this.video.pause();
     silence();
     this.show("paused");
+    this.release();
+  }
+
+  /** A camera's light goes out while nobody looks; the screen would have to be chosen again. */
+  private release(): void {
+    if (this.opened === "screen" || this.opened === "file") return;
+    this.track()?.stop();
+    this.opened = "";
   }
 
   private end(): void {
+    if (this.state === "paused") return; // a released camera
     this.asking?.abort();
     this.opened = "";
     this.show("ended");
@@ -159,7 +170,7 @@ export class Live {
       return false;
     }
     this.show("starting");
-    this.began = performance.now();
+    this.began ||= performance.now();
     try {
       const picture = wanted === "file" && file ? file : await this.stream(wanted);
       await play(this.video, picture);
