@@ -1,6 +1,6 @@
 """Makes what a fake camera plays: a clip of pictures in turn, as Chromium reads it (YUV4MPEG2).
 
-    python clip.py FOLDER PICTURE...    writes FOLDER/clip.y4m and each frame as FOLDER/<name>.png
+python clip.py FOLDER PICTURE...    writes FOLDER/clip.y4m and each frame as FOLDER/<name>.png
 """
 
 from __future__ import annotations
