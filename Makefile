@@ -5,10 +5,14 @@ VENV := .venv
 PARITY := .venv-parity
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
+CHROMIUM ?= /usr/bin/chromium
+STATIC := galago/server/static/index.html
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+export CHROMIUM
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity check docs wheel bench bench-clip golden clean
+.PHONY: help demo test parity api load check docs page serve e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -23,6 +27,22 @@ $(VENV)/.dev: $(VENV)/.run
 	@$(PY) $(PIP) -e '.[dev]'
 	@touch $@
 
+$(VENV)/.serve: $(VENV)/.run
+	@$(PY) $(PIP) -e '.[serve]'
+	@touch $@
+
+page/node_modules/.package-lock.json: page/package-lock.json
+	@cd page && npm ci --silent --no-audit --no-fund
+
+$(STATIC): page/node_modules/.package-lock.json page/index.html page/vite.config.ts $(shell find page/src -type f)
+	@cd page && npm run --silent build
+
+# The browser of the tests, with letters for its screenshots; an own one is named by CHROMIUM=…
+/usr/bin/chromium:
+	@echo "installing Chromium (once)"
+	@$(SUDO) apt-get update -qq
+	@$(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-noto-cjk > /dev/null
+
 $(PARITY)/.run: pyproject.toml
 	@test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
 	@echo "installing torch, timm and transformers into $(PARITY) (once, some minutes)"
@@ -34,14 +54,24 @@ $(PARITY)/.bench: $(PARITY)/.run
 	@$(PARITY)/bin/python $(PIP) -e '.[bench]'
 	@touch $@
 
+$(VENV)/.api: $(VENV)/.dev
+	@$(PY) $(PIP) -e '.[api-test]'
+	@touch $@
+
 demo: $(VENV)/.run ## install galago and ask it about the four pictures in examples/
 	@$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
-	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity
+	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity --ignore=tests/clients
 
 parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
+
+api: $(VENV)/.api ## the server beside other people's clients: llm, mcp, schemathesis
+	@$(PY) -m pytest tests/clients
+
+load: $(VENV)/.dev ## load and faults of the server, measured (about 6 minutes)
+	@$(PY) -m tests.load $(ARGS)
 
 check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated docs up to date
 	@$(VENV)/bin/ruff check .
@@ -52,7 +82,19 @@ check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated doc
 docs: $(VENV)/.dev ## write the generated parts of the docs again
 	@$(PY) tools/docs.py
 
-wheel: $(VENV)/.dev ## build the wheel, install it in an empty environment, and run it in an empty folder
+page: $(STATIC) ## build the page that the server shows (needs Node; the server does not)
+
+serve: $(VENV)/.serve $(STATIC) ## the server and its page at http://127.0.0.1:8000
+	@$(VENV)/bin/galago serve $(ARGS)
+
+e2e: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## the page in a real browser, with a fake camera
+	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=e2e $(ARGS)
+
+screenshots: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## write docs/screenshots again
+	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots
+	@$(PY) page/e2e/webp.py docs/screenshots
+
+wheel: $(VENV)/.dev $(STATIC) ## build the wheel, install it in an empty environment, and run it in an empty folder
 	@PYTHON=$(PYTHON) bash tests/wheel.sh
 
 bench: $(PARITY)/.bench ## docs/performance.md: speed, memory and growth, beside peers (some hours)
@@ -65,4 +107,4 @@ golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
 
 clean: ## remove environments and build output
-	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules $(dir $(STATIC))

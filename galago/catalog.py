@@ -20,6 +20,7 @@ __all__ = [
     "Kind",
     "Licence",
     "Model",
+    "doubt",
     "find",
     "lookup",
     "misfit",
@@ -231,6 +232,22 @@ def unknown(name: str) -> str:
     else:
         hint = "`galago models` lists what there is; a folder or an owner/name of the hub works too"
     return f"no model is called {name!r}; {hint}"
+
+
+def doubt(name: str, confidence: float) -> str | None:
+    """What to tell a person when a demonstration model met what it probably doesn't know.
+
+    None when it is sure, and for every other model.
+    """
+    row = find(name)
+    # The embedded model has its row's very name; a person's own folder may bear an alias.
+    if row is None or row.name != name or confidence >= row.sure:
+        return None
+    return (
+        f"{row.name} is a small demonstration model and not sure here: this may well be wrong, or "
+        f"outside what it knows ({row.knows}). "
+        "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
+    )
 
 
 def misfit(name: str, kind: Kind) -> str:

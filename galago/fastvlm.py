@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, Union, cast
 
 import numpy as np
@@ -36,6 +37,7 @@ from galago.specs import VLMSpec
 from galago.tokens import (
     IM_END,
     ImageSlot,
+    Message,
     Piece,
     TextStream,
     Tokenizer,
@@ -193,6 +195,51 @@ class FastVLM:
         """A conversation about a picture or several, which are looked at now."""
         images, _ = self._encode_all(picture)
         return Conversation(self, images, options or SamplingOptions())
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        images: Sequence[EncodedImage] = (),
+        options: SamplingOptions | None = None,
+    ) -> Iterator[Chunk]:
+        """The next reply of a conversation that is told anew, as `stream` gives it.
+
+        `messages` (galago.tokens) hold slots that number the `images`; a first one of the role
+        "system" takes the place of the model's own.  Raises OptionError, at once, as
+        `prompt_length` does.
+        """
+        pieces = self._conversation(messages, images)
+        options = options or SamplingOptions()
+        return self._reply(pieces, images, options, time.perf_counter(), 0.0)
+
+    def keep_caches(self, count: int) -> None:
+        """Remember the beginnings of so many prompts (2 unless told otherwise).
+
+        As many as there are threads that ask, so that none computes what another pushed out.
+        """
+        self._pool.keep(count)
+
+    def prompt_length(
+        self, messages: Sequence[Message], images: Sequence[EncodedImage] = ()
+    ) -> int:
+        """How many positions the prompt of `reply` takes, the pictures' included.
+
+        Raises OptionError for pictures of another model, or a slot without a picture.
+        """
+        return len(prompt_keys(self._conversation(messages, images), images))
+
+    def _conversation(
+        self, messages: Sequence[Message], images: Sequence[EncodedImage]
+    ) -> list[Piece]:
+        for image in images:
+            self._checked(image)
+        slots = (part for message in messages for part in message.content)
+        if any(isinstance(part, ImageSlot) and part.index >= len(images) for part in slots):
+            raise OptionError("a message speaks of a picture that was not given")
+        prompt = self.spec.prompt
+        if messages and messages[0].role == "system":
+            prompt = replace(prompt, system="")
+        return chat_pieces(self.tokenizer, messages, prompt)
 
     def score(self, picture: Pictures, prompt: str, answers: Sequence[str]) -> list[float]:
         """Natural log-probability of each answer being the whole reply.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 from pathlib import Path
 from typing import IO, Any, Union
@@ -47,6 +48,45 @@ _LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resiz
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+# What Pillow decodes by itself. It would hand an EPS to Ghostscript and a WMF to the system: a
+# picture is data, and never starts a program.
+_FORMATS = [
+    *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000"),
+    *("PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "SPIDER", "SUN", "TGA", "TIFF", "WEBP", "XBM"),
+]
+
+
+class _Hush:
+    """Silences Pillow's warnings while any thread opens a picture.
+
+    A picture opens or it is an ImageError; hints would be a second, vaguer message.  The filters
+    of `warnings` belong to the whole process, so the first thread in sets them and the last one out
+    puts them back: each on its own, threads would restore what another had just set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._filters is not None:
+                self._filters.__exit__(None, None, None)
+
+
+_HUSH = _Hush()
 
 
 def open_image(source: Source, *, name: str | None = None) -> Image.Image:
@@ -94,9 +134,7 @@ def thumbnail(source: Source, side: int, *, name: str | None = None) -> bytes:
 def _open(
     source: Source, name: str | None, at_least: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    with warnings.catch_warnings():
-        # A picture opens or it is an ImageError; Pillow's hints would be a second, vaguer message.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+    with _HUSH:
         if isinstance(source, Image.Image):
             image = _normalise(source, name or "the picture")
             return image, image.size
@@ -188,7 +226,7 @@ class _PluginError(ImageError, MissingExtraError):
 def _identify(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
     """The picture, not decoded yet; the plug-in for HEIC is loaded when the first one is met."""
     try:
-        return Image.open(stream)
+        return Image.open(stream, formats=_FORMATS)
     except UnidentifiedImageError:
         if head[4:8] != b"ftyp" or head[8:12] not in _HEIC:
             raise
@@ -200,7 +238,7 @@ def _identify(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
         ) from None
     pi_heif.register_heif_opener()
     stream.seek(0)
-    return Image.open(stream)
+    return Image.open(stream, formats=["HEIF"])
 
 
 def _what_it_is(head: bytes) -> str:

@@ -59,6 +59,10 @@ class CachePool:
         # Any other exception may have left the cache half-fed: it is dropped.
         self._give_back(lease)
 
+    def keep(self, count: int) -> None:
+        """From now on keep so many idle caches."""
+        self._keep = count
+
     def clear(self) -> None:
         """Free the idle caches."""
         with self._lock:

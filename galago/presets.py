@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from galago.errors import OptionError
 
-__all__ = ["PRESETS", "preset_prompt"]
+__all__ = ["LANGUAGES", "PRESETS", "preset_prompt"]
 
 PRESETS: dict[str, str] = {
     "describe": "Describe the image in English.",
@@ -17,6 +17,12 @@ PRESETS: dict[str, str] = {
     "expression": "What is this person's facial expression? Output only one or two words.",
     "translate": "Translate the text in this image into {language}.",
 }
+
+# Offered for "translate"; any other may be named as well.
+LANGUAGES: tuple[str, ...] = (
+    *("English", "Chinese", "Spanish", "French", "German", "Portuguese", "Italian"),
+    *("Russian", "Japanese", "Korean", "Arabic", "Vietnamese", "Thai"),
+)
 
 
 def preset_prompt(name: str, to: str = "English") -> str:

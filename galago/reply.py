@@ -127,10 +127,10 @@ class Clock:
         )
 
 
-def user_message(text: str, pictures: int) -> Message:
-    """Pictures 0 .. n - 1, each on a line of its own, then the text: "<image>\\n{text}"."""
+def user_message(text: str, pictures: int, first: int = 0) -> Message:
+    """n pictures from number `first` on, each on a line, then the text: "<image>\\n{text}"."""
     content: list[str | ImageSlot] = []
-    for index in range(pictures):
+    for index in range(first, first + pictures):
         content += [ImageSlot(index), "\n"]
     return Message("user", (*content, text))
 

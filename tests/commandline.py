@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 COMMAND = [sys.executable, "-m", "galago"]
 TOP = Path(__file__).resolve().parent.parent
 

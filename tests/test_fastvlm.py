@@ -469,3 +469,21 @@ def test_presets() -> None:
         preset_prompt("poem")
     with pytest.raises(OptionError, match="language"):
         preset_prompt("translate", to=" ")
+
+
+def test_a_conversation_told_anew_is_answered_like_one_that_went_on(tokenizer: Tokenizer) -> None:
+    from galago.reply import user_message
+    from galago.tokens import Message
+
+    vlm = fake_vlm(tokenizer)
+    image = vlm.encode(Image.new("RGB", (90, 70), "green"))
+    options = SamplingOptions(max_tokens=6)
+    first = list(vlm.reply([user_message("What?", 1)], [image], options))
+    assert [c.text for c in first] == [c.text for c in vlm.stream(image, "What?", options)]
+    said = Message("assistant", ("".join(chunk.text for chunk in first),))
+    told = [user_message("What?", 1), said, user_message("And?", 0)]
+    chunks = list(vlm.reply(told, [image], options))
+    assert chunks[-1].stats is not None
+    assert chunks[-1].stats.prompt_tokens == vlm.prompt_length(told, [image])
+    with pytest.raises(OptionError, match="picture"):
+        vlm.reply([user_message("What?", 2)], [image])

@@ -370,3 +370,27 @@ def test_a_coarser_draft_stays_near() -> None:
     spec = ImageSpec(side=256, fit="crop")
     fine, coarse = (load_pixels(data, spec, draft=n)[0] for n in (4, 2))
     assert 0 < np.abs(fine - coarse).mean() < 2 / 255
+
+
+def test_no_picture_starts_a_program() -> None:
+    for data in (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        b"\xd7\xcd\xc6\x9a" + b"\0" * 60,
+    ):
+        with pytest.raises(ImageError, match="not a picture galago can read"):
+            open_image(data)
+
+
+def test_threads_leave_the_filters_of_warnings_as_they_were() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (90, 90), "red").save(stream, "PNG")
+    before = list(warnings.filters)
+    threads = [
+        threading.Thread(target=lambda: [open_image(stream.getvalue()) for _ in range(40)])
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before

@@ -12,7 +12,7 @@ import pytest
 
 from tests.commandline import TOP, run
 
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = [TOP / "README.md", TOP / "README.zh.md", *sorted((TOP / "docs").glob("*.md"))]
 
 
 def test_python_example(tmp_path: Path) -> None:

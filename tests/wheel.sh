@@ -22,6 +22,8 @@ galago=$dir/env/bin/galago
 "$galago" models > /dev/null
 # A directory of the source tree must not stand in for a file missing from the wheel.
 "$dir/env/bin/python" -c 'import galago; assert "site-packages" in galago.__file__, galago.__file__'
+# The page is built, not in git.
+"$dir/env/bin/python" -c 'from galago.server.settings import STATIC as page; assert (page / "index.html").is_file(), page'
 text=$("$galago" describe "$dir"/note.* --preset read)
 echo "from the wheel: $text"
 [ -n "$text" ]

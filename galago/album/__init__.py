@@ -14,6 +14,7 @@ The model is passed in: an album knows no engine.
 
 from galago.album.duplicates import NEAR, Copy, find_duplicates
 from galago.album.embedder import Embedder
+from galago.album.guide import Found, Guide
 from galago.album.indexing import IndexOptions, Summary, index
 from galago.album.places import album_folder, album_names, albums_dir
 from galago.album.search import Hit, Part, Searcher
@@ -24,6 +25,8 @@ __all__ = [
     "NEAR",
     "Copy",
     "Embedder",
+    "Found",
+    "Guide",
     "Hit",
     "IndexOptions",
     "Part",

@@ -116,6 +116,22 @@ class Searcher:
         with self._one:
             return self._store.steady(lambda: self._search(self._look(), parts, k))
 
+    def number_of(self, path: str) -> int | None:
+        """What names a photo while it is in the album; None when it isn't."""
+        with self._one:
+            return self._store.steady(lambda: self._store.number_of(os.fsencode(path)))
+
+    def photo(self, number: int) -> str | None:
+        """The path of a photo by its number; None when the album has no such photo."""
+        with self._one:
+            path = self._store.steady(lambda: self._store.photo(number))
+        return None if path is None else os.fsdecode(path)
+
+    def count(self) -> int:
+        """How many photos can be found."""
+        with self._one:
+            return self._store.steady(self._store.count)
+
     def _search(self, view: _View, parts: Sequence[Part], k: int) -> list[Hit]:
         if view.head.identity != self.head.identity:
             raise OptionError(

@@ -242,6 +242,18 @@ class Store:
         found = self.db.execute("SELECT path FROM photos WHERE row = ? ORDER BY path", (row,))
         return [path for (path,) in found]
 
+    def number_of(self, path: bytes) -> int | None:
+        """What names a photo while it is in the album; None when it isn't."""
+        found = self.db.execute("SELECT rowid FROM photos WHERE path = ?", (path,)).fetchone()
+        return int(found[0]) if found else None
+
+    def photo(self, number: int) -> bytes | None:
+        """The path of a photo that can be read, by its number."""
+        found = self.db.execute(
+            "SELECT path FROM photos WHERE rowid = ? AND row IS NOT NULL", (number,)
+        ).fetchone()
+        return found[0] if found else None
+
     def folders(self) -> list[str]:
         """What was indexed so far."""
         return [os.fsdecode(path) for (path,) in self.db.execute("SELECT path FROM folders")]

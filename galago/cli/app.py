@@ -14,9 +14,11 @@ from galago.cli.classify import classify
 from galago.cli.describe import describe
 from galago.cli.duplicates import duplicates
 from galago.cli.index import index
+from galago.cli.mcp import mcp
 from galago.cli.models import models
 from galago.cli.pull import pull
 from galago.cli.search import search
+from galago.cli.serve import serve
 from galago.cli.watch import watch
 
 __all__ = ["app"]
@@ -49,6 +51,8 @@ def galago(
     """Questions about pictures, answered on this computer: nothing leaves it."""
 
 
-_VERBS = (describe, watch, chat, index, search, duplicates, album, classify, models, pull, bench)
-for _verb in _VERBS:
+for _verb in (
+    *(describe, watch, chat, index, search, duplicates, album, classify, serve),
+    *(mcp, models, pull, bench),
+):
     app.command()(_verb)

@@ -196,16 +196,10 @@ def doubt(model: str, confidence: float) -> None:
     """Say, once per process, that a demonstration model met what it probably doesn't know."""
     from galago.cli.terminal import say
 
-    row = catalog.find(model)
-    # The embedded model has its row's very name; a person's own folder may bear an alias.
-    if row is None or row.name != model or confidence >= row.sure or row.name in _noted:
-        return
-    _noted.add(row.name)
-    say(
-        f"{row.name} is a small demonstration model and not sure here: this may well be wrong, or "
-        f"outside what it knows ({row.knows}). "
-        "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
-    )
+    line = catalog.doubt(model, confidence)
+    if line is not None and model not in _noted:
+        _noted.add(model)
+        say(line)
 
 
 def sampling(

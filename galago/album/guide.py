@@ -1,0 +1,70 @@
+"""An open album and the model that made it: words and pictures in, photos out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from galago.album.embedder import Embedder
+from galago.album.search import Part, Searcher
+from galago.images import Source
+
+__all__ = ["Found", "Guide"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A photo found: its path, its number in the album, and galago.album.Hit's score and match."""
+
+    path: str
+    number: int
+    score: float
+    match: bool
+
+
+class Guide:
+    """Searches one album, one question at a time.  Safe to use from several threads."""
+
+    def __init__(
+        self, name: str, searcher: Searcher, model: Embedder, lock: threading.Lock
+    ) -> None:
+        """`lock` is held while the model works: it isn't for several threads at once."""
+        self.name = name
+        self.model = model.name
+        self._searcher = searcher
+        self._embedder = model
+        self._lock = lock
+
+    def find(
+        self,
+        words: Sequence[str] = (),
+        pictures: Sequence[Source] = (),
+        minus: Sequence[str] = (),
+        k: int = 12,
+    ) -> list[Found]:
+        """The k best photos for all of the words and pictures, as Searcher.search orders them.
+
+        Raises ImageError for a picture that can't be read, OptionError, StorageError.
+        """
+        prepared = [self._embedder.prepare(picture) for picture in pictures]
+        with self._lock:
+            texts = [*words, *minus]
+            rows = list(self._embedder.embed_texts(texts)) if texts else []
+            seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
+        parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
+        parts += [Part(row, "picture") for row in seen]
+        found = []
+        for hit in self._searcher.search(parts, k):
+            number = self._searcher.number_of(hit.path)
+            if number is not None:  # gone since
+                found.append(Found(hit.path, number, hit.score, hit.match))
+        return found
+
+    def photo(self, number: int) -> str | None:
+        """The path of a photo by its number; None when the album has no such photo."""
+        return self._searcher.photo(number)
+
+    def count(self) -> int:
+        """How many photos can be found."""
+        return self._searcher.count()

@@ -1,0 +1,131 @@
+"""`galago mcp`: describe, read and search for programs that speak the Model Context Protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from galago import __version__, catalog
+from galago.cli import albums, options
+from galago.cli.options import Opening
+from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
+from galago.presets import preset_prompt
+
+if TYPE_CHECKING:
+    from galago.cli.serve import AlbumDesk
+    from galago.fastvlm import FastVLM
+
+__all__ = ["mcp"]
+
+
+def mcp(
+    model: options.ModelName = catalog.DEFAULT,
+    album: albums.AlbumName = None,
+    resolution: options.Resolution = None,
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    offline: options.Offline = False,
+) -> None:
+    """Let an assistant look at pictures: a server of the Model Context Protocol on stdio.
+
+    Its tools describe a picture, read what is written in one, and search the album. It opens the
+    files that the assistant names, with your rights, and answers with words only. Models are loaded
+    at the first question.
+
+    \b
+    Examples:
+      galago mcp                          (an assistant starts this, not a person)
+      galago mcp -m apple/FastVLM-0.5B --album holiday
+    """
+    try:
+        from mcp.server import MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
+    except ImportError:
+        raise MissingExtraError("this needs the package mcp: pip install 'galago[mcp]'") from None
+
+    tools = Tools(Opening(model, precision, resolution, threads, offline), album)
+    server = MCPServer("galago", version=__version__, log_level="ERROR")
+
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except GalagoError as error:
+            raise ToolError(str(error)) from None
+
+    @server.tool()
+    def describe(path: str, question: str | None = None) -> str:
+        """Say what is in a picture file, or answer a question about it."""
+        with told():
+            return tools.describe(path, question)
+
+    @server.tool()
+    def read(path: str) -> str:
+        """The text that is written in a picture file."""
+        with told():
+            return tools.describe(path, preset_prompt("read"))
+
+    @server.tool()
+    def search(words: str, count: int = 12) -> list[dict[str, Any]]:
+        """Photos of the album that show what the words say, best first; none when none matches."""
+        with told():
+            return tools.search(words, count)
+
+    server.run("stdio")
+
+
+class Tools:
+    """What the tools do; each model is opened when it is first needed."""
+
+    def __init__(self, opening: Opening, album: str | None) -> None:
+        self._opening = opening
+        self._album = album
+        self._vlm = _once(opening.load)
+        self._desk = _once(self._open_desk)
+
+    def describe(self, path: str, question: str | None) -> str:
+        """The answer; a demonstration model's remark behind it when it isn't sure."""
+        place = os.path.expanduser(path)
+        if not os.path.exists(place):
+            raise ImageError(f"no such picture: {path}")
+        vlm: FastVLM = self._vlm()
+        text, doubt = "", None
+        for chunk in vlm.stream(place, question or preset_prompt("describe")):
+            text += chunk.text
+            if chunk.stats is not None:
+                doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
+        return f"{text}\n\n({doubt})" if doubt else text
+
+    def search(self, words: str, count: int) -> list[dict[str, Any]]:
+        """Paths and scores of the photos that match."""
+        if not words.strip():
+            raise OptionError("say what to look for")
+        desk: AlbumDesk = self._desk()
+        guide = desk.guide()
+        if guide is None:
+            raise OptionError("there is no album yet; make one: galago index FOLDER")
+        hits = guide.find([words], k=min(max(count, 1), 200))
+        return [{"path": h.path, "score": round(h.score, 4)} for h in hits if h.match]
+
+    def _open_desk(self) -> AlbumDesk:
+        from galago.cli.serve import AlbumDesk
+
+        threads, offline = self._opening.threads, self._opening.offline
+        return AlbumDesk(self._album, None, threads=threads, offline=offline)
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    """`make`, called at most once."""
+    import threading
+    from functools import cache
+
+    lock = threading.Lock()
+    kept = cache(make)
+
+    def get() -> Any:
+        with lock:
+            return kept()
+
+    return get

@@ -1,0 +1,209 @@
+"""`galago serve`: the local server and its page."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago import __version__, catalog
+from galago.cli import albums, options
+from galago.cli.options import ClipOpening, Opening
+from galago.cli.terminal import say
+from galago.errors import GalagoError, MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from galago.album import Guide
+    from galago.mobileclip import MobileCLIP
+
+__all__ = ["AlbumDesk", "serve"]
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+KEY = "GALAGO_API_KEY"
+
+
+def serve(
+    model: options.ModelName = catalog.DEFAULT,
+    clip: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help=f"A MobileCLIP; the album's own by default, {catalog.DEFAULT_CLIP} without one.",
+            autocompletion=options.complete_clip,
+        ),
+    ] = None,
+    album: albums.AlbumName = None,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; others need --api-key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            envvar=KEY,
+            help="What requests must bring along (better in the environment: others see options).",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Answer to this name too (may be repeated)."),
+    ] = None,
+    allow_remote_images: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote-images", help="Fetch pictures from public addresses when asked to."
+        ),
+    ] = False,
+    parallel: Annotated[int, typer.Option(metavar="N", help="Answers at the same time.")] = 4,
+    queue: Annotated[int, typer.Option(metavar="N", help="Requests that may wait.")] = 64,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For one request, the wait included.")
+    ] = 300.0,
+    resolution: options.Resolution = None,
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    view: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="A line a request on stderr: route, status, time.")
+    ] = False,
+    offline: options.Offline = False,
+) -> None:
+    """Serve the page and an OpenAI-compatible API on this computer.
+
+    Other computers reach it only with --host and --api-key. Ctrl-C stops it.
+
+    \b
+    Examples:
+      galago serve --open
+      galago serve -m apple/FastVLM-0.5B --album holiday
+      GALAGO_API_KEY=… galago serve --host 0.0.0.0
+    """
+    try:
+        from galago.server.app import create_app
+        from galago.server.run import listen
+        from galago.server.run import serve as run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the server needs {error.name}: pip install 'galago[serve]'"
+        ) from None
+    from galago.server import Engines, Settings
+
+    _check(host, api_key, parallel, queue, timeout)
+    listening = listen(host, port)
+    with contextlib.closing(listening):
+        vlm = Opening(model, precision, resolution, threads, offline).load()
+        vlm.keep_caches(max(2, parallel))
+        desk = AlbumDesk(album, clip, threads=threads, offline=offline)
+        engines = Engines(vlm, desk.clip, desk.guide, desk.lock)
+        settings = Settings(
+            api_key=api_key,
+            hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
+            any_address=host not in _LOOPBACK,
+            allow_remote_images=allow_remote_images,
+            parallel=parallel,
+            queue=queue,
+            timeout=timeout,
+        )
+        app = create_app(engines, settings, __version__)
+        address = _address(host, listening.getsockname()[1])
+        with contextlib.suppress(OSError):  # a full disk behind stderr is no reason not to serve
+            say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
+        if view:
+            _open_soon(address)
+        run(app, listening, log=log)
+
+
+def _check(host: str, api_key: str | None, parallel: int, queue: int, timeout: float) -> None:
+    """OptionError before anything is opened."""
+    if host not in _LOOPBACK and not api_key:
+        raise OptionError(
+            f"--host {host} lets other computers in: give an --api-key (or {KEY}) that they need"
+        )
+    if api_key is not None and (not api_key.strip() or not api_key.isascii()):
+        raise OptionError("--api-key must be ASCII characters, and not empty")
+    if not 1 <= parallel <= 64:
+        raise OptionError(f"--parallel {parallel} is not possible: use 1 to 64")
+    if not 0 <= queue <= 10_000:
+        raise OptionError(f"--queue {queue} is not possible: use 0 to 10000")
+    if not 1 <= timeout <= 86_400:
+        raise OptionError(f"--timeout {timeout} is not possible: use 1 to 86400 seconds")
+
+
+def _names(host: str, more: list[str] | None) -> tuple[str, ...]:
+    """What this computer may be called by others."""
+    import socket
+
+    own = socket.gethostname()
+    return (host, own, f"{own}.local", *(more or ()))
+
+
+def _address(host: str, port: int) -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}/"
+
+
+def _open_soon(address: str) -> None:
+    """Show the page once the server answers: the socket listens already, so a browser waits."""
+    import webbrowser
+
+    threading.Thread(target=lambda: webbrowser.open(address), daemon=True).start()
+
+
+class AlbumDesk:
+    """The album that was asked for and a MobileCLIP; opened when there is one to open."""
+
+    def __init__(
+        self, name: str | None, clip: str | None, *, threads: int | None, offline: bool
+    ) -> None:
+        """Raises OptionError when an album that was named isn't there."""
+        self.lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._name = name
+        self._threads, self._offline = threads, offline
+        self._guide: Guide | None = None
+        self._loaded: dict[str, MobileCLIP] = {}
+        source = clip and albums.source_of(clip)
+        if source is None:
+            with contextlib.suppress(OptionError):
+                source = self._source()
+        self.clip = self._load(source or catalog.DEFAULT_CLIP)
+        if name is not None:
+            self._guide = self._open()
+
+    def guide(self) -> Guide | None:
+        """The album; None while there is none, or it can't be opened."""
+        if self._guide is None and os.path.isdir(albums.folder_of(self._name)):
+            with self._opening, contextlib.suppress(GalagoError):
+                self._guide = self._guide or self._open()
+        return self._guide
+
+    def _source(self) -> str:
+        from galago.album import Searcher
+
+        with Searcher(albums.folder_of(self._name)) as searcher:
+            return searcher.head.source
+
+    def _load(self, source: str) -> MobileCLIP:
+        if source not in self._loaded:
+            opening = ClipOpening(source, threads=self._threads, offline=self._offline)
+            self._loaded[source] = opening.load()
+        return self._loaded[source]
+
+    def _open(self) -> Guide:
+        from galago.album import Guide, Searcher
+
+        folder = albums.folder_of(self._name)
+        searcher = Searcher(folder)
+        try:
+            source = searcher.head.source
+            same = searcher.head.identity == self.clip.identity
+            model = self.clip if same else self._load(source)
+            searcher.check(model, source)
+        except BaseException:
+            searcher.close()
+            raise
+        return Guide(folder.name, searcher, model, self.lock)

@@ -1,0 +1,202 @@
+"""The routes of galago's own page: what there is, the album, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastapi import APIRouter, Query, Request
+from fastapi import Path as InPath
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from galago import catalog
+from galago.errors import ImageError
+from galago.images import thumbnail
+from galago.presets import LANGUAGES, PRESETS
+from galago.server.engines import Album
+from galago.server.problems import Problem, readable, responses
+from galago.server.service import Service
+
+__all__ = ["api_routes"]
+
+_NO_MATCH = "no photo matches; these are merely the nearest"
+
+
+class SearchRequest(BaseModel):
+    """At least one of text, image and plus."""
+
+    text: str | None = Field(None, max_length=2000)
+    image: str | None = Field(None, description="A picture to find the like of, a data URL.")
+    plus: str | None = Field(None, description="Another picture, a data URL.")
+    minus: str | None = Field(None, max_length=2000, description="Words for what is not wanted.")
+    k: int = Field(12, ge=1, le=200)
+
+
+class Hit(BaseModel):
+    score: float
+    match: bool
+    name: str
+    path: str
+    id: int
+    thumb: str
+
+
+class Hits(BaseModel):
+    hits: list[Hit]
+    any_match: bool
+    note: str | None
+
+
+class ClassifyRequest(BaseModel):
+    image: str = Field(description="A picture, a data URL.")
+    labels: list[str] = Field(min_length=1, max_length=1000)
+
+
+class Label(BaseModel):
+    label: str
+    share: float
+
+
+class Labels(BaseModel):
+    labels: list[Label]
+
+
+class PageModel(BaseModel):
+    id: str
+    kind: str
+    demo: bool
+    knows: str
+
+
+class Preset(BaseModel):
+    id: str
+    prompt: str
+
+
+class PageAlbum(BaseModel):
+    name: str
+    photos: int
+    model: str
+
+
+class Page(BaseModel):
+    version: str
+    models: list[PageModel]
+    default: str
+    presets: list[Preset]
+    album: PageAlbum | None
+    languages: list[str]
+
+
+def api_routes(service: Service, version: str) -> APIRouter:
+    """What the page asks for."""
+    router = APIRouter(prefix="/api", tags=["galago"])
+    engines = service.engines
+
+    @router.get("/page", responses=responses())
+    def page() -> Page:
+        """Models, ready questions, the album."""
+        models = [_model(engines.vlm.name, "fastvlm"), _model(engines.clip.name, "mobileclip")]
+        return Page(
+            version=version,
+            models=models,
+            default=engines.vlm.name,
+            presets=[Preset(id=name, prompt=prompt) for name, prompt in PRESETS.items()],
+            album=_album(engines.album()),
+            languages=list(LANGUAGES),
+        )
+
+    @router.post("/search", responses=responses(404, 504))
+    async def search(request: Request, body: SearchRequest) -> Hits:
+        """Photos of the album by words, pictures, or both."""
+        return await service.run(request, None, lambda: _search(service, body))
+
+    @router.get(
+        "/photo/{number}",
+        response_class=Response,
+        responses={
+            200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+            **responses(404),
+        },
+    )
+    def photo(
+        number: int = InPath(ge=1, le=2**63 - 1), side: int = Query(256, ge=16, le=2048)
+    ) -> Response:
+        """A photo of the album, at most `side` pixels wide and high."""
+        return _photo(service, number, side)
+
+    @router.post("/classify", responses=responses(504))
+    async def classify(request: Request, body: ClassifyRequest) -> Labels:
+        """Which of the labels fits a picture, with shares that add up to 1."""
+        service.opener.check(body.image, "image")
+        labels = _labels(body.labels)
+        shares = await service.run(request, None, lambda: _classify(service, body.image, labels))
+        found = [Label(label=a, share=round(b, 6)) for a, b in zip(labels, shares, strict=True)]
+        return Labels(labels=sorted(found, key=lambda one: -one.share))
+
+    return router
+
+
+def _model(name: str, kind: str) -> PageModel:
+    row = catalog.find(name)
+    demo = row is not None and row.name == name and row.embedded
+    return PageModel(id=name, kind=kind, demo=demo, knows=row.knows if row and demo else "")
+
+
+def _album(album: Album | None) -> PageAlbum | None:
+    if album is None:
+        return None
+    return PageAlbum(name=album.name, photos=album.count(), model=album.model)
+
+
+def _search(service: Service, body: SearchRequest) -> Hits:
+    album = service.engines.album()
+    if album is None:
+        raise Problem(404, "there is no album yet; make one: galago index FOLDER", code="no_album")
+    words = [readable(text) for text in (body.text,) if text and text.strip()]
+    minus = [readable(text) for text in (body.minus,) if text and text.strip()]
+    urls = [url for url in (body.image, body.plus) if url]
+    if not words and not urls:
+        raise Problem(400, "say what to look for: text, image or plus")
+    for url in urls:
+        service.opener.check(url, "image")
+    found = album.find(words, [service.opener.open(url) for url in urls], minus, body.k)
+    hits = [
+        Hit(
+            score=round(one.score, 5),
+            match=one.match,
+            name=readable(Path(one.path).name),
+            path=readable(one.path),
+            id=one.number,
+            thumb=f"/api/photo/{one.number}?side=256",
+        )
+        for one in found
+    ]
+    matched = any(hit.match for hit in hits)
+    return Hits(hits=hits, any_match=matched, note=None if matched else _NO_MATCH)
+
+
+def _photo(service: Service, number: int, side: int) -> Response:
+    album = service.engines.album()
+    path = album.photo(number) if album is not None else None
+    if path is None:
+        raise Problem(404, "the album has no such photo")
+    try:
+        data = thumbnail(path, side)
+    except ImageError as error:
+        raise Problem(404, f"the photo can't be shown: {readable(str(error))}") from None
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
+
+
+def _labels(given: Sequence[str]) -> list[str]:
+    labels = list(dict.fromkeys(" ".join(readable(label).split()) for label in given))
+    if not all(labels) or any(len(label) > 500 for label in labels):
+        raise Problem(400, "a label must have 1 to 500 characters", param="labels")
+    return labels
+
+
+def _classify(service: Service, url: str, labels: Sequence[str]) -> list[float]:
+    data = service.opener.open(url)
+    with service.engines.clip_lock:
+        return service.engines.clip.classify(data, labels)

@@ -1,0 +1,87 @@
+"""The application: routes put together behind the door."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+import galago.server.problems as problems
+from galago.server.api import api_routes
+from galago.server.engines import Engines
+from galago.server.openapi import described, page
+from galago.server.security import Door
+from galago.server.service import Service
+from galago.server.settings import Settings
+from galago.server.v1 import v1_routes
+
+__all__ = ["create_app"]
+
+_NO_PAGE = (
+    "The page isn't built: `make page` builds it (it needs Node). "
+    "The API works without it: /v1/chat/completions as OpenAI's, all of it under /docs.\n"
+)
+_GRACE = 10.0  # seconds for threads to end their last token
+
+
+def create_app(engines: Engines, settings: Settings, version: str) -> ASGIApp:
+    """The ASGI application of one server; its threads run until its lifespan ends."""
+    service = Service.begin(engines, settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.scheduler.stop(_GRACE)
+
+    app = FastAPI(
+        title="galago",
+        version=version,
+        description="Questions about pictures, answered on this computer.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.include_router(v1_routes(service))
+    app.include_router(api_routes(service, version))
+    _plain_routes(app, service)
+    schema = described(app)
+    app.openapi = lambda: schema  # type: ignore[method-assign]
+    return Door(app, settings, service.metrics)
+
+
+def _plain_routes(app: FastAPI, service: Service) -> None:
+    """Health, figures, the description, and the page."""
+
+    @app.get("/health", responses=problems.responses(), tags=["server"])
+    async def health() -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "ok"}
+
+    @app.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses=problems.responses(),
+        tags=["server"],
+    )
+    async def metrics() -> PlainTextResponse:
+        """Figures in Prometheus' text format."""
+        return PlainTextResponse(service.metrics.page())
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page(app.openapi()))
+
+    static = service.settings.static
+    if (static / "index.html").is_file():
+        app.mount("/", StaticFiles(directory=static, html=True), name="page")
+        return
+
+    @app.get("/", include_in_schema=False)
+    async def unbuilt() -> Any:
+        return PlainTextResponse(_NO_PAGE)

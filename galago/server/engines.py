@@ -1,0 +1,106 @@
+"""What is passed in: the models and the album, as far as the server knows them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from galago.images import Source
+from galago.reply import Chunk, EncodedImage
+from galago.sampling import SamplingOptions
+from galago.tokens import Message
+
+__all__ = ["Album", "Clip", "Engines", "Photo", "Vlm"]
+
+Float = NDArray[np.float32]
+
+
+class Vlm(Protocol):
+    """galago.FastVLM is one."""
+
+    name: str
+    resolution: int
+
+    def encode(self, picture: Source, resolution: int | None = None) -> EncodedImage: ...
+
+    def prompt_length(
+        self, messages: Sequence[Message], images: Sequence[EncodedImage] = ()
+    ) -> int: ...
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        images: Sequence[EncodedImage] = (),
+        options: SamplingOptions | None = None,
+    ) -> Iterator[Chunk]: ...
+
+
+class Clip(Protocol):
+    """galago.MobileCLIP is one."""
+
+    name: str
+
+    @property
+    def dim(self) -> int: ...
+
+    def prepare(self, picture: Source, *, name: str | None = None) -> Float: ...
+
+    def embed_pixels(self, pixel_values: Float) -> Float: ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Float: ...
+
+    def classify(self, picture: Source, labels: Sequence[str]) -> list[float]: ...
+
+
+class Photo(Protocol):
+    """galago.album.Found is one."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def score(self) -> float: ...
+
+    @property
+    def match(self) -> bool: ...
+
+
+class Album(Protocol):
+    """galago.album.Guide is one."""
+
+    name: str
+    model: str
+
+    def find(
+        self,
+        words: Sequence[str] = (),
+        pictures: Sequence[Source] = (),
+        minus: Sequence[str] = (),
+        k: int = 12,
+    ) -> Sequence[Photo]: ...
+
+    def photo(self, number: int) -> str | None: ...
+
+    def count(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Engines:
+    """One model that answers, one that finds, and the album if there is one.
+
+    `album` is asked each time: it may be made while the server runs.  `clip_lock` is held while the
+    MobileCLIP works.
+    """
+
+    vlm: Vlm
+    clip: Clip
+    album: Callable[[], Album | None] = lambda: None
+    clip_lock: threading.Lock = field(default_factory=threading.Lock)

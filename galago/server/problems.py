@@ -1,0 +1,156 @@
+"""Errors as OpenAI words them: {"error": {"message", "type", "param", "code"}}."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from galago.errors import GalagoError, ImageError, OptionError
+
+__all__ = ["Problem", "ProblemBody", "install", "problem_of", "readable", "responses"]
+
+log = logging.getLogger("galago.server")
+
+
+class Problem(Exception):
+    """A request that is refused; `status` and the rest as the client sees them."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param = status, message, code, param
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+    @property
+    def kind(self) -> str:
+        if self.status in (401, 403):
+            return "authentication_error" if self.status == 401 else "permission_error"
+        if self.status == 429:
+            return "rate_limit_error"
+        return "invalid_request_error" if self.status < 500 else "server_error"
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.kind,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body(), self.status, headers=self.headers)
+
+
+class _Fields(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ProblemBody(BaseModel):
+    """An error."""
+
+    error: _Fields
+
+
+def readable(text: str) -> str:
+    """Text for JSON: half characters, which names of files and requests may hold, become "?"."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: every refusal that any route may give, and those of this one."""
+    every = {400, 401, 403, 408, 413, 429, 503, *statuses}
+    return {status: {"model": ProblemBody, "description": _TOLD[status]} for status in every}
+
+
+_TOLD = {
+    400: "The request makes no sense; the message says what to change.",
+    401: "The API key is missing or wrong.",
+    403: "Asked from a foreign page, or under a foreign name.",
+    404: "There is no such thing.",
+    408: "The request did not arrive in time.",
+    413: "The request is too large.",
+    415: "The body isn't JSON.",
+    429: "Busy: try again after Retry-After seconds.",
+    503: "The server is stopping.",
+    504: "It took too long.",
+}
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What a client is told of an error; nothing of the inside for one that is ours."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ImageError):
+        return Problem(400, str(error), code="invalid_image")
+    if isinstance(error, OptionError):
+        return Problem(400, str(error))
+    if isinstance(error, MemoryError):
+        return Problem(413, "that needs more memory than there is; make it smaller")
+    if isinstance(error, GalagoError):
+        return Problem(500, str(error))
+    # The traceback without the message: messages may quote what people sent.
+    log.error("a fault of galago: %s at %s", type(error).__name__, _where(error))
+    return Problem(500, "this is a fault of galago; its log has more")
+
+
+def _where(error: BaseException) -> str:
+    trace, places = error.__traceback__, []
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " < ".join(reversed(places[-6:]))
+
+
+def install(app: FastAPI) -> None:
+    """Every error of a route in this shape."""
+
+    async def refused(_: Request, error: Exception) -> JSONResponse:
+        return problem_of(error).response()
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return _invalid(error).response()
+
+    async def plain(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        told = error.detail if error.status_code != 404 else "there is nothing here; see /docs"
+        response = Problem(error.status_code, str(told)).response()
+        response.headers.update(error.headers or {})
+        return response
+
+    app.add_exception_handler(Problem, refused)
+    app.add_exception_handler(GalagoError, refused)
+    app.add_exception_handler(MemoryError, refused)
+    app.add_exception_handler(Exception, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, plain)
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """The first complaint, without what was sent: that may be a picture, or no JSON at all."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part != "body"]
+    where = readable(".".join(place)[:100]) or None
+    if first["type"] == "json_invalid":
+        return Problem(400, "the body isn't JSON", code="invalid_json")
+    message = " ".join(str(first["msg"]).split())[:200].removeprefix("Value error, ")
+    told = f"{where}: {message}" if where else message
+    return Problem(400, told, param=where)

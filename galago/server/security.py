@@ -1,0 +1,179 @@
+"""The door: who may ask, how much may be sent, and what every answer says to browsers.
+
+Plain ASGI around everything else.  A browser lets any page send requests to 127.0.0.1, and a name
+that suddenly means 127.0.0.1 (DNS rebinding) makes them look like the page's own, so the Host, the
+Origin and what the browser says of the fetch are checked; nothing is ever shared across origins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from galago.server.metrics import Metrics
+from galago.server.problems import Problem, problem_of
+from galago.server.settings import Settings
+
+__all__ = ["Door"]
+
+log = logging.getLogger("galago.server")
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=()",
+}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Door:
+    """Checks, then the app; one line of log a request, without what was asked."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self._app, self._settings, self._metrics = app, settings, metrics
+        self._hosts = {*_LOOPBACK, *(host.lower() for host in settings.hosts)}
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.monotonic(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                cached = "/assets/", "/api/photo/"
+                if not scope["path"].startswith(cached):
+                    headers.setdefault("Cache-Control", "no-store")
+            # Who doesn't read for so long has gone, whatever the connection says.
+            await asyncio.wait_for(send(message), self._settings.body_seconds)
+
+        held = 0
+        try:
+            self._check(scope)
+            body = await self._body(scope, receive)
+            held = len(body)
+            self._held += held
+            await self._app(scope, _again(body, receive), answer)
+        except Exception as error:  # the app has told its own already
+            if not status:
+                await problem_of(error).response()(scope, receive, answer)
+        finally:
+            self._held -= held
+            route = getattr(scope.get("route"), "path", "other")
+            seconds = time.monotonic() - began
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
+            log.info("%s %s %d %.0f ms", scope["method"], route, status, seconds * 1000)
+
+    # -- who ---------------------------------------------------------------------------------------
+
+    def _check(self, scope: Scope) -> None:
+        """Problem for a request that may not be made."""
+        headers, path = Headers(scope=scope), scope["path"]
+        host = _host_of(headers.get("host", ""))
+        if not self._known(host):
+            raise Problem(403, "this server doesn't answer to that name; see --allow-host")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
+            raise Problem(403, "another page may not use this server")
+        public = path in ("/", "/health") or path.startswith("/assets/")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path != "/":
+            raise Problem(403, "another page may not use this server")
+        if self._settings.api_key is not None and not public:
+            self._check_key(headers.get("authorization", ""))
+
+    def _check_key(self, given: str) -> None:
+        scheme, _, key = given.partition(" ")
+        wanted = (self._settings.api_key or "").encode()
+        fits = hmac.compare_digest(key.strip().encode("utf-8", "replace"), wanted)
+        if scheme.lower() != "bearer" or not fits:
+            raise Problem(401, "the API key is missing or wrong", code="invalid_api_key")
+
+    def _known(self, host: str) -> bool:
+        if host in self._hosts:
+            return True
+        return self._settings.any_address and _is_address(host)
+
+    # -- how much ----------------------------------------------------------------------------------
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        """The whole body, within the limits of size and time."""
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > self._settings.body_bytes:
+            raise self._too_large()
+        try:
+            return await asyncio.wait_for(self._read(receive), self._settings.body_seconds)
+        except (TimeoutError, asyncio.TimeoutError):
+            raise Problem(408, "the request did not arrive in time") from None
+
+    async def _read(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Problem(400, "the client went away")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._settings.body_bytes:
+                raise self._too_large()
+            if self._held + size > self._settings.held_bytes:
+                told = "busy: too much is being sent at once; try again"
+                raise Problem(429, told, code="busy", retry_after=1)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    def _too_large(self) -> Problem:
+        limit = self._settings.body_bytes >> 20
+        return Problem(413, f"the request is larger than {limit} MB", code="too_large")
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body as one message, then whatever follows: the client going away."""
+    left: Iterable[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def next_message() -> Message:
+        for message in left:
+            return message
+        return await receive()
+
+    return next_message
+
+
+def _host_of(header: str) -> str:
+    """The name in a Host header: no port, no brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower().rstrip(".")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""What the routes share: engines, pictures, the scheduler, the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from galago import catalog
+from galago.server.engines import Engines
+from galago.server.metrics import Metrics
+from galago.server.pictures import Opener, Pictures
+from galago.server.problems import Problem
+from galago.server.remote import fetch
+from galago.server.scheduler import Job, Scheduler
+from galago.server.settings import Settings
+
+__all__ = ["Service"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of each for a running server."""
+
+    engines: Engines
+    settings: Settings
+    scheduler: Scheduler
+    opener: Opener
+    pictures: Pictures
+    metrics: Metrics
+
+    @classmethod
+    def begin(cls, engines: Engines, settings: Settings) -> Service:
+        """With its threads running."""
+        scheduler = Scheduler(settings.parallel, settings.queue, settings.timeout)
+        opener = Opener(settings.body_bytes, fetch if settings.allow_remote_images else None)
+        pictures = Pictures(engines.vlm, settings.kept_pictures)
+        return cls(engines, settings, scheduler, opener, pictures, Metrics(scheduler))
+
+    def submit(self, request: Request, user: str | None, work: Callable[[], Iterator[T]]) -> Job[T]:
+        """Queue work for whoever asks: an address, and the user it names."""
+        address = request.client.host if request.client else ""
+        return self.scheduler.submit(f"{address} {user or ''}", work)
+
+    async def run(self, request: Request, user: str | None, work: Callable[[], T]) -> T:
+        """One result of the scheduler's threads."""
+
+        def once() -> Iterator[T]:
+            yield work()
+
+        job = self.submit(request, user, once)
+        async with watched(request, job):
+            async for item in job.items():
+                return item
+        raise Problem(503, "the answer was given up")
+
+    def check_model(self, name: str, known: str) -> None:
+        """Problem 404 for a model that isn't the one served."""
+        row = catalog.find(name)
+        if name and name != known and (row is None or row.name != known):
+            raise Problem(
+                404,
+                f"no model is called {name[:100]!r} here: this server answers with {known}",
+                code="model_not_found",
+                param="model",
+            )
+
+
+@contextlib.asynccontextmanager
+async def watched(request: Request, job: Job[T]) -> AsyncIterator[None]:
+    """Closes the job when the client goes away; for the time before the response begins."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        job.close()
+
+    watcher = asyncio.create_task(gone())
+    try:
+        yield
+    except BaseException:
+        job.close()
+        raise
+    finally:
+        watcher.cancel()

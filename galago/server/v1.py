@@ -1,0 +1,174 @@
+"""The routes that OpenAI's clients know."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from numpy.typing import NDArray
+from starlette.types import Receive, Scope, Send
+
+from galago.reply import Chunk
+from galago.server import chat
+from galago.server.openai import (
+    ChatRequest,
+    Completion,
+    EmbeddingRequest,
+    Embeddings,
+    ImagePart,
+    ModelList,
+    TextPart,
+)
+from galago.server.problems import Problem, readable, responses
+from galago.server.scheduler import Job
+from galago.server.service import Service, watched
+
+__all__ = ["v1_routes"]
+
+_CHARACTERS = 100_000  # of one text to embed; a model reads the first few hundred
+_BATCH = 8
+_STREAM = {
+    "description": "The answer, or with `stream` server-sent events of its pieces.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+
+Float = NDArray[np.float32]
+
+
+def v1_routes(service: Service) -> APIRouter:
+    """Chat, embeddings, models."""
+    router = APIRouter(prefix="/v1", tags=["OpenAI"])
+    begun = int(time.time())
+
+    @router.post(
+        "/chat/completions",
+        response_model=None,
+        responses={200: {"model": Completion, **_STREAM}, **responses(404, 504)},
+    )
+    async def chat_completions(request: Request, body: ChatRequest) -> Response:
+        """Answer the last message of a conversation with pictures."""
+        return await _chat(service, request, body)
+
+    @router.post(
+        "/embeddings",
+        response_model=None,
+        responses={200: {"model": Embeddings}, **responses(404, 504)},
+    )
+    async def embeddings(request: Request, body: EmbeddingRequest) -> Response:
+        """Texts and pictures as unit vectors of one space."""
+        return JSONResponse(await _embeddings(service, request, body))
+
+    @router.get("/models", responses={200: {"model": ModelList}, **responses()})
+    async def models() -> dict[str, Any]:
+        """The models that this server has loaded."""
+        named = ((service.engines.vlm.name, "fastvlm"), (service.engines.clip.name, "mobileclip"))
+        cards = [
+            {"id": name, "object": "model", "created": begun, "owned_by": "galago", "kind": kind}
+            for name, kind in named
+        ]
+        return {"object": "list", "data": cards}
+
+    return router
+
+
+class _Events(StreamingResponse):
+    """A stream whose work ends when the client goes away, wherever it is."""
+
+    job: Job[Chunk]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.job.close()
+
+
+async def _chat(service: Service, request: Request, body: ChatRequest) -> Response:
+    name = service.engines.vlm.name
+    service.check_model(body.model, name)
+    question = chat.asked(body, service.opener, service.settings)
+    about = chat.Answer(name, time.perf_counter())
+
+    def work() -> Iterator[Chunk]:
+        for chunk in chat.answer(service, question, about):
+            if chunk.stats is not None:
+                service.metrics.answered(chunk.stats, about.first_token or 0.0)
+            yield chunk
+
+    job = service.submit(request, body.user, work)
+    chunks = job.items()
+    async with watched(request, job):
+        first = await chat.first_of(chunks)
+        if not body.stream:
+            return JSONResponse(await chat.whole(first, chunks, about))
+    usage = body.stream_options is not None and body.stream_options.include_usage
+    pieces = chat.events(first, chunks, about, usage=usage)
+    response = _Events(pieces, media_type="text/event-stream")
+    response.job = job
+    return response
+
+
+async def _embeddings(service: Service, request: Request, body: EmbeddingRequest) -> dict[str, Any]:
+    clip = service.engines.clip
+    service.check_model(body.model, clip.name)
+    inputs = [body.input] if isinstance(body.input, str) else body.input
+    given = [_given(service, one, at) for at, one in enumerate(inputs)]
+    if not given or len(given) > service.settings.inputs:
+        told = f"{len(given)} inputs: give 1 to {service.settings.inputs}"
+        raise Problem(400, told, param="input")
+    if body.dimensions not in (None, clip.dim):
+        told = f"this model's vectors have {clip.dim} dimensions"
+        raise Problem(400, told, param="dimensions")
+    rows = await service.run(request, body.user, lambda: _embed(service, given))
+    tokens = sum(len(text.split()) for text, picture in given if not picture)
+    packed = body.encoding_format == "base64"
+    data = [
+        {"object": "embedding", "index": at, "embedding": _packed(row) if packed else row.tolist()}
+        for at, row in enumerate(rows)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": data, "model": clip.name, "usage": usage}
+
+
+def _given(service: Service, one: str | ImagePart | TextPart, at: int) -> tuple[str, bool]:
+    """A text, or the checked URL of a picture (True)."""
+    if isinstance(one, TextPart):
+        one = one.text
+    text = one.url if isinstance(one, ImagePart) else one
+    if isinstance(one, ImagePart) or text[:11].lower() == "data:image/":
+        service.opener.check(text, f"input.{at}")
+        return text, True
+    if not text.strip() or len(text) > _CHARACTERS:
+        told = f"a text must have 1 to {_CHARACTERS} characters"
+        raise Problem(400, told, param=f"input.{at}")
+    return readable(text), False
+
+
+def _embed(service: Service, given: Sequence[tuple[str, bool]]) -> list[Float]:
+    """Unit rows in order, some at a time so that nobody waits long for the model."""
+    engines = service.engines
+    rows: list[Float] = [np.empty(0, np.float32)] * len(given)
+    for kind in (False, True):
+        places = [at for at, (_, picture) in enumerate(given) if picture is kind]
+        for start in range(0, len(places), _BATCH):
+            part = places[start : start + _BATCH]
+            values = [given[at][0] for at in part]
+            if kind:
+                pixels = np.stack([engines.clip.prepare(service.opener.open(v)) for v in values])
+                with engines.clip_lock:
+                    found = engines.clip.embed_pixels(pixels)
+            else:
+                with engines.clip_lock:
+                    found = engines.clip.embed_texts(values)
+            for at, row in zip(part, found, strict=True):
+                rows[at] = row
+    return rows
+
+
+def _packed(row: Float) -> str:
+    return base64.b64encode(row.astype("<f4").tobytes()).decode()

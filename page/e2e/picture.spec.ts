@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "@playwright/test";
+import { cli, expect, plain, test } from "./galago";
+import { EXAMPLES, NOTE } from "./places";
+
+const answers = async (page: Page): Promise<string[]> => {
+  await expect(page.locator("#chat [aria-busy]")).toHaveCount(0); // all are there
+  return (await page.locator("#chat .answer").allTextContents()).map(plain);
+};
+
+test("describe, read and count, as the command line does", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(NOTE);
+  await expect(page.getByRole("img", { name: "The picture you ask about: note.png" })).toBeVisible();
+  for (const [name, preset] of [["Describe", "describe"], ["Read", "read"], ["Count fingers", "count"]] as const) {
+    await page.getByRole("button", { name, exact: true }).click();
+    expect((await answers(page)).at(-1)).toBe(cli([NOTE], preset)[0]);
+  }
+  const translation = page.waitForRequest("**/v1/chat/completions");
+  await page.getByRole("combobox", { name: "Translate into" }).selectOption("Chinese");
+  await page.getByRole("button", { name: "Translate" }).click();
+  expect((await translation).postData()).toContain("into Chinese");
+});
+
+test("a follow-up question knows the turns before, and the picture is not sent anew", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(NOTE);
+  await page.getByRole("button", { name: "Read", exact: true }).click();
+  const read = (await answers(page))[0];
+  const request = page.waitForRequest("**/v1/chat/completions");
+  await page.getByRole("textbox", { name: "Your question" }).fill("How many words?");
+  await page.keyboard.press("Enter");
+  const { messages } = (await request).postDataJSON() as { messages: { role: string; content: unknown }[] };
+  expect(messages.map((message) => message.role)).toEqual(["user", "assistant", "user"]);
+  expect(plain(messages[1]?.content as string)).toBe(read);
+  expect(messages[2]?.content).toBe("How many words?");
+  expect(await answers(page)).toHaveLength(2);
+});
+
+/** Hand files over the way a mouse or the clipboard does. */
+async function give(page: Page, how: "drop" | "paste", name: string, type: string, bytes: Buffer): Promise<void> {
+  const target = how === "drop" ? "#drop" : "body";
+  const transfer = await page.evaluateHandle(
+    ([name, type, data]) => {
+      const held = new DataTransfer();
+      const raw = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+      held.items.add(new File([raw], name, { type }));
+      return held;
+    },
+    [name, type, bytes.toString("base64")] as const,
+  );
+  await page.locator(target).evaluate(
+    (element, [how, transfer]) => {
+      const event = how === "drop"
+        ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
+        : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true });
+      element.dispatchEvent(event);
+    },
+    [how, transfer] as const,
+  );
+}
+
+for (const how of ["drop", "paste"] as const) {
+  test(`a picture by ${how}`, async ({ page, galago }) => {
+    await page.goto(`${galago.url}#picture`);
+    await give(page, how, "emoji.png", "image/png", readFileSync(join(EXAMPLES, "emoji.png")));
+    await expect(page.locator("#shown")).toBeVisible();
+    await page.getByRole("button", { name: "Describe", exact: true }).click();
+    expect((await answers(page)).at(-1)).toBe(cli([join(EXAMPLES, "emoji.png")], "describe")[0]);
+  });
+}
+
+test("a broken file is told, and what was there stays", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(NOTE);
+  await expect(page.locator("#shown")).toBeVisible();
+  await give(page, "drop", "torn.jpg", "image/jpeg", Buffer.from("\xff\xd8\xff\xe0 torn", "latin1"));
+  await expect(page.getByRole("alert").filter({ hasText: "torn.jpg is not a picture" })).toBeVisible();
+  await page.getByRole("button", { name: "Read", exact: true }).click();
+  expect((await answers(page)).at(-1)).toBe(cli([NOTE], "read")[0]);
+});
+
+test("without a picture the page asks for one", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#picture`);
+  await page.getByRole("button", { name: "Describe", exact: true }).click();
+  await expect(page.getByRole("alert").filter({ hasText: "Choose a picture first." })).toBeVisible();
+});
+
+test("a picture from the camera", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#picture`);
+  await page.getByRole("button", { name: "Take one" }).click();
+  await page.getByRole("button", { name: "Shoot" }).click();
+  await expect(page.getByRole("img", { name: /picture from the camera/ })).toBeVisible();
+  await page.getByRole("button", { name: "Describe", exact: true }).click();
+  expect((await answers(page)).at(-1)).not.toBe("");
+});

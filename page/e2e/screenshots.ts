@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import type { Page } from "@playwright/test";
+import { expect, history, test } from "./galago";
+import { EXAMPLES, TOP } from "./places";
+
+/** The views as docs/screenshots shows them; `make screenshots` writes them anew. */
+const LOOKS = [
+  { name: "desktop", width: 1280, height: 860, settings: { theme: "light" } },
+  { name: "dark", width: 1280, height: 860, settings: { theme: "dark" } },
+  { name: "contrast", width: 1280, height: 860, settings: { theme: "dark", contrast: "more" } },
+  { name: "chinese", width: 1280, height: 860, settings: { theme: "light", language: "zh" } },
+  { name: "phone", width: 390, height: 844, settings: { theme: "light" } },
+];
+
+for (const look of LOOKS) {
+  test(look.name, async ({ page, galago }) => {
+    await page.addInitScript((chosen) => localStorage.setItem("galago", JSON.stringify(chosen)), look.settings);
+    await page.addInitScript(() => {
+      Object.defineProperty(MediaDeviceInfo.prototype, "label", { get: () => "Integrated camera" });
+    });
+    await page.setViewportSize({ width: look.width, height: look.height });
+    const keep = async (view: string) => {
+      await page.evaluate(() => scrollTo(0, 0));
+      const path = join(TOP, "docs/screenshots", `${view}-${look.name}.png`);
+    await page.screenshot({ path, fullPage: view !== "live" && look.name !== "phone" });
+    };
+    await live(page, galago.url);
+    await keep("live");
+    await picture(page, galago.url);
+    await keep("picture");
+    await album(page, galago.url);
+    await keep("album");
+  });
+}
+
+async function live(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.locator("#go").click();
+  await expect.poll(async () => (await history(page)).length, { timeout: 25_000 }).toBeGreaterThan(3);
+}
+
+async function picture(page: Page, url: string): Promise<void> {
+  await page.goto(`${url}#picture`);
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "note.png"));
+  const answered = async (count: number) => {
+    await expect(page.locator("#chat .answer")).toHaveCount(count);
+    await expect(page.locator("#chat [aria-busy]")).toHaveCount(0);
+  };
+  await page.locator("#asks button").nth(0).click();
+  await answered(1);
+  await page.locator("#asks button").nth(2).click();
+  await answered(2);
+}
+
+async function album(page: Page, url: string): Promise<void> {
+  await page.goto(`${url}#album`);
+  await page.locator("#find-text").fill("fruit");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#hits li").first()).toBeVisible();
+  await page.locator("#labels-text").fill("banana, lemon, mushroom, dress");
+  await page.locator("#labels-file").setInputFiles(join(EXAMPLES, "album", "IMG_1041.jpg"));
+  await expect(page.locator("#shares li")).toHaveCount(4);
+  await page.waitForTimeout(500); // for the last thumbnails
+}

@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { expect, history, test } from "./galago";
+import { EXAMPLES } from "./places";
+
+test("a server that stops and comes back", async ({ page, serve }) => {
+  const galago = await serve();
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect.poll(async () => (await history(page)).length).toBeGreaterThan(0);
+  await galago.stop("SIGKILL");
+  await expect(page.getByRole("alert").filter({ hasText: "galago does not answer" })).toBeVisible();
+  await page.getByRole("button", { name: "Clear" }).click();
+  await galago.start();
+  await expect(page.locator("#banner")).toBeHidden();
+  await expect.poll(async () => (await history(page)).length).toBeGreaterThan(0); // goes on by itself
+});
+
+test("a server with a key asks for it", async ({ page, serve }) => {
+  const galago = await serve("--api-key", "open sesame");
+  await page.goto(`${galago.url}#album`);
+  const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
+  await dialog.getByLabel("API key").fill("wrong");
+  await page.keyboard.press("Enter");
+  await expect(dialog.getByLabel("API key")).toBeEmpty(); // asked again
+  await dialog.getByLabel("API key").fill("open sesame");
+  await page.keyboard.press("Enter");
+  await expect(dialog).toBeHidden();
+  await page.getByRole("searchbox").fill("banana");
+  await page.keyboard.press("Enter");
+  const image = page.locator("#hits img").first();
+  await expect.poll(() => image.evaluate((each: HTMLImageElement) => each.naturalWidth)).toBeGreaterThan(0);
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "note.png"));
+  await page.getByRole("button", { name: "Read", exact: true }).click();
+  await expect(page.locator("#chat .answer")).not.toBeEmpty();
+});

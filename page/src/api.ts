@@ -1,0 +1,194 @@
+/** The server's side of the page: every call goes through `send`, which knows keys and lost servers. */
+
+import { events } from "./events";
+
+export interface Model {
+  id: string;
+  kind: string;
+  demo: boolean;
+  knows: string;
+}
+
+export interface PageInfo {
+  version: string;
+  models: Model[];
+  default: string;
+  presets: { id: string; prompt: string }[];
+  album: { name: string; photos: number; model: string } | null;
+  languages: string[];
+}
+
+export interface Hit {
+  score: number;
+  match: boolean;
+  name: string;
+  path: string;
+  id: number;
+}
+
+export interface Found {
+  hits: Hit[];
+}
+
+export interface Query {
+  text?: string;
+  image?: string; // a data URL, as every picture here
+  minus?: string;
+  k?: number;
+}
+
+type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
+export type Message = { role: "user" | "assistant"; content: string | Part[] };
+
+export interface Answer {
+  text: string;
+  firstToken: number; // seconds from asking to the first words, as the person waited
+  doubt: string | null;
+}
+
+/** The server said no; the message is for people. */
+export class Refused extends Error {}
+
+/** The server has too much to do; worth another try after `wait` seconds. */
+export class Busy extends Refused {
+  constructor(
+    message: string,
+    readonly wait: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Nobody answers. */
+export class Lost extends Error {}
+
+const KEY = "galago-key";
+let askForKey: () => Promise<string> = () => Promise.reject(new Refused("no key"));
+let onLost: () => void = () => {};
+
+/** Who asks the person for a key, and who is told that the server does not answer. */
+export function connect(handlers: { key: () => Promise<string>; lost: () => void }): void {
+  askForKey = handlers.key;
+  onLost = handlers.lost;
+}
+
+function headers(): Record<string, string> {
+  const key = sessionStorage.getItem(KEY);
+  return key === null ? {} : { Authorization: `Bearer ${key}` };
+}
+
+/** True for what an AbortController of ours has stopped. */
+export const isAbort = (error: unknown): boolean =>
+  error instanceof DOMException && error.name === "AbortError";
+
+function lost(error: unknown): unknown {
+  if (isAbort(error)) return error;
+  onLost();
+  return new Lost("galago does not answer");
+}
+
+async function problem(response: Response): Promise<Refused> {
+  let message = response.statusText || `HTTP ${response.status}`;
+  try {
+    const body = (await response.json()) as { error?: { message?: string }; detail?: unknown };
+    if (body.error?.message) message = body.error.message;
+    else if (typeof body.detail === "string") message = body.detail;
+  } catch {
+    // Not JSON: the status has to do.
+  }
+  if (response.status !== 429 && response.status !== 503) return new Refused(message);
+  return new Busy(message, Number(response.headers.get("Retry-After")) || 1);
+}
+
+async function send(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const options: RequestInit = { headers: headers(), signal: signal ?? null };
+  if (body !== undefined) {
+    options.method = "POST";
+    options.headers = { ...headers(), "Content-Type": "application/json" };
+    options.body = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    throw lost(error);
+  }
+  if (response.status === 401) {
+    sessionStorage.setItem(KEY, await askForKey());
+    return send(path, body, signal);
+  }
+  if (!response.ok) throw await problem(response);
+  return response;
+}
+
+async function json<T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  return (await (await send(path, body, signal)).json()) as T;
+}
+
+export const pageInfo = (): Promise<PageInfo> => json("api/page");
+
+export const searchAlbum = (query: Query, signal: AbortSignal): Promise<Found> =>
+  json("api/search", query, signal);
+
+export const classify = (
+  image: string,
+  labels: string[],
+): Promise<{ labels: { label: string; share: number }[] }> => json("api/classify", { image, labels });
+
+/** A photo of the album as a blob: an <img> of its own could not send the key. */
+export async function photo(id: number, side: number, signal?: AbortSignal): Promise<Blob> {
+  const path = `api/photo/${id}?side=${side}`;
+  return (await send(path, undefined, signal)).blob();
+}
+
+/** Whether the server answers at all. */
+export async function isAlive(): Promise<boolean> {
+  try {
+    return (await fetch("health", { cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** What the last message of a user asks about a picture: the picture, then the words. */
+export const withPicture = (picture: string, text: string): Message => ({
+  role: "user",
+  content: [
+    { type: "image_url", image_url: { url: picture } },
+    { type: "text", text },
+  ],
+});
+
+interface StreamPart {
+  error?: { message?: string };
+  choices?: { delta?: { content?: string | null } }[];
+  galago?: { doubt?: string | null };
+}
+
+/** Ask, and get the text so far with every piece that arrives. Aborting stops the server's work. */
+export async function chat(
+  model: string,
+  messages: Message[],
+  onText: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const start = performance.now();
+  const asked = { model, messages, stream: true, stream_options: { include_usage: true } };
+  const response = await send("v1/chat/completions", asked, signal);
+  const answer: Answer = { text: "", firstToken: 0, doubt: null };
+  try {
+    for await (const data of events(response)) {
+      const part = JSON.parse(data) as StreamPart;
+      if (part.error) throw new Refused(part.error.message ?? "the server gave up");
+      answer.doubt = part.galago?.doubt ?? answer.doubt;
+      const piece = part.choices?.[0]?.delta?.content;
+      if (!piece) continue;
+      answer.firstToken ||= (performance.now() - start) / 1000;
+      answer.text += piece;
+      onText(answer.text);
+    }
+  } catch (error) {
+    throw error instanceof Refused ? error : lost(error);
+  }
+  return answer;
+}

@@ -1,0 +1,72 @@
+import { en, type Texts } from "./texts/en";
+import { zh } from "./texts/zh";
+
+/** Language tag -> its own name and its texts. */
+export const LANGUAGES: Record<string, { name: string; texts: Texts }> = {
+  en: { name: "English", texts: en },
+  zh: { name: "中文", texts: zh },
+};
+
+let texts: Texts = en;
+const listeners: (() => void)[] = [];
+
+/** The text of a key in the language of the page, with {names} filled in. */
+export function t(key: keyof Texts, values: Record<string, string | number> = {}): string {
+  return texts[key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+/** Whether there is such a text: ready questions of a newer server may have none. */
+export const isKey = (key: string): key is keyof Texts => key in en;
+
+/** The first language of the browser that the page speaks. */
+export function preferredLanguage(): string {
+  const wanted = navigator.languages.map((tag) => tag.split("-")[0] ?? "");
+  return wanted.find((tag) => tag in LANGUAGES) ?? "en";
+}
+
+/** Put the whole page into a language; parts that write their own texts follow. */
+export function setLanguage(tag: string): void {
+  texts = LANGUAGES[tag]?.texts ?? en;
+  document.documentElement.lang = tag in LANGUAGES ? tag : "en";
+  const fill = (attribute: string, put: (element: HTMLElement, text: string) => void): void => {
+    for (const element of document.querySelectorAll<HTMLElement>(`[${attribute}]`)) {
+      put(element, t(element.getAttribute(attribute) as keyof Texts));
+    }
+  };
+  fill("data-t", (element, text) => (element.textContent = text));
+  fill("data-t-label", (element, text) => element.setAttribute("aria-label", text));
+  fill("data-t-placeholder", (element, text) => element.setAttribute("placeholder", text));
+  for (const listener of listeners) listener();
+}
+
+/** Call this now and after every change of the language. */
+export function onLanguage(listener: () => void): void {
+  listeners.push(listener);
+  listener();
+}
+
+/** The language a text is probably in, for voices and screen readers: models mostly write English. */
+export function languageOf(text: string): string {
+  if (/[\u3040-\u30ff]/.test(text)) return "ja";
+  if (/[\u4e00-\u9fff]/.test(text)) return "zh";
+  if (/[\uac00-\ud7af]/.test(text)) return "ko";
+  if (/[\u0400-\u04ff]/.test(text)) return "ru";
+  if (/[\u0600-\u06ff]/.test(text)) return "ar";
+  return "en";
+}
+
+// What the server calls the languages that it can be asked to translate into.
+const TAGS: Record<string, string> = {
+  English: "en", Chinese: "zh", Spanish: "es", French: "fr", German: "de", Portuguese: "pt", Italian: "it",
+  Russian: "ru", Japanese: "ja", Korean: "ko", Arabic: "ar", Vietnamese: "vi", Thai: "th",
+};
+
+/** A language as the page's own calls it, such as 法语 for "French". */
+export function languageName(name: string): string {
+  const tag = TAGS[name];
+  if (tag === undefined) return name;
+  return new Intl.DisplayNames(document.documentElement.lang, { type: "language" }).of(tag) ?? name;
+}
+
+/** Whether a language is the page's own. */
+export const isOwn = (name: string): boolean => TAGS[name] === document.documentElement.lang;

@@ -1,0 +1,71 @@
+import { classify, Lost } from "./api";
+import { byId, make } from "./dom";
+import { NotAPicture, type Picture, readPicture } from "./image-file";
+import { t } from "./i18n";
+
+/** Zero-shot labels: a picture, and words that the person types. */
+export class Labels {
+  private readonly words = byId("labels-text", HTMLInputElement);
+  private readonly said = byId("labels-said", HTMLElement);
+  private picture: Picture | null = null;
+
+  constructor() {
+    const file = byId("labels-file", HTMLInputElement);
+    file.addEventListener("change", () => {
+      if (file.files?.[0]) void this.take(file.files[0], file.files[0].name);
+      file.value = "";
+    });
+    byId("classify", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.sort();
+    });
+  }
+
+  /** Take a picture; sorts at once when labels are there already. */
+  async take(blob: Blob, name: string): Promise<void> {
+    const shown = byId("labels-shown", HTMLImageElement);
+    try {
+      this.picture = await readPicture(blob, name);
+    } catch (error) {
+      if (!(error instanceof NotAPicture)) throw error;
+      this.said.textContent = t("picture.broken", { name });
+      return;
+    }
+    shown.src = this.picture.data;
+    shown.alt = name;
+    shown.hidden = false;
+    byId("shares", HTMLElement).replaceChildren();
+    this.said.textContent = "";
+    this.words.focus();
+    if (this.labels().length > 1) await this.sort();
+  }
+
+  private labels(): string[] {
+    const words = this.words.value.split(/[,;\n，、；]/).map((word) => word.trim());
+    return [...new Set(words.filter(Boolean))];
+  }
+
+  private async sort(): Promise<void> {
+    const labels = this.labels();
+    if (!this.picture || labels.length < 2) {
+      this.said.textContent = t("labels.first");
+      return;
+    }
+    try {
+      const { labels: shares } = await classify(this.picture.data, labels);
+      const best = shares[0];
+      if (best) this.said.textContent = t("labels.best", { label: best.label, share: percent(best.share) });
+      byId("shares", HTMLElement).replaceChildren(...shares.map(bar));
+    } catch (error) {
+      this.said.textContent = error instanceof Lost ? t("server.lost") : String((error as Error).message);
+    }
+  }
+}
+
+const percent = (share: number): string => (100 * share).toFixed(share < 0.1 ? 1 : 0);
+
+function bar({ label, share }: { label: string; share: number }): HTMLElement {
+  const meter = make("meter", { min: 0, max: 1, value: share });
+  meter.setAttribute("aria-label", label);
+  return make("li", {}, make("span", {}, label), meter, make("span", {}, `${percent(share)} %`));
+}

@@ -1,0 +1,294 @@
+import { Busy, chat, isAbort, Lost, withPicture } from "./api";
+import { byId, sleep } from "./dom";
+import { glance, isStill, picture } from "./frame";
+import { History } from "./history";
+import { isKey, languageOf, onLanguage, t } from "./i18n";
+import { Meaning } from "./meaning";
+import { Question } from "./question";
+import { currentModel, serverBack } from "./server";
+import { change, settings } from "./settings";
+import { fillSources, NoPicture, openCamera, openScreen, play, stayAwake, stop } from "./source";
+import { announceCaption, silence, speak } from "./voice";
+
+const SLOW = 5_000; // ms without a word before the page says that it takes long
+const PAUSE = 120; // ms between looks at a picture that does not move
+const LAST = 5; // captions that the rate is taken over
+
+type State =
+  | "idle" | "starting" | "running" | "paused" | "ended"
+  | "refused" | "absent" | "taken" | "insecure" | "broken" | "failed";
+
+/** The camera's view: one loop looks at the newest frame, asks about it, and looks again. */
+export class Live {
+  private readonly stage = byId("stage", HTMLElement);
+  private readonly video = byId("video", HTMLVideoElement);
+  private readonly caption = byId("caption", HTMLElement);
+  private readonly source = byId("source", HTMLSelectElement);
+  private readonly go = byId("go", HTMLButtonElement);
+  private readonly history = new History();
+  private readonly meaning = new Meaning();
+  private readonly question = new Question(() => this.askAnew());
+  private state: State = "idle";
+  private note = ""; // what the stage says instead of its state: slow, busy, an error
+  private facing: "environment" | "user" = "environment";
+  private bySide = true; // the camera is chosen by the side it looks to, not by its name
+  private cameras = 1;
+  private turn = 0; // of the loop: an older one that still waits for a server must end
+  private opened = ""; // the source that the video shows; "" = none
+  private asking: AbortController | null = null;
+  private seen: Uint8Array | null = null; // the frame that was asked about
+  private began = 0; // when pictures first ran
+  private durations: number[] = []; // ms of the last answers
+
+  constructor() {
+    const on = (id: string, act: () => void): void =>
+      byId(id, HTMLButtonElement).addEventListener("click", act);
+    this.go.addEventListener("click", () => void (this.state === "running" ? this.pause() : this.run()));
+    on("once", () => void this.once());
+    on("flip", () => this.flip());
+    on("speak", () => this.setSpeaking(!settings.speak));
+    this.source.addEventListener("change", () => this.sourceChosen());
+    const file = byId("video-file", HTMLInputElement);
+    file.addEventListener("change", () => {
+      this.opened = "";
+      if (file.files?.length) void this.run();
+    });
+    this.video.addEventListener("ended", () => this.end());
+    this.setSpeaking(settings.speak);
+    onLanguage(() => {
+      this.show(this.state, this.note);
+      void this.listCameras();
+    });
+    if ("mediaDevices" in navigator) {
+      navigator.mediaDevices.addEventListener("devicechange", () => void this.listCameras());
+    }
+  }
+
+  /** Start or go on, until `pause`. */
+  private async run(): Promise<void> {
+    if (!(await this.open())) return;
+    this.show("running");
+    const turn = ++this.turn;
+    const isOn = (): boolean => this.state === "running" && this.turn === turn;
+    void stayAwake(isOn);
+    while (isOn()) {
+      const look = glance(this.video);
+      const asked = look !== null && this.question.prompt !== "";
+      if (!asked || (this.seen !== null && isStill(look, this.seen))) await sleep(PAUSE);
+      else await this.ask(look);
+    }
+  }
+
+  /** One frame, held until the answer is there. */
+  private async once(): Promise<void> {
+    if (this.state === "running") this.pause();
+    if (!(await this.open())) return;
+    let look = glance(this.video);
+    while (look === null && this.opened) {
+      await sleep(PAUSE);
+      look = glance(this.video);
+    }
+    if (look === null) return;
+    this.video.pause();
+    this.show("paused", t("state.waiting"));
+    const asking = this.ask(look);
+    this.release();
+    await asking;
+    if (this.state === "paused") this.show("paused");
+  }
+
+  private pause(): void {
+    this.asking?.abort();
+    this.video.pause();
+    silence();
+    this.show("paused");
+    this.release();
+  }
+
+  /** A camera's light goes out while nobody looks; the screen would have to be chosen again. */
+  private release(): void {
+    if (this.opened === "screen" || this.opened === "file") return;
+    this.track()?.stop();
+    this.opened = "";
+  }
+
+  private end(): void {
+    if (this.state === "paused") return; // a released camera
+    this.asking?.abort();
+    this.opened = "";
+    this.show("ended");
+  }
+
+  /** Something else is asked: drop what is being answered and look again. */
+  private askAnew(): void {
+    this.seen = null;
+    this.meaning.forget();
+    this.asking?.abort();
+  }
+
+  /** The other side of a phone; where cameras have no side, the next of them. */
+  private flip(): void {
+    const side = this.track()?.getSettings().facingMode;
+    this.bySide = side !== undefined;
+    if (side !== undefined) this.facing = side === "user" ? "environment" : "user";
+    else this.source.selectedIndex = (this.source.selectedIndex + 1) % this.cameras;
+    this.reopen();
+  }
+
+  private track(): MediaStreamTrack | undefined {
+    const stream = this.video.srcObject;
+    return stream instanceof MediaStream ? stream.getVideoTracks()[0] : undefined;
+  }
+
+  private sourceChosen(): void {
+    this.bySide = false;
+    byId("video-choose", HTMLElement).hidden = this.source.value !== "file";
+    this.reopen();
+  }
+
+  /** Let go of what is shown; go on with the new source if pictures were running. */
+  private reopen(): void {
+    const wasRunning = this.state === "running";
+    this.asking?.abort();
+    stop(this.video);
+    this.opened = "";
+    this.show("idle");
+    if (wasRunning && this.source.value !== "file") void this.run();
+  }
+
+  /** Make the video show the chosen source; false when there is none, and the stage says why. */
+  private async open(): Promise<boolean> {
+    this.seen = null;
+    const wanted = this.source.value || "camera";
+    if (this.opened === wanted) {
+      await this.video.play().catch(() => {});
+      return true;
+    }
+    const file = byId("video-file", HTMLInputElement).files?.[0];
+    if (wanted === "file" && !file) {
+      byId("video-file", HTMLInputElement).click();
+      return false;
+    }
+    this.show("starting");
+    this.began ||= performance.now();
+    try {
+      const picture = wanted === "file" && file ? file : await this.stream(wanted);
+      await play(this.video, picture);
+    } catch (error) {
+      stop(this.video);
+      this.show(error instanceof NoPicture ? error.reason : "failed");
+      return false;
+    }
+    await this.listCameras();
+    this.opened = this.source.value || "camera";
+    return true;
+  }
+
+  private async stream(wanted: string): Promise<MediaStream> {
+    const id = wanted === "camera" || this.bySide ? "" : wanted;
+    const stream = await (wanted === "screen" ? openScreen() : openCamera(id, this.facing));
+    for (const track of stream.getVideoTracks()) track.addEventListener("ended", () => this.end());
+    return stream;
+  }
+
+  private async listCameras(): Promise<void> {
+    this.cameras = await fillSources(this.source);
+    const used = this.track()?.getSettings().deviceId;
+    const isCamera = [...this.source.options].some((option) => option.value === used);
+    if (used && isCamera) this.source.value = used;
+    byId("flip", HTMLElement).hidden = this.cameras < 2;
+  }
+
+  /** Seconds since the start, or in the video when it is a file. */
+  private now(): number {
+    if (this.opened === "file") return this.video.currentTime;
+    return (performance.now() - this.began) / 1000;
+  }
+
+  private async ask(look: Uint8Array): Promise<void> {
+    this.seen = look;
+    this.asking = new AbortController();
+    const [at, from, start] = [new Date(), this.now(), performance.now()];
+    const waiting = setInterval(() => this.tellSlow(start), 1000);
+    const shown = this.caption.textContent ?? "";
+    const onText = (text: string): void => {
+      clearInterval(waiting);
+      if (this.note) this.show(this.state);
+      // The same words again don't flicker: what is shown stays while it begins like the new text.
+      if (!shown.startsWith(text)) this.showCaption(text);
+    };
+    try {
+      const messages = [withPicture(picture(this.video), this.question.prompt)];
+      const answer = await chat(currentModel(), messages, onText, this.asking.signal);
+      const caption = answer.text.trim();
+      this.durations = [...this.durations, performance.now() - start].slice(-LAST);
+      const unsure = answer.doubt !== null;
+      this.showCaption(caption);
+      this.showFigures(answer.firstToken, unsure);
+      this.tell(caption, unsure);
+      if (caption) this.history.add({ text: caption, at, from, to: this.now(), unsure });
+    } catch (error) {
+      await this.failed(error);
+    } finally {
+      clearInterval(waiting);
+    }
+  }
+
+  private async failed(error: unknown): Promise<void> {
+    this.seen = null;
+    if (isAbort(error)) return;
+    if (error instanceof Lost) return serverBack();
+    if (error instanceof Busy) {
+      this.show(this.state, t("state.busy"));
+      return sleep(error.wait * 1000);
+    }
+    this.video.pause();
+    this.show("failed", error instanceof Error ? error.message : String(error));
+  }
+
+  private tellSlow(start: number): void {
+    const waited = performance.now() - start;
+    if (waited < SLOW) return;
+    this.show(this.state, t("state.slow", { seconds: Math.round(waited / 1000) }));
+  }
+
+  private tell(text: string, unsure: boolean): void {
+    if (!text || !this.meaning.isNew(text)) return;
+    announceCaption(text, unsure);
+    if (settings.speak) speak(text, ...(unsure ? [t("unsure.short")] : []));
+  }
+
+  private showCaption(text: string): void {
+    this.caption.hidden = text === "";
+    this.caption.lang = languageOf(text);
+    if (this.caption.textContent !== text) this.caption.textContent = text;
+  }
+
+  private showFigures(firstToken: number, unsure: boolean): void {
+    const seconds = this.durations.reduce((sum, ms) => sum + ms, 0) / this.durations.length / 1000;
+    byId("figures", HTMLElement).hidden = false;
+    byId("doubt", HTMLElement).hidden = !unsure;
+    byId("ttft", HTMLElement).textContent = t("live.ttft", { time: firstToken.toFixed(2) });
+    byId("rate", HTMLElement).textContent = t("live.rate", { rate: (1 / seconds).toFixed(1) });
+  }
+
+  private setSpeaking(on: boolean): void {
+    change({ speak: on });
+    byId("speak", HTMLButtonElement).setAttribute("aria-pressed", String(on));
+    if (!on) silence();
+  }
+
+  /** The stage's state, in a word for the style sheet and in a sentence for people. */
+  private show(state: State, note = ""): void {
+    this.state = state;
+    this.note = note;
+    this.stage.dataset.state = state;
+    this.stage.dataset.note = String(note !== "");
+    this.go.textContent = t(state === "running" ? "live.pause" : "live.start");
+    const text = state === "running" ? note : note || t(`state.${state}`);
+    const key = `state.${state}.help`;
+    const said = byId("stage-text", HTMLElement);
+    if (said.textContent !== text) said.textContent = text;
+    byId("stage-help", HTMLElement).textContent = isKey(key) && !note ? t(key) : "";
+  }
+}

@@ -1,0 +1,46 @@
+import { Album } from "./album";
+import { connectSettings } from "./dialogs";
+import { byId } from "./dom";
+import { onLanguage, preferredLanguage, setLanguage, t } from "./i18n";
+import { Labels } from "./labels";
+import { Live } from "./live";
+import { PictureView } from "./picture";
+import { start } from "./server";
+import { applyLook, settings } from "./settings";
+
+const VIEWS = ["live", "picture", "album"] as const;
+
+type View = (typeof VIEWS)[number];
+
+/** The view that the address names; the link that skips the navigation names none. */
+const named = (): View | undefined => VIEWS.find((view) => location.hash === `#${view}`);
+let current: View = named() ?? "live";
+
+function showView(): void {
+  for (const view of VIEWS) {
+    byId(view, HTMLElement).hidden = view !== current;
+    const link = document.querySelector(`nav a[href="#${view}"]`);
+    if (view === current) link?.setAttribute("aria-current", "page");
+    else link?.removeAttribute("aria-current");
+  }
+  document.title = `${t(current)} – galago`;
+}
+
+/** A link of the navigation was followed: screen readers go on at the title of the view. */
+function goToView(): void {
+  const view = named();
+  if (view === undefined) return;
+  current = view;
+  showView();
+  byId(`${view}-title`, HTMLElement).focus();
+  if (view === "album") void album.refresh().catch(() => {}); // the banner tells of a lost server
+}
+
+applyLook();
+setLanguage(settings.language || preferredLanguage());
+onLanguage(showView);
+addEventListener("hashchange", goToView);
+connectSettings();
+new Live();
+const album = new Album(new PictureView(), new Labels());
+void start();

@@ -1,0 +1,168 @@
+import { Busy, chat, isAbort, Lost, type Message, withPicture } from "./api";
+import { byId, make } from "./dom";
+import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
+import { languageName, languageOf, onLanguage, t } from "./i18n";
+import { currentModel, fillLanguages, presetName, server } from "./server";
+import { settings } from "./settings";
+import { shoot } from "./shooting";
+import { announce, announceCaption, speak } from "./voice";
+
+/** A picture and the conversation about it. */
+export class PictureView {
+  private readonly drop = byId("drop", HTMLElement);
+  private readonly shown = byId("shown", HTMLImageElement);
+  private readonly log = byId("chat", HTMLElement);
+  private readonly text = byId("ask-text", HTMLInputElement);
+  private readonly language = byId("picture-language", HTMLSelectElement);
+  private picture: Picture | null = null;
+  private turns: Message[] = []; // what a follow-up question may refer to
+  private asking: AbortController | null = null;
+
+  constructor() {
+    const file = byId("picture-file", HTMLInputElement);
+    file.addEventListener("change", () => {
+      if (file.files?.[0]) void this.take(file.files[0]);
+      file.value = ""; // the same file again is a change again
+    });
+    byId("shoot", HTMLButtonElement).addEventListener("click", () => void this.shoot());
+    byId("ask-stop", HTMLButtonElement).addEventListener("click", () => this.asking?.abort());
+    byId("ask", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const question = this.text.value.trim();
+      if (!question) return this.text.focus();
+      this.text.value = "";
+      void this.ask(question, question);
+    });
+    this.acceptDrops();
+    void server().then(({ presets, languages }) => {
+      fillLanguages(this.language, languages);
+      onLanguage(() => this.showPresets(presets));
+    });
+  }
+
+  /** Take a picture as the one to ask about; forget the conversation about the last one. */
+  async take(file: Blob, name = file instanceof File ? file.name : t("picture.pasted")): Promise<void> {
+    const error = byId("drop-error", HTMLElement);
+    error.hidden = true;
+    try {
+      this.picture = await readPicture(file, name);
+    } catch (problem) {
+      if (!(problem instanceof NotAPicture)) throw problem;
+      error.textContent = t("picture.broken", { name });
+      error.hidden = false;
+      return;
+    }
+    this.asking?.abort();
+    this.turns = [];
+    this.log.replaceChildren();
+    this.shown.src = this.picture.data;
+    this.shown.alt = t("picture.shown", { name });
+    this.shown.hidden = false;
+    this.drop.dataset.full = "true";
+    announce(this.shown.alt);
+  }
+
+  private acceptDrops(): void {
+    const view = byId("picture", HTMLElement);
+    const over = (on: boolean) => (event: DragEvent) => {
+      event.preventDefault();
+      this.drop.dataset.over = String(on);
+    };
+    view.addEventListener("dragover", over(true));
+    view.addEventListener("dragleave", over(false));
+    view.addEventListener("drop", (event) => {
+      over(false)(event);
+      const file = pictureIn(event.dataTransfer);
+      if (file) void this.take(file);
+    });
+    document.addEventListener("paste", (event) => {
+      const file = view.hidden ? null : pictureIn(event.clipboardData);
+      if (file) void this.take(file, t("picture.pasted"));
+    });
+  }
+
+  private async shoot(): Promise<void> {
+    const shot = await shoot();
+    if (shot) await this.take(shot, t("picture.shot"));
+  }
+
+  private showPresets(presets: { id: string; prompt: string }[]): void {
+    const buttons = presets.map(({ id, prompt }) => {
+      const button = make("button", { type: "button" }, presetName(id));
+      button.addEventListener("click", () => {
+        const words = prompt.replace("{language}", this.language.value);
+        const to = id === "translate" ? ` → ${languageName(this.language.value)}` : "";
+        this.turns = []; // a ready question is about the picture, not about the talk so far
+        void this.ask(words, presetName(id) + to);
+      });
+      return button;
+    });
+    byId("asks", HTMLElement).replaceChildren(...buttons);
+  }
+
+  /** Ask `question`; the log shows it as `label`. */
+  private async ask(question: string, label: string): Promise<void> {
+    if (!this.picture) {
+      announce(t("picture.first"));
+      const error = byId("drop-error", HTMLElement);
+      error.textContent = t("picture.first");
+      error.hidden = false;
+      return byId("picture-file", HTMLInputElement).focus();
+    }
+    this.asking?.abort();
+    const asking = (this.asking = new AbortController());
+    const asked: Message = this.turns.length
+      ? { role: "user", content: question }
+      : withPicture(this.picture.data, question);
+    const messages = [...this.turns, asked];
+    const said = this.addTurn(label);
+    this.setBusy(true);
+    try {
+      const answer = await chat(currentModel(), messages, (text) => this.showText(said, text), asking.signal);
+      this.turns = [...messages, { role: "assistant", content: answer.text }];
+      if (answer.doubt !== null) said.after(make("p", { className: "unsure" }, t("unsure")));
+      const time = t("live.ttft", { time: answer.firstToken.toFixed(2) });
+      said.after(make("p", { className: "soft small-text" }, time));
+      const unsure = answer.doubt !== null;
+      announceCaption(answer.text, unsure);
+      if (settings.speak) speak(answer.text, ...(unsure ? [t("unsure.short")] : []));
+    } catch (error) {
+      this.showProblem(said, error);
+    } finally {
+      said.removeAttribute("aria-busy");
+      if (this.asking === asking) this.setBusy(false);
+    }
+  }
+
+  private addTurn(label: string): HTMLElement {
+    const said = make("p", { className: "answer" });
+    said.setAttribute("aria-busy", "true");
+    const you = make("span", { className: "hidden-text" }, `${t("picture.you")}: `);
+    this.log.append(
+      make("div", { className: "you" }, make("p", {}, you, label)),
+      make("div", { className: "galago" }, said),
+    );
+    this.log.scrollTop = this.log.scrollHeight;
+    return said;
+  }
+
+  private showText(said: HTMLElement, text: string): void {
+    said.textContent = text;
+    said.lang = languageOf(text);
+    this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  private showProblem(said: HTMLElement, error: unknown): void {
+    const isOurs = isAbort(error);
+    let text = error instanceof Error ? error.message : String(error);
+    if (isOurs) text = t("picture.stopped");
+    if (error instanceof Busy) text = t("server.busy");
+    if (error instanceof Lost) text = t("server.lost");
+    said.after(make("p", { className: isOurs ? "soft" : "error" }, text));
+    announce(text);
+  }
+
+  private setBusy(busy: boolean): void {
+    byId("ask-stop", HTMLElement).hidden = !busy;
+  }
+}

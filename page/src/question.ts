@@ -1,0 +1,53 @@
+import { byId, make } from "./dom";
+import { onLanguage } from "./i18n";
+import { fillLanguages, presetName, server } from "./server";
+
+/** What is asked of every frame: a ready question or one's own. */
+export class Question {
+  private readonly chips = byId("presets", HTMLElement);
+  private readonly own = byId("own", HTMLTextAreaElement);
+  private readonly language = byId("live-language", HTMLSelectElement);
+  private readonly prompts = new Map<string, string>();
+  private chosen = "describe";
+
+  /** `changed` is called when something else is to be asked. */
+  constructor(private readonly changed: () => void) {
+    byId("question", HTMLFormElement).addEventListener("submit", (event) => event.preventDefault());
+    this.own.addEventListener("change", changed);
+    this.own.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      changed();
+    });
+    this.language.addEventListener("change", changed);
+    void server().then(({ presets, languages }) => {
+      for (const { id, prompt } of presets) this.prompts.set(id, prompt);
+      fillLanguages(this.language, languages);
+      onLanguage(() => this.show([...this.prompts.keys(), "own"]));
+    });
+  }
+
+  /** The words to send; empty while one's own question has none. */
+  get prompt(): string {
+    if (this.chosen === "own") return this.own.value.trim();
+    const prompt = this.prompts.get(this.chosen) ?? "";
+    return prompt.replace("{language}", this.language.value);
+  }
+
+  private show(ids: string[]): void {
+    const chips = ids.map((id) => {
+      const radio = make("input", { type: "radio", name: "preset", value: id });
+      radio.checked = id === this.chosen;
+      radio.addEventListener("change", () => this.choose(id));
+      return make("label", { className: "chip" }, radio, make("span", {}, presetName(id)));
+    });
+    this.chips.replaceChildren(...chips);
+  }
+
+  private choose(id: string): void {
+    this.chosen = id;
+    byId("own-field", HTMLElement).hidden = id !== "own";
+    byId("live-language-field", HTMLElement).hidden = id !== "translate";
+    this.changed();
+  }
+}

@@ -1,0 +1,99 @@
+import { connect, isAlive, pageInfo, type PageInfo } from "./api";
+import { byId, make, sleep } from "./dom";
+import { isKey, isOwn, languageName, onLanguage, t } from "./i18n";
+import { announce } from "./voice";
+
+const CHECK_EVERY = 1500; // ms
+const ready = Promise.withResolvers<PageInfo>();
+let info: PageInfo | null = null;
+let returning: Promise<void> | null = null;
+
+/** What the server offers; waits for a server that is not there yet. */
+export const server = (): Promise<PageInfo> => ready.promise;
+
+function showBanner(text: string | null): void {
+  const banner = byId("banner", HTMLElement);
+  banner.textContent = text ?? "";
+  banner.hidden = text === null;
+}
+
+/** Resolves when a lost server answers again; at once when none is lost. */
+export const serverBack = (): Promise<void> => returning ?? Promise.resolve();
+
+function noteLost(): void {
+  returning ??= (async () => {
+    showBanner(t("server.lost"));
+    while (!(await isAlive())) await sleep(CHECK_EVERY);
+    returning = null;
+    showBanner(null);
+    announce(t("server.back"));
+  })();
+}
+
+/** Asks for the API key; calls that fail together share one question. */
+let asking: Promise<string> | null = null;
+function keyFromPerson(): Promise<string> {
+  const dialog = byId("key", HTMLDialogElement);
+  const input = byId("key-text", HTMLInputElement);
+  asking ??= new Promise((done) => {
+    input.value = "";
+    dialog.showModal();
+    dialog.addEventListener(
+      "close",
+      () => {
+        asking = null;
+        done(input.value.trim());
+      },
+      { once: true },
+    );
+  });
+  return asking;
+}
+
+/** First contact. Goes on trying until somebody answers. */
+export async function start(): Promise<void> {
+  connect({ key: keyFromPerson, lost: noteLost });
+  byId("key", HTMLDialogElement).addEventListener("cancel", (event) => event.preventDefault());
+  while (info === null) {
+    try {
+      info = await pageInfo();
+    } catch (error) {
+      if (returning === null) showBanner(error instanceof Error ? error.message : String(error));
+      await Promise.all([serverBack(), sleep(CHECK_EVERY)]);
+    }
+  }
+  if (returning === null) showBanner(null);
+  ready.resolve(info);
+  byId("version", HTMLElement).textContent = `galago ${info.version}`;
+  onLanguage(showModelNote);
+}
+
+/** The model that answers questions. */
+export const currentModel = (): string => info?.default ?? "";
+
+/** A line under the questions, about models that should not be trusted much. */
+function showModelNote(): void {
+  const model = info?.models.find((each) => each.id === currentModel());
+  let text = model?.id ?? "";
+  if (model?.demo) {
+    const key = model.knows ? "model.demo" : "model.demo.short";
+    text = t(key, { model: model.id, knows: model.knows });
+  }
+  for (const note of document.querySelectorAll(".model-note")) note.textContent = text;
+}
+
+/** The name of a ready question in the language of the page. */
+export function presetName(id: string): string {
+  const key = `preset.${id}`;
+  return isKey(key) ? t(key) : id;
+}
+
+/** The languages to translate into; the page's own comes first to mind. */
+export function fillLanguages(select: HTMLSelectElement, languages: string[]): void {
+  onLanguage(() => {
+    const options = languages.map((name) => make("option", { value: name }, languageName(name)));
+    const chosen = select.value || (languages.find(isOwn) ?? "");
+    select.replaceChildren(...options);
+    if (chosen) select.value = chosen;
+  });
+}

@@ -1,0 +1,1 @@
+"""The server beside clients that nobody here wrote: llm, mcp, schemathesis (`make api`)."""

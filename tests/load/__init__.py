@@ -1,0 +1,1 @@
+"""Load and faults on a real `galago serve`, with figures: `make load`."""

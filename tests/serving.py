@@ -1,0 +1,92 @@
+"""A server on fakes, really listening, for tests."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from galago.fastvlm import FastVLM
+from tests.albums import FakeEmbedder
+from tests.fakes import FakeLanguage, FakeVision, fake_spec, fake_tokenizer
+
+
+class FakeClip(FakeEmbedder):
+    def classify(self, picture: Any, labels: Sequence[str]) -> list[float]:
+        self.prepare(picture)
+        return [1 / len(labels)] * len(labels)
+
+
+class SlowLanguage(FakeLanguage):
+    """Takes its time for every token."""
+
+    pause = 0.0
+
+    def embed(self, ids: Any) -> Any:
+        if len(ids) == 1:
+            time.sleep(self.pause)
+        return super().embed(ids)
+
+
+@dataclass
+class Served:
+    """A running server and what it runs on."""
+
+    port: int
+    vision: FakeVision
+    language: SlowLanguage
+    service: Any = None
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served]:
+    """A server that babbles (FakeLanguage), on a free port."""
+    from galago.server import Engines, Settings
+    from galago.server.app import create_app
+    from galago.server.run import listen, server_of
+
+    tokenizer = fake_tokenizer(folder / "tokenizer")
+    end_id = tokenizer.token_id("<|im_end|>")
+    vision, language = FakeVision(), SlowLanguage(tokenizer.vocab_size, end_id=end_id)
+    vlm = FastVLM(vision, language, tokenizer, fake_spec(tokenizer.vocab_size))
+    engines = Engines(vlm, FakeClip(), album or (lambda: None))
+    listening = listen("127.0.0.1", 0)
+    chosen = Settings(**({"static": folder / "static"} | settings))
+    server = server_of(create_app(engines, chosen, "0"))
+    thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield Served(listening.getsockname()[1], vision, language)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listening.close()
+        assert not thread.is_alive()
+
+
+def data_url(colour: str = "red", side: int = 70) -> str:
+    stream = io.BytesIO()
+    Image.new("RGB", (side, side), colour).save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def user(text: str, *urls: str) -> dict[str, Any]:
+    """A user's message with pictures."""
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    parts += [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"role": "user", "content": parts}
