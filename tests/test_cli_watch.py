@@ -260,11 +260,11 @@ def test_speech_keeps_up_by_leaving_out(speaker: Path) -> None:
 
 
 def test_speech_stops_at_an_interrupt(speaker: Path) -> None:
-    begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt), Speech() as speech:
         speech.show(0, "a long story")
         raise KeyboardInterrupt
-    assert not speaker.exists() and time.monotonic() - begun < 5
+    time.sleep(0.6)  # a program that went on talking would have written by now
+    assert not speaker.exists()
 
 
 def test_speech_that_fails_says_so_once(
