@@ -71,7 +71,10 @@ def fp32(source: Checkpoint) -> VisionSession:
 
 
 @pytest.mark.parametrize(("height", "width"), [(256, 256), (64, 64), (320, 448), (512, 512)])
-def test_tokens_for_every_size(fp32: VisionSession, height: int, width: int) -> None:
+def test_tokens_for_every_size(source: Checkpoint, height: int, width: int) -> None:
+    # Sessions of their own: one that sees 64x64 first is wrong for larger pictures afterwards
+    # (seen with OpenVINO 2026.4); sides under 256, which specs refuse, are tried only here.
+    fp32 = session(source, "fp32")
     pixels = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
     found = fp32.encode(pixels)
     assert found.shape == (1, (height // 64) * (width // 64), 64)
