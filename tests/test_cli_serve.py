@@ -74,10 +74,12 @@ def address_of(process: subprocess.Popen[str]) -> str:
 @pytest.mark.model
 @POSIX_ONLY
 def test_the_embedded_models_are_served_until_told_to_stop(tmp_path: Path) -> None:
-    process = start("serve", "--port", "0")
+    process = start("serve", "--port", "0", "--api-key", " k\n")  # as a file's line may end
     try:
         address = address_of(process)
-        with urllib.request.urlopen(f"{address}v1/models", timeout=20) as answer:
+        key = {"Authorization": "Bearer k"}
+        asked = urllib.request.Request(f"{address}v1/models", headers=key)
+        with urllib.request.urlopen(asked, timeout=20) as answer:
             names = [one["id"] for one in json.load(answer)["data"]]
         assert names == ["fastvlm-nano", "mobileclip2-nano"]
         process.send_signal(signal.SIGTERM)

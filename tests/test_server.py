@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -424,6 +424,26 @@ def test_every_answer_has_the_headers_of_a_closed_house(served: Served) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert "Access-Control-Allow-Origin" not in headers and "Server" not in headers
+
+
+def test_bodies_on_their_way_count_together(folder: Path) -> None:
+    chat = "/v1/chat/completions"
+    with serving(folder, held_bytes=10_000) as served:
+        host, port = served.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as slow:
+            head = f"POST {chat} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 8000\r\n\r\n"
+            slow.sendall(head.encode() + b" " * 6000)
+            assert until(lambda: ask(served.url + chat, b" " * 6000).status == 429)
+        assert until(lambda: ask(served.url + chat, b" " * 6000).status == 400)
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within a hundred looks: what happens elsewhere takes its time."""
+    for _ in range(100):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_an_api_key(folder: Path) -> None:

@@ -100,7 +100,7 @@ def serve(
         desk = AlbumDesk(album, clip, threads=threads, offline=offline)
         engines = Engines(vlm, desk.clip, desk.guide, desk.lock)
         settings = Settings(
-            api_key=api_key,
+            api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
             any_address=host not in _LOOPBACK,
             allow_remote_images=allow_remote_images,

@@ -75,7 +75,6 @@ class Door:
             self._check(scope)
             body = await self._body(scope, receive)
             held = len(body)
-            self._held += held
             await self._app(scope, _again(body, receive), answer)
         except Exception as error:  # the app has told its own already
             if not status:
@@ -120,7 +119,7 @@ class Door:
     # -- how much ----------------------------------------------------------------------------------
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body, within the limits of size and time."""
+        """The whole body, within the limits of size and time; it counts in _held from now on."""
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > self._settings.body_bytes:
             raise self._too_large()
@@ -132,20 +131,25 @@ class Door:
     async def _read(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Problem(400, "the client went away")
-            part = message.get("body", b"")
-            size += len(part)
-            if size > self._settings.body_bytes:
-                raise self._too_large()
-            if self._held + size > self._settings.held_bytes:
-                told = "busy: too much is being sent at once; try again"
-                raise Problem(429, told, code="busy", retry_after=1)
-            parts.append(part)
-            if not message.get("more_body", False):
-                return b"".join(parts)
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "the client went away")
+                part = message.get("body", b"")
+                size += len(part)
+                self._held += len(part)
+                if size > self._settings.body_bytes:
+                    raise self._too_large()
+                if self._held > self._settings.held_bytes:
+                    told = "busy: too much is being sent at once; try again"
+                    raise Problem(429, told, code="busy", retry_after=1)
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+        except BaseException:
+            self._held -= size
+            raise
 
     def _too_large(self) -> Problem:
         limit = self._settings.body_bytes >> 20
