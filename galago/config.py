@@ -239,6 +239,22 @@ def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
     return spec
 
 
+def text_to_json(text: Qwen2Spec) -> dict[str, Any]:
+    """The decoder's part of a config.json, as `read_spec` reads it, but for what ends a reply."""
+    return {
+        "hidden_size": text.hidden,
+        "intermediate_size": text.intermediate,
+        "num_hidden_layers": text.layers,
+        "num_attention_heads": text.heads,
+        "num_key_value_heads": text.kv_heads,
+        "vocab_size": text.vocab,
+        "rope_theta": text.rope_theta,
+        "rms_norm_eps": text.rms_eps,
+        "tie_word_embeddings": text.tied,
+        "use_sliding_window": False,
+    }
+
+
 def _vocab(folder: Path, stored: Shapes, name: str) -> int:
     """Rows of the embedding: published configs and tensors pad differently, the tensor is true."""
     if name not in stored:

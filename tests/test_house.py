@@ -72,7 +72,7 @@ ROOMS: dict[str, set[str]] = {
     "train": {"train", "images", "catalog", "tokens", "presets", "quantise", "", *MODEL_FILES}
     | {"clip_checkpoint", "clip_tokens", "templates"},
     # "" again: speed is measured the way people use it; the rest is for making random models.
-    "bench": {"catalog", "checkpoint", "compile", "converted", "graph", "hub", "layout"}
+    "bench": {"catalog", "checkpoint", "compile", "config", "converted", "graph", "hub", "layout"}
     | {"quantise", "safetensors", ""},
     "export": {"export", "images", "catalog", "tokens", *MODEL_FILES},
     "": {"", "presets", "sampling", "fastvlm", "conversation", "reply"}

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galago import catalog, hub, layout, quantise
+from galago.config import text_to_json
 from galago.errors import OptionError
 from galago.safetensors import Entry, SafetensorsWriter
 from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
@@ -101,19 +102,7 @@ def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...
 
 def text_config(text: Qwen2Spec) -> dict[str, Any]:
     """The decoder's part of a config.json."""
-    return {
-        "hidden_size": text.hidden,
-        "intermediate_size": text.intermediate,
-        "num_hidden_layers": text.layers,
-        "num_attention_heads": text.heads,
-        "num_key_value_heads": text.kv_heads,
-        "vocab_size": text.vocab,
-        "rope_theta": text.rope_theta,
-        "rms_norm_eps": text.rms_eps,
-        "tie_word_embeddings": text.tied,
-        "use_sliding_window": False,
-        "eos_token_id": 2,
-    }
+    return text_to_json(text) | {"eos_token_id": 2}
 
 
 def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:

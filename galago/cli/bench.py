@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,8 +89,6 @@ def bench(
 
 
 def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) -> Settings:
-    import os
-
     from galago.bench.plan import Settings
     from galago.hub import as_path, cache_dir
 
@@ -121,8 +120,6 @@ def _measure(
 
 
 def _warn_if_busy(threads: int) -> None:
-    import os
-
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.3 * threads:
         say(

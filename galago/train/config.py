@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from galago.errors import OptionError
+from galago.specs import Qwen2Spec
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +36,13 @@ class TextConfig:
     heads: int
     kv_heads: int
     vocab: int
+
+    @property
+    def spec(self) -> Qwen2Spec:
+        """The same as galago knows it, with tied embeddings."""
+        return Qwen2Spec(
+            self.hidden, self.intermediate, self.layers, self.heads, self.kv_heads, self.vocab
+        )
 
 
 @dataclass(frozen=True)

@@ -32,23 +32,18 @@ class VisionLanguageModel(DirectModel):
         super().__init__(config, tasks)
         self.projector = build_projector(config.vision, config.text)
         self.language = build_language(config.text)
-        self.frozen_trunk = "trunk" not in stage.trains
         self.teaches = needs_teacher(stage)
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The answer's loss, also by kind, and the direct losses when the trunk learns."""
         pixels = normalised(batch["pixels"])
         losses: dict[str, torch.Tensor] = {}
-        if self.frozen_trunk:
-            self.trunk.eval()
-            with torch.no_grad():
-                features = self.trunk.forward_features(pixels)
-        elif not self.teaches:
-            features = self.trunk.forward_features(pixels)
-        else:
+        if self.teaches:
             features, (early, middle) = self.trunk.forward_intermediates(pixels, indices=[2, 3])
             maps = {"early": early, "middle": middle, "cells": features}
             losses = self.direct_losses(maps, batch)
+        else:
+            features = self.trunk.forward_features(pixels)
         logits = self.answer_logits(features[batch["asked"]], batch)
         each = F.cross_entropy(logits, batch["targets"], reduction="none")
         # A long answer counts more than a short one, but not in proportion to its letters.

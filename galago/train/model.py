@@ -11,6 +11,7 @@ from timm.models.fastvit import FastVit, RepConditionalPosEnc
 from torch import nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from galago.config import text_to_json
 from galago.train.config import TextConfig, VisionConfig
 from galago.train.depthwise import quicken
 from galago.train.render import CELL, CHARACTERS
@@ -128,15 +129,7 @@ def build_language(text: TextConfig) -> Qwen2ForCausalLM:
 
 def qwen2_config(text: TextConfig) -> Qwen2Config:
     details: dict[str, Any] = {
-        "hidden_size": text.hidden,
-        "intermediate_size": text.intermediate,
-        "num_hidden_layers": text.layers,
-        "num_attention_heads": text.heads,
-        "num_key_value_heads": text.kv_heads,
-        "vocab_size": text.vocab,
-        "rope_theta": 1e6,
-        "rms_norm_eps": 1e-6,
-        "tie_word_embeddings": True,
+        **text_to_json(text.spec),
         "max_position_embeddings": 2048,
         "attn_implementation": "eager",  # torch's fused one is slow backwards at 80 tokens
     }

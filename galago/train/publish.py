@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from galago import layout, quantise
+from galago.config import text_to_json
 from galago.safetensors import Entry, SafetensorsWriter
 from galago.specs import FastViTSpec, ImageSpec, Qwen2Spec
 from galago.tokens import load_tokenizer
@@ -25,7 +26,7 @@ NORM_EPS = 1e-5  # torch's BatchNorm2d
 def publish(config: TrainConfig, checkpoint: Path, tokenizer: Path, out: Path) -> None:
     """Write weights, config and tokenizer to `out`; KeyError names a tensor that is missing."""
     held = torch.load(checkpoint, weights_only=True, map_location="cpu")["model"]
-    vision, text = vision_spec(config.vision), text_spec(config)
+    vision, text = vision_spec(config.vision), config.text.spec
     tensors = canonical(held, vision)
     wanted = {layout.VISION + n: s for n, s in layout.vision_shapes(vision).items()}
     wanted |= layout.projector_shapes(vision.features, (text.hidden, text.hidden))
@@ -61,13 +62,6 @@ def vision_spec(vision: VisionConfig) -> FastViTSpec:
         mixers=("repmixer", "repmixer", "repmixer", "attention", "attention"),
         mlp_ratios=vision.mlp_ratios,
         se_downsamples=(False,) * 5,
-    )
-
-
-def text_spec(config: TrainConfig) -> Qwen2Spec:
-    text = config.text
-    return Qwen2Spec(
-        text.hidden, text.intermediate, text.layers, text.heads, text.kv_heads, text.vocab
     )
 
 
@@ -119,16 +113,7 @@ def _config(
         "mm_hidden_size": vision.features,
         "mm_projector_type": "mlp2x_gelu",
         "image_aspect_ratio": "pad",
-        "hidden_size": text.hidden,
-        "intermediate_size": text.intermediate,
-        "num_hidden_layers": text.layers,
-        "num_attention_heads": text.heads,
-        "num_key_value_heads": text.kv_heads,
-        "vocab_size": text.vocab,
-        "rope_theta": text.rope_theta,
-        "rms_norm_eps": text.rms_eps,
-        "tie_word_embeddings": True,
-        "use_sliding_window": False,
+        **text_to_json(text),
         "eos_token_id": end,
         "galago": block,
     }

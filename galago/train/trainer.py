@@ -129,7 +129,7 @@ def _groups(stage: Stage) -> list[dict[str, Any]]:
     """Weight decay for matrices only, and each part's own share of the learning rate."""
     shares = {"trunk": stage.config.trunk_lr, "heads": stage.config.heads_lr}
     groups: dict[tuple[bool, str], list[nn.Parameter]] = {}
-    still = standing_still(stage.config.frozen)
+    still = standing_still(stage.config)
     for name, parameter in stage.model.named_parameters():
         learns = name.split(".")[0] in stage.config.trains and not name.startswith(still)
         parameter.requires_grad_(learns)
@@ -146,18 +146,20 @@ def _groups(stage: Stage) -> list[dict[str, Any]]:
     ]
 
 
-def standing_still(stages: int) -> tuple[str, ...]:
-    """Beginnings of the names in the trunk's stem and first `stages` stages; nothing for 0."""
-    if not stages:
+def standing_still(config: StageConfig) -> tuple[str, ...]:
+    """Beginnings of the names of what of the trunk stands still: all, its first stages, nothing."""
+    if "trunk" not in config.trains:
+        return ("trunk.",)
+    if not config.frozen:
         return ()
-    return ("trunk.stem.", *(f"trunk.stages.{index}." for index in range(stages)))
+    return ("trunk.stem.", *(f"trunk.stages.{index}." for index in range(config.frozen)))
 
 
 def _hold_still(stage: Stage) -> None:
     """Norms of what stands still use what they have learned, not the batch."""
-    still = standing_still(stage.config.frozen)
+    still = standing_still(stage.config)
     for name, module in stage.model.named_modules():
-        if still and f"{name}.".startswith(still):
+        if f"{name}.".startswith(still):
             module.eval()
 
 

@@ -252,23 +252,36 @@ def test_an_open_clip_teacher_places_words_and_pictures() -> None:
         teacher.captions(pictures)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("trains", "frozen", "learns"),
+    [(("trunk",), 3, "trunk.stages.3."), (("projector",), 0, "projector.")],
+)
 def test_what_stands_still_keeps_its_weights_and_norms(
-    config: TrainConfig, pixels: torch.Tensor, tmp_path: Path
+    config: TrainConfig,
+    pixels: torch.Tensor,
+    tmp_path: Path,
+    trains: tuple[str, ...],
+    frozen: int,
+    learns: str,
 ) -> None:
-    still = replace(config.stages[0], frozen=3, direct=0.0, steps=2, warmup=1)
+    changes = {"trains": trains, "frozen": frozen, "direct": 0.0, "steps": 2, "warmup": 1}
+    still = replace(config.stages[0], **changes)
     model = VisionLanguageModel(config, TASKS, still)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
     def losses(seen: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"answer": model.trunk.forward_features(normalised(seen)).square().mean()}
+        features = model.trunk.forward_features(normalised(seen)).flatten(2).transpose(1, 2)
+        return {"answer": model.projector(features).square().mean()}
 
     stage = Stage(still, model, lambda rng, step: [pixels], losses, lambda it: it["answer"], dict)
     run_stage(stage, 1, tmp_path)
     changed = {
         name for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
     }
-    assert changed and not any(name.startswith(standing_still(3)) for name in changed)
-    assert any(name.startswith("trunk.stages.3.") and "running_mean" in name for name in changed)
+    assert changed and not any(name.startswith(standing_still(still)) for name in changed)
+    assert any(name.startswith(learns) for name in changed)
+    norms = any("running_mean" in name for name in changed)
+    assert norms == ("trunk" in trains)
 
 
 def test_a_run_is_some_of_the_stages(config: TrainConfig) -> None:
