@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,7 @@ class Served:
     port: int
     vision: FakeVision
     language: SlowLanguage
+    clip: FakeClip
     service: Any = None
     lines: list[str] = field(default_factory=list)
 
@@ -62,7 +66,7 @@ def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served
     end_id = tokenizer.token_id("<|im_end|>")
     vision, language = FakeVision(), SlowLanguage(tokenizer.vocab_size, end_id=end_id)
     vlm = FastVLM(vision, language, tokenizer, fake_spec(tokenizer.vocab_size))
-    engines = Engines(vlm, FakeClip(), album or (lambda: None))
+    engines = Engines(vlm, clip := FakeClip(), album or (lambda: None))
     listening = listen("127.0.0.1", 0)
     chosen = Settings(**({"static": folder / "static"} | settings))
     server = server_of(create_app(engines, chosen, "0"))
@@ -71,7 +75,7 @@ def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served
     try:
         while not server.started:
             time.sleep(0.01)
-        yield Served(listening.getsockname()[1], vision, language)
+        yield Served(listening.getsockname()[1], vision, language, clip)
     finally:
         server.should_exit = True
         thread.join(30)
@@ -90,3 +94,34 @@ def user(text: str, *urls: str) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     parts += [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     return {"role": "user", "content": parts}
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(url: str, body: Any = None, **headers: str) -> Reply:
+    """One request; `body` as JSON, or bytes as they are."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return Reply(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        return Reply(error.code, error.headers, error.read())
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within a hundred looks: what happens elsewhere takes its time."""
+    for _ in range(100):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False

@@ -11,8 +11,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ pytest.importorskip("fastapi", reason="needs galago[serve]")
 openai = pytest.importorskip("openai", reason="needs the openai client (extra dev)")
 
 from tests.albums import FakeEmbedder, photo, update  # noqa: E402
-from tests.serving import Served, data_url, serving, user  # noqa: E402
+from tests.serving import Reply, Served, ask, data_url, serving, until, user  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(folder: Path) -> Iterator[Served]:
     with serving(folder) as one:
         yield one
-
-
-@dataclass
-class Reply:
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def ask(url: str, body: Any = None, **headers: str) -> Reply:
-    """One request; `body` as JSON, or bytes as they are."""
-    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return Reply(answer.status, answer.headers, answer.read())
-    except urllib.error.HTTPError as error:
-        return Reply(error.code, error.headers, error.read())
 
 
 def client(served: Served, **more: Any) -> Any:
@@ -308,6 +286,25 @@ def test_embeddings(served: Served) -> None:
         assert ask(f"{served.url}/v1/embeddings", fields).status == 400
 
 
+def test_pictures_to_embed_are_few_and_end_with_their_request(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(folder, timeout=0.5, embedded=40, parallel=1) as served:
+        path = f"{served.url}/v1/embeddings"
+        many = ask(path, {"input": [data_url()] * 41})
+        assert many.status == 400 and "at most 40" in many.json["error"]["message"]
+        prepare = served.clip.prepare
+
+        def slow(*given: Any, **named: Any) -> Any:
+            time.sleep(0.1)
+            return prepare(*given, **named)
+
+        monkeypatch.setattr(served.clip, "prepare", slow)
+        assert ask(path, {"input": [data_url()] * 40}).status == 504
+        assert quiet_after(lambda: served.clip.prepared)
+        assert served.clip.prepared < 40
+
+
 def test_models_page_metrics_docs(served: Served) -> None:
     assert [model.id for model in client(served).models.list()] == ["fake", "fake"]
     page = ask(f"{served.url}/api/page").json
@@ -371,6 +368,33 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
 
 
+def test_few_photos_are_decoded_at_once(
+    folder: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from galago.album import Guide, Searcher
+
+    photo(tmp_path / "photos" / "a.png")
+    update(album, tmp_path / "photos")
+    at_once: list[int] = []
+    inside = 0
+
+    def thumbnail(*_: Any) -> bytes:
+        nonlocal inside
+        inside += 1
+        at_once.append(inside)
+        time.sleep(0.02)
+        inside -= 1
+        return b"jpeg"
+
+    monkeypatch.setattr("galago.server.api.thumbnail", thumbnail)
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served, ThreadPoolExecutor(12) as pool:
+            replies = list(pool.map(lambda _: ask(f"{served.url}/api/photo/1"), range(24)))
+    assert [reply.body for reply in replies] == [b"jpeg"] * 24
+    assert len(at_once) == 24 and max(at_once) <= 2
+
+
 def test_half_a_character_is_no_fault(served: Served) -> None:
     half = b'"\\ud800"'
     image = json.dumps(data_url()).encode()
@@ -416,6 +440,11 @@ def test_foreign_names_and_pages(served: Served, headers: dict[str, str], status
     assert ask(f"{served.url}/api/page", **headers).status == status
 
 
+def test_a_link_of_another_page_may_lead_here(served: Served) -> None:
+    for path in ("/", "/docs"):
+        assert ask(served.url + path, **{"Sec-Fetch-Site": "cross-site"}).status == 200
+
+
 def test_every_answer_has_the_headers_of_a_closed_house(served: Served) -> None:
     for path in ("/", "/health", "/nothing", "/api/page", "/docs"):
         headers = ask(served.url + path).headers
@@ -437,20 +466,11 @@ def test_bodies_on_their_way_count_together(folder: Path) -> None:
         assert until(lambda: ask(served.url + chat, b" " * 6000).status == 400)
 
 
-def until(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within a hundred looks: what happens elsewhere takes its time."""
-    for _ in range(100):
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_an_api_key(folder: Path) -> None:
     with serving(folder, api_key="open sesame") as served:
-        for path in ("/", "/health"):
+        for path in ("/", "/health", "/docs", "/openapi.json"):
             assert ask(served.url + path).status == 200
-        for path in ("/api/page", "/v1/models", "/metrics", "/docs", "/openapi.json", "/nothing"):
+        for path in ("/api/page", "/v1/models", "/metrics", "/docs/", "/docs/x", "/nothing"):
             for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "open sesame"}):
                 reply = ask(served.url + path, **header)
                 assert reply.status == 401 and reply.json["error"]["code"] == "invalid_api_key"
@@ -535,53 +555,3 @@ def test_logs_hold_nothing_that_was_asked(served: Served) -> None:
     text = "\n".join(lines)
     assert "/v1/chat/completions 200" in text
     assert not any(word in text for word in ("secret", "hidden", "private"))
-
-
-# -- remote pictures -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        *((a, False) for a in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254")),
-        *((a, False) for a in ("0.0.0.0", "100.64.0.1", "224.0.0.1", "::1", "fe80::1%eth0")),
-        *((a, False) for a in ("fc00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::")),
-        *((a, True) for a in ("93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34")),
-    ],
-)
-def test_private_addresses(address: str, public: bool) -> None:
-    from galago.server.remote import is_public
-
-    assert is_public(address) is public
-
-
-def test_nothing_private_is_fetched(folder: Path) -> None:
-    with serving(folder, allow_remote_images=True) as served:
-        for url in (
-            f"{served.url}/x.png",
-            "http://localhost/x.png",
-            "http://[::1]/",
-            "http://a@b/",
-        ):
-            body = {"model": "fake", "messages": [user("a", url)]}
-            reply = ask(f"{served.url}/v1/chat/completions", body)
-            assert reply.status == 400 and reply.json["error"]["code"] == "remote_image"
-
-
-def test_what_is_public_is_fetched_within_limits(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from galago.server import remote
-    from galago.server.problems import Problem
-
-    static = tmp_path / "static"
-    (static / "assets").mkdir(parents=True)
-    (static / "index.html").write_text("x")
-    (static / "assets" / "a.bin").write_bytes(b"picture" * 10)
-    monkeypatch.setattr(remote, "is_public", lambda address: address == "127.0.0.1")
-    with serving(folder, static=static) as served:
-        assert remote.fetch(f"{served.url}/assets/a.bin") == b"picture" * 10
-        monkeypatch.setattr(remote, "_BYTES", 20)
-        for url in (f"{served.url}/assets/a.bin", f"{served.url}/nothing"):
-            with pytest.raises(Problem):
-                remote.fetch(url)

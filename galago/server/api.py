@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -112,6 +115,8 @@ def api_routes(service: Service, version: str) -> APIRouter:
         """Photos of the album by words, pictures, or both."""
         return await service.run(request, None, lambda: _search(service, body))
 
+    showing = asyncio.Semaphore(2)  # threads: more would only wait for `decoding`
+
     @router.get(
         "/photo/{number}",
         response_class=Response,
@@ -120,11 +125,12 @@ def api_routes(service: Service, version: str) -> APIRouter:
             **responses(404),
         },
     )
-    def photo(
+    async def photo(
         number: int = InPath(ge=1, le=2**63 - 1), side: int = Query(256, ge=16, le=2048)
     ) -> Response:
         """A photo of the album, at most `side` pixels wide and high."""
-        return _photo(service, number, side)
+        async with showing:
+            return await run_in_threadpool(_photo, service, number, side)
 
     @router.post("/classify", responses=responses(504))
     async def classify(request: Request, body: ClassifyRequest) -> Labels:
@@ -161,7 +167,9 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         raise Problem(400, "say what to look for: text, image or plus")
     for url in urls:
         service.opener.check(url, "image")
-    found = album.find(words, [service.opener.open(url) for url in urls], minus, body.k)
+    pictures = [service.opener.open(url) for url in urls]
+    with service.decoding if pictures else contextlib.nullcontext():
+        found = album.find(words, pictures, minus, body.k)
     hits = [
         Hit(
             score=round(one.score, 5),
@@ -183,7 +191,8 @@ def _photo(service: Service, number: int, side: int) -> Response:
     if path is None:
         raise Problem(404, "the album has no such photo")
     try:
-        data = thumbnail(path, side)
+        with service.decoding:
+            data = thumbnail(path, side)
     except ImageError as error:
         raise Problem(404, f"the photo can't be shown: {readable(str(error))}") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
@@ -198,5 +207,5 @@ def _labels(given: Sequence[str]) -> list[str]:
 
 def _classify(service: Service, url: str, labels: Sequence[str]) -> list[float]:
     data = service.opener.open(url)
-    with service.engines.clip_lock:
+    with service.decoding, service.engines.clip_lock:
         return service.engines.clip.classify(data, labels)

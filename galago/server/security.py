@@ -41,6 +41,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(self), display-capture=(self), microphone=(), geolocation=()",
 }
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PAGES = ("/", "/docs")  # that a link of another page may lead to
+_OPEN = (*_PAGES, "/openapi.json", "/health")  # a browser's address bar can't send a key
 
 
 class Door:
@@ -98,8 +100,8 @@ class Door:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
             raise Problem(403, "another page may not use this server")
-        public = path in ("/", "/health") or path.startswith("/assets/")
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path != "/":
+        public = path in _OPEN or path.startswith("/assets/")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path not in _PAGES:
             raise Problem(403, "another page may not use this server")
         if self._settings.api_key is not None and not public:
             self._check_key(headers.get("authorization", ""))

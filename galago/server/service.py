@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -34,6 +35,9 @@ class Service:
     opener: Opener
     pictures: Pictures
     metrics: Metrics
+    # Decoded, a picture may take hundreds of megabytes; conversations have a bound of their own,
+    # as theirs are held while the model looks at them.
+    decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     @classmethod
     def begin(cls, engines: Engines, settings: Settings) -> Service:
@@ -54,11 +58,17 @@ class Service:
         def once() -> Iterator[T]:
             yield work()
 
-        job = self.submit(request, user, once)
-        async with watched(request, job):
-            async for item in job.items():
-                return item
+        for found in await self.collect(request, user, once):
+            return found
         raise Problem(503, "the answer was given up")
+
+    async def collect(
+        self, request: Request, user: str | None, work: Callable[[], Iterator[T]]
+    ) -> list[T]:
+        """All that the work yields; less when the client goes away meanwhile."""
+        job = self.submit(request, user, work)
+        async with watched(request, job):
+            return [item async for item in job.items()]
 
     def check_model(self, name: str, known: str) -> None:
         """Problem 404 for a model that isn't the one served."""

@@ -17,8 +17,9 @@ class Settings:
     parallel: replies at once; queue: requests that wait for a turn; timeout: seconds a request may
     take, the wait included.  body_bytes: of one request; held_bytes: of all that are being read;
     body_seconds: until a body must be complete.  context: positions of prompt and reply together,
-    what FastVLM was trained with.  hosts: names, besides the loopback's, that requests may use;
-    any_address: numeric addresses too.
+    what FastVLM was trained with.  pictures: in one conversation.  inputs: of one request
+    for embeddings; embedded: pictures among them.  hosts: names, besides the loopback's, that
+    requests may use; any_address: numeric addresses too.
     """
 
     api_key: str | None = None
@@ -34,6 +35,7 @@ class Settings:
     context: int = 8192
     pictures: int = 16
     inputs: int = 256
+    embedded: int = 64
     labels: int = 1000
     kept_pictures: int = 64
     static: Path = STATIC

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -121,10 +123,17 @@ async def _embeddings(service: Service, request: Request, body: EmbeddingRequest
     if not given or len(given) > service.settings.inputs:
         told = f"{len(given)} inputs: give 1 to {service.settings.inputs}"
         raise Problem(400, told, param="input")
+    pictures = sum(picture for _, picture in given)
+    if pictures > service.settings.embedded:
+        told = f"{pictures} pictures: at most {service.settings.embedded} in one request"
+        raise Problem(400, told, param="input")
     if body.dimensions not in (None, clip.dim):
         told = f"this model's vectors have {clip.dim} dimensions"
         raise Problem(400, told, param="dimensions")
-    rows = await service.run(request, body.user, lambda: _embed(service, given))
+    parts = await service.collect(request, body.user, lambda: _embed(service, given))
+    rows = [row for _, row in sorted(chain.from_iterable(parts), key=itemgetter(0))]
+    if len(rows) < len(given):
+        raise Problem(503, "the answer was given up")
     tokens = sum(len(text.split()) for text, picture in given if not picture)
     packed = body.encoding_format == "base64"
     data = [
@@ -149,25 +158,36 @@ def _given(service: Service, one: str | ImagePart | TextPart, at: int) -> tuple[
     return readable(text), False
 
 
-def _embed(service: Service, given: Sequence[tuple[str, bool]]) -> list[Float]:
-    """Unit rows in order, some at a time so that nobody waits long for the model."""
+def _embed(
+    service: Service, given: Sequence[tuple[str, bool]]
+) -> Iterator[list[tuple[int, Float]]]:
+    """Places and their unit rows, some at a time so that nobody waits long for the model.
+
+    Empty lists while pictures are opened: a request that is over ends there.
+    """
     engines = service.engines
-    rows: list[Float] = [np.empty(0, np.float32)] * len(given)
     for kind in (False, True):
         places = [at for at, (_, picture) in enumerate(given) if picture is kind]
         for start in range(0, len(places), _BATCH):
             part = places[start : start + _BATCH]
             values = [given[at][0] for at in part]
             if kind:
-                pixels = np.stack([engines.clip.prepare(service.opener.open(v)) for v in values])
+                prepared: list[Float] = []
+                for value in values:
+                    prepared.append(_prepare(service, value))
+                    yield []
                 with engines.clip_lock:
-                    found = engines.clip.embed_pixels(pixels)
+                    found = engines.clip.embed_pixels(np.stack(prepared))
             else:
                 with engines.clip_lock:
                     found = engines.clip.embed_texts(values)
-            for at, row in zip(part, found, strict=True):
-                rows[at] = row
-    return rows
+            yield list(zip(part, found, strict=True))
+
+
+def _prepare(service: Service, url: str) -> Float:
+    data = service.opener.open(url)
+    with service.decoding:
+        return service.engines.clip.prepare(data)
 
 
 def _packed(row: Float) -> str:
