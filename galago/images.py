@@ -11,6 +11,7 @@ import io
 import os
 import threading
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Union
 
@@ -56,6 +57,13 @@ _FORMATS = [
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000"),
     *("PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "SPIDER", "SUN", "TGA", "TIFF", "WEBP", "XBM"),
 ]
+
+
+@cache
+def _formats() -> list[str]:
+    """Those of them that this Pillow has: a distribution's may come without some."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 class _Hush:
@@ -226,7 +234,7 @@ class _PluginError(ImageError, MissingExtraError):
 def _identify(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
     """The picture, not decoded yet; the plug-in for HEIC is loaded when the first one is met."""
     try:
-        return Image.open(stream, formats=_FORMATS)
+        return Image.open(stream, formats=_formats())
     except UnidentifiedImageError:
         if head[4:8] != b"ftyp" or head[8:12] not in _HEIC:
             raise

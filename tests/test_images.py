@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from galago import images
 from galago.errors import ImageError, MissingExtraError
 from galago.images import (
     fit_square,
@@ -370,6 +371,19 @@ def test_a_coarser_draft_stays_near() -> None:
     spec = ImageSpec(side=256, fit="crop")
     fine, coarse = (load_pixels(data, spec, draft=n)[0] for n in (4, 2))
     assert 0 < np.abs(fine - coarse).mean() < 2 / 255
+
+
+def test_a_pillow_without_one_of_the_kinds_opens_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "_FORMATS", ["LACKING", *images._FORMATS])
+    images._formats.cache_clear()
+    try:
+        stream = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(stream, "WEBP")
+        assert open_image(stream.getvalue()).size == (4, 4)
+    finally:
+        images._formats.cache_clear()
 
 
 def test_no_picture_starts_a_program() -> None:
