@@ -308,8 +308,10 @@ def test_pictures_to_embed_are_few_and_end_with_their_request(
 def test_models_page_metrics_docs(served: Served) -> None:
     assert [model.id for model in client(served).models.list()] == ["fake", "fake"]
     page = ask(f"{served.url}/api/page").json
-    assert set(page) == {*("version", "models", "default", "presets", "album", "languages")}
-    assert page["album"] is None and page["default"] == "fake"
+    assert set(page) == {
+        *("version", "models", "default", "presets", "album", "album_problem", "languages")
+    }
+    assert page["album"] is page["album_problem"] is None and page["default"] == "fake"
     assert any("{language}" in preset["prompt"] for preset in page["presets"])
     figures = ask(f"{served.url}/metrics").body.decode()
     for name in ("galago_requests_total", "galago_queue_waiting", "galago_first_token_seconds"):
@@ -414,6 +416,20 @@ def test_half_a_character_is_no_fault(served: Served) -> None:
 def test_search_without_an_album_says_how_to_make_one(served: Served) -> None:
     reply = ask(f"{served.url}/api/search", {"text": "red"})
     assert reply.status == 404 and "galago index" in reply.json["error"]["message"]
+
+
+def test_an_album_that_cannot_be_opened_is_told(folder: Path) -> None:
+    from galago.errors import StorageError
+
+    def album() -> Any:
+        raise StorageError("the album is damaged: galago index --fresh")
+
+    with serving(folder, album) as served:
+        page = ask(f"{served.url}/api/page").json
+        assert page["album"] is None and "--fresh" in page["album_problem"]
+        for path, body in (("/api/search", {"text": "red"}), ("/api/photo/1", None)):
+            reply = ask(served.url + path, body)
+            assert reply.status == 500 and "--fresh" in reply.json["error"]["message"]
 
 
 # -- the door --------------------------------------------------------------------------------------

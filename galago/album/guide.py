@@ -61,6 +61,10 @@ class Guide:
                 found.append(Found(hit.path, number, hit.score, hit.match))
         return found
 
+    def is_current(self) -> bool:
+        """As Searcher.is_current."""
+        return self._searcher.is_current()
+
     def photo(self, number: int) -> str | None:
         """The path of a photo by its number; None when the album has no such photo."""
         return self._searcher.photo(number)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from galago.album.embedder import Embedder, Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
+from galago.album.places import DATABASE
 from galago.album.store import Head, Store, check_model, empty
 from galago.album.vectors import Rows
 from galago.errors import OptionError
@@ -77,6 +78,7 @@ class Searcher:
     def __init__(self, folder: Path) -> None:
         """Raises OptionError when there is no album or nothing in it, StorageError."""
         self._store = Store.open(folder)
+        self._place = _place(folder)
         self._one = threading.Lock()
         self._version = -1
         self._view: _View | None = None
@@ -94,6 +96,16 @@ class Searcher:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def is_current(self) -> bool:
+        """Whether the album is what was opened: not indexed by another model since, nor made anew.
+
+        Raises OptionError when nothing is in it any more, StorageError.
+        """
+        with self._one:
+            if _place(self._store.folder) != self._place:
+                return False
+            return self._store.steady(self._look).head.identity == self.head.identity
 
     def check(self, model: Embedder, source: str) -> None:
         """OptionError, with the command that helps, when another model made the album.
@@ -169,6 +181,15 @@ class Searcher:
             self._view = _View(head, self._store.rows(head), unused, background, reach)
             self._version = version
         return self._view
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """What tells an album's database from another one by the same name."""
+    try:
+        found = os.stat(folder / DATABASE)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _query(view: _View, parts: Sequence[Part]) -> Float:

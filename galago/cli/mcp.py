@@ -14,7 +14,7 @@ from galago.errors import GalagoError, ImageError, MissingExtraError, OptionErro
 from galago.presets import preset_prompt
 
 if TYPE_CHECKING:
-    from galago.cli.serve import AlbumDesk
+    from galago.cli.desk import AlbumDesk
     from galago.fastvlm import FastVLM
 
 __all__ = ["mcp"]
@@ -110,7 +110,7 @@ class Tools:
         return [{"path": h.path, "score": round(h.score, 4)} for h in hits if h.match]
 
     def _open_desk(self) -> AlbumDesk:
-        from galago.cli.serve import AlbumDesk
+        from galago.cli.desk import AlbumDesk
 
         threads, offline = self._opening.threads, self._opening.offline
         return AlbumDesk(self._album, None, threads=threads, offline=offline)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from galago import __version__, catalog
 from galago.cli import albums, options
-from galago.cli.options import ClipOpening, Opening
-from galago.cli.terminal import say
-from galago.errors import GalagoError, MissingExtraError, OptionError
+from galago.cli.desk import AlbumDesk
+from galago.cli.options import Opening
+from galago.cli.terminal import complain, say
+from galago.errors import MissingExtraError, OptionError
 
-if TYPE_CHECKING:
-    from galago.album import Guide
-    from galago.mobileclip import MobileCLIP
-
-__all__ = ["AlbumDesk", "serve"]
+__all__ = ["serve"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY = "GALAGO_API_KEY"
@@ -111,6 +107,8 @@ def serve(
         app = create_app(engines, settings, __version__)
         address = _address(host, listening.getsockname()[1])
         with contextlib.suppress(OSError):  # a full disk behind stderr is no reason not to serve
+            if desk.refusal is not None:
+                complain(f"the album can't be searched: {desk.refusal}")
             say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
         if view:
             _open_soon(address)
@@ -151,59 +149,3 @@ def _open_soon(address: str) -> None:
     import webbrowser
 
     threading.Thread(target=lambda: webbrowser.open(address), daemon=True).start()
-
-
-class AlbumDesk:
-    """The album that was asked for and a MobileCLIP; opened when there is one to open."""
-
-    def __init__(
-        self, name: str | None, clip: str | None, *, threads: int | None, offline: bool
-    ) -> None:
-        """Raises OptionError when an album that was named isn't there."""
-        self.lock = threading.Lock()
-        self._opening = threading.Lock()
-        self._name = name
-        self._threads, self._offline = threads, offline
-        self._guide: Guide | None = None
-        self._loaded: dict[str, MobileCLIP] = {}
-        source = clip and albums.source_of(clip)
-        if source is None:
-            with contextlib.suppress(OptionError):
-                source = self._source()
-        self.clip = self._load(source or catalog.DEFAULT_CLIP)
-        if name is not None:
-            self._guide = self._open()
-
-    def guide(self) -> Guide | None:
-        """The album; None while there is none, or it can't be opened."""
-        if self._guide is None and os.path.isdir(albums.folder_of(self._name)):
-            with self._opening, contextlib.suppress(GalagoError):
-                self._guide = self._guide or self._open()
-        return self._guide
-
-    def _source(self) -> str:
-        from galago.album import Searcher
-
-        with Searcher(albums.folder_of(self._name)) as searcher:
-            return searcher.head.source
-
-    def _load(self, source: str) -> MobileCLIP:
-        if source not in self._loaded:
-            opening = ClipOpening(source, threads=self._threads, offline=self._offline)
-            self._loaded[source] = opening.load()
-        return self._loaded[source]
-
-    def _open(self) -> Guide:
-        from galago.album import Guide, Searcher
-
-        folder = albums.folder_of(self._name)
-        searcher = Searcher(folder)
-        try:
-            source = searcher.head.source
-            same = searcher.head.identity == self.clip.identity
-            model = self.clip if same else self._load(source)
-            searcher.check(model, source)
-        except BaseException:
-            searcher.close()
-            raise
-        return Guide(folder.name, searcher, model, self.lock)

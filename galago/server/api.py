@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from galago import catalog
-from galago.errors import ImageError
+from galago.errors import GalagoError, ImageError
 from galago.images import thumbnail
 from galago.presets import LANGUAGES, PRESETS
 from galago.server.engines import Album
@@ -89,6 +89,7 @@ class Page(BaseModel):
     default: str
     presets: list[Preset]
     album: PageAlbum | None
+    album_problem: str | None = Field(description="Why there is an album that can't be searched.")
     languages: list[str]
 
 
@@ -101,16 +102,22 @@ def api_routes(service: Service, version: str) -> APIRouter:
     def page() -> Page:
         """Models, ready questions, the album."""
         models = [_model(engines.vlm.name, "fastvlm"), _model(engines.clip.name, "mobileclip")]
+        album, problem = None, None
+        try:
+            album = _album(engines.album())
+        except GalagoError as error:
+            problem = readable(str(error))
         return Page(
             version=version,
             models=models,
             default=engines.vlm.name,
             presets=[Preset(id=name, prompt=prompt) for name, prompt in PRESETS.items()],
-            album=_album(engines.album()),
+            album=album,
+            album_problem=problem,
             languages=list(LANGUAGES),
         )
 
-    @router.post("/search", responses=responses(404, 504))
+    @router.post("/search", responses=responses(404, 500, 504))
     async def search(request: Request, body: SearchRequest) -> Hits:
         """Photos of the album by words, pictures, or both."""
         return await service.run(request, None, lambda: _search(service, body))
@@ -122,7 +129,7 @@ def api_routes(service: Service, version: str) -> APIRouter:
         response_class=Response,
         responses={
             200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
-            **responses(404),
+            **responses(404, 500),
         },
     )
     async def photo(
@@ -156,8 +163,16 @@ def _album(album: Album | None) -> PageAlbum | None:
     return PageAlbum(name=album.name, photos=album.count(), model=album.model)
 
 
+def _open_album(service: Service) -> Album | None:
+    try:
+        return service.engines.album()
+    except GalagoError as error:
+        told = f"the album can't be searched: {readable(str(error))}"
+        raise Problem(500, told, code="album_closed") from None
+
+
 def _search(service: Service, body: SearchRequest) -> Hits:
-    album = service.engines.album()
+    album = _open_album(service)
     if album is None:
         raise Problem(404, "there is no album yet; make one: galago index FOLDER", code="no_album")
     words = [readable(text) for text in (body.text,) if text and text.strip()]
@@ -186,7 +201,7 @@ def _search(service: Service, body: SearchRequest) -> Hits:
 
 
 def _photo(service: Service, number: int, side: int) -> Response:
-    album = service.engines.album()
+    album = _open_album(service)
     path = album.photo(number) if album is not None else None
     if path is None:
         raise Problem(404, "the album has no such photo")

@@ -96,8 +96,8 @@ class Album(Protocol):
 class Engines:
     """One model that answers, one that finds, and the album if there is one.
 
-    `album` is asked each time: it may be made while the server runs.  `clip_lock` is held while the
-    MobileCLIP works.
+    `album` is asked each time, as it may be made while the server runs; it raises GalagoError for
+    one that can't be opened.  `clip_lock` is held while the MobileCLIP works.
     """
 
     vlm: Vlm

@@ -89,6 +89,7 @@ _TOLD = {
     413: "The request is too large.",
     415: "The body isn't JSON.",
     429: "Busy: try again after Retry-After seconds.",
+    500: "Something on the server's side can't be used; the message says what.",
     503: "The server is stopping.",
     504: "It took too long.",
 }

@@ -17,6 +17,7 @@ export class Album {
   private like: Picture | null = null;
   private searching: AbortController | null = null;
   private album: PageInfo["album"] = null;
+  private problem: string | null = null; // why there is an album that can't be searched
   private urls: string[] = [];
   private opened: { blob: Blob; name: string } | null = null;
 
@@ -36,8 +37,8 @@ export class Album {
     byId("like-drop", HTMLButtonElement).addEventListener("click", () => this.setLike(null));
     this.acceptDrops();
     this.connectDialog();
-    void server().then(({ album }) => {
-      this.album = album;
+    void server().then((info) => {
+      this.take(info);
       onLanguage(() => this.introduce());
     });
   }
@@ -45,14 +46,20 @@ export class Album {
   /** Look again: an album may have been made or grown since. */
   async refresh(): Promise<void> {
     await server();
-    this.album = (await pageInfo()).album;
+    this.take(await pageInfo());
     this.introduce();
+  }
+
+  private take({ album, album_problem }: PageInfo): void {
+    this.album = album;
+    this.problem = album_problem;
   }
 
   private introduce(): void {
     byId("album-none", HTMLElement).hidden = this.album !== null;
     byId("album-there", HTMLElement).hidden = this.album === null;
-    if (this.album === null) byId("album-none", HTMLElement).textContent = t("album.none");
+    const why = this.problem === null ? t("album.none") : t("album.broken", { reason: this.problem });
+    if (this.album === null) byId("album-none", HTMLElement).textContent = why;
     else if (!this.searching) this.said.textContent = t("album.about", this.album);
   }
 

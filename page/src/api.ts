@@ -15,6 +15,7 @@ export interface PageInfo {
   default: string;
   presets: { id: string; prompt: string }[];
   album: { name: string; photos: number; model: string } | null;
+  album_problem: string | null; // why there is an album that can't be searched
   languages: string[];
 }
 

@@ -95,6 +95,7 @@ export const en = {
 
   "album.title": "Find photos",
   "album.none": "There is no album yet. Make one with “galago index ~/Pictures”, then open this view again.",
+  "album.broken": "The album can't be searched: {reason}",
   "album.words": "Words",
   "album.hint": "a red dress",
   "album.find": "Find",

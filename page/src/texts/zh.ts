@@ -96,6 +96,7 @@ export const zh: Texts = {
 
   "album.title": "查找照片",
   "album.none": "还没有相册。先运行“galago index ~/Pictures”建立相册，再重新打开这个视图。",
+  "album.broken": "无法搜索相册：{reason}",
   "album.words": "文字",
   "album.hint": "a red dress",
   "album.find": "查找",

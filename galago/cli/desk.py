@@ -1,0 +1,127 @@
+"""The album and the MobileCLIP that `galago serve` and `galago mcp` search with."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from galago import catalog
+from galago.cli import albums
+from galago.cli.options import ClipOpening
+from galago.errors import GalagoError
+
+if TYPE_CHECKING:
+    from galago.album import Guide
+    from galago.mobileclip import MobileCLIP
+
+__all__ = ["AlbumDesk"]
+
+_AGAIN = 10.0  # seconds: opening may load a model, too much for every request that would fail
+
+
+class AlbumDesk:
+    """The album that was asked for, and a MobileCLIP.
+
+    The album is opened when there is one to open, and again when another model has indexed it.
+    """
+
+    def __init__(
+        self, name: str | None, clip: str | None, *, threads: int | None, offline: bool
+    ) -> None:
+        """Raises GalagoError when the model, or an album that was named, can't be opened."""
+        self.lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._name = name
+        self._threads, self._offline = threads, offline
+        self._loaded: dict[str, MobileCLIP] = {}
+        self._guide: Guide | None = None
+        self._refusal: GalagoError | None = None
+        self._refused_at = 0.0
+        self.clip = self._load(albums.source_of(clip)) if clip else self._albums_own()
+        if name is not None:
+            self._guide = self._open()
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the album could not be opened when that was last tried."""
+        return None if self._refusal is None else str(self._refusal)
+
+    def guide(self) -> Guide | None:
+        """The album; None while there is none.  Raises GalagoError when it can't be opened."""
+        with self._opening:
+            if not self._is_current():
+                self._guide = self._open_again() if self._exists() else None
+            return self._guide
+
+    def _is_current(self) -> bool:
+        try:
+            return self._guide is not None and self._guide.is_current()
+        except GalagoError:  # opening it anew tells why
+            return False
+
+    def _open_again(self) -> Guide:
+        """As _open; what went wrong a moment ago is raised again, without a further try."""
+        if self._refusal is None or time.monotonic() - self._refused_at > _AGAIN:
+            try:
+                self._refusal = None
+                return self._open()
+            except GalagoError as error:
+                self._refuse(error)
+        assert self._refusal is not None
+        self._guide = None
+        raise self._refusal.with_traceback(None)
+
+    def _refuse(self, error: GalagoError) -> None:
+        self._refusal, self._refused_at = error, time.monotonic()
+
+    def _exists(self) -> bool:
+        from galago.album.places import DATABASE
+
+        try:
+            os.stat(albums.folder_of(self._name) / DATABASE)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # opening it tells what is wrong
+            pass
+        return True
+
+    def _albums_own(self) -> MobileCLIP:
+        """The album's own model; the default where no album was named and none can be opened."""
+        from galago.album import Searcher
+
+        if self._name is not None or self._exists():
+            try:
+                with Searcher(albums.folder_of(self._name)) as searcher:
+                    source = searcher.head.source
+                return self._load(source)
+            except GalagoError as error:
+                if self._name is not None:
+                    raise
+                self._refuse(error)
+        return self._load(catalog.DEFAULT_CLIP)
+
+    def _load(self, source: str) -> MobileCLIP:
+        if source not in self._loaded:
+            opening = ClipOpening(source, threads=self._threads, offline=self._offline)
+            self._loaded[source] = opening.load()
+        return self._loaded[source]
+
+    def _open(self) -> Guide:
+        from galago.album import Guide, Searcher
+
+        folder = albums.folder_of(self._name)
+        searcher = Searcher(folder)
+        try:
+            source = searcher.head.source
+            same = searcher.head.identity == self.clip.identity
+            model = self.clip if same else self._load(source)
+            searcher.check(model, source)
+        except BaseException:
+            searcher.close()
+            raise
+        guide = Guide(folder.name, searcher, model, self.lock)
+        weakref.finalize(guide, searcher.close)  # when the last search in it has ended
+        return guide
