@@ -75,9 +75,11 @@ def _conversation(
     vlm: FastVLM, prompt: Any, conversation: Any
 ) -> tuple[list[Message], list[EncodedImage]]:
     """What was said so far and what is asked now."""
-    messages = [Message("system", (prompt.system,))] if prompt.system else []
     images: list[EncodedImage] = []
     said = [(one.prompt, one.text()) for one in (conversation.responses if conversation else ())]
+    # llm gives the system's words with the first question only; they hold until there are others.
+    told = [asked.system for asked in (*(asked for asked, _ in said), prompt) if asked.system]
+    messages = [Message("system", (told[-1],))] if told else []
     for asked, reply in [*said, (prompt, None)]:
         first = len(images)
         images += [vlm.encode(one.content_bytes()) for one in asked.attachments]

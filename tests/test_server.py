@@ -139,6 +139,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int]] = {
     "absurd length": ({"max_tokens": 10**9}, 400),
     "an empty stop": ({"stop": [""]}, 400),
     "tools": ({"tools": [{"type": "function"}]}, 400),
+    "a bias": ({"logit_bias": {"50256": -100}}, 400),
     "another model": ({"model": "gpt-9"}, 404),
     "no picture": ({"messages": [user("a", "data:text/plain;base64,AAAA")]}, 400),
     "broken picture": ({"messages": [user("a", "data:image/png;base64,AAAA")]}, 400),

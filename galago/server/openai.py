@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 TOKENS = 8192
-_NOT_HERE = ("tools", "functions", "audio", "prediction", "web_search_options")
+_NOT_HERE = ("tools", "functions", "audio", "prediction", "web_search_options", "logit_bias")
 
 
 class _Asked(BaseModel):

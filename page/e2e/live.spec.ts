@@ -123,7 +123,8 @@ test("a slow model is told, and one that fails says why", async ({ page, galago 
   });
   await page.goto(galago.url);
   await page.getByRole("button", { name: "Start" }).click();
-  await expect(page.locator("#stage-text")).toHaveText(/^Still looking: \d+ s$/);
+  await expect(page.locator("#stage-text")).toHaveText("Still looking");
+  await expect(page.locator("#stage-help")).toHaveText(/^\d+ s so far$/);
   release();
   await expect(page.locator("#stage-text")).toHaveText("the model is out of breath");
   await expect(page.getByRole("button", { name: "Start" })).toBeEnabled();

@@ -1,10 +1,10 @@
-import { type Found, type Hit, isAbort, Lost, type PageInfo, pageInfo, photo, searchAlbum } from "./api";
-import { byId, make } from "./dom";
+import { type Found, type Hit, isAbort, type PageInfo, pageInfo, photo, searchAlbum } from "./api";
+import { byId, make, overlapping } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
 import { onLanguage, t } from "./i18n";
 import { type Labels } from "./labels";
 import { type PictureView } from "./picture";
-import { server } from "./server";
+import { explained, server } from "./server";
 
 const SHOWN = 24; // photos
 const THUMB = 320; // pixels
@@ -19,7 +19,10 @@ export class Album {
   private album: PageInfo["album"] = null;
   private problem: string | null = null; // why there is an album that can't be searched
   private urls: string[] = [];
-  private opened: { blob: Blob; name: string } | null = null;
+  private readonly choosing = overlapping(); // of a picture to find the like of
+  private readonly opening = overlapping(); // of a photo
+  private readonly actions = ["photo-ask", "photo-like", "photo-label"].map((id) => byId(id, HTMLButtonElement));
+  private opened: { blob: Blob; name: string; url: string } | null = null;
 
   constructor(
     private readonly pictureView: PictureView,
@@ -74,11 +77,14 @@ export class Album {
   }
 
   private async findLike(blob: Blob, name: string): Promise<void> {
+    const isNewest = this.choosing();
     try {
-      this.setLike(await readPicture(blob, name));
+      const picture = await readPicture(blob, name);
+      if (!isNewest()) return;
+      this.setLike(picture);
     } catch (error) {
       if (!(error instanceof NotAPicture)) throw error;
-      this.said.textContent = t("picture.broken", { name });
+      if (isNewest()) this.said.textContent = t("picture.broken", { name });
       return;
     }
     await this.search();
@@ -115,7 +121,7 @@ export class Album {
       this.show(await searchAlbum(query, searching.signal), searching.signal);
     } catch (error) {
       if (isAbort(error)) return;
-      this.said.textContent = error instanceof Lost ? t("server.lost") : String((error as Error).message);
+      this.said.textContent = explained(error);
     }
   }
 
@@ -157,15 +163,24 @@ export class Album {
     byId("photo-name", HTMLElement).textContent = hit.name;
     byId("photo-path", HTMLElement).textContent = hit.path;
     image.removeAttribute("src");
-    this.opened = null;
+    this.setOpened(null);
     this.dialog.showModal();
+    const isNewest = this.opening();
     try {
       const blob = await photo(hit.id, LARGE);
-      this.opened = { blob, name: hit.name };
-      image.src = this.url(blob);
+      if (!isNewest()) return;
+      image.src = URL.createObjectURL(blob);
+      this.setOpened({ blob, name: hit.name, url: image.src });
     } catch (error) {
-      byId("photo-path", HTMLElement).textContent = String((error as Error).message);
+      if (isNewest()) byId("photo-path", HTMLElement).textContent = explained(error);
     }
+  }
+
+  /** What can be done with a photo can be done once it is there. */
+  private setOpened(opened: { blob: Blob; name: string; url: string } | null): void {
+    if (this.opened) URL.revokeObjectURL(this.opened.url);
+    this.opened = opened;
+    for (const button of this.actions) button.disabled = opened === null;
   }
 
   private connectDialog(): void {

@@ -64,6 +64,8 @@ export class Busy extends Refused {
 export class Lost extends Error {}
 
 const KEY = "galago-key";
+const SENDABLE = /^[\x21-\x7e][\x20-\x7e]*$/; // in a header, as keys are
+let key = keptKey();
 let askForKey: () => Promise<string> = () => Promise.reject(new Refused("no key"));
 let onLost: () => void = () => {};
 
@@ -73,8 +75,25 @@ export function connect(handlers: { key: () => Promise<string>; lost: () => void
   onLost = handlers.lost;
 }
 
+function keptKey(): string | null {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null; // storage switched off
+  }
+}
+
+async function askKey(): Promise<void> {
+  do key = await askForKey();
+  while (!SENDABLE.test(key));
+  try {
+    sessionStorage.setItem(KEY, key);
+  } catch {
+    // It holds until the page is loaded again, then.
+  }
+}
+
 function headers(): Record<string, string> {
-  const key = sessionStorage.getItem(KEY);
   return key === null ? {} : { Authorization: `Bearer ${key}` };
 }
 
@@ -102,6 +121,7 @@ async function problem(response: Response): Promise<Refused> {
 }
 
 async function send(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const used = key;
   const options: RequestInit = { headers: headers(), signal: signal ?? null };
   if (body !== undefined) {
     options.method = "POST";
@@ -115,7 +135,7 @@ async function send(path: string, body?: unknown, signal?: AbortSignal): Promise
     throw lost(error);
   }
   if (response.status === 401) {
-    sessionStorage.setItem(KEY, await askForKey());
+    if (key === used) await askKey(); // else it was given while this call was on its way
     return send(path, body, signal);
   }
   if (!response.ok) throw await problem(response);

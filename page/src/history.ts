@@ -65,6 +65,7 @@ export class History {
 
   private name(): string {
     const first = this.captions[0]?.at ?? new Date();
-    return `galago-${first.toISOString().slice(0, 10)}-${clock(first).replaceAll(":", "")}`;
+    const day = first.toLocaleDateString("sv"); // Swedish writes dates as ISO 8601 does
+    return `galago-${day}-${clock(first).replaceAll(":", "")}`;
   }
 }

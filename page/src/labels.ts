@@ -1,12 +1,14 @@
-import { classify, Lost } from "./api";
-import { byId, make } from "./dom";
+import { classify } from "./api";
+import { byId, make, overlapping } from "./dom";
 import { NotAPicture, type Picture, readPicture } from "./image-file";
 import { t } from "./i18n";
+import { explained } from "./server";
 
 /** Zero-shot labels: a picture, and words that the person types. */
 export class Labels {
   private readonly words = byId("labels-text", HTMLInputElement);
   private readonly said = byId("labels-said", HTMLElement);
+  private readonly begin = overlapping();
   private picture: Picture | null = null;
 
   constructor() {
@@ -23,12 +25,15 @@ export class Labels {
 
   /** Take a picture; sorts at once when labels are there already. */
   async take(blob: Blob, name: string): Promise<void> {
+    const isNewest = this.begin();
     const shown = byId("labels-shown", HTMLImageElement);
     try {
-      this.picture = await readPicture(blob, name);
+      const picture = await readPicture(blob, name);
+      if (!isNewest()) return;
+      this.picture = picture;
     } catch (error) {
       if (!(error instanceof NotAPicture)) throw error;
-      this.said.textContent = t("picture.broken", { name });
+      if (isNewest()) this.said.textContent = t("picture.broken", { name });
       return;
     }
     shown.src = this.picture.data;
@@ -51,13 +56,15 @@ export class Labels {
       this.said.textContent = t("labels.first");
       return;
     }
+    const isNewest = this.begin();
     try {
       const { labels: shares } = await classify(this.picture.data, labels);
+      if (!isNewest()) return;
       const best = shares[0];
       if (best) this.said.textContent = t("labels.best", { label: best.label, share: percent(best.share) });
       byId("shares", HTMLElement).replaceChildren(...shares.map(bar));
     } catch (error) {
-      this.said.textContent = error instanceof Lost ? t("server.lost") : String((error as Error).message);
+      if (isNewest()) this.said.textContent = explained(error);
     }
   }
 }

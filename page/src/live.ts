@@ -1,5 +1,5 @@
 import { Busy, chat, isAbort, Lost, withPicture } from "./api";
-import { byId, sleep } from "./dom";
+import { byId, overlapping, sleep } from "./dom";
 import { glance, isStill, picture } from "./frame";
 import { History } from "./history";
 import { isKey, languageOf, onLanguage, t } from "./i18n";
@@ -7,7 +7,7 @@ import { Meaning } from "./meaning";
 import { Question } from "./question";
 import { currentModel, serverBack } from "./server";
 import { change, settings } from "./settings";
-import { fillSources, NoPicture, openCamera, openScreen, play, stayAwake, stop } from "./source";
+import { fillSources, NoPicture, openCamera, openScreen, play, release, stayAwake, stop } from "./source";
 import { announceCaption, silence, speak } from "./voice";
 
 const SLOW = 5_000; // ms without a word before the page says that it takes long
@@ -33,7 +33,7 @@ export class Live {
   private facing: "environment" | "user" = "environment";
   private bySide = true; // the camera is chosen by the side it looks to, not by its name
   private cameras = 1;
-  private turn = 0; // of the loop: an older one that still waits for a server must end
+  private readonly begin = overlapping(); // of what a person starts: what still waits then must end
   private opened = ""; // the source that the video shows; "" = none
   private asking: AbortController | null = null;
   private seen: Uint8Array | null = null; // the frame that was asked about
@@ -66,35 +66,36 @@ export class Live {
 
   /** Start or go on, until `pause`. */
   private async run(): Promise<void> {
-    if (!(await this.open())) return;
+    const isNewest = this.begin();
+    if (!(await this.open(isNewest))) return;
     this.show("running");
-    const turn = ++this.turn;
-    const isOn = (): boolean => this.state === "running" && this.turn === turn;
+    const isOn = (): boolean => this.state === "running" && isNewest();
     void stayAwake(isOn);
     while (isOn()) {
       const look = glance(this.video);
       const asked = look !== null && this.question.prompt !== "";
       if (!asked || (this.seen !== null && isStill(look, this.seen))) await sleep(PAUSE);
-      else await this.ask(look);
+      else await this.ask(look, picture(this.video));
     }
   }
 
   /** One frame, held until the answer is there. */
   private async once(): Promise<void> {
     if (this.state === "running") this.pause();
-    if (!(await this.open())) return;
+    const isNewest = this.begin();
+    if (!(await this.open(isNewest))) return;
     let look = glance(this.video);
-    while (look === null && this.opened) {
+    while (look === null && isNewest()) {
       await sleep(PAUSE);
       look = glance(this.video);
     }
-    if (look === null) return;
+    if (look === null || !isNewest()) return;
     this.video.pause();
     this.show("paused", t("state.waiting"));
-    const asking = this.ask(look);
+    const frame = picture(this.video);
     this.release();
-    await asking;
-    if (this.state === "paused") this.show("paused");
+    while (isNewest() && (await this.ask(look, frame)) === "again");
+    if (isNewest() && this.state === "paused") this.show("paused");
   }
 
   private pause(): void {
@@ -113,9 +114,9 @@ export class Live {
   }
 
   private end(): void {
-    if (this.state === "paused") return; // a released camera
-    this.asking?.abort();
     this.opened = "";
+    if (this.state !== "running") return; // a camera that was let go
+    this.asking?.abort();
     this.show("ended");
   }
 
@@ -148,6 +149,7 @@ export class Live {
 
   /** Let go of what is shown; go on with the new source if pictures were running. */
   private reopen(): void {
+    this.begin();
     const wasRunning = this.state === "running";
     this.asking?.abort();
     stop(this.video);
@@ -156,13 +158,16 @@ export class Live {
     if (wasRunning && this.source.value !== "file") void this.run();
   }
 
-  /** Make the video show the chosen source; false when there is none, and the stage says why. */
-  private async open(): Promise<boolean> {
+  /**
+   * Make the video show the chosen source; false when there is none, and the stage says why, or when
+   * something else was started meanwhile.
+   */
+  private async open(isNewest: () => boolean): Promise<boolean> {
     this.seen = null;
     const wanted = this.source.value || "camera";
     if (this.opened === wanted) {
       await this.video.play().catch(() => {});
-      return true;
+      return isNewest();
     }
     const file = byId("video-file", HTMLInputElement).files?.[0];
     if (wanted === "file" && !file) {
@@ -172,14 +177,21 @@ export class Live {
     this.show("starting");
     this.began ||= performance.now();
     try {
-      const picture = wanted === "file" && file ? file : await this.stream(wanted);
-      await play(this.video, picture);
+      const found = wanted === "file" && file ? file : await this.stream(wanted);
+      if (!isNewest()) {
+        if (found instanceof MediaStream) release(found);
+        return false;
+      }
+      await play(this.video, found);
     } catch (error) {
+      if (!isNewest()) return false;
       stop(this.video);
       this.show(error instanceof NoPicture ? error.reason : "failed");
       return false;
     }
+    if (!isNewest()) return false;
     await this.listCameras();
+    if (!isNewest()) return false;
     this.opened = this.source.value || "camera";
     return true;
   }
@@ -205,7 +217,8 @@ export class Live {
     return (performance.now() - this.began) / 1000;
   }
 
-  private async ask(look: Uint8Array): Promise<void> {
+  /** Ask about a frame; "again" when the server could not answer and may now. */
+  private async ask(look: Uint8Array, frame: string): Promise<"again" | void> {
     this.seen = look;
     this.asking = new AbortController();
     const [at, from, start] = [new Date(), this.now(), performance.now()];
@@ -218,7 +231,7 @@ export class Live {
       if (!shown.startsWith(text)) this.showCaption(text);
     };
     try {
-      const messages = [withPicture(picture(this.video), this.question.prompt)];
+      const messages = [withPicture(frame, this.question.prompt)];
       const answer = await chat(currentModel(), messages, onText, this.asking.signal);
       const caption = answer.text.trim();
       this.durations = [...this.durations, performance.now() - start].slice(-LAST);
@@ -228,28 +241,34 @@ export class Live {
       this.tell(caption, unsure);
       if (caption) this.history.add({ text: caption, at, from, to: this.now(), unsure });
     } catch (error) {
-      await this.failed(error);
+      return await this.failed(error);
     } finally {
       clearInterval(waiting);
     }
   }
 
-  private async failed(error: unknown): Promise<void> {
+  private async failed(error: unknown): Promise<"again" | void> {
     this.seen = null;
     if (isAbort(error)) return;
-    if (error instanceof Lost) return serverBack();
+    if (error instanceof Lost) {
+      await serverBack();
+      return "again";
+    }
     if (error instanceof Busy) {
       this.show(this.state, t("state.busy"));
-      return sleep(error.wait * 1000);
+      await sleep(error.wait * 1000);
+      return "again";
     }
     this.video.pause();
     this.show("failed", error instanceof Error ? error.message : String(error));
+    this.release();
   }
 
   private tellSlow(start: number): void {
     const waited = performance.now() - start;
     if (waited < SLOW) return;
-    this.show(this.state, t("state.slow", { seconds: Math.round(waited / 1000) }));
+    const seconds = Math.round(waited / 1000);
+    this.show(this.state, t("state.slow"), t("state.slow.help", { seconds }));
   }
 
   private tell(text: string, unsure: boolean): void {
@@ -278,8 +297,11 @@ export class Live {
     if (!on) silence();
   }
 
-  /** The stage's state, in a word for the style sheet and in a sentence for people. */
-  private show(state: State, note = ""): void {
+  /**
+   * The stage's state, in a word for the style sheet and in a sentence for people. Screen readers read
+   * the sentence out, so what changes every second stands in `help`.
+   */
+  private show(state: State, note = "", help = ""): void {
     this.state = state;
     this.note = note;
     this.stage.dataset.state = state;
@@ -289,6 +311,6 @@ export class Live {
     const key = `state.${state}.help`;
     const said = byId("stage-text", HTMLElement);
     if (said.textContent !== text) said.textContent = text;
-    byId("stage-help", HTMLElement).textContent = isKey(key) && !note ? t(key) : "";
+    byId("stage-help", HTMLElement).textContent = isKey(key) && !note ? t(key) : help;
   }
 }

@@ -40,6 +40,12 @@ applyLook();
 setLanguage(settings.language || preferredLanguage());
 onLanguage(showView);
 addEventListener("hashchange", goToView);
+for (const kind of ["dragover", "drop"] as const) {
+  // A file that misses its place would take the page's place, and with it what was seen.
+  addEventListener(kind, (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+}
 connectSettings();
 new Live();
 const album = new Album(new PictureView(), new Labels());

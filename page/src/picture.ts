@@ -1,8 +1,8 @@
-import { Busy, chat, isAbort, Lost, type Message, withPicture } from "./api";
-import { byId, make } from "./dom";
+import { chat, isAbort, type Message, withPicture } from "./api";
+import { byId, make, overlapping } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
 import { languageName, languageOf, onLanguage, t } from "./i18n";
-import { currentModel, fillLanguages, presetName, server } from "./server";
+import { currentModel, explained, fillLanguages, presetName, server } from "./server";
 import { settings } from "./settings";
 import { shoot } from "./shooting";
 import { announce, announceCaption, speak } from "./voice";
@@ -16,6 +16,7 @@ export class PictureView {
   private readonly language = byId("picture-language", HTMLSelectElement);
   private picture: Picture | null = null;
   private turns: Message[] = []; // what a follow-up question may refer to
+  private readonly taking = overlapping();
   private asking: AbortController | null = null;
 
   constructor() {
@@ -42,20 +43,27 @@ export class PictureView {
 
   /** Take a picture as the one to ask about; forget the conversation about the last one. */
   async take(file: Blob, name = file instanceof File ? file.name : t("picture.pasted")): Promise<void> {
+    const isNewest = this.taking();
     const error = byId("drop-error", HTMLElement);
     error.hidden = true;
+    let picture: Picture;
     try {
-      this.picture = await readPicture(file, name);
+      picture = await readPicture(file, name);
+      if (!isNewest()) return;
     } catch (problem) {
       if (!(problem instanceof NotAPicture)) throw problem;
+      if (!isNewest()) return;
       error.textContent = t("picture.broken", { name });
       error.hidden = false;
       return;
     }
+    this.picture = picture;
     this.asking?.abort();
+    this.asking = null;
+    this.setBusy(false);
     this.turns = [];
     this.log.replaceChildren();
-    this.shown.src = this.picture.data;
+    this.shown.src = picture.data;
     this.shown.alt = t("picture.shown", { name });
     this.shown.hidden = false;
     this.drop.dataset.full = "true";
@@ -127,7 +135,9 @@ export class PictureView {
       announceCaption(answer.text, unsure);
       if (settings.speak) speak(answer.text, ...(unsure ? [t("unsure.short")] : []));
     } catch (error) {
-      this.showProblem(said, error);
+      const text = isAbort(error) ? t("picture.stopped") : explained(error);
+      said.after(make("p", { className: isAbort(error) ? "soft" : "error" }, text));
+      if (this.asking === asking) announce(text); // else the person has gone on to something else
     } finally {
       said.removeAttribute("aria-busy");
       if (this.asking === asking) this.setBusy(false);
@@ -150,16 +160,6 @@ export class PictureView {
     said.textContent = text;
     said.lang = languageOf(text);
     this.log.scrollTop = this.log.scrollHeight;
-  }
-
-  private showProblem(said: HTMLElement, error: unknown): void {
-    const isOurs = isAbort(error);
-    let text = error instanceof Error ? error.message : String(error);
-    if (isOurs) text = t("picture.stopped");
-    if (error instanceof Busy) text = t("server.busy");
-    if (error instanceof Lost) text = t("server.lost");
-    said.after(make("p", { className: isOurs ? "soft" : "error" }, text));
-    announce(text);
   }
 
   private setBusy(busy: boolean): void {

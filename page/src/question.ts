@@ -9,15 +9,16 @@ export class Question {
   private readonly language = byId("live-language", HTMLSelectElement);
   private readonly prompts = new Map<string, string>();
   private chosen = "describe";
+  private words = ""; // one's own
 
   /** `changed` is called when something else is to be asked. */
   constructor(private readonly changed: () => void) {
     byId("question", HTMLFormElement).addEventListener("submit", (event) => event.preventDefault());
-    this.own.addEventListener("change", changed);
+    this.own.addEventListener("change", () => this.takeOwn());
     this.own.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
-      changed();
+      this.takeOwn();
     });
     this.language.addEventListener("change", changed);
     void server().then(({ presets, languages }) => {
@@ -29,9 +30,17 @@ export class Question {
 
   /** The words to send; empty while one's own question has none. */
   get prompt(): string {
-    if (this.chosen === "own") return this.own.value.trim();
+    if (this.chosen === "own") return this.words;
     const prompt = this.prompts.get(this.chosen) ?? "";
     return prompt.replace("{language}", this.language.value);
+  }
+
+  /** One's own question counts once it is typed, not letter by letter. */
+  private takeOwn(): void {
+    const words = this.own.value.trim();
+    if (words === this.words) return;
+    this.words = words;
+    this.changed();
   }
 
   private show(ids: string[]): void {

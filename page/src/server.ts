@@ -1,4 +1,4 @@
-import { connect, isAlive, pageInfo, type PageInfo } from "./api";
+import { Busy, connect, isAlive, Lost, pageInfo, type PageInfo } from "./api";
 import { byId, make, sleep } from "./dom";
 import { isKey, isOwn, languageName, onLanguage, t } from "./i18n";
 import { announce } from "./voice";
@@ -24,6 +24,7 @@ function noteLost(): void {
   returning ??= (async () => {
     showBanner(t("server.lost"));
     while (!(await isAlive())) await sleep(CHECK_EVERY);
+    if (info !== null) await pageInfo().then(take).catch(() => {}); // it may have another model now
     returning = null;
     showBanner(null);
     announce(t("server.back"));
@@ -64,8 +65,21 @@ export async function start(): Promise<void> {
   }
   if (returning === null) showBanner(null);
   ready.resolve(info);
-  byId("version", HTMLElement).textContent = `galago ${info.version}`;
+  take(info);
   onLanguage(showModelNote);
+}
+
+function take(found: PageInfo): void {
+  info = found;
+  byId("version", HTMLElement).textContent = `galago ${info.version}`;
+  showModelNote();
+}
+
+/** What went wrong, for people. */
+export function explained(error: unknown): string {
+  if (error instanceof Busy) return t("server.busy");
+  if (error instanceof Lost) return t("server.lost");
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The model that answers questions. */

@@ -1,6 +1,6 @@
 import { byId } from "./dom";
 import { isKey, t } from "./i18n";
-import { NoPicture, openCamera, play, stop } from "./source";
+import { NoPicture, openCamera, play, release, stop } from "./source";
 
 const asBlob = (video: HTMLVideoElement): Promise<Blob | null> => {
   const canvas = document.createElement("canvas");
@@ -24,17 +24,25 @@ export async function shoot(): Promise<Blob | null> {
     byId("shooting-cancel", HTMLButtonElement).onclick = () => done(null);
     dialog.onclose = () => done(null); // Escape
   });
-  try {
-    await play(video, await openCamera("", "environment"));
-    button.disabled = !dialog.open;
-    if (dialog.open) button.focus();
-  } catch (problem) {
-    const reason = `state.${problem instanceof NoPicture ? problem.reason : "failed"}`;
-    const help = `${reason}.help`;
-    error.textContent = [reason, help].filter(isKey).map((key) => t(key)).join(". ");
-    error.hidden = false;
-  }
+  let over = false;
+  const start = async (): Promise<void> => {
+    try {
+      const stream = await openCamera("", "environment");
+      if (over) return release(stream); // nobody waited for it
+      await play(video, stream);
+      button.disabled = false;
+      button.focus();
+    } catch (problem) {
+      if (over) return;
+      const reason = `state.${problem instanceof NoPicture ? problem.reason : "failed"}`;
+      const help = `${reason}.help`;
+      error.textContent = [reason, help].filter(isKey).map((key) => t(key)).join(". ");
+      error.hidden = false;
+    }
+  };
+  void start();
   const picture = await pressed;
+  over = true;
   stop(video);
   dialog.close();
   return picture;

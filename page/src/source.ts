@@ -56,8 +56,8 @@ export async function cameras(): Promise<MediaDeviceInfo[]> {
 
 /** Let the person choose among cameras ("" = any), "screen" and "file"; keeps what is chosen. */
 export async function fillSources(select: HTMLSelectElement): Promise<number> {
-  const chosen = select.value;
   const found = (await cameras()).filter((device) => device.deviceId);
+  const chosen = select.value;
   const options = found.map((device, index) => {
     const name = device.label || t("live.camera.n", { n: index + 1 });
     return make("option", { value: device.deviceId }, name);
@@ -86,11 +86,14 @@ export async function play(video: HTMLVideoElement, source: MediaStream | File):
   }
 }
 
-/** Let go of the camera or the file. */
+/** Let go of a camera or the screen. */
+export function release(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+/** Let go of what a video shows. */
 export function stop(video: HTMLVideoElement): void {
-  if (video.srcObject instanceof MediaStream) {
-    for (const track of video.srcObject.getTracks()) track.stop();
-  }
+  if (video.srcObject instanceof MediaStream) release(video.srcObject);
   video.srcObject = null;
   if (video.src) {
     URL.revokeObjectURL(video.src);
@@ -100,7 +103,13 @@ export function stop(video: HTMLVideoElement): void {
 
 /** Keeps a phone's screen on while pictures run, where the browser can. */
 export async function stayAwake(isOn: () => boolean): Promise<void> {
-  const lock = await navigator.wakeLock?.request("screen").catch(() => null);
-  while (isOn()) await sleep(1000);
+  let lock: WakeLockSentinel | null | undefined;
+  while (isOn()) {
+    // The browser takes it back whenever the page is hidden.
+    if ((!lock || lock.released) && document.visibilityState === "visible") {
+      lock = await navigator.wakeLock?.request("screen").catch(() => null);
+    }
+    await sleep(1000);
+  }
   await lock?.release();
 }

@@ -49,7 +49,7 @@ export function onVoices(listener: () => void): void {
 /** Read texts aloud, one after the other. Of what comes meanwhile only the newest is kept. */
 export function speak(...texts: string[]): void {
   if (!synthesis) return;
-  if (synthesis.speaking) {
+  if (synthesis.speaking || synthesis.pending) {
     next = texts;
     return;
   }
