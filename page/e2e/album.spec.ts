@@ -64,3 +64,32 @@ test("labels that the person types", async ({ page, galago }) => {
   const label = await page.locator("#shares li span").first().textContent();
   expect(best.toString()).toContain(label ?? "?");
 });
+
+test("a photo that comes late does not take another one's place", async ({ page, galago }) => {
+  let release = () => {};
+  const held = new Promise<void>((done) => (release = done));
+  let first = true;
+  await page.route("**/api/photo/*?side=1024", async (route) => {
+    if (first) {
+      first = false;
+      await held;
+    }
+    await route.continue();
+  });
+  await page.goto(`${galago.url}#album`);
+  await page.locator("#find-file").setInputFiles(join(EXAMPLES, "album", "IMG_9385.jpg"));
+  const tiles = page.locator("#hits .tile, #rest-hits .tile");
+  await tiles.nth(0).click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog.getByRole("button", { name: "Ask about it" })).toBeDisabled(); // not there yet
+  await page.keyboard.press("Escape");
+  await page.locator("#rest summary").click();
+  await page.locator("#rest-hits .tile").first().click();
+  await expect(dialog.getByRole("button", { name: "Ask about it" })).toBeEnabled();
+  const shown = await page.locator("#photo-shown").getAttribute("src");
+  const late = page.waitForResponse("**/api/photo/*?side=1024");
+  release();
+  await (await late).finished();
+  await page.waitForTimeout(200);
+  expect(await page.locator("#photo-shown").getAttribute("src")).toBe(shown);
+});

@@ -145,6 +145,53 @@ test("a video file takes the camera's place, and its times are the subtitles'", 
   expect(Number(times.at(-1)?.[1])).toBeGreaterThan(2);
 });
 
+test("haste while the camera opens does no harm", async ({ page, galago }) => {
+  await page.addInitScript(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      await new Promise((done) => setTimeout(done, 700));
+      return open(wanted);
+    };
+  });
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#history li").first()).toBeVisible();
+  await expect(page.locator("#stage")).toHaveAttribute("data-state", "running");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.getByRole("combobox", { name: "From" }).selectOption("A video file"); // still opening
+  await page.waitForTimeout(1500);
+  await expect(page.locator("#stage")).toHaveAttribute("data-state", "idle");
+});
+
+test("one picture is asked about again when the server was busy", async ({ page, galago }) => {
+  const busy = { status: 429, headers: { "Retry-After": "1" }, json: { error: { message: "busy" } } };
+  await page.route("**/v1/chat/completions", (route) => route.fulfill(busy), { times: 1 });
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "One picture" }).click();
+  await expect(page.locator("#stage-text")).toHaveText(/busy/);
+  await expect(page.locator("#history li")).toHaveCount(1);
+  await expect(page.locator("#stage-text")).toHaveText("Paused");
+});
+
+test("an own question is not asked half typed", async ({ page, galago }) => {
+  const asked: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().endsWith("/v1/chat/completions")) asked.push(request.postData() ?? "");
+  });
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#history li").first()).toBeVisible();
+  await page.getByRole("radio", { name: "Own question" }).check();
+  await page.getByRole("textbox", { name: "Your question" }).pressSequentially("Is it", { delay: 800 });
+  const before = asked.length;
+  await page.keyboard.type(" a cat?");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => asked.length).toBeGreaterThan(before);
+  expect(asked.filter((body) => body.includes("Is it") && !body.includes("Is it a cat?"))).toEqual([]);
+});
+
 /** A film of pictures, three seconds each, made by the browser itself. */
 async function record(page: Page, pictures: string[]): Promise<Buffer> {
   const urls = pictures.map((path) => `data:image/png;base64,${readFileSync(path, "base64")}`);

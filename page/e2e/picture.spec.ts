@@ -95,3 +95,13 @@ test("a picture from the camera", async ({ page, galago }) => {
   await page.getByRole("button", { name: "Describe", exact: true }).click();
   expect((await answers(page)).at(-1)).not.toBe("");
 });
+
+test("nobody has to wait for a camera", async ({ page, galago }) => {
+  await page.addInitScript(() => {
+    navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); // the browser still asks
+  });
+  await page.goto(`${galago.url}#picture`);
+  await page.getByRole("button", { name: "Take one" }).click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByRole("dialog")).toBeHidden();
+});

@@ -19,9 +19,11 @@ test("a server with a key asks for it", async ({ page, serve }) => {
   const galago = await serve("--api-key", "open sesame");
   await page.goto(`${galago.url}#album`);
   const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
-  await dialog.getByLabel("API key").fill("wrong");
-  await page.keyboard.press("Enter");
-  await expect(dialog.getByLabel("API key")).toBeEmpty(); // asked again
+  for (const wrong of ["wrong", "öffne dich"]) { // the latter can't even be sent
+    await dialog.getByLabel("API key").fill(wrong);
+    await page.keyboard.press("Enter");
+    await expect(dialog.getByLabel("API key")).toBeEmpty(); // asked again
+  }
   await dialog.getByLabel("API key").fill("open sesame");
   await page.keyboard.press("Enter");
   await expect(dialog).toBeHidden();
@@ -33,4 +35,19 @@ test("a server with a key asks for it", async ({ page, serve }) => {
   await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "note.png"));
   await page.getByRole("button", { name: "Read", exact: true }).click();
   await expect(page.locator("#chat .answer")).not.toBeEmpty();
+});
+
+test("the description of the API opens without a key", async ({ page, serve }) => {
+  const galago = await serve("--api-key", "open sesame");
+  await page.goto(`${galago.url}docs`);
+  await expect(page.getByRole("heading", { name: "POST /v1/chat/completions" })).toBeVisible();
+});
+
+test("an album that can't be opened is told", async ({ page, galago }) => {
+  await page.route("**/api/page", async (route) => {
+    const info = (await (await route.fetch()).json()) as object;
+    await route.fulfill({ json: { ...info, album: null, album_problem: "it is damaged" } });
+  });
+  await page.goto(`${galago.url}#album`);
+  await expect(page.locator("#album-none")).toHaveText("The album can't be searched: it is damaged");
 });

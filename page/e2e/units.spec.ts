@@ -57,3 +57,16 @@ test("a stream that ends before its end is an error", async () => {
   };
   await expect(reading()).rejects.toThrow("cut");
 });
+
+test("who reads no further lets the server stop", async () => {
+  let stopped = false;
+  const stream = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode("data: 1\n\n")),
+    cancel: () => void (stopped = true),
+  });
+  for await (const data of events(new Response(stream))) {
+    expect(data).toBe("1");
+    break;
+  }
+  await expect.poll(() => stopped).toBe(true);
+});
