@@ -19,7 +19,7 @@ test("a server with a key asks for it", async ({ page, serve }) => {
   const galago = await serve("--api-key", "open sesame");
   await page.goto(`${galago.url}#album`);
   const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
-  for (const wrong of ["wrong", "öffne dich"]) { // the latter can't even be sent
+  for (const wrong of ["wrong", "钥匙"]) { // the latter can't even be sent
     await dialog.getByLabel("API key").fill(wrong);
     await page.keyboard.press("Enter");
     await expect(dialog.getByLabel("API key")).toBeEmpty(); // asked again
