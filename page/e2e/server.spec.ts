@@ -10,9 +10,14 @@ test("a server that stops and comes back", async ({ page, serve }) => {
   await galago.stop("SIGKILL");
   await expect(page.getByRole("alert").filter({ hasText: "galago does not answer" })).toBeVisible();
   await page.getByRole("button", { name: "Clear" }).click();
+  await page.route("**/api/page", async (route) => {
+    const info = (await (await route.fetch()).json()) as object;
+    await route.fulfill({ json: { ...info, version: "of tomorrow" } });
+  });
   await galago.start();
   await expect(page.locator("#banner")).toBeHidden();
   await expect.poll(async () => (await history(page)).length).toBeGreaterThan(0); // goes on by itself
+  await expect(page.locator("#version")).toHaveText("galago of tomorrow"); // it may be another one
 });
 
 test("a server with a key asks for it", async ({ page, serve }) => {
