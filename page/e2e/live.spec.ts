@@ -175,6 +175,19 @@ test("one picture is asked about again when the server was busy", async ({ page,
   await expect(page.locator("#stage-text")).toHaveText("Paused");
 });
 
+test("one picture after the other: the first is given up", async ({ page, galago }) => {
+  const given: string[] = [];
+  page.on("requestfailed", (request) => given.push(request.url()));
+  await page.route("**/v1/chat/completions", () => {}, { times: 1 }); // never answered
+  await page.goto(galago.url);
+  const asked = page.waitForRequest("**/v1/chat/completions");
+  await page.getByRole("button", { name: "One picture" }).click();
+  await asked;
+  await page.getByRole("button", { name: "One picture" }).click();
+  await expect(page.locator("#history li")).toHaveCount(1);
+  expect(given.some((url) => url.endsWith("/v1/chat/completions"))).toBe(true);
+});
+
 test("an own question is not asked half typed", async ({ page, galago }) => {
   const asked: string[] = [];
   page.on("request", (request) => {

@@ -66,7 +66,7 @@ export class Live {
 
   /** Start or go on, until `pause`. */
   private async run(): Promise<void> {
-    const isNewest = this.begin();
+    const isNewest = this.startAnew();
     if (!(await this.open(isNewest))) return;
     this.show("running");
     const isOn = (): boolean => this.state === "running" && isNewest();
@@ -82,7 +82,7 @@ export class Live {
   /** One frame, held until the answer is there. */
   private async once(): Promise<void> {
     if (this.state === "running") this.pause();
-    const isNewest = this.begin();
+    const isNewest = this.startAnew();
     if (!(await this.open(isNewest))) return;
     let look = glance(this.video);
     while (look === null && isNewest()) {
@@ -104,6 +104,12 @@ export class Live {
     silence();
     this.show("paused");
     this.release();
+  }
+
+  /** What is still on its way is for nobody now. */
+  private startAnew(): () => boolean {
+    this.asking?.abort();
+    return this.begin();
   }
 
   /** A camera's light goes out while nobody looks; the screen would have to be chosen again. */
@@ -149,9 +155,8 @@ export class Live {
 
   /** Let go of what is shown; go on with the new source if pictures were running. */
   private reopen(): void {
-    this.begin();
+    this.startAnew();
     const wasRunning = this.state === "running";
-    this.asking?.abort();
     stop(this.video);
     this.opened = "";
     this.show("idle");
