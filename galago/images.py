@@ -50,7 +50,6 @@ _LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resiz
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
-
 # What Pillow decodes by itself. It would hand an EPS to Ghostscript and a WMF to the system: a
 # picture is data, and never starts a program.
 _FORMATS = [

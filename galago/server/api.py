@@ -17,7 +17,7 @@ from galago import catalog
 from galago.errors import GalagoError, ImageError
 from galago.images import thumbnail
 from galago.presets import LANGUAGES, PRESETS
-from galago.server.engines import Album
+from galago.server.engines import Album, Engines
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
 
@@ -96,26 +96,11 @@ class Page(BaseModel):
 def api_routes(service: Service, version: str) -> APIRouter:
     """What the page asks for."""
     router = APIRouter(prefix="/api", tags=["galago"])
-    engines = service.engines
 
     @router.get("/page", responses=responses())
     def page() -> Page:
         """Models, ready questions, the album."""
-        models = [_model(engines.vlm.name, "fastvlm"), _model(engines.clip.name, "mobileclip")]
-        album, problem = None, None
-        try:
-            album = _album(engines.album())
-        except GalagoError as error:
-            problem = readable(str(error))
-        return Page(
-            version=version,
-            models=models,
-            default=engines.vlm.name,
-            presets=[Preset(id=name, prompt=prompt) for name, prompt in PRESETS.items()],
-            album=album,
-            album_problem=problem,
-            languages=list(LANGUAGES),
-        )
+        return _page(service.engines, version)
 
     @router.post("/search", responses=responses(404, 500, 504))
     async def search(request: Request, body: SearchRequest) -> Hits:
@@ -149,6 +134,23 @@ def api_routes(service: Service, version: str) -> APIRouter:
         return Labels(labels=sorted(found, key=lambda one: -one.share))
 
     return router
+
+
+def _page(engines: Engines, version: str) -> Page:
+    album, problem = None, None
+    try:
+        album = _album(engines.album())
+    except GalagoError as error:
+        problem = readable(str(error))
+    return Page(
+        version=version,
+        models=[_model(engines.vlm.name, "fastvlm"), _model(engines.clip.name, "mobileclip")],
+        default=engines.vlm.name,
+        presets=[Preset(id=name, prompt=prompt) for name, prompt in PRESETS.items()],
+        album=album,
+        album_problem=problem,
+        languages=list(LANGUAGES),
+    )
 
 
 def _model(name: str, kind: str) -> PageModel:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -78,10 +77,10 @@ def _plain_routes(app: FastAPI, service: Service) -> None:
         return HTMLResponse(page(app.openapi()))
 
     static = service.settings.static
-    if (static / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=static, html=True), name="page")
-        return
+    built = (static / "index.html").is_file()
+    if built:  # not at "/": it would answer for the routes that know other methods
+        app.mount("/assets", StaticFiles(directory=static / "assets"), name="page")
 
-    @app.get("/", include_in_schema=False)
-    async def unbuilt() -> Any:
-        return PlainTextResponse(_NO_PAGE)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def index() -> Response:
+        return FileResponse(static / "index.html") if built else PlainTextResponse(_NO_PAGE)
