@@ -30,6 +30,9 @@ class Cache(Protocol):
     def truncate(self, length: int) -> None:
         """Forget all but the first `length` positions."""
 
+    def rest(self) -> None:
+        """The reply is over: no token comes after the last one soon."""
+
 
 class LanguageModel(Protocol):
     """A decoder and its embedding table."""

@@ -23,6 +23,7 @@ from galago.decode import LanguageModel, generate, log_probabilities
 from galago.errors import OptionError
 from galago.images import Source, load_pixels
 from galago.prefix import CachePool
+from galago.together import Together
 from galago.reply import (
     Chunk,
     Clock,
@@ -121,7 +122,7 @@ class FastVLM:
         sessions = engine.load_sessions(prepared.folder, precision, threads=threads)
         return cls(
             sessions.vision,
-            sessions.language,
+            Together(sessions.language),
             load_tokenizer(prepared.folder),
             sessions.spec,
             name=prepared.name,

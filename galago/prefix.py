@@ -52,7 +52,10 @@ class CachePool:
         try:
             lease.cache.truncate(max(held, 0))
             lease.keys = list(keys)
-            yield lease
+            try:
+                yield lease
+            finally:
+                lease.cache.rest()
         except GeneratorExit:  # the reader went away between two tokens: the cache is whole
             self._give_back(lease)
             raise

@@ -26,7 +26,7 @@ Weights = Mapping[str, Stored]
 # A prompt is fed in runs of this many tokens, which bounds the attention mask's memory.
 _PREFILL = 1024
 # Finite, so that a row with nothing to see would not become NaN; far below any score.
-_HIDDEN = np.float32(-1e30)
+HIDDEN = np.float32(-1e30)
 
 
 def native_bf16(core: ov.Core | None = None) -> bool:
@@ -150,13 +150,37 @@ class LanguageSession:
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty cache with its own state; weights are shared."""
-        return KVCache(self, self._compiled.create_infer_request(), batch)
+        return KVCache(self, self.new_request(), batch)
 
-    def ran(self) -> None:
-        """Told by a cache after each run."""
+    def new_request(self) -> ov.InferRequest:
+        """A request of its own: a state, and buffers; weights are shared."""
+        return self._compiled.create_infer_request()
+
+    def run(
+        self,
+        request: ov.InferRequest,
+        inputs_embeds: Float,
+        mask: Float,
+        rotary: tuple[Float, Float],
+        take: npt.ArrayLike,
+        beam_idx: npt.ArrayLike,
+    ) -> Float:
+        """One run of the graph (galago/graph/qwen2.py says the shapes): logits (B, N, vocab)."""
+        request.infer(
+            {
+                "inputs_embeds": np.ascontiguousarray(inputs_embeds),
+                "mask": mask,
+                "cos": rotary[0],
+                "sin": rotary[1],
+                "take": np.asarray(take, dtype=np.int64),
+                "beam_idx": np.asarray(beam_idx, dtype=np.int32),
+            },
+            share_inputs=True,
+        )
         if not self._packed:
             self._packed = True
             _let_go(self._weights)
+        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
 
     def runtime_model(self) -> ov.Model:
         """The graph as it runs, for tests that look at fusions."""
@@ -182,7 +206,21 @@ def rotary_table(spec: Qwen2Spec, length: int) -> tuple[Float, Float]:
 def causal_mask(start: int, stop: int) -> Float:
     """(1, 1, stop - start, stop): 0 where a token at start .. may look, very negative elsewhere."""
     seen = np.arange(stop)[None, :] <= np.arange(start, stop)[:, None]
-    return np.asarray(np.where(seen, np.float32(0), _HIDDEN)[None, None])
+    return np.asarray(np.where(seen, np.float32(0), HIDDEN)[None, None])
+
+
+State = dict[str, Float]  # a request's keys and values by name: (B, kv_heads, length, head_dim)
+
+
+def read_state(request: ov.InferRequest) -> State:
+    """A request's keys and values; the arrays are copies."""
+    return {held.name: held.state.data for held in request.query_state()}
+
+
+def write_state(request: ov.InferRequest, state: State) -> None:
+    """Replace a request's keys and values."""
+    for held in request.query_state():
+        held.state = ov.Tensor(np.ascontiguousarray(state[held.name]))
 
 
 class KVCache:
@@ -215,9 +253,23 @@ class KVCache:
         if length == 0:
             self._request.reset_state()
         else:
-            for state in self._request.query_state():
-                kept = np.ascontiguousarray(state.state.data[:, :, :length])
-                state.state = ov.Tensor(kept)
+            kept = {name: held[:, :, :length] for name, held in read_state(self._request).items()}
+            write_state(self._request, kept)
+        self.length = length
+
+    def rest(self) -> None:
+        """The reply is over; nothing to do for a cache that runs by itself."""
+
+    def state(self) -> State:
+        """All that is remembered."""
+        return read_state(self._request) if self.length else {}
+
+    def restore(self, state: State, length: int) -> None:
+        """Remember `length` tokens of another cache instead."""
+        if length:
+            write_state(self._request, state)
+        else:
+            self._request.reset_state()
         self.length = length
 
     def _feed(self, inputs_embeds: Float, *, every: bool) -> Float:
@@ -240,22 +292,12 @@ class KVCache:
     def _run(self, embeds: Float, *, every: bool) -> Float:
         count = embeds.shape[1]
         stop = self.length + count
-        cos, sin = self._session.rotary(self.length, stop)
+        rotary = self._session.rotary(self.length, stop)
         take = np.arange(count) if every else np.array([count - 1])
-        self._request.infer(
-            {
-                "inputs_embeds": np.ascontiguousarray(embeds),
-                "mask": causal_mask(self.length, stop),
-                "cos": cos,
-                "sin": sin,
-                "take": take,
-                "beam_idx": self._beams,
-            },
-            share_inputs=True,
-        )
-        self._session.ran()
+        mask = causal_mask(self.length, stop)
+        logits = self._session.run(self._request, embeds, mask, rotary, take, self._beams)
         self.length = stop
-        return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+        return logits
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,14 @@ class FakeCache:
         self._language = language
         self._held = np.zeros((0, language.hidden))
         self.fed = 0
+        self.rested = False
 
     @property
     def length(self) -> int:
         return len(self._held)
+
+    def rest(self) -> None:
+        self.rested = True
 
     def append(self, inputs_embeds: Float) -> Float:
         return self.append_all(inputs_embeds)[-1]

@@ -54,6 +54,7 @@ ROOMS: dict[str, set[str]] = {
     "graph": {"graph", "layout", "safetensors"},
     "weights": {"graph", "precision", "quantise", *MODEL_FILES},
     "sessions": {"graph", "precision", "quantise", "layout", "safetensors"},
+    "together": {"sessions"},
     "converted": {"config", "precision", "safetensors"},
     "selfcheck": {"graph", "images", "tokens", *MODEL_FILES, *ENGINE},
     "calibrate": {"graph", "images", *MODEL_FILES, *ENGINE},
