@@ -23,7 +23,6 @@ from galago.decode import LanguageModel, generate, log_probabilities
 from galago.errors import OptionError
 from galago.images import Source, load_pixels
 from galago.prefix import CachePool
-from galago.together import Together
 from galago.reply import (
     Chunk,
     Clock,
@@ -113,6 +112,7 @@ class FastVLM:
         """
         from galago import compile as engine
         from galago import store
+        from galago.together import Together
 
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise OptionError(f"threads {threads!r} is not possible: use 1 or more")

@@ -168,7 +168,7 @@ class Bench:
             order,
         )
         self._length += 1
-        self.places = {row: Place(at, first) for at, (row, first) in enumerate(zip(rows, firsts))}
+        self.places = {row: Place(at, firsts[at]) for at, row in enumerate(rows)}
         return list(logits[:, 0])
 
     def leave(self, rows: Sequence[Row]) -> None:
@@ -205,7 +205,7 @@ class Bench:
     def _mask(self, firsts: Sequence[int]) -> Float:
         """(B, 1, 1, length + 1): nothing before a row's first position is seen."""
         seen = np.arange(self._length + 1) >= np.array(firsts)[:, None]
-        return np.where(seen, np.float32(0), HIDDEN)[:, None, None]
+        return np.asarray(np.where(seen, np.float32(0), HIDDEN)[:, None, None])
 
     def _rotary(self, positions: Iterable[int]) -> tuple[Float, Float]:
         """cos and sin (B, 1, 1, head_dim), each row's own position's."""

@@ -10,11 +10,13 @@ import select
 import shutil
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from galago.cli.pictures import expand, natural
+from galago.cli.pictures import Picture, expand, for_each, natural
+from galago.cli.terminal import Bar
 from galago.errors import ImageError
 from tests.commandline import COMMAND, run, spawn, start
 
@@ -307,3 +309,39 @@ def test_an_unsure_demonstration_model_says_so_once(capsys: Capture) -> None:
     err = capsys.readouterr().err
     assert err.count("small demonstration model") == 1
     assert "galago pull apple/FastVLM-0.5B" in err
+
+
+def test_many_pictures_are_made_ready_a_few_at_once_and_told_in_order() -> None:
+    pictures = [Picture(f"{n}.jpg", b"") for n in range(12)]
+    here = threading.Barrier(4)
+    begun: list[str] = []
+    told: list[str] = []
+
+    def ready(_: None, picture: Picture, stop: threading.Event) -> str:
+        begun.append(picture.label)
+        here.wait(30)  # four are at work at once, or this breaks
+        return picture.label.upper()
+
+    def work(_: None, picture: Picture, bar: Bar) -> None:
+        assert len(begun) <= len(told) + 5
+        told.append(picture.source)
+
+    assert for_each(pictures, lambda: None, work, as_json=False, ready=ready) == 0
+    assert told == [f"{n}.JPG" for n in range(12)]
+
+
+def test_what_is_made_ready_ends_when_the_work_is_broken_off() -> None:
+    pictures = [Picture(f"{n}.jpg", b"") for n in range(40)]
+    begun: list[str] = []
+
+    def ready(_: None, picture: Picture, stop: threading.Event) -> None:
+        begun.append(picture.label)
+        if picture.label != "0.jpg":
+            assert stop.wait(30)
+
+    def work(_: None, picture: Picture, bar: Bar) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        for_each(pictures, lambda: None, work, as_json=False, ready=ready)
+    assert len(begun) <= 5

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +19,7 @@ from galago.cli.questions import Language, Preset, Prompt, Question, record_of, 
 from galago.cli.terminal import Bar, say, write, write_record
 
 if TYPE_CHECKING:
-    from galago.fastvlm import Chunk, FastVLM
+    from galago.fastvlm import FastVLM, Stats
 
 __all__ = ["describe"]
 
@@ -54,7 +57,8 @@ def describe(
 ) -> None:
     """Say what is in pictures, or answer a question about each.
 
-    The answer streams to stdout; everything else goes to stderr. A video (pip install
+    The answer streams to stdout; everything else goes to stderr. Of many pictures a few are
+    answered at the same time, in their order; --stats goes one by one. A video (pip install
     'galago[video]') gets an answer for each of its scenes; those in a folder are left out
     unless a glob names them.
 
@@ -74,16 +78,27 @@ def describe(
     _look_ahead(found)
     opening = Opening(model, precision, resolution, threads, offline)
 
+    many = len(found) > 1
+
+    def ready(vlm: FastVLM, picture: Picture, stop: Event) -> Any:
+        from galago.images import open_near
+
+        if picture.is_video:  # read scene by scene, when its turn comes
+            return picture.source
+        opened = open_near(picture.source, vlm.resolution)
+        return _answer(vlm, opened, question, stop)
+
     def work(vlm: FastVLM, picture: Picture, bar: Bar) -> None:
-        many = len(found) > 1
+        name = path_fields(picture.label, "picture")
         if picture.is_video:
             _describe_scenes(vlm, picture, question, bar, many=many)
         else:
             head = f"{shown(picture.label)}: " if many else ""
-            name = path_fields(picture.label, "picture")
-            _answer(vlm, picture.source, head, name, question, bar, many=many)
+            _tell(vlm, picture.source, head, name, question, bar, many=many)
 
-    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=_opened))
+    # Times of a picture mean little while others are at work.
+    together = None if stats else ready
+    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=together))
 
 
 def _look_ahead(found: list[Picture]) -> None:
@@ -95,11 +110,32 @@ def _look_ahead(found: list[Picture]) -> None:
             pass
 
 
-def _opened(vlm: FastVLM, picture: Picture) -> Any:
-    """A picture decoded; a video as it is, which is read frame by frame."""
-    from galago.images import open_near
+@dataclass(frozen=True)
+class _Answer:
+    """What a model said of a picture."""
 
-    return picture.source if picture.is_video else open_near(picture.source, vlm.resolution)
+    text: str
+    stats: Stats | None
+
+
+def _answer(
+    vlm: FastVLM,
+    source: Any,
+    question: Question,
+    stop: Event | None = None,
+    hear: Callable[[str], None] | None = None,
+) -> _Answer:
+    """The answer, which `hear` gets piece by piece; broken off after `stop`."""
+    parts: list[str] = []
+    stats: Stats | None = None
+    for chunk in vlm.stream(source, question.prompt, question.options):
+        if hear is not None:
+            hear(chunk.text)
+        parts.append(chunk.text)
+        stats = chunk.stats
+        if stop is not None and stop.is_set():
+            break
+    return _Answer("".join(parts), stats)
 
 
 def _describe_scenes(
@@ -118,10 +154,10 @@ def _describe_scenes(
                 "end": round(scene.end, 3),
                 "frame": round(scene.frame.at, 3),
             }
-            _answer(vlm, scene.frame.image(), head, name, question, bar, many=many)
+            _tell(vlm, scene.frame.image(), head, name, question, bar, many=many)
 
 
-def _answer(
+def _tell(
     vlm: FastVLM,
     source: Any,
     head: str,
@@ -131,23 +167,28 @@ def _answer(
     *,
     many: bool,
 ) -> None:
-    """Stream one answer behind its head; of many, each is shown whole."""
-    parts: list[str] = []
-    last: Chunk | None = None
-    live = not question.as_json and not (many and sys.stderr.isatty())
-    for chunk in vlm.stream(source, question.prompt, question.options):
-        if live:
-            write(chunk.text if parts else head + chunk.text)
-        parts.append(chunk.text)
-        last = chunk
-    text = "".join(parts)
-    stats = last.stats if last is not None else None
+    """Write one answer behind its head; a picture without one is asked about now.
+
+    That streams, unless there is a bar to take aside for it.
+    """
+    live = not (question.as_json or isinstance(source, _Answer) or (many and sys.stderr.isatty()))
+    told = False
+
+    def hear(text: str) -> None:
+        nonlocal told
+        write(text if told else head + text)
+        told = True
+
+    if isinstance(source, _Answer):
+        answer = source
+    else:
+        answer = _answer(vlm, source, question, hear=hear if live else None)
     with bar.aside():
         if question.as_json:
-            write_record(record_of(vlm, name, question, text, stats))
+            write_record(record_of(vlm, name, question, answer.text, answer.stats))
         else:
-            write("\n" if live else f"{head}{text}\n")
-        if stats is not None:
-            options.doubt(vlm.name, stats.confidence)
+            write("\n" if live else f"{head}{answer.text}\n")
+        if answer.stats is not None:
+            options.doubt(vlm.name, answer.stats.confidence)
             if question.stats:
-                say(statistics(vlm, stats))
+                say(statistics(vlm, answer.stats))

@@ -6,10 +6,13 @@ import glob
 import os
 import re
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +24,9 @@ from galago.hub import as_path
 __all__ = ["Picture", "expand", "for_each", "is_video", "natural"]
 
 Opened = TypeVar("Opened")
+# What the work needs of a picture, made beforehand; it ends early when the event is set.
+Ready = Callable[[Opened, "Picture", threading.Event], Any]
+_AT_ONCE = 4  # beyond it replies share little, and as many decoded pictures are held
 
 
 @dataclass(frozen=True)
@@ -113,11 +119,11 @@ def for_each(
     work: Callable[[Opened, Picture, Bar], None],
     *,
     as_json: bool,
-    ready: Callable[[Opened, Picture], Any] | None = None,
+    ready: Ready[Opened] | None = None,
 ) -> int:
     """Load a model and work on every picture: 0, or 1 when some of many could not be read.
 
-    While one of many is worked on, a thread makes the next one's source `ready`.
+    Of many, threads make the sources of a few pictures `ready`, the one at work and those after it.
     2 when all of many are missing, then nothing is loaded. A lone picture's failure is raised; of
     many each is told on stderr and, `as_json`, in a record of its own.
     """
@@ -147,29 +153,29 @@ def for_each(
 
 
 def _ahead(
-    found: list[Picture], opened: Opened, ready: Callable[[Opened, Picture], Any] | None
+    found: list[Picture], opened: Opened, ready: Ready[Opened] | None
 ) -> Iterator[tuple[Picture, Callable[[], Picture]]]:
-    """Each picture, and what waits until it is ready; a thread is one picture ahead.
-
-    One is enough to keep the thread at work, and no more decoded pictures are held than two.
-    """
+    """Each picture, and what waits until it is ready; threads are at work on a few at once."""
     if ready is None:
         yield from ((picture, partial(replace, picture)) for picture in found)
         return
+    stop = threading.Event()
 
     def made(picture: Picture) -> Picture:
-        return replace(picture, source=ready(opened, picture))
+        return replace(picture, source=ready(opened, picture, stop))
 
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(made, found[0])
+    left = iter(found)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        coming = deque((p, pool.submit(made, p)) for p in islice(left, _AT_ONCE))
         try:
-            for picture, after in zip(found, [*found[1:], None], strict=True):
-                current = coming
-                if after is not None:
-                    coming = pool.submit(made, after)
+            while coming:
+                picture, current = coming.popleft()
                 yield picture, current.result
+                coming.extend((p, pool.submit(made, p)) for p in islice(left, 1))
         finally:
-            coming.cancel()
+            stop.set()
+            for _, waiting in coming:
+                waiting.cancel()
 
 
 def _missing(picture: Picture) -> str:
