@@ -72,24 +72,42 @@ class Together:
         with self._turn:
             self._asked[row] = inputs_embeds
             self._turn.notify_all()
-        while True:
+        try:
+            while not self._answered(row):
+                self._lead()
+        finally:
             with self._turn:
-                self._turn.wait_for(lambda: row in self._told or not self._running)
-                if row in self._told:
-                    told = self._told.pop(row)
-                    break
-                self._running = True
+                self._asked.pop(row, None)
+                told = self._told.pop(row, None)
+        assert told is not None
+        if isinstance(told, BaseException):
+            raise told
+        return told
+
+    def _answered(self, row: Row) -> bool:
+        """Waits until the row's step has run (True), or until somebody has to run one."""
+        with self._turn:
+            self._turn.wait_for(lambda: row in self._told or not self._running)
+            if row in self._told:
+                return True
+            self._running = True
+            return False
+
+    def _lead(self) -> None:
+        """Run a step for all who ask, among them those of the last step if they come soon."""
+        taken: dict[Row, Float] = {}
+        answers: dict[Row, Union[Float, BaseException]] = {}  # noqa: UP007
+        try:
+            with self._turn:
                 self._turn.wait_for(lambda: self._awaited <= self._asked.keys(), _PATIENCE)
                 taken, self._asked = self._asked, {}
             answers = self._run(taken)
+        finally:
             with self._turn:
                 self._running = False
                 self._told |= answers
                 self._awaited = set(taken)
                 self._turn.notify_all()
-        if isinstance(told, BaseException):
-            raise told
-        return told
 
     def _run(self, asked: dict[Row, Float]) -> dict[Row, Union[Float, BaseException]]:  # noqa: UP007
         try:
