@@ -12,6 +12,9 @@ const LOOKS = [
   { name: "phone", width: 390, height: 844, settings: { theme: "light" } },
 ];
 
+/** A moving picture: so many frames, so many milliseconds apart (webp.py joins them). */
+const MOVING = { frames: 26, every: 600 };
+
 for (const look of LOOKS) {
   test(look.name, async ({ page, galago }) => {
     await page.addInitScript((chosen) => localStorage.setItem("galago", JSON.stringify(chosen)), look.settings);
@@ -32,6 +35,20 @@ for (const look of LOOKS) {
     await keep("album");
   });
 }
+
+test("moving", async ({ page, galago }) => {
+  await page.addInitScript(() => localStorage.setItem("galago", JSON.stringify({ theme: "light" })));
+  await page.setViewportSize({ width: 960, height: 700 });
+  await page.goto(galago.url);
+  await page.locator("#go").click();
+  await expect.poll(async () => (await history(page)).length, { timeout: 25_000 }).toBeGreaterThan(1);
+  const began = Date.now();
+  for (let frame = 0; frame < MOVING.frames; frame++) {
+    await page.waitForTimeout(Math.max(0, began + frame * MOVING.every - Date.now()));
+    const path = join(TOP, `docs/screenshots/live-moving-${String(frame).padStart(3, "0")}.png`);
+    await page.screenshot({ path });
+  }
+});
 
 async function live(page: Page, url: string): Promise<void> {
   await page.goto(url);
