@@ -18,9 +18,7 @@ const MOVING = { frames: 26, every: 600 };
 for (const look of LOOKS) {
   test(look.name, async ({ page, galago }) => {
     await page.addInitScript((chosen) => localStorage.setItem("galago", JSON.stringify(chosen)), look.settings);
-    await page.addInitScript(() => {
-      Object.defineProperty(MediaDeviceInfo.prototype, "label", { get: () => "Integrated camera" });
-    });
+    await page.addInitScript(nameCamera);
     await page.setViewportSize({ width: look.width, height: look.height });
     const keep = async (view: string) => {
       await page.evaluate(() => scrollTo(0, 0));
@@ -37,8 +35,9 @@ for (const look of LOOKS) {
 }
 
 test("moving", async ({ page, galago }) => {
+  await page.addInitScript(nameCamera);
   await page.addInitScript(() => localStorage.setItem("galago", JSON.stringify({ theme: "light" })));
-  await page.setViewportSize({ width: 960, height: 700 });
+  await page.setViewportSize({ width: 1040, height: 720 });
   await page.goto(galago.url);
   await page.locator("#go").click();
   await expect.poll(async () => (await history(page)).length, { timeout: 25_000 }).toBeGreaterThan(1);
@@ -49,6 +48,11 @@ test("moving", async ({ page, galago }) => {
     await page.screenshot({ path });
   }
 });
+
+/** The fake camera is called by the path of its file. */
+function nameCamera(): void {
+  Object.defineProperty(MediaDeviceInfo.prototype, "label", { get: () => "Integrated camera" });
+}
 
 async function live(page: Page, url: string): Promise<void> {
   await page.goto(url);
