@@ -25,7 +25,7 @@ from galago.config import TIMM_TRUNKS, own_trunk, read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.fuse import fused
 from galago.layout import CLIP_TRUNK as TRUNK
-from galago.safetensors import SafetensorsFile, Stored
+from galago.safetensors import FileState, SafetensorsFile, Stored
 from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ImageSpec, ViTSpec
 from galago.torchfile import TorchFile
 
@@ -96,11 +96,12 @@ PUBLISHED = SECOND + FIRST
 
 @dataclass(frozen=True)
 class ClipCheckpoint:
-    """An opened model; `tensors` by open_clip's names, fused when read."""
+    """An opened model; `tensors` by open_clip's names, fused when read; `file` holds them."""
 
     spec: ClipSpec
     tensors: Mapping[str, Stored]
     logit_scale: float
+    file: FileState | None = None
 
 
 def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
@@ -123,11 +124,13 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     path = source / WEIGHTS
     if not path.is_file():
         raise CheckpointError(f"{source} has no {WEIGHTS}; fetch the model again")
-    return _checked(spec, path, _named(scaled(SafetensorsFile(path).tensors)))
+    file = SafetensorsFile(path)
+    return _checked(spec, file, _named(scaled(file.tensors)))
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
-    stored = TorchFile(path).tensors
+    file = TorchFile(path)
+    stored = file.tensors
     first = is_first(stored)
     known = FIRST if first else PUBLISHED
     named = _named(to_open_clip(stored) if first else stored)
@@ -140,7 +143,7 @@ def _open_pickled(path: Path) -> ClipCheckpoint:
         raise CheckpointError(f"{path} holds none of the models known by their shapes ({names})")
     # Both generations have some shapes in common: then Apple's own file names tell.
     spec = next((s for s in fitting if _letters(s.name) == _letters(path.stem)), fitting[0])
-    return _checked(spec, path, named)
+    return _checked(spec, file, named)
 
 
 def _letters(name: str) -> str:
@@ -152,7 +155,10 @@ def _named(stored: Mapping[str, Stored]) -> dict[str, Stored]:
     return {n.replace(".in_proj_", ".in_proj."): t for n, t in fused(stored).items()}
 
 
-def _checked(spec: ClipSpec, path: Path, named: Mapping[str, Stored]) -> ClipCheckpoint:
+def _checked(
+    spec: ClipSpec, file: SafetensorsFile | TorchFile, named: Mapping[str, Stored]
+) -> ClipCheckpoint:
+    path = file.path
     tensors: dict[str, Stored] = {}
     for name, shape in clip_shapes(spec).items():
         if name not in named:
@@ -165,7 +171,7 @@ def _checked(spec: ClipSpec, path: Path, named: Mapping[str, Stored]) -> ClipChe
     scale = float(quantise.read_float(tensors["logit_scale"]).reshape(()))
     if not abs(scale) < 20:  # CLIP keeps it under ln 100; NaN fails too
         raise CheckpointError(f"{path}: logit_scale is {scale}; fetch the model again")
-    return ClipCheckpoint(spec, tensors, scale)
+    return ClipCheckpoint(spec, tensors, scale, file.state)
 
 
 def read_clip_spec(folder: Path) -> ClipSpec:

@@ -7,7 +7,9 @@ by galago/mobileclip.py and know nothing of files of pictures or of words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,11 +19,12 @@ from galago import layout, quantise
 from galago.clip_checkpoint import ClipCheckpoint
 from galago.errors import ModelError, OptionError
 from galago.graph import clip, fastvit, ov
+from galago.graph_cache import GraphCache, Shared, compiled
 from galago.layout import CLIP_TRUNK as TRUNK
 from galago.layout import TEXT_BLOCKS
 from galago.safetensors import LazyTensor, Stored
-from galago.sessions import native_bf16, options
-from galago.specs import FastViTSpec
+from galago.sessions import Weights, native_bf16, options
+from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec
 from galago.weights import InMemory
 
 Float = npt.NDArray[np.float32]
@@ -140,20 +143,16 @@ def _sharable(stored: LazyTensor) -> bool:
 class _Tower:
     """A compiled graph and the weights that it shares."""
 
-    def __init__(
-        self, model: ov.Model, weights: Mapping[str, Stored], hint: str, threads: int | None
-    ) -> None:
-        compiled = ov.Core().compile_model(model, "CPU", options(hint, threads, None))
-        self._request = compiled.create_infer_request()
-        self._weights = weights  # the compiled graph goes on using some of them in place
+    def __init__(self, made: ov.CompiledModel, shared: Shared) -> None:
+        self._request = made.create_infer_request()
+        self._shared = shared  # the compiled graph goes on using some of them in place
         self._packed = False
 
     def run(self, inputs: dict[str, Any]) -> Float:
         self._request.infer(inputs, share_inputs=True)
         if not self._packed:  # by the first run all large ones are
             self._packed = True
-            for stored in self._weights.values():
-                _let_go(stored)
+            self._shared.let_go()
         out = np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
         if not np.isfinite(out).all():
             raise ModelError(
@@ -163,27 +162,61 @@ class _Tower:
         return out
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    precision: ClipPrecision
+    threads: int | None
+    cache: GraphCache | None
+
+    @classmethod
+    def of(
+        cls,
+        checkpoint: ClipCheckpoint,
+        precision: ClipPrecision,
+        threads: int | None,
+        cache_dir: Path | None,
+    ) -> _Chosen:
+        file = checkpoint.file
+        cache = None if cache_dir is None or file is None else GraphCache(cache_dir, file)
+        return cls(precision, threads, cache)
+
+
 def _compiled(
-    build: Callable[[Mapping[str, Stored]], ov.Model],
+    build: Callable[[Weights], ov.Model],
     items: Iterator[tuple[str, Float | Stored]],
-    precision: ClipPrecision,
-    threads: int | None,
+    chosen: _Chosen,
+    spec: ClipSpec | ClipTextSpec,
 ) -> _Tower:
-    native = native_bf16()
-    weights = _kept(items, precision, native=native)
-    hint = "bf16" if precision != "fp32" and native else "f32"
-    return _Tower(build(weights), weights, hint, threads)
+    """`items` are only made when the compiled graph isn't in the cache."""
+    core = ov.Core()
+    native = native_bf16(core)
+
+    def built() -> tuple[ov.Model, Weights]:
+        weights = _kept(items, chosen.precision, native=native)
+        return build(weights), weights
+
+    settings = options("bf16" if chosen.precision != "fp32" and native else "f32", chosen.threads)
+    return _Tower(*compiled(core, built, settings, chosen.cache, (chosen.precision, spec)))
 
 
 class ImageTower:
-    """Not for several threads at once; make one for each."""
+    """Not for several threads at once; make one for each.
+
+    `cache_dir` keeps compiled graphs there for the next time; None keeps nothing.
+    """
 
     def __init__(
-        self, checkpoint: ClipCheckpoint, precision: ClipPrecision, *, threads: int | None = None
+        self,
+        checkpoint: ClipCheckpoint,
+        precision: ClipPrecision,
+        *,
+        threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> None:
         self.spec = spec = checkpoint.spec
+        chosen = _Chosen.of(checkpoint, precision, threads, cache_dir)
         items = image_items(checkpoint)
-        self._tower = _compiled(lambda w: clip.image_tower(w, spec), items, precision, threads)
+        self._tower = _compiled(lambda w: clip.image_tower(w, spec), items, chosen, spec)
 
     def __call__(self, pixel_values: Float) -> Float:
         """(B, 3, side, side) float32 -> image features (B, embed) float32, not normalised."""
@@ -197,18 +230,24 @@ class ImageTower:
 
 
 class TextTower:
-    """Not for several threads at once; make one for each."""
+    """As ImageTower."""
 
     def __init__(
-        self, checkpoint: ClipCheckpoint, precision: ClipPrecision, *, threads: int | None = None
+        self,
+        checkpoint: ClipCheckpoint,
+        precision: ClipPrecision,
+        *,
+        threads: int | None = None,
+        cache_dir: Path | None = None,
     ) -> None:
         self.spec = spec = checkpoint.spec.text
         table = checkpoint.tensors[_TABLE]
         if not isinstance(table, LazyTensor):
             table = InMemory("F32", table.shape, _read(table))
         self._table = table
+        chosen = _Chosen.of(checkpoint, precision, threads, cache_dir)
         items = text_items(checkpoint)
-        self._tower = _compiled(lambda w: clip.text_tower(w, spec), items, precision, threads)
+        self._tower = _compiled(lambda w: clip.text_tower(w, spec), items, chosen, spec)
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> Float:
         """(B, context) int64, zeros behind the end token -> text features (B, embed) float32."""

@@ -17,6 +17,7 @@ from galago.calibrate import FULL_TOP, exact_products, settle
 from galago.checkpoint import Checkpoint, open_checkpoint
 from galago.convert import FORMAT, convert
 from galago.errors import CheckpointError
+from galago.graph_cache import GraphCache
 from galago.precision import PRECISIONS, PrecisionPlan
 from galago.precision import resolve_precision as _resolve
 from galago.selfcheck import SelfCheck, self_check
@@ -56,7 +57,8 @@ def load_sessions(
 
     A converted folder runs in the precision it was converted to; `precision` must then be "auto"
     or the same. Loading a checkpoint directly folds and quantises in memory, which is meant for
-    small models. `cache_dir` keeps compiled graphs there; None keeps nothing.
+    small models. `cache_dir` keeps a converted folder's compiled graphs, without their weights, for
+    the next time; None keeps nothing.
     """
     if not isinstance(source, Checkpoint):
         source = Path(source)
@@ -65,17 +67,16 @@ def load_sessions(
         source = open_checkpoint(source)
     spec = source.spec
     plan = precision if isinstance(precision, PrecisionPlan) else resolve_precision(precision, spec)
-    cache = None if cache_dir is None else str(cache_dir)
     narrow = None
     if plan.vision == "int8":
         settled = settle(source, plan)
         plan, narrow = settled.plan, settled.narrow
     seen = weights.collect(weights.vision_items(source, plan.vision, narrow))
-    vision = VisionSession(seen, spec, plan, threads=threads, cache_dir=cache)
+    vision = VisionSession(seen, spec, plan, threads=threads)
     del seen
     said = weights.collect(weights.language_items(source, plan))
     said |= weights.collect(iter([weights.embedding_item(source)]))
-    language = LanguageSession(said, spec, plan, threads=threads, cache_dir=cache)
+    language = LanguageSession(said, spec, plan, threads=threads)
     return Sessions(vision, language, spec, plan)
 
 
@@ -86,7 +87,7 @@ def _load_converted(
     cache_dir: Path | str | None,
 ) -> Sessions:
     opened = converted.open_converted(folder, precision)
-    cache = None if cache_dir is None else str(cache_dir)
+    cache = None if cache_dir is None else GraphCache(Path(cache_dir), opened.file)
     spec, plan = opened.spec, opened.plan
     top = opened.manifest.get("vision", {}).get("top")
     if plan.vision == "int8" and top == FULL_TOP and not exact_products():
@@ -94,6 +95,6 @@ def _load_converted(
             f"{folder} was converted on a processor whose 8-bit products are exact, which this "
             "one's aren't; convert the model again"
         )
-    vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache_dir=cache)
-    language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache_dir=cache)
+    vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache=cache)
+    language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache=cache)
     return Sessions(vision, language, spec, plan)

@@ -13,7 +13,7 @@ from typing import Any
 from galago.config import read_json
 from galago.errors import CheckpointError, OptionError
 from galago.precision import PrecisionPlan
-from galago.safetensors import LazyTensor, SafetensorsFile
+from galago.safetensors import FileState, LazyTensor, SafetensorsFile
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
 # Raised whenever what is stored changes its meaning; older folders are converted again.
@@ -24,13 +24,17 @@ TENSORS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Converted:
-    """An opened converted folder; `tensors` are folded and quantised, `manifest` is galago.json."""
+    """An opened converted folder; `tensors` are folded and quantised, `manifest` is galago.json.
+
+    `file` is the one that holds the tensors.
+    """
 
     folder: Path
     spec: VLMSpec
     plan: PrecisionPlan
     tensors: Mapping[str, LazyTensor]
     manifest: Mapping[str, Any]
+    file: FileState
 
 
 def is_converted(folder: Path) -> bool:
@@ -70,7 +74,7 @@ def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Con
     missing = set(manifest.get("tensors", [])) - set(file.tensors)
     if missing:
         raise CheckpointError(f"{path} lacks {min(missing)}; convert the model again")
-    return Converted(folder, spec, plan, file.tensors, manifest)
+    return Converted(folder, spec, plan, file.tensors, manifest, file.state)
 
 
 def spec_to_json(spec: VLMSpec) -> dict[str, Any]:

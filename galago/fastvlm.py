@@ -111,7 +111,7 @@ class FastVLM:
         OptionError.
         """
         from galago import compile as engine
-        from galago import store
+        from galago import hub, store
         from galago.together import Together
 
         if threads is not None and (not isinstance(threads, int) or threads < 1):
@@ -119,7 +119,9 @@ class FastVLM:
         prepared = store.prepare(
             os.fspath(name), precision=precision, offline=offline, progress=progress
         )
-        sessions = engine.load_sessions(prepared.folder, precision, threads=threads)
+        sessions = engine.load_sessions(
+            prepared.folder, precision, threads=threads, cache_dir=hub.graphs_dir()
+        )
         return cls(
             sessions.vision,
             Together(sessions.language),

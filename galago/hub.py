@@ -25,6 +25,7 @@ __all__ = [
     "ResolvedModel",
     "as_path",
     "cache_dir",
+    "graphs_dir",
     "is_offline",
     "local",
     "resolve",
@@ -227,6 +228,11 @@ def cache_dir() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "galago"
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "galago"
+
+
+def graphs_dir() -> Path:
+    """Where compiled graphs are kept for the next start (galago.graph_cache)."""
+    return cache_dir() / "graphs"
 
 
 def slug(name: str) -> str:

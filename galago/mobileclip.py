@@ -137,13 +137,23 @@ class MobileCLIP:
 
     @cached_property
     def _image(self) -> ImageTower:
-        return ImageTower(self._checkpoint, self.precision, threads=self._threads)
+        return ImageTower(
+            self._checkpoint,
+            self.precision,
+            threads=self._threads,
+            cache_dir=hub.graphs_dir(),
+        )
 
     @cached_property
     def _text(self) -> TextTower:
         with ThreadPoolExecutor(1) as beside:  # reading the vocabulary and compiling take as long
             beside.submit(load_clip_tokenizer, self.spec.text.vocab)
-            return TextTower(self._checkpoint, self.precision, threads=self._threads)
+            return TextTower(
+                self._checkpoint,
+                self.precision,
+                threads=self._threads,
+                cache_dir=hub.graphs_dir(),
+            )
 
     @cached_property
     def _tokenizer(self) -> ClipTokenizer:

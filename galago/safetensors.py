@@ -50,6 +50,28 @@ class Stored(Protocol):
 
 
 @dataclass(frozen=True)
+class FileState:
+    """A file as it was found: a change, or another file in its place, shows in its numbers."""
+
+    path: Path
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        """The file's whole path, and what tells it from others. OSError when it isn't there."""
+        path = path.resolve()
+        state = path.stat()
+        return cls(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+
+    def unchanged(self) -> bool:
+        """Whether it still is that file."""
+        try:
+            return FileState.of(self.path) == self
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
 class LazyTensor:
     """A tensor in a memory-mapped file; nothing is read from disk until `read()` is used."""
 
@@ -62,20 +84,29 @@ class LazyTensor:
         """A view of the file, not to be written (bf16 as uint16)."""
         return self._bytes.view(_NUMPY[self.dtype]).reshape(self.shape)
 
+    def place(self) -> tuple[npt.NDArray[np.uint8], int] | None:
+        """All bytes of the file and where in them the tensor begins; None if it isn't mapped."""
+        mapped = self._mapped()
+        if mapped is None:
+            return None
+        whole = np.frombuffer(mapped, dtype=np.uint8)
+        return whole, self._bytes.ctypes.data - whole.ctypes.data
+
     def release(self) -> None:
         """Tell the system that the pages read so far may be dropped from this process."""
-        base = self._bytes
-        while isinstance(base, np.ndarray):
-            if base.base is None:
-                return
-            base = base.base
-        if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        mapped, place = self._mapped(), self.place()
+        if mapped is None or place is None or not hasattr(mmap, "MADV_DONTNEED"):
             return
-        begin = self._bytes.ctypes.data - np.frombuffer(base, dtype=np.uint8).ctypes.data
-        first = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE
-        length = begin + self._bytes.nbytes - first
+        first = -(-place[1] // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = place[1] + self._bytes.nbytes - first
         if length > 0:
-            base.madvise(mmap.MADV_DONTNEED, first, length)
+            mapped.madvise(mmap.MADV_DONTNEED, first, length)
+
+    def _mapped(self) -> mmap.mmap | None:
+        base: Any = self._bytes
+        while isinstance(base, np.ndarray):
+            base = base.base
+        return base if isinstance(base, mmap.mmap) else None
 
 
 @dataclass(frozen=True)
@@ -105,11 +136,15 @@ class ScaledTensor:
 
 
 class SafetensorsFile:
-    """One memory-mapped file. `tensors` maps names to LazyTensor; `metadata` is its free text."""
+    """One memory-mapped file. `tensors` maps names to LazyTensor; `metadata` is its free text.
+
+    `state` is the file as it was just before it was mapped.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            self.state = FileState.of(path)
             size = path.stat().st_size
             header, start = _read_header(path, size)
             # Copy-on-write, because the engine shares only memory that could be written; nobody

@@ -288,7 +288,7 @@ def run_decoder(
     -> logits (N, vocab) at the positions of `takes`, or without `head` hidden states (N, hidden).
     """
     core = ov.Core()
-    settings = language_options(core, plan, None, None)
+    settings = language_options(core, plan, None)
     flowing = [np.ascontiguousarray(s[None]) for s in sequences]
     step = _layers_at_once(spec)
     for start in range(0, spec.layers, step):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from galago import layout, quantise
 from galago.errors import OptionError
 from galago.graph import fastvit, ov, qwen2
+from galago.graph_cache import GraphCache, compiled
 from galago.precision import PrecisionPlan
 from galago.safetensors import Stored
 from galago.specs import Qwen2Spec, VLMSpec
@@ -35,7 +36,7 @@ def native_bf16(core: ov.Core | None = None) -> bool:
     return "BF16" in capabilities
 
 
-def options(precision: str, threads: int | None, cache_dir: str | None) -> dict[str, Any]:
+def options(precision: str, threads: int | None) -> dict[str, Any]:
     """The plug-in's settings for one picture or one reply at a time."""
     chosen: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -44,31 +45,15 @@ def options(precision: str, threads: int | None, cache_dir: str | None) -> dict[
     }
     if threads:
         chosen["INFERENCE_NUM_THREADS"] = threads
-    if cache_dir:
-        chosen["CACHE_DIR"] = cache_dir
     return chosen
 
 
-def language_options(
-    core: ov.Core, plan: PrecisionPlan, threads: int | None, cache_dir: str | None
-) -> dict[str, Any]:
+def language_options(core: ov.Core, plan: PrecisionPlan, threads: int | None) -> dict[str, Any]:
     """The settings a decoder of this plan runs with."""
     hint = "bf16" if plan.language != "fp32" and native_bf16(core) else "f32"
     # The plug-in would keep keys and values in 8 bits; a cache cut back and continued should give
     # what a fresh one gives.
-    return options(hint, threads, cache_dir) | {"KV_CACHE_PRECISION": hint}
-
-
-def _let_go(weights: Weights) -> None:
-    """Drop pages of memory-mapped weights: the engine packs its own copy of the large ones.
-
-    It does so partly when compiling and partly at the first run. A page that is needed after all is
-    simply read again.
-    """
-    for stored in weights.values():
-        release = getattr(stored, "release", None)
-        if release is not None:
-            release()
+    return options(hint, threads) | {"KV_CACHE_PRECISION": hint}
 
 
 class VisionSession:
@@ -81,18 +66,22 @@ class VisionSession:
         plan: PrecisionPlan,
         *,
         threads: int | None = None,
-        cache_dir: str | None = None,
+        cache: GraphCache | None = None,
     ) -> None:
         self.spec = spec
         core = ov.Core()
         hint = "bf16" if plan.vision != "fp32" and native_bf16(core) else "f32"
-        model = fastvit.build(weights, spec.vision)
-        self._compiled = core.compile_model(model, "CPU", options(hint, threads, cache_dir))
-        self._request = self._compiled.create_infer_request()
         # Constants share these bytes, and the compiled graph goes on using some of them in place.
-        self._weights = weights
+        self._compiled, self._shared = compiled(
+            core,
+            lambda: (fastvit.build(weights, spec.vision), weights),
+            options(hint, threads),
+            cache,
+            spec.vision,
+        )
+        self._request = self._compiled.create_infer_request()
         self._packed = False
-        _let_go(weights)
+        self._shared.let_go()
 
     def encode(self, pixel_values: Float) -> Float:
         """(B, 3, H, W) float32 -> image features (B, T, hidden) float32, T = H * W / stride^2.
@@ -109,7 +98,7 @@ class VisionSession:
         self._request.infer({"pixel_values": pixels}, share_inputs=True)
         if not self._packed:
             self._packed = True
-            _let_go(self._weights)
+            self._shared.let_go()
         return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
     def runtime_model(self) -> ov.Model:
@@ -127,18 +116,21 @@ class LanguageSession:
         plan: PrecisionPlan,
         *,
         threads: int | None = None,
-        cache_dir: str | None = None,
+        cache: GraphCache | None = None,
     ) -> None:
         self.spec: Qwen2Spec = spec.text
         self.hidden, self.vocab = spec.text.hidden, spec.text.vocab
         self._table = weights[layout.EMBEDDING]
         core = ov.Core()
-        model = qwen2.build(weights, spec.text)
-        settings = language_options(core, plan, threads, cache_dir)
-        self._compiled = core.compile_model(model, "CPU", settings)
-        self._weights = weights  # shared with the compiled graph, as in VisionSession
+        self._compiled, self._shared = compiled(  # kept as in VisionSession
+            core,
+            lambda: (qwen2.build(weights, spec.text), weights),
+            language_options(core, plan, threads),
+            cache,
+            spec.text,
+        )
         self._packed = False
-        _let_go(weights)
+        self._shared.let_go()
         self._rotary = rotary_table(spec.text, 2048)
 
     def embed(self, ids: npt.ArrayLike) -> Float:
@@ -179,7 +171,7 @@ class LanguageSession:
         )
         if not self._packed:
             self._packed = True
-            _let_go(self._weights)
+            self._shared.let_go()
         return np.array(request.get_output_tensor(0).data, dtype=np.float32)
 
     def runtime_model(self) -> ov.Model:

@@ -8,6 +8,7 @@ format, so a source or a format that changed simply has no entry yet. Layout of 
     GALAGO_CACHE (or the platform's cache folder)/
       sources/<model>/<revision>/                           what galago.fetch fetched
       converted/<model>-<identity>-<precision>-f<format>/   what galago.convert wrote
+      graphs/                                               compiled graphs (galago.graph_cache)
       locks/<model>.lock
 """
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galago.errors import CheckpointError
-from galago.safetensors import Entry, LazyTensor
+from galago.safetensors import Entry, FileState, LazyTensor
 from galago.torchpickle import MAX_PICKLE, Storage, Tensor, is_count, read_pickle, shown
 
 __all__ = ["StridedTensor", "TorchFile"]
@@ -62,6 +62,7 @@ class TorchFile:
     def __init__(self, path: Path | str) -> None:
         self.path = path = Path(path)
         try:
+            self.state = FileState.of(path)
             self._entries, self._root = _read_directory(path)
             # Copy-on-write for the same reason as in SafetensorsFile.
             self._map = np.memmap(path, dtype=np.uint8, mode="c")
