@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "clip_first": {"fuse", "layout", "quantise", "safetensors"},
     "clip_checkpoint": {"clip_first", "clip_tokens", "fuse", "quantise", "torchfile"} | MODEL_FILES,
     "clip_sessions": {"clip_checkpoint", "graph", "layout", "quantise", "sessions", "weights"}
-    | {"safetensors"},
+    | {"graph_cache", "safetensors"},
     "precision": set(),
     "quantise": {"safetensors"},
     "safetensors": set(),
@@ -53,13 +53,14 @@ ROOMS: dict[str, set[str]] = {
     "phrases": {"hub"},
     "graph": {"graph", "layout", "safetensors"},
     "weights": {"graph", "precision", "quantise", *MODEL_FILES},
-    "sessions": {"graph", "precision", "quantise", "layout", "safetensors"},
+    "graph_cache": {"graph", "safetensors", ""},  # "" for the version
+    "sessions": {"graph", "graph_cache", "precision", "quantise", "layout", "safetensors"},
     "together": {"sessions"},
     "converted": {"config", "precision", "safetensors"},
     "selfcheck": {"graph", "images", "tokens", *MODEL_FILES, *ENGINE},
     "calibrate": {"graph", "images", *MODEL_FILES, *ENGINE},
     "convert": {*MODEL_FILES, *ENGINE},
-    "compile": {*MODEL_FILES, *ENGINE},
+    "compile": {"graph_cache", *MODEL_FILES, *ENGINE},
     "store": {"catalog", "fetch", "hub", "checkpoint", "compile", "converted", "precision"}
     | {"locks", "selfcheck"},
     "decode": {"sampling"},
@@ -85,7 +86,8 @@ ABOVE = {"train", "export", "bench", "cli", "llm", "server", "__main__", ""}
 FREE = {"cli", "fastvlm", "mobileclip"}  # these may import anything that isn't above them
 
 ENGINES = {
-    "openvino": {"graph", "compile", "sessions", "selfcheck", "calibrate", "clip_sessions"},
+    "openvino": {"graph", "compile", "sessions", "selfcheck", "calibrate", "clip_sessions"}
+    | {"graph_cache"},
     "av": {"video"},
 }
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip"}

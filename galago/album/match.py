@@ -99,4 +99,6 @@ def words_cut(reached: Float) -> float:
     """From which strength on a photo matches words; `reached`: the album's reach (phrases,)."""
     if not np.isfinite(reached).all() or not len(reached):  # nothing has been indexed
         return _FLOOR
-    return max(_FLOOR, float(np.quantile(reached, _SHARE)))
+    # What np.quantile gives, which would load numpy's masked arrays: 20 ms of a search.
+    place = _SHARE * (len(reached) - 1)
+    return max(_FLOOR, float(np.interp(place, np.arange(len(reached)), np.sort(reached))))
