@@ -38,6 +38,7 @@ Weights = Mapping[str, Stored]
 Settings = Mapping[str, Any]
 Build = Callable[[], tuple[ov.Model, Weights]]
 
+_SINCE = (2026, 4)  # OpenVINO's version that this was tried with; older ones may keep the weights
 _KEPT = 16  # files; those not used for longest go first
 _LARGEST = 32 << 20  # bytes that a graph may still hold; beyond, reading it saves little
 _DIGEST = 32
@@ -97,7 +98,7 @@ def compiled(
     weights' file itself. `made_from`: what the graph depends on beside that file and the settings;
     its repr must tell.
     """
-    if cache is None:
+    if cache is None or _version() < _SINCE:
         model, weights = build()
         return core.compile_model(model, "CPU", dict(settings)), Shared(weights)
     key = _key(core, settings, cache.file, made_from)
@@ -118,6 +119,10 @@ def compiled(
             made.export_model(blob)
             _write(path, key, blob.getvalue())
     return made, Shared(weights)
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", ov.get_version())[:2])
 
 
 def _key(core: ov.Core, settings: Settings, file: FileState, made_from: object) -> bytes:

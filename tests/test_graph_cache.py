@@ -1,4 +1,4 @@
-"""Compiled graphs kept for the next start: the same answers, never stale, done without if need be."""
+"""Compiled graphs kept for the next start: same answers, never stale, done without if need be."""
 
 from __future__ import annotations
 
@@ -262,6 +262,15 @@ def test_weights_in_memory_are_not_written_down(
     monkeypatch.setattr(graph_cache, "_LARGEST", 100)  # as if its small constants were large
     assert same(load_sessions(model, cache_dir=cache), load_sessions(model))
     assert not graphs(cache)
+
+
+def test_an_older_engine_keeps_nothing(
+    model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It might write all weights down."""
+    monkeypatch.setattr(graph_cache.ov, "get_version", lambda: "2025.4.0-20398-8fdad55727d")
+    assert same(load_sessions(model, cache_dir=cache), load_sessions(model))
+    assert not cache.exists()
 
 
 def test_text_tower(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
