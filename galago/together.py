@@ -62,8 +62,10 @@ class Together:
         """The row's cache with all that the row remembers, for its thread to work with."""
         with self._turn:
             self._awaited.discard(row)
+            self._turn.notify_all()
+            # A step that others run without this row lets it go by itself.
+            self._turn.wait_for(lambda: not (self._running and row in self._bench.places))
             if row in self._bench.places:
-                self._turn.wait_for(lambda: not self._running)
                 self._bench.leave([row])
         return row.alone
 

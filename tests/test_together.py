@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -196,3 +197,28 @@ def test_a_step_that_fails_fails_for_all_its_replies_and_no_other(
 
 def broken(*_: object) -> None:
     raise MemoryError("no room for the step")
+
+
+def test_a_row_can_leave_while_others_step(session: LanguageSession) -> None:
+    together = Together(session)
+    leaver, other = (Reply(session, together, seed) for seed in range(2))
+    step(together, [leaver, other])
+    run = together._bench.step
+
+    def late(asked: dict[Row, Any]) -> Any:
+        end = time.monotonic() + 30
+        while not together._turn._waiters and time.monotonic() < end:  # type: ignore[attr-defined]
+            time.sleep(0.001)
+        return run(asked)
+
+    together._bench.step = late  # type: ignore[method-assign]
+
+    def work(at: int) -> None:
+        if at == 0:
+            other.feed()
+            return
+        while not together._running:
+            time.sleep(0.001)
+        leaver.feed(2)
+
+    assert in_threads(work, 2) == []
