@@ -11,7 +11,9 @@ import shutil
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -345,3 +347,25 @@ def test_what_is_made_ready_ends_when_the_work_is_broken_off() -> None:
     with pytest.raises(KeyboardInterrupt):
         for_each(pictures, lambda: None, work, as_json=False, ready=ready)
     assert len(begun) <= 5
+
+
+def test_a_second_interrupt_while_threads_end_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures = [Picture(f"{n}.jpg", b"") for n in range(3)]
+    ignored: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", ignored.append)
+
+    class Interrupted(ThreadPoolExecutor):
+        def __exit__(self, *error: Any) -> None:
+            super().__exit__(*error)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("galago.cli.pictures.ThreadPoolExecutor", Interrupted)
+
+    def work(_: None, picture: Picture, bar: Bar) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        for_each(pictures, lambda: None, work, as_json=False, ready=lambda *_: None)
+    assert not ignored

@@ -8,8 +8,9 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -136,8 +137,12 @@ def for_each(
         return 2
     opened = load()
     failed = 0
-    with Bar(len(found)) as bar:
-        for picture, get in _ahead(found, opened, ready if len(found) > 1 else None):
+    with (
+        Bar(len(found)) as bar,
+        # Closed here: an interrupt while its threads end would be a traceback elsewhere.
+        closing(_ahead(found, opened, ready if len(found) > 1 else None)) as pictures,
+    ):
+        for picture, get in pictures:
             bar.name(picture.label)
             try:
                 work(opened, get(), bar)
@@ -154,7 +159,7 @@ def for_each(
 
 def _ahead(
     found: list[Picture], opened: Opened, ready: Ready[Opened] | None
-) -> Iterator[tuple[Picture, Callable[[], Picture]]]:
+) -> Generator[tuple[Picture, Callable[[], Picture]], None, None]:
     """Each picture, and what waits until it is ready; threads are at work on a few at once."""
     if ready is None:
         yield from ((picture, partial(replace, picture)) for picture in found)
