@@ -139,6 +139,8 @@ def test_many_are_answered_as_each_alone(capsys: Capture, ready: Path, album: Pa
     for record in records:
         alone = run(capsys, "describe", record["picture"], "-m", ready, *SHORT)
         assert alone.out == (f"{record['text']}\n" if "text" in record else "")
+        if "text" in record:
+            assert record["time_to_first_token"] > record["seconds"]["vision"] > 0
 
 
 def test_one_bad_picture_of_many(capsys: Capture, ready: Path, album: Path) -> None:
@@ -369,3 +371,36 @@ def test_a_second_interrupt_while_threads_end_is_no_traceback(
     with pytest.raises(KeyboardInterrupt):
         for_each(pictures, lambda: None, work, as_json=False, ready=lambda *_: None)
     assert not ignored
+
+
+def test_no_picture_is_looked_at_after_an_interrupt(picture: Path) -> None:
+    from galago.cli.describe import _Ahead
+    from galago.cli.questions import Question
+    from galago.sampling import SamplingOptions
+
+    stop, inside = threading.Event(), threading.Event()
+    looked: list[Any] = []
+
+    class Model:
+        resolution = 64
+
+        def encode(self, opened: Any) -> Any:
+            looked.append(opened)
+            inside.set()
+            assert stop.wait(30)
+            return opened
+
+        def stream(self, *_: Any) -> Any:
+            raise AssertionError("asked after the interrupt")
+
+    question = Question.of("what?", None, None, SamplingOptions(), as_json=False, stats=False)
+    ahead: Any = _Ahead(question)
+    with ThreadPoolExecutor(3) as pool:
+        coming = [
+            pool.submit(ahead, Model(), Picture("one", picture.read_bytes()), stop)
+            for _ in range(3)
+        ]
+        assert inside.wait(30)
+        stop.set()
+        assert [one.result(30) for one in coming] == [None] * 3
+    assert len(looked) == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Event
+from dataclasses import dataclass, replace
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,14 +80,6 @@ def describe(
 
     many = len(found) > 1
 
-    def ready(vlm: FastVLM, picture: Picture, stop: Event) -> Any:
-        from galago.images import open_near
-
-        if picture.is_video:  # read scene by scene, when its turn comes
-            return picture.source
-        opened = open_near(picture.source, vlm.resolution)
-        return _answer(vlm, opened, question, stop)
-
     def work(vlm: FastVLM, picture: Picture, bar: Bar) -> None:
         name = path_fields(picture.label, "picture")
         if picture.is_video:
@@ -97,7 +89,7 @@ def describe(
             _tell(vlm, picture.source, head, name, question, bar, many=many)
 
     # Times of a picture mean little while others are at work.
-    together = None if stats else ready
+    together = None if stats else _Ahead(question)
     raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=together))
 
 
@@ -116,6 +108,32 @@ class _Answer:
 
     text: str
     stats: Stats | None
+
+
+class _Ahead:
+    """Answers made before their turn, each in a thread of its own."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._looking = Lock()
+
+    def __call__(self, vlm: FastVLM, picture: Picture, stop: Event) -> Any:
+        """A picture's answer, None after `stop`; a video, which is read when its turn comes."""
+        from galago.images import open_near
+
+        if picture.is_video:
+            return picture.source
+        opened = open_near(picture.source, vlm.resolution)
+        # The model looks at one picture at a time; whoever waits for that here sees the stop.
+        with self._looking:
+            image = None if stop.is_set() else vlm.encode(opened)
+        if image is None or stop.is_set():
+            return None
+        answer = _answer(vlm, image, self._question, stop)
+        if answer.stats is None:
+            return answer
+        vision, first = image.seconds, image.seconds + answer.stats.first_token
+        return _Answer(answer.text, replace(answer.stats, vision=vision, first_token=first))
 
 
 def _answer(
