@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.errors import HubError, OfflineError, UnknownModelError
+from galago.errors import HubError, OfflineError, StorageError, UnknownModelError
 from galago.fetch import CLIP_PATTERNS, PT_PATTERNS, Progress, fetch
 
 __all__ = [
@@ -220,19 +220,34 @@ def _complete(folder: Path, row: catalog.Model | None) -> bool:
 
 
 def cache_dir() -> Path:
-    """GALAGO_CACHE, else the platform's folder for what can be made again."""
+    """GALAGO_CACHE, else the platform's folder for what can be made again.
+
+    StorageError where no home folder is known.
+    """
     if own := os.environ.get("GALAGO_CACHE"):
-        return Path(own).expanduser()
+        return _home(own)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "galago"
+        return _home("~/Library/Caches/galago")
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")).expanduser() / "galago"
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "galago"
+        return _home(os.environ.get("LOCALAPPDATA", "~/AppData/Local")) / "galago"
+    return _home(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "galago"
 
 
-def graphs_dir() -> Path:
-    """Where compiled graphs are kept for the next start (galago.graph_cache)."""
-    return cache_dir() / "graphs"
+def graphs_dir() -> Path | None:
+    """Where compiled graphs are kept for the next start (galago.graph_cache), if anywhere."""
+    try:
+        return cache_dir() / "graphs"
+    except StorageError:  # the embedded models need no cache
+        return None
+
+
+def _home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # as in a container whose user has no entry and no HOME
+        raise StorageError(
+            f"no home folder is known for {path}: set HOME, or GALAGO_CACHE and HF_HOME to folders"
+        ) from None
 
 
 def slug(name: str) -> str:
@@ -247,10 +262,10 @@ def _sources(repo: str) -> Path:
 def _hub_cache() -> Path:
     """Where the hub's own client keeps what it fetches (its documented variables)."""
     if cache := os.environ.get("HF_HUB_CACHE"):
-        return Path(cache).expanduser()
-    home = os.environ.get("HF_HOME")
-    base = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "huggingface"
-    return (Path(home).expanduser() if home else base) / "hub"
+        return _home(cache)
+    if home := os.environ.get("HF_HOME"):
+        return _home(home) / "hub"
+    return _home(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface" / "hub"
 
 
 def _snapshot(repo: str, row: catalog.Model | None) -> Path | None:

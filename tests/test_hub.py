@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import galago
 from galago import catalog, hub, store
 from galago.errors import (
     CheckpointError,
@@ -382,3 +384,16 @@ def test_a_damaged_checkpoint_leaves_nothing(tiny: Path, tmp_path: Path) -> None
     with pytest.raises(CheckpointError):
         store.prepare(folder)
     assert not list(hub.cache_dir().glob("converted/*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="homes of POSIX")
+def test_without_a_home_the_embedded_models_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("HOME", "GALAGO_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    galago.FastVLM.load("fastvlm-nano")
+    with pytest.raises(StorageError, match="set HOME"):
+        hub.local(NAME)
