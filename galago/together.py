@@ -39,7 +39,7 @@ class Together:
         self.hidden, self.vocab = session.hidden, session.vocab
         self._bench = Bench(session)
         self._turn = threading.Condition()
-        self._running = False
+        self._leader: Row | None = None  # whose thread runs a step
         self._asked: dict[Row, Float] = {}
         self._told: dict[Row, Union[Float, BaseException]] = {}  # noqa: UP007
         self._awaited: set[Row] = set()  # of the last step, not back yet
@@ -64,7 +64,7 @@ class Together:
             self._awaited.discard(row)
             self._turn.notify_all()
             # A step that others run without this row lets it go by itself.
-            self._turn.wait_for(lambda: not (self._running and row in self._bench.places))
+            self._turn.wait_for(lambda: self._leader is None or row not in self._bench.places)
             if row in self._bench.places:
                 self._bench.leave([row])
         return row.alone
@@ -81,6 +81,9 @@ class Together:
             with self._turn:
                 self._asked.pop(row, None)
                 told = self._told.pop(row, None)
+                if self._leader is row:  # interrupted on the way to its step
+                    self._leader = None
+                    self._turn.notify_all()
         assert told is not None
         if isinstance(told, BaseException):
             raise told
@@ -89,10 +92,10 @@ class Together:
     def _answered(self, row: Row) -> bool:
         """Waits until the row's step has run (True), or until somebody has to run one."""
         with self._turn:
-            self._turn.wait_for(lambda: row in self._told or not self._running)
+            self._turn.wait_for(lambda: row in self._told or self._leader is None)
             if row in self._told:
                 return True
-            self._running = True
+            self._leader = row
             return False
 
     def _lead(self) -> None:
@@ -104,9 +107,12 @@ class Together:
                 self._turn.wait_for(lambda: self._awaited <= self._asked.keys(), _PATIENCE)
                 taken, self._asked = self._asked, {}
             answers = self._run(taken)
+        except BaseException as error:  # an interrupt before or after the step
+            answers = dict.fromkeys(taken, error)
+            raise
         finally:
             with self._turn:
-                self._running = False
+                self._leader = None
                 self._told |= answers
                 self._awaited = set(taken)
                 self._turn.notify_all()

@@ -217,8 +217,31 @@ def test_a_row_can_leave_while_others_step(session: LanguageSession) -> None:
         if at == 0:
             other.feed()
             return
-        while not together._running:
+        while together._leader is None:
             time.sleep(0.001)
         leaver.feed(2)
 
     assert in_threads(work, 2) == []
+
+
+@pytest.mark.parametrize("place", ["_lead", "_run"])
+def test_an_interrupt_beside_a_step_leaves_nobody_waiting(
+    session: LanguageSession, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    together = Together(session)
+    replies = [Reply(session, together, seed) for seed in range(3)]
+    together._awaited = {one.row for one in replies}  # so that one step is for all
+    once = threading.Lock()
+
+    def interrupted(self: Together, *given: Any) -> Any:
+        if not once.acquire(blocking=False):
+            return real(self, *given)
+        end = time.monotonic() + 30  # until the others wait for the step
+        while len(together._turn._waiters) < 2 and time.monotonic() < end:  # type: ignore[attr-defined]
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    real = getattr(Together, place)
+    monkeypatch.setattr(Together, place, interrupted)
+    failed = in_threads(lambda at: replies[at].feed(), 3)
+    assert {type(error) for error in failed} == {KeyboardInterrupt} and together._leader is None
