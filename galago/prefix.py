@@ -85,7 +85,8 @@ class CachePool:
     def _give_back(self, lease: Lease) -> None:
         lease.keys = lease.keys[: lease.cache.length]
         with self._lock:
-            self._idle = [*self._idle, lease][-self._keep :]
+            self._idle = [*self._idle, lease]
+            del self._idle[: max(0, len(self._idle) - self._keep)]
 
 
 def _common(one: Sequence[Key], other: Sequence[Key]) -> int:

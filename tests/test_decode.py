@@ -154,6 +154,12 @@ def test_only_a_few_are_kept() -> None:
     assert len(language.caches) == 3
 
 
+def test_none_are_kept_when_none_are_wanted() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache, keep=0)
+    assert [feed(pool, language, PROMPT)[1] for _ in range(2)] == [len(PROMPT)] * 2
+
+
 def test_many_threads() -> None:
     language = FakeLanguage(50)
     pool = CachePool(language.new_cache)
