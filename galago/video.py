@@ -88,18 +88,19 @@ class Video:
         could not be decoded or it ends more than a second before its header says.
         """
         first: float | None = None
-        due = last = 0.0
+        due = last = held = 0.0
         for picture in self._decoded():
             time = last if picture.time is None else float(picture.time)
             first = time if first is None else first
             last = time - first
+            held = float((picture.duration or 0) * (picture.time_base or 0))
             # Times are rounded to the file's clock: what is meant for 1 s may lie at 0.9999.
             if last + 1e-3 >= due:
                 due = ((last + 1e-3) // every + 1) * every if every else 0.0
                 yield Frame(last, picture)
         if first is None:
             raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
-        self._check_whole(last)
+        self._check_whole(last, held)
 
     def _decoded(self) -> Iterator[Any]:
         self._bad = 0
@@ -115,8 +116,10 @@ class Video:
         except (OSError, ValueError):
             self._bad += 1
 
-    def _check_whole(self, last: float) -> None:
-        short = self.duration is not None and last < self.duration - _MISSING_END - self._step()
+    def _check_whole(self, last: float, held: float) -> None:
+        # The last picture of a screen that stands still may be shown for long.
+        end = last + max(held, self._step()) + _MISSING_END
+        short = self.duration is not None and end < self.duration
         if short:
             where = f"nothing after {clock(last)} of {clock(self.duration or 0)}"
         elif self._bad:

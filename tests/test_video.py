@@ -131,6 +131,24 @@ def test_cut_short_in_the_middle(clip: Path, tmp_path: Path) -> None:
     assert 10 < len(got) < 50
 
 
+def test_a_last_picture_that_is_shown_for_long_is_no_missing_end(
+    clip: Path, tmp_path: Path
+) -> None:
+    import av
+
+    held = tmp_path / "held.mp4"
+    with av.open(str(clip)) as source, av.open(str(held), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        packets[-1].duration = round(20 / packets[-1].time_base)
+        for packet in packets:
+            packet.stream = stream
+            container.mux(packet)
+    with Video(held) as video:
+        assert video.duration and video.duration > 20
+        assert len(list(video.frames())) == len(packets)
+
+
 def test_damaged_in_the_middle(clip: Path, tmp_path: Path) -> None:
     data = bytearray(clip.read_bytes())
     middle = len(data) // 2
