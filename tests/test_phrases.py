@@ -55,14 +55,16 @@ def test_another_model_precision_or_text_makes_others() -> None:
     assert maker.made == 5 == len(files())
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "noise", "shape", "kind", "nan"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "noise", "head", "zip", "shape", "kind", "nan"])
 def test_what_is_damaged_is_made_again(damage: str) -> None:
     maker = Maker()
     maker.rows()
     (path,) = files()
     data = path.read_bytes()
-    if damage in ("cut", "empty", "noise"):
-        path.write_bytes({"cut": data[:-5], "empty": b"", "noise": bytes(200)}[damage])
+    bad = {"cut": data[:-5], "empty": b"", "noise": bytes(200), "zip": b"PK\x03\x04" + bytes(200)}
+    bad["head"] = data.replace(b"}", b"{", 1)
+    if damage in bad:
+        path.write_bytes(bad[damage])
     else:
         wrong = {"shape": ROWS[:2], "kind": ROWS.astype(object), "nan": ROWS * np.float32("nan")}
         np.save(path, wrong[damage], allow_pickle=True)
