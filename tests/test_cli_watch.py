@@ -92,6 +92,15 @@ def test_webvtt(capsys: Capture, ready: Path, clip: Path, tmp_path: Path) -> Non
     assert run(capsys, "watch", clip, "-m", ready, *SHORT, "--vtt", path).code == 0, "again"
 
 
+def test_the_last_cue_of_a_video_that_does_not_tell_its_length(
+    capsys: Capture, ready: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("galago.video.Video._duration", lambda self: None)
+    path = tmp_path / "out.vtt"
+    assert run(capsys, "watch", clip, "-m", ready, *SHORT, "--vtt", path).code == 0
+    assert "--> 00:00:08.000" in path.read_text(), "it lasts to the last look"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 def test_interrupt_leaves_a_valid_file(ready: Path, tmp_path: Path) -> None:
     long = write_video(tmp_path / "long.mp4", shots(range(40), 15))

@@ -151,8 +151,9 @@ class _Watch:
                     speed = frame.at / (time.perf_counter() - started)
                     bar.name(f"{speed:.1f}x real time")
                     bar.update("", int(frame.at), int(length or 0))
-                for output in self.outputs:
-                    output.tick(length or 0.0)
+                if length:
+                    for output in self.outputs:
+                        output.tick(length)
             except CutShortError as error:
                 code = 1
                 with bar.aside():
