@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.errors import StorageError
 from galago.hub import cache_dir
 
 __all__ = ["remembered"]
@@ -34,7 +35,10 @@ def remembered(
     `made_by`: what the vectors depend on beside the texts.
     """
     content = json.dumps([list(made_by), list(texts)]).encode()
-    folder = cache_dir() / "phrases"
+    try:
+        folder = cache_dir() / "phrases"
+    except StorageError:  # there is no cache
+        return make()
     path = folder / f"{hashlib.blake2b(content, digest_size=16).hexdigest()}.npy"
     rows = _read(path, (len(texts), dim))
     if rows is None:

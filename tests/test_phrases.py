@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,5 +91,17 @@ def test_a_cache_that_cannot_be_used_is_done_without(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GALAGO_CACHE", str(tmp_path / "file"))
+    maker = Maker()
+    assert np.array_equal(maker.rows(), ROWS) and np.array_equal(maker.rows(), ROWS + 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="homes of POSIX")
+def test_without_a_home_they_are_made_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("HOME", "GALAGO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
     maker = Maker()
     assert np.array_equal(maker.rows(), ROWS) and np.array_equal(maker.rows(), ROWS + 1)
