@@ -156,6 +156,8 @@ def test_a_stopped_run_goes_on(
     resumed = Run(settings)
     resumed.all(rows)
     assert len(measured) == 3 and not resumed.failed
+    Run(settings).all(rows)  # none was lost behind the half line
+    assert len(measured) == 3
 
 
 def test_a_failure_is_told_and_tried_again(settings: Settings, measured: list[Job]) -> None:

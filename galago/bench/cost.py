@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import layout
+from galago.compile import native_bf16
 from galago.converted import MANIFEST, TENSORS
 from galago.safetensors import Entry, SafetensorsFile
 from galago.specs import FastViTSpec, Qwen2Spec, VLMSpec
@@ -97,7 +98,9 @@ def costs(spec: VLMSpec, model: str, side: int, fed: int, known: int) -> dict[st
     if manifest.is_file():
         head: Mapping[str, Any] = json.loads(manifest.read_text("utf-8"))
         text = spec.text
-        cache = 4 * text.layers * text.kv_heads * text.head_dim * (fed + known)
+        narrow = native_bf16() and head["precision"]["language"] != "fp32"
+        numbers = 2 * text.layers * text.kv_heads * text.head_dim * (fed + known)
+        cache = numbers * (2 if narrow else 4)
         found |= {
             "token_bytes": token_bytes(Path(model)) + cache,
             "weight_bytes": (Path(model) / TENSORS).stat().st_size,

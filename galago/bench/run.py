@@ -102,7 +102,7 @@ class Run:
         self._found.setdefault(key, {})[turn] = result
         line = {"key": key, "row": row.name, "turn": turn, "result": result}
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(f"\n{json.dumps(line)}\n")  # a killed run may have left half a line
         self._report(f"measured {row.name}: {_brief(result)}", self._share)
 
     def _missing(self, row: Row) -> str:
