@@ -191,7 +191,8 @@ export class Live {
     } catch (error) {
       if (!isNewest()) return false;
       stop(this.video);
-      this.show(error instanceof NoPicture ? error.reason : "failed");
+      if (error instanceof NoPicture) this.show(error.reason, "", error.words);
+      else this.show("failed", "", String(error));
       return false;
     }
     if (!isNewest()) return false;

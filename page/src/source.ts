@@ -7,8 +7,12 @@ import { t } from "./i18n";
 export type Reason = "refused" | "absent" | "taken" | "insecure" | "broken" | "failed";
 
 export class NoPicture extends Error {
-  constructor(readonly reason: Reason) {
-    super(reason);
+  /** `words` are the browser's own, for what nobody foresaw. */
+  constructor(
+    readonly reason: Reason,
+    readonly words = "",
+  ) {
+    super(words || reason);
   }
 }
 
@@ -17,6 +21,7 @@ const REASONS: Record<string, Reason> = {
   SecurityError: "refused",
   NotFoundError: "absent",
   OverconstrainedError: "absent",
+  NotSupportedError: "absent",
   NotReadableError: "taken",
   AbortError: "taken",
 };
@@ -33,7 +38,8 @@ async function open(ask: () => Promise<MediaStream>): Promise<MediaStream> {
   } catch (error) {
     if (error instanceof NoPicture) throw error;
     const name = error instanceof DOMException ? error.name : "";
-    throw new NoPicture(REASONS[name] ?? "failed");
+    const reason = REASONS[name];
+    throw reason ? new NoPicture(reason) : new NoPicture("failed", String(error));
   }
 }
 
