@@ -37,7 +37,8 @@ async function open(ask: () => Promise<MediaStream>): Promise<MediaStream> {
     return await ask();
   } catch (error) {
     if (error instanceof NoPicture) throw error;
-    const name = error instanceof DOMException ? error.name : "";
+    // Not every browser's OverconstrainedError is a DOMException.
+    const name = error instanceof Object && "name" in error ? String(error.name) : "";
     const reason = REASONS[name];
     throw reason ? new NoPicture(reason) : new NoPicture("failed", String(error));
   }
