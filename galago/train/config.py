@@ -60,6 +60,7 @@ class StageConfig:
     weight_decay: float = 0.05
     trunk_lr: float = 1.0  # the trunk's learning rate as a fraction of lr
     frozen: int = 0  # the trunk's stem and so many of its first stages stand still
+    settled: bool = False  # batch norms use what they have learned: few pictures' figures are noise
     asked: float = 1.0  # share of the pictures that a question is asked about; the decoder is dear
     direct: float = 0.25  # weight of the direct losses beside the answer's
     heads_lr: float = 0.15  # wide inputs: at the full rate a step moves every logit by one

@@ -156,10 +156,11 @@ def standing_still(config: StageConfig) -> tuple[str, ...]:
 
 
 def _hold_still(stage: Stage) -> None:
-    """Norms of what stands still use what they have learned, not the batch."""
+    """Norms of what stands still, or all, use what they have learned, not the batch."""
     still = standing_still(stage.config)
     for name, module in stage.model.named_modules():
-        if f"{name}.".startswith(still):
+        settled = stage.config.settled and isinstance(module, nn.BatchNorm2d)
+        if settled or f"{name}.".startswith(still):
             module.eval()
 
 

@@ -253,8 +253,12 @@ def test_an_open_clip_teacher_places_words_and_pictures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trains", "frozen", "learns"),
-    [(("trunk",), 3, "trunk.stages.3."), (("projector",), 0, "projector.")],
+    ("trains", "frozen", "settled", "learns"),
+    [
+        (("trunk",), 3, False, "trunk.stages.3."),
+        (("trunk",), 3, True, "trunk.stages.3."),
+        (("projector",), 0, False, "projector."),
+    ],
 )
 def test_what_stands_still_keeps_its_weights_and_norms(
     config: TrainConfig,
@@ -262,9 +266,11 @@ def test_what_stands_still_keeps_its_weights_and_norms(
     tmp_path: Path,
     trains: tuple[str, ...],
     frozen: int,
+    settled: bool,
     learns: str,
 ) -> None:
-    changes = {"trains": trains, "frozen": frozen, "direct": 0.0, "steps": 2, "warmup": 1}
+    changes = {"trains": trains, "frozen": frozen, "settled": settled, "direct": 0.0}
+    changes |= {"steps": 2, "warmup": 1}
     still = replace(config.stages[0], **changes)
     model = VisionLanguageModel(config, TASKS, still)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -281,7 +287,7 @@ def test_what_stands_still_keeps_its_weights_and_norms(
     assert changed and not any(name.startswith(standing_still(still)) for name in changed)
     assert any(name.startswith(learns) for name in changed)
     norms = any("running_mean" in name for name in changed)
-    assert norms == ("trunk" in trains)
+    assert norms == ("trunk" in trains and not settled)
 
 
 def test_a_run_is_some_of_the_stages(config: TrainConfig) -> None:
