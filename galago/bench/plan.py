@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.bench.shapes import NANO, converted_folder
+from galago.bench.shapes import NANO, converted_folder, published_side
 
 __all__ = ["PRECISIONS", "Job", "Row", "Settings", "chosen", "rows"]
 
@@ -90,7 +90,7 @@ def _asked(settings: Settings, **more: Any) -> dict[str, Any]:
 
 
 def _nano(settings: Settings) -> Iterator[Row]:
-    yield from _shape(NANO, (256,), settings)
+    yield from _shape(NANO, (published_side(),), settings)
     options = _asked(settings, model=catalog.DEFAULT)  # as it is started without further words
     yield Row(f"second/{NANO}", Job("ours.second", options))
     few = options | {"runs": min(3, settings.runs)}

@@ -31,6 +31,7 @@ __all__ = [
     "build",
     "converted_folder",
     "discard_sources",
+    "published_side",
     "random_array",
     "text_config",
     "write_random",
@@ -194,6 +195,13 @@ def _random(cache: Path, name: str) -> Path:
 def discard_sources(cache: Path) -> None:
     """Drop the random weights: what was converted from them is enough."""
     shutil.rmtree(cache / "sources", ignore_errors=True)
+
+
+def published_side() -> int:
+    """The side in pixels that the embedded model looks at pictures with."""
+    from galago.checkpoint import open_checkpoint
+
+    return open_checkpoint(_embedded()).spec.image.side
 
 
 def _embedded() -> Path:

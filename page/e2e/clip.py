@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-SIDE = 256  # pixels: what fastvlm-nano looks at, and little work for the browser
+SIDE = 256  # pixels: enough for fastvlm-nano, and little work for the browser
 RATE = 5  # frames a second
 SECONDS = 3  # that each picture stays
 
