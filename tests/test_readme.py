@@ -28,7 +28,7 @@ def test_python_example(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(TOP), "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
     )
     assert done.returncode == 0, done.stderr
-    assert "(16," in done.stdout, "sixteen image tokens at 256 pixels"
+    assert "(36," in done.stdout, "thirty-six image tokens at 384 pixels"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
