@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import FULL_TEXT, TINY_TEXT, tiny_fast_vlm, tiny_llava
+from running import answer
 
 from galago import compile as compiler
 from galago import convert as convert_module
@@ -39,13 +40,6 @@ def int8(source: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("converted") / "int8"
     convert(source, out, "int8")
     return out
-
-
-def answer(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
-    pixels = np.random.default_rng(0).random((1, 3, 256, 256), dtype=np.float32)
-    features = sessions.vision.encode(pixels)[0]
-    embeds = np.concatenate([sessions.language.embed([1, 7, 9]), features])
-    return features, sessions.language.new_cache().append(embeds)
 
 
 def same(a: Sessions, b: Sessions) -> None:

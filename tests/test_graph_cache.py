@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import TINY_TEXT, tiny_llava
+from running import answer
 
 from galago import clip_sessions, graph_cache, sessions
 from galago.checkpoint import open_checkpoint
@@ -46,13 +47,6 @@ def cache(tmp_path: Path) -> Path:
 
 def graphs(cache: Path) -> list[Path]:
     return sorted(cache.glob("*.graph"))
-
-
-def answer(loaded: Sessions) -> tuple[np.ndarray, np.ndarray]:
-    pixels = np.random.default_rng(0).random((1, 3, 256, 256), dtype=np.float32)
-    features = loaded.vision.encode(pixels)[0]
-    embeds = np.concatenate([loaded.language.embed([1, 7, 9]), features])
-    return features, loaded.language.new_cache().append(embeds)
 
 
 def same(a: Sessions, b: Sessions) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import TINY_TEXT, TINY_VISION, random_tensors, tiny_llava
+from running import TEXT, embeds, language_session
 
 from galago import layout, quantise, weights
 from galago.checkpoint import Checkpoint, open_checkpoint
@@ -17,30 +18,15 @@ from galago.precision import PrecisionPlan
 from galago.sessions import LanguageSession
 from galago.specs import Qwen2Spec
 
-# Wide enough for int4 groups of 128 and for the plug-in's fast paths.
-TEXT = replace(TINY_TEXT, hidden=256, intermediate=512, heads=4, kv_heads=2)
-
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return open_checkpoint(tiny_llava(tmp_path_factory.mktemp("m") / "tiny", text=TEXT))
 
 
-def session(source: Checkpoint, language: str) -> LanguageSession:
-    plan = PrecisionPlan("fp32", language)  # type: ignore[arg-type]
-    tensors = weights.collect(weights.language_items(source, plan))
-    tensors |= weights.collect(iter([weights.embedding_item(source)]))
-    return LanguageSession(tensors, source.spec, plan)
-
-
 @pytest.fixture(scope="module")
 def fp32(source: Checkpoint) -> LanguageSession:
-    return session(source, "fp32")
-
-
-def embeds(count: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((count, TEXT.hidden)).astype(np.float32) * np.float32(0.2)
+    return language_session(source, "fp32")
 
 
 def by_hand(tensors: dict[str, np.ndarray], spec: Qwen2Spec, x: np.ndarray) -> np.ndarray:
@@ -135,7 +121,7 @@ def test_batch_is_single(fp32: LanguageSession) -> None:
 @pytest.mark.parametrize("language", ["fp32", "int8"])
 def test_rows_may_stand_at_positions_of_their_own(source: Checkpoint, language: str) -> None:
     """Prompts of 9 and 5 tokens in one batch, the shorter filled up; then a token for each."""
-    model = session(source, language)
+    model = language_session(source, language)
     rows, long, short = [embeds(9, 9), embeds(5, 10)], 9, 5
     filled = np.stack([rows[0], np.concatenate([rows[1], embeds(long - short, 11)])])
     step = embeds(2, 12)[:, None]
@@ -215,7 +201,7 @@ def test_narrow_weights_compute_what_they_store(source: Checkpoint, language: st
     """Only bf16 products and 8-bit activations stand between the session and the formulas."""
     x = embeds(24)
     wanted = by_hand(restored(source, language), TEXT, x)
-    found = session(source, language).new_cache().append_all(x)
+    found = language_session(source, language).new_cache().append_all(x)
     cosine = (found * wanted).sum() / np.linalg.norm(found) / np.linalg.norm(wanted)
     assert cosine > {"bf16": 0.9995, "int8": 0.998, "int4": 0.995}[language]
 
@@ -231,7 +217,7 @@ def layers(compiled: LanguageSession) -> Counter[tuple[str, str]]:
 
 @pytest.mark.parametrize("language", ["fp32", "bf16", "int8", "int4"])
 def test_the_plug_in_fuses(source: Checkpoint, language: str) -> None:
-    found = layers(session(source, language))
+    found = layers(language_session(source, language))
     kinds: Counter[str] = Counter()
     for (kind, _), count in found.items():
         kinds[kind] += count
@@ -259,7 +245,7 @@ def test_tied_and_untied_heads(tmp_path: Path) -> None:
         opened = open_checkpoint(tiny_llava(tmp_path / str(tied), text=text))
         assert opened.spec.text.tied is tied
         x = np.random.default_rng(0).standard_normal((5, 64)).astype(np.float32)
-        found = session(opened, "fp32").new_cache().append_all(x)
+        found = language_session(opened, "fp32").new_cache().append_all(x)
         arrays = random_tensors(TINY_VISION, text)
         rounded = {n: quantise.widen(quantise.to_bf16(a), "BF16") for n, a in arrays.items()}
         if not tied:

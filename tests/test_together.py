@@ -6,34 +6,22 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import TINY_TEXT, tiny_llava
+from checkpoints import tiny_llava
+from running import TEXT, embeds, language_session
 
-from galago import weights
 from galago.checkpoint import open_checkpoint
-from galago.precision import PrecisionPlan
 from galago.sessions import LanguageSession
 from galago.together import Row, Together
-
-TEXT = replace(TINY_TEXT, hidden=256, intermediate=512, heads=4, kv_heads=2)
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> LanguageSession:
     source = open_checkpoint(tiny_llava(tmp_path_factory.mktemp("m") / "tiny", text=TEXT))
-    plan = PrecisionPlan("fp32", "fp32")
-    tensors = weights.collect(weights.language_items(source, plan))
-    tensors |= weights.collect(iter([weights.embedding_item(source)]))
-    return LanguageSession(tensors, source.spec, plan)
-
-
-def embeds(count: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((count, TEXT.hidden)).astype(np.float32) * np.float32(0.2)
+    return language_session(source)
 
 
 class Reply:
