@@ -125,4 +125,6 @@ def test_the_graph_is_fused(fp32: VisionSession) -> None:
     # Stem 3, downsamples 2 each, position encodings, blocks, and the expansion with its gates.
     blocks = sum(TINY_VISION.depths)
     mixers = blocks - attention
-    assert kinds["Convolution"] == 3 + 2 * 4 + 2 + 3 * blocks + mixers + 3
+    products = TINY_VISION.depths[-1]  # the last stage's narrowing layers
+    assert kinds["Convolution"] == 3 + 2 * 4 + 2 + 3 * blocks + mixers + 3 - products
+    assert kinds["FullyConnected"] == 2 * attention + products + 2  # and the projector

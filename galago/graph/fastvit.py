@@ -162,15 +162,17 @@ def mixer_block(x: Node, weights: Weights, name: str) -> Node:
     return op.add(x, _conv_ffn(x, weights, f"{name}.convffn"))
 
 
-def _conv_ffn(x: Node, weights: Weights, name: str) -> Node:
+def _conv_ffn(x: Node, weights: Weights, name: str, *, small: bool = False) -> Node:
     x = ops.convolution(x, weights, f"{name}.conv")
     x = ops.gelu(ops.convolution(x, weights, f"{name}.fc1"))
-    return ops.convolution(x, weights, f"{name}.fc2")
+    narrowing = ops.pointwise if small else ops.convolution
+    return narrowing(x, weights, f"{name}.fc2")
 
 
 def _attention_block(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: int) -> Node:
     width = spec.widths[stage]
     heads = width // spec.head_dim
+    last = stage == len(spec.widths) - 1
     tokens = op.reshape(x, ops.integers(0, width, -1), special_zero=True)
     tokens = op.transpose(tokens, ops.integers(0, 2, 1))  # (B, N, C)
     if spec.norm == "layer":
@@ -179,4 +181,4 @@ def _attention_block(x: Node, weights: Weights, name: str, spec: FastViTSpec, st
     mixed = ops.attention(tokens, weights, names, width, heads, causal=False)
     mixed = op.transpose(mixed, ops.integers(0, 2, 1))
     x = op.add(x, op.reshape(mixed, op.shape_of(x), special_zero=False))
-    return op.add(x, _conv_ffn(x, weights, f"{name}.convffn"))
+    return op.add(x, _conv_ffn(x, weights, f"{name}.convffn", small=last))

@@ -148,6 +148,22 @@ def convolution(
     return op.add(out, weight(weights[f"{name}.bias"], (1, channels, 1, 1)))
 
 
+def pointwise(x: Node, weights: Weights, name: str) -> Node:
+    """A 1x1 convolution of many channels over a small map, as a product over its places.
+
+    Of 6,144 channels at 16 x 16 places the plug-in's convolution takes 115 ms, its product 33 (two
+    AVX2 cores). In 8 bits it stays a convolution.
+    """
+    stored = weights[f"{name}.weight"]
+    if f"{name}.weight.scale" in weights:
+        return convolution(x, weights, name)
+    places = op.transpose(x, integers(0, 2, 3, 1))  # as the map lies in memory: nothing moves
+    matrix = weight(stored, stored.shape[:2])
+    out = op.matmul(places, matrix, transpose_a=False, transpose_b=True)
+    out = op.add(out, weight(weights[f"{name}.bias"]))
+    return op.transpose(out, integers(0, 3, 1, 2))
+
+
 def gelu(x: Node) -> Node:
     """The exact (erf) GELU."""
     return op.gelu(x, "erf")
