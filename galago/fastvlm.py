@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from galago.conversation import Conversation
 from galago.decode import LanguageModel, generate, log_probabilities
+from galago.detail import enough
 from galago.errors import OptionError
 from galago.images import Source, load_pixels
 from galago.prefix import CachePool
@@ -33,7 +34,7 @@ from galago.reply import (
     user_message,
 )
 from galago.sampling import SamplingOptions, Sure, make_sampler
-from galago.specs import VLMSpec
+from galago.specs import Side, VLMSpec
 from galago.tokens import (
     IM_END,
     ImageSlot,
@@ -73,14 +74,16 @@ class FastVLM:
         *,
         name: str | None = None,
         precision: str = "fp32",
-        resolution: int | None = None,
+        resolution: Side | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way."""
         self.spec = spec
         self.name = name or spec.name
         self.precision = precision
         self.tokenizer = tokenizer
-        self.resolution = spec.image.side if resolution is None else self._side(resolution)
+        self._by_content = resolution == "auto"
+        chosen = None if resolution == "auto" else resolution
+        self.resolution = spec.image.side if chosen is None else self._side(chosen)
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._language = language
@@ -95,7 +98,7 @@ class FastVLM:
         name: str | os.PathLike[str],
         *,
         precision: str = "auto",
-        resolution: int | None = None,
+        resolution: Side | None = None,
         offline: bool | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
@@ -104,7 +107,8 @@ class FastVLM:
 
         Fetches and converts it first when that hasn't been done.  `precision` is auto, fp32, bf16,
         int8 or int4, or a pair of language and vision: int8-int8, int4-int8; `resolution` the side
-        in pixels pictures are looked at with, the published one by default; `offline` (or
+        in pixels pictures are looked at with, the published one by default, "auto" for the smallest
+        of at least 512 that holds all a picture shows (galago/detail.py); `offline` (or
         HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares from 0 to 1.
 
         Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, StorageError,
@@ -142,15 +146,16 @@ class FastVLM:
         if isinstance(picture, EncodedImage):
             return self._checked(picture, resolution)
         side = self.resolution if resolution is None else self._side(resolution)
+        choose = enough if self._by_content and resolution is None else None
         started = time.perf_counter()
-        pixels, size = load_pixels(picture, self.spec.image.with_side(side))
+        pixels, size = load_pixels(picture, self.spec.image.with_side(side), choose=choose)
         with self._vision_lock:
             features = self._vision.encode(pixels[None])[0]  # (T, hidden)
         features = np.array(features, dtype=np.float32, order="C")
         features.flags.writeable = False
         digest = hashlib.blake2b(features.tobytes(), digest_size=16).hexdigest()
         seconds = time.perf_counter() - started
-        return EncodedImage(features, size, side, seconds, digest, self.name)
+        return EncodedImage(features, size, pixels.shape[-1], seconds, digest, self.name)
 
     def _side(self, resolution: int) -> int:
         if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool):
@@ -308,7 +313,8 @@ class FastVLM:
         rest = text.finish()
         finish = "stop" if text.stopped else finish
         image_tokens = sum(isinstance(key, tuple) for key in keys)
-        stats = clock.stats(vision, len(keys), image_tokens, cached, sampler.confidence)
+        side = max((image.resolution for image in images), default=0)
+        stats = clock.stats(vision, len(keys), image_tokens, cached, sampler.confidence, side)
         yield Chunk(rest, None, stats, finish)
 
     def _embed(

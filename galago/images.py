@@ -11,6 +11,7 @@ import io
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Union
@@ -24,6 +25,7 @@ from galago.specs import ImageSpec
 
 __all__ = [
     "MAX_PIXELS",
+    "Choose",
     "PICTURE_SUFFIXES",
     "Source",
     "fit_square",
@@ -36,6 +38,9 @@ __all__ = [
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], Image.Image,
                "NDArray[Any]"]  # fmt: skip
+
+# (picture, its own size, spec) -> the spec it is prepared by.
+Choose = Callable[[Image.Image, tuple[int, int], ImageSpec], ImageSpec]
 
 MAX_PIXELS = 100_000_000  # larger is a mistake or an attack: 300 MB once decoded
 PICTURE_SUFFIXES = frozenset(
@@ -108,17 +113,23 @@ def open_image(source: Source, *, name: str | None = None) -> Image.Image:
 
 
 def load_pixels(
-    source: Source, spec: ImageSpec, *, name: str | None = None, draft: int = _DRAFT
+    source: Source,
+    spec: ImageSpec,
+    *,
+    name: str | None = None,
+    draft: int = _DRAFT,
+    choose: Choose | None = None,
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Pixel values, float32 (3, side, side), and the upright picture's own (width, height).
 
     As `preprocess(open_image(source), spec)`, but a large JPEG is decoded at a half, quarter or
     eighth of its size where both edges stay at least `draft` times the side: several times faster,
     and at four times within one 8-bit step for 99.99 % of the values, at most three (12 megapixels
-    of text, photos and noise).  Raises as `open_image` does.
+    of text, photos and noise).  `choose` may look at the opened picture and its own size and take
+    another spec.  Raises as `open_image` does.
     """
     image, size = _open(source, name, draft * spec.side)
-    return preprocess(image, spec), size
+    return preprocess(image, choose(image, size, spec) if choose else spec), size
 
 
 def open_near(source: Source, side: int, *, name: str | None = None) -> Image.Image:

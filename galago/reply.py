@@ -56,7 +56,7 @@ class Stats:
     Of `prompt_tokens`, `image_tokens` are pictures' and `cached_tokens` were known from before.
     confidence: the geometric mean of the probabilities that the model gave its tokens, the one
     that ends the reply too (at temperature 1, whatever the sampling); how sure it is, not how
-    right.
+    right. resolution: the side in pixels the picture was looked at with, of several the largest.
     """
 
     vision: float
@@ -68,6 +68,7 @@ class Stats:
     cached_tokens: int
     tokens: int
     confidence: float
+    resolution: int
 
     @property
     def tokens_per_second(self) -> float:
@@ -111,7 +112,7 @@ class Clock:
             self._first = self._last = time.perf_counter()
 
     def stats(
-        self, vision: float, prompt: int, image: int, cached: int, confidence: float
+        self, vision: float, prompt: int, image: int, cached: int, confidence: float, side: int
     ) -> Stats:
         first = self._prefill_from if self._first is None else self._first
         return Stats(
@@ -124,6 +125,7 @@ class Clock:
             cached_tokens=cached,
             tokens=self._tokens,
             confidence=confidence,
+            resolution=side,
         )
 
 

@@ -16,6 +16,7 @@ Mixer = Literal["repmixer", "attention"]
 Norm = Literal["layer", "batch"]
 Resample = Literal["bicubic", "bilinear"]
 Fit = Literal["pad", "crop"]
+Side = int | Literal["auto"]  # of the square in pixels that pictures are looked at with
 
 
 @dataclass(frozen=True)

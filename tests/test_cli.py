@@ -103,6 +103,8 @@ def test_options_reach_the_model(capsys: Capture, ready: Path, picture: Path) ->
         return record
 
     assert ask("--resolution", "320")["image_tokens"] == 25
+    assert ask("--resolution", "320")["resolution"] == 320
+    assert ask("--resolution", "auto")["resolution"] == 256
     warm = ("--temperature", "2", "--top-p", "0.95")
     same = {str(ask(*warm, "--seed", "1")["text"]) for _ in range(2)}
     assert len(same) == 1
@@ -162,6 +164,7 @@ def test_one_bad_picture_of_many(capsys: Capture, ready: Path, album: Path) -> N
         (["--to", "German"], "--preset translate"),
         (["--resolution", "300"], "multiple of 64"),
         (["--resolution", "2048"], "multiple of 64"),
+        (["--resolution", "large"], "neither a number of pixels nor auto"),
         (["--precision", "int3"], "int4"),
         (["--threads", "0"], "threads"),
         (["--temperature", "-1"], "temperature"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,19 @@ def test_resolutions(vlm: FastVLM, tokenizer: Tokenizer, resolution: int) -> Non
     spec = fake_spec(tokenizer.vocab_size)
     other = FastVLM(FakeVision(), language(vlm), tokenizer, spec, resolution=resolution)
     assert other.resolution == resolution and other.encode(picture()) == note
+
+
+def test_a_resolution_by_content(vlm: FastVLM, tokenizer: Tokenizer) -> None:
+    """Of a model of 1024 px: a picture of 300 x 200 needs 512, one that is asked for stays."""
+    spec = fake_spec(tokenizer.vocab_size)
+    spec = replace(spec, image=replace(spec.image, side=1024))
+    auto = FastVLM(FakeVision(), language(vlm), tokenizer, spec, resolution="auto")
+    small = auto.encode(picture())
+    assert small.resolution == 512 and len(small.features) == 64
+    assert auto.encode(picture(), 1024).resolution == 1024
+    assert auto.resolution == 1024
+    *_, last = auto.stream([small, auto.encode(picture(1), 256)], "what?")
+    assert last.stats is not None and last.stats.resolution == 512
 
 
 @pytest.mark.parametrize("resolution", [0, 100, 192, 1600, -256, 512.0, "512", True])

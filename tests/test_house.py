@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "catalog": set(),
     "presets": set(),
     "images": set(),
+    "detail": {"images"},
     "still": set(),
     "scenes": set(),
     "video": {"images", "still"},

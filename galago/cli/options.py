@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from galago import catalog
+from galago.errors import OptionError
+from galago.specs import Side
 
 if TYPE_CHECKING:
     from galago.fastvlm import FastVLM
@@ -103,13 +105,27 @@ Precision = Annotated[
         autocompletion=_complete_precision,
     ),
 ]
+
+
+def _side(text: str | None) -> Side | None:
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"resolution {text!r} is neither a number of pixels nor auto") from None
+
+
 Resolution = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--resolution",
         "-r",
-        metavar="N",
-        help="Side in pixels, a multiple of 64 from 256 to 1536; the model's own by default.",
+        metavar="N|auto",
+        help="Side in pixels, a multiple of 64 from 256 to 1536; the model's own by default. "
+        "auto: from 512 to the model's own, the smallest that holds all a picture shows.",
     ),
 ]
 Threads = Annotated[
@@ -147,7 +163,7 @@ class Opening:
 
     model: str = catalog.DEFAULT
     precision: str = "auto"
-    resolution: int | None = None
+    resolution: str | None = None  # as it was typed
     threads: int | None = None
     offline: bool = False
 
@@ -155,7 +171,7 @@ class Opening:
         """The model, with its stages shown on stderr."""
         from galago.fastvlm import FastVLM
 
-        return _staged(FastVLM.load, self, resolution=self.resolution)
+        return _staged(FastVLM.load, self, resolution=_side(self.resolution))
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def record_of(
             "prompt_tokens": stats.prompt_tokens,
         }
     return record | {
-        "resolution": vlm.resolution,
+        "resolution": stats.resolution if stats else vlm.resolution,
         "precision": str(vlm.precision),
         "peak_memory_mb": _peak_memory(),
     }
@@ -109,7 +109,7 @@ def statistics(vlm: FastVLM, stats: Stats) -> str:
         f"vision {stats.vision * 1e3:.0f} ms, prefill {stats.prefill * 1e3:.0f} ms, "
         f"first token {stats.first_token * 1e3:.0f} ms, decode {stats.decode * 1e3:.0f} ms; "
         f"{stats.tokens} tokens at {stats.tokens_per_second:.1f} a second; "
-        f"{stats.image_tokens} image tokens at {vlm.resolution} px; {vlm.precision}; "
+        f"{stats.image_tokens} image tokens at {stats.resolution} px; {vlm.precision}; "
         f"confidence {stats.confidence:.2f}" + (f"; peak memory {memory:.0f} MB" if memory else "")
     )
 
