@@ -23,6 +23,7 @@ import platform
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ Build = Callable[[], tuple[ov.Model, Weights]]
 
 _SINCE = (2026, 4)  # OpenVINO's version that this was tried with; older ones may keep the weights
 _KEPT = 16  # files; those not used for longest go first
+_ABANDONED = 86_400  # seconds after which an unfinished file is a killed process's
 _LARGEST = 32 << 20  # bytes that a graph may still hold; beyond, reading it saves little
 _DIGEST = 32
 _WEIGHTLESS = {"CACHE_MODE": "OPTIMIZE_SIZE"}
@@ -192,6 +194,9 @@ def _write(path: Path, key: bytes, blob: bytes) -> None:
     files = sorted(path.parent.glob("*.graph"), key=lambda file: file.stat().st_mtime)
     for old in files[:-_KEPT]:
         old.unlink(missing_ok=True)
+    for left in path.parent.glob(".*.part"):
+        if time.time() - left.stat().st_mtime > _ABANDONED:
+            left.unlink(missing_ok=True)
 
 
 def _tie(core: ov.Core, model: ov.Model, weights: Weights) -> int:

@@ -163,6 +163,10 @@ class MobileCLIP:
         """Whether the model reads all of a text: longer than 77 tokens are cut."""
         return not self._tokenizer.truncated(text, self.spec.text.context)
 
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the model reads of a text, its start and end and no more than 77."""
+        return min(len(self._tokenizer.encode(text)) + 2, self.spec.text.context)
+
     def prepare(self, picture: Source, *, name: str | None = None) -> Float:
         """Pixel values for `embed_pixels`, float32 (3, side, side); safe in many threads.
 

@@ -79,11 +79,14 @@ class Together:
                 self._lead()
         finally:
             with self._turn:
-                self._asked.pop(row, None)
-                told = self._told.pop(row, None)
                 if self._leader is row:  # interrupted on the way to its step
                     self._leader = None
                     self._turn.notify_all()
+                if row not in self._told and row not in self._asked:
+                    # Interrupted while another's step holds it: its answer is not left behind.
+                    self._turn.wait_for(lambda: self._leader is None)
+                self._asked.pop(row, None)
+                told = self._told.pop(row, None)
         assert told is not None
         if isinstance(told, BaseException):
             raise told

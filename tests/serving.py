@@ -23,6 +23,9 @@ from tests.fakes import FakeLanguage, FakeVision, fake_spec, fake_tokenizer
 
 
 class FakeClip(FakeEmbedder):
+    def count_tokens(self, text: str) -> int:
+        return len(text.split()) + 2
+
     def classify(self, picture: Any, labels: Sequence[str]) -> list[float]:
         self.prepare(picture)
         return [1 / len(labels)] * len(labels)

@@ -202,6 +202,16 @@ def test_another_persons_graphs_are_not_read(
     assert builds.count == 4
 
 
+def test_what_a_killed_process_left_goes(model: Path, cache: Path) -> None:
+    cache.mkdir()
+    old, fresh = cache / ".a.x.part", cache / ".b.y.part"
+    for part in (old, fresh):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    load_sessions(model, cache_dir=cache)
+    assert graphs(cache) and not old.exists() and fresh.exists()
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     assert same(load_sessions(model, cache_dir=tmp_path / "file"), load_sessions(model))

@@ -304,6 +304,7 @@ def test_no_telemetry_is_loaded() -> None:
 def test_whether_a_text_fits(clip: MobileCLIP) -> None:
     assert clip.fits("a dog on a beach") and clip.fits("dog " * 75)
     assert not clip.fits("dog " * 76)
+    assert clip.count_tokens("a dog on a beach") == 7 and clip.count_tokens("dog " * 76) == 77
 
 
 def test_prepared_pixels_embed_as_pictures_do(clip: MobileCLIP) -> None:

@@ -280,6 +280,7 @@ def test_embeddings(served: Served) -> None:
     rows = np.array([item.embedding for item in made.data])
     assert rows.shape == (3, 24) and np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert rows[1] @ rows[0] > rows[1] @ rows[2]
+    assert made.usage.prompt_tokens == 2 * (3 + 2)  # start and end are tokens too
     plain = one.embeddings.create(model="fake", input="a red thing", encoding_format="float")
     assert np.allclose(plain.data[0].embedding, rows[0], atol=1e-6)
     for bad in ({"input": []}, {"input": [""]}, {"input": [[1, 2]]}, {"dimensions": 7}):

@@ -233,3 +233,31 @@ def test_an_interrupt_beside_a_step_leaves_nobody_waiting(
     monkeypatch.setattr(Together, place, interrupted)
     failed = in_threads(lambda at: replies[at].feed(), 3)
     assert {type(error) for error in failed} == {KeyboardInterrupt} and together._leader is None
+
+
+def test_an_interrupt_while_another_steps_leaves_no_answer_behind(
+    session: LanguageSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = Together(session)
+    leader, follower = (Reply(session, together, seed) for seed in range(2))
+    together._awaited = {leader.row, follower.row}
+    running, interrupted = threading.Event(), threading.Event()
+    run, answered = together._run, together._answered
+
+    def slow(asked: Any) -> Any:
+        running.set()
+        assert interrupted.wait(30)
+        return run(asked)
+
+    def broken_off(row: Row) -> bool:
+        if row is not follower.row:
+            return answered(row)
+        assert running.wait(30)
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(together, "_run", slow)
+    monkeypatch.setattr(together, "_answered", broken_off)
+    failed = in_threads(lambda at: (leader, follower)[at].feed(), 2)
+    assert [type(error) for error in failed] == [KeyboardInterrupt]
+    assert not together._told and not together._asked and together._leader is None

@@ -134,7 +134,7 @@ async def _embeddings(service: Service, request: Request, body: EmbeddingRequest
     rows = [row for _, row in sorted(chain.from_iterable(parts), key=itemgetter(0))]
     if len(rows) < len(given):
         raise Problem(503, "the answer was given up")
-    tokens = sum(len(text.split()) for text, picture in given if not picture)
+    tokens = sum(clip.count_tokens(text) for text, picture in given if not picture)
     packed = body.encoding_format == "base64"
     data = [
         {"object": "embedding", "index": at, "embedding": _packed(row) if packed else row.tolist()}

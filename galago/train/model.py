@@ -48,7 +48,7 @@ def build_trunk(config: VisionConfig) -> FastVit:
     quicken(trunk)
     for module in trunk.modules():
         if hasattr(module, "fused_attn"):
-            module.fused_attn = False  # at sixteen tokens plain products are quicker
+            module.fused_attn = False  # at some dozen tokens plain products are quicker
     return trunk
 
 
