@@ -129,6 +129,15 @@ def test_again_measures_once_more(settings: Settings, measured: list[Job]) -> No
     assert repeated.results([row("one")])["one"]["samples"]["seconds"] == [2.0]
 
 
+def test_rounds_of_an_earlier_run_do_not_outvote_a_later_one(
+    settings: Settings, measured: list[Job]
+) -> None:
+    Run(settings, rounds=3).all([row("one")])  # 1, 2 and 3 seconds
+    repeated = Run(settings, again=True)
+    repeated.all([row("one")])
+    assert repeated.results([row("one")])["one"]["samples"]["seconds"] == [4.0]
+
+
 def test_rounds_go_in_turn_and_are_joined(settings: Settings, measured: list[Job]) -> None:
     rows = [row("one", n=1), Row("once", Job("ours.first", {"n": 2}), once=True), row("two", n=3)]
     joined = Run(settings, rounds=2)
@@ -246,6 +255,22 @@ def test_operations_of_the_decoder() -> None:
 # -- whole -----------------------------------------------------------------------------------------
 
 
+def test_requests_bring_pictures_never_seen(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from galago.bench import ours
+
+    seen: list[int] = []
+    picture = ours.picture
+
+    def noted(number: int, side: int) -> Any:
+        seen.append(number)
+        return picture(number, side)
+
+    monkeypatch.setattr(ours, "picture", noted)
+    options = {"model": str(ready), "threads": 1, "text_tokens": 90, "decoded": 2, "runs": 2}
+    ours.curve(options | {"along": "requests", "sizes": (1, 2)})
+    assert len(seen) == len(set(seen)) == 1 + 2 * (1 + 2)
+
+
 @pytest.mark.parametrize("along", ["prompt", "answer", "requests"])
 def test_curves_of_a_real_model(ready: Path, along: str) -> None:
     from galago.bench.ours import curve
@@ -299,9 +324,18 @@ def test_the_command_writes_what_it_measured(
     assert text.startswith("# Mine\n\nWords of a person.\n") and result.out in text
     report = json.loads((out / "performance.json").read_text("utf-8"))
     assert set(report["rows"]) == {"second/nano"} and report["machine"]["cpu"]
+    more = run(capsys, "bench", "--quick", "start", "--cache", cache, "--out", out)
+    assert "second question" not in more.out  # which was not asked for this time
+    report = json.loads((out / "performance.json").read_text("utf-8"))
+    assert set(report["rows"]) == {"second/nano", "start/nano"}
 
 
-def test_a_folder_that_can_not_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--cache", "--out"])
+def test_what_can_not_be_written_is_told_before_measuring(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, measured: list[Job], option: str
+) -> None:
     (tmp_path / "file").write_text("")
-    result = run(capsys, "bench", "--quick", "second", "--cache", tmp_path / "file" / "in")
-    assert result.code == 2 and "--cache" in result.line
+    folders = {"--cache": tmp_path / "cache"} | {option: tmp_path / "file" / "in"}
+    given = [word for pair in folders.items() for word in pair]
+    result = run(capsys, "bench", "--quick", "second", *given)
+    assert result.code == 2 and "can't be written" in result.line and not measured

@@ -106,6 +106,21 @@ def test_pictures_are_xml_with_every_row() -> None:
     assert ET.fromstring(curves(FULL)) is not None
 
 
+def test_limits_are_the_best_of_the_rounds_and_named_as_asked() -> None:
+    rounds = {"ran_in": "i8", "samples": {"gflops": [50.0, 100.0, 90.0]}}
+    text = page(report(**{"roofline/int8": rounds, "roofline/fp32": rounds}))
+    assert "| products in int8 | 100 GFLOP/s |" in text
+    assert "| products in fp32 (ran in i8) | 100 GFLOP/s |" in text
+    half = first(1.0, "int8", vision_gflop=37.5)
+    assert Limits({"roofline/int8": rounds}).shares(half) == {"vision": 0.5}
+
+
+def test_no_picture_without_its_rows() -> None:
+    assert "performance.svg" in page(FULL)
+    for row in ({"first/0.5B/galago/int8/512": first(1.0)}, {"first/0.5B/x/int8": {"error": "no"}}):
+        assert "performance.svg" not in page(report(**row)) and not first_token(report(**row))
+
+
 def test_shares_need_a_limit_and_a_cost() -> None:
     assert Limits({}).shares(first(1.0, vision_gflop=1)) == {}
     assert set(Limits(FULL["rows"]).shares(first(1.0, token_bytes=1))) == {"decode"}

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import galago
-from galago import FastVLM, SamplingOptions
+from galago import FastVLM, SamplingOptions, hub
 from galago.bench.cost import costs
 from galago.bench.machine import peak_memory, resident
 from galago.bench.photos import save
@@ -188,7 +188,8 @@ def _requests(options: Options) -> Measured:
     _reply(vlm, picture(0, vlm.resolution), asked, 4)
 
     def at_once(count: int, turn: int) -> float:
-        given = [picture(1000 * turn + index, vlm.resolution) for index in range(count)]
+        first = 1_000_000 * count + 1000 * turn  # a picture seen before is known already
+        given = [picture(first + index, vlm.resolution) for index in range(count)]
         workers = [
             threading.Thread(target=_reply, args=(vlm, one, asked, options["decoded"]))
             for one in given
@@ -234,7 +235,7 @@ def start(options: Options) -> dict[str, Any]:
         file = save("small", Path(scratch), 0) and next(Path(scratch).rglob("*.jpg"))
         for turn in range(options["runs"]):
             home = Path(scratch) / f"cache-{turn}"
-            _forget(Path(options["model"]))
+            _forget(str(options["model"]))
             for kind in ("cold", "warm"):
                 seconds, record = _described([str(file)], options, home, 1)
                 samples[kind].append(seconds)
@@ -279,10 +280,12 @@ def _described(
     return seconds, record
 
 
-def _forget(model: Path) -> None:
+def _forget(model: str) -> None:
     """Ask the system to drop a model's files from its page cache; it may keep what is in use."""
-    if not hasattr(os, "posix_fadvise"):
+    found = hub.local(model)
+    if found is None or not hasattr(os, "posix_fadvise"):
         return
-    for path in model.glob("*") if model.is_dir() else ():
+    for path in found.folder.glob("*"):
         with path.open("rb") as file:
+            os.fsync(file.fileno())  # what is not on the disk yet stays
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

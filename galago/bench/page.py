@@ -84,9 +84,8 @@ def first_rows(rows: Rows) -> Iterator[tuple[str, str, Row]]:
 
 def _about(report: Mapping[str, Any]) -> str:
     machine = ", ".join(f"{k} {v}" for k, v in report["machine"].items() if v != "absent")
-    pictures = "![First token beside its peers](performance.svg)\n\n" * bool(
-        dict(_named(report["rows"], "first/0.5B/"))
-    )
+    good = {name: row for name, row in report["rows"].items() if "error" not in row}
+    pictures = "![First token beside its peers](performance.svg)\n\n" * any(first_rows(good))
     made = "galago bench --quick" if report["quick"] else "make bench"
     times = report["runs"] * report["rounds"]
     about = f"""Made by `{made}`: random weights of the published shapes (speed does not depend on
@@ -261,15 +260,21 @@ def _curves(rows: Rows) -> str:
     return head + "\n".join(lines)
 
 
+# What the engine calls the arithmetic that was asked for.
+_RAN = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}
+
+
 def _limits(rows: Rows) -> str:
     lines = ["## What the machine can do\n", "| limit | measured |", "|---|---:|"]
     for name, row in _named(rows, "roofline/"):
-        rate = middle(row, "gflops")
-        if rate is not None:
-            ran = "" if row["ran_in"] in name.replace("fp", "f") else f" (ran in {row['ran_in']})"
-            lines.append(f"| products in {name[9:]}{ran} | {number(rate)} GFLOP/s |")
+        samples = row["samples"]
+        if "gflops" in samples:
+            ran = "" if row["ran_in"] in _RAN[name[9:]] else f" (ran in {row['ran_in']})"
+            lines.append(
+                f"| products in {name[9:]}{ran} | {number(max(samples['gflops']))} GFLOP/s |"
+            )
         else:
-            read = number(middle(row, "gigabytes_per_second"))
+            read = number(max(samples["gigabytes_per_second"]))
             lines.append(f"| reading memory | {read} GB/s |")
     about = """Percentages behind times are the share of these limits that was reached: a part's
         operations over its time and the product's rate in its precision, or in a wider one where

@@ -50,9 +50,10 @@ class Run:
         self._made: dict[str, str] = {}  # a preparation -> what went wrong, or ""
         try:
             settings.cache.mkdir(parents=True, exist_ok=True)
+            self._file.open("a").close()  # what can't be kept is not worth hours
         except OSError as error:
             raise StorageError(
-                f"{settings.cache} can't be made ({error.strerror}); give another --cache"
+                f"{settings.cache} can't be written ({error.strerror}); give another --cache"
             ) from error
         self._found = self._read()
 
@@ -72,8 +73,10 @@ class Run:
         found = {}
         for row in rows:
             rounds = self._found.get(self._key(row), {})
-            if rounds:
-                found[row.name] = merged([rounds[turn] for turn in sorted(rounds)])
+            # An earlier run's further rounds would outvote those that were measured again.
+            turns = [turn for turn in sorted(rounds) if turn < self.rounds]
+            if turns:
+                found[row.name] = merged([rounds[turn] for turn in turns])
             elif row.name in self.failed:
                 found[row.name] = {"error": self.failed[row.name]}
         return found

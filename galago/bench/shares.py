@@ -12,7 +12,7 @@ _ORDER = ("fp32", "bf16", "int8")
 
 
 class Limits:
-    """The roofline rows of a report; a part without its limit or its costs has no share."""
+    """The best of a report's roofline rows; a part without its limit or its costs has no share."""
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         self._rates: dict[str, float] = {}
@@ -20,10 +20,10 @@ class Limits:
             row = rows.get(f"roofline/{name}")
             if row is not None:
                 # What a narrower format can't do faster here is done in a wider one.
-                rate = row["samples"]["gflops"][0]
+                rate = max(row["samples"]["gflops"])
                 self._rates[name] = max([rate, *self._rates.values()])
         read = rows.get("roofline/read")
-        self._read = read["samples"]["gigabytes_per_second"][0] if read else None
+        self._read = max(read["samples"]["gigabytes_per_second"]) if read else None
 
     def shares(self, row: Mapping[str, Any]) -> dict[str, float]:
         """Of vision, prefill and decode, from 0 to 1 (above when the limit was measured low)."""

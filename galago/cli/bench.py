@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +50,7 @@ def bench(
         typer.Option(
             metavar="FOLDER",
             help="Write performance.json, its pictures, and the generated part of "
-            "performance.md there.",
+            "performance.md there, with all rows that are finished.",
         ),
     ] = None,
     again: Annotated[
@@ -85,7 +86,7 @@ def bench(
     if names:
         write("".join(f"{row.name}\n" for row in wanted))
         return
-    _measure(settings, wanted, rounds, again, out)
+    _measure(settings, wanted, every, rounds, again, out)
 
 
 def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) -> Settings:
@@ -99,11 +100,17 @@ def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) ->
 
 
 def _measure(
-    settings: Settings, wanted: list[Row], rounds: int, again: bool, out: str | None
+    settings: Settings,
+    wanted: list[Row],
+    every: list[Row],
+    rounds: int,
+    again: bool,
+    out: str | None,
 ) -> None:
     from galago.bench.page import page
     from galago.bench.run import Run
 
+    folder = None if out is None else _writable(Path(out).expanduser())
     _warn_if_busy(settings.threads)
     with stages(verbose=True) as progress:
         run = Run(settings, rounds=rounds, again=again, progress=progress)
@@ -112,10 +119,9 @@ def _measure(
         except KeyboardInterrupt:
             say(f"stopped; the same command goes on from {settings.cache}")
             raise
-    report = run.report(wanted)
-    if out is not None:
-        _write_all(report, Path(out).expanduser())
-    write(page(report))
+    write(page(run.report(wanted)))
+    if folder is not None:
+        _write_all(run.report(every), folder)  # rows of earlier runs stay in the files
     raise typer.Exit(1 if run.failed else 0)
 
 
@@ -128,13 +134,22 @@ def _warn_if_busy(threads: int) -> None:
         )
 
 
+def _writable(folder: Path) -> Path:
+    """The folder, made; StorageError before hours of measuring rather than after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise StorageError(f"{folder} can't be written: {error.strerror}") from error
+
+
 def _write_all(report: dict[str, Any], folder: Path) -> None:
     from galago.bench.page import page, spliced
     from galago.bench.picture import curves, first_token
 
     path = folder / "performance.md"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         old = path.read_text("utf-8") if path.exists() else "# How fast galago is\n"
         path.write_text(spliced(old, page(report)), "utf-8")
         text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
