@@ -6,6 +6,7 @@ Found by its entry point wherever both are installed; the model runs in llm's ow
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import llm
@@ -21,6 +22,7 @@ from galago.tokens import Message
 
 __all__ = ["Galago", "register_models"]
 
+_Turn = tuple[str, str, list[Any]]  # a role, its words, llm's attachments
 _KINDS = ("avif", "bmp", "gif", "heic", "heif", "jpeg", "png", "tiff", "webp")
 
 
@@ -75,16 +77,44 @@ def _conversation(
     vlm: FastVLM, prompt: Any, conversation: Any
 ) -> tuple[list[Message], list[EncodedImage]]:
     """What was said so far and what is asked now."""
-    images: list[EncodedImage] = []
-    said = [(one.prompt, one.text()) for one in (conversation.responses if conversation else ())]
+    before = conversation.responses if conversation else []
+    turns = _told_whole(prompt.messages) if getattr(prompt, "messages", None) else None
+    turns = turns or _told_apart(before, prompt)
     # llm gives the system's words with the first question only; they hold until there are others.
-    told = [asked.system for asked in (*(asked for asked, _ in said), prompt) if asked.system]
+    told = [text for role, text, _ in turns if role == "system"]
+    told += [one.system for one in (*(response.prompt for response in before), prompt)]
+    told = [text for text in told if text]
     messages = [Message("system", (told[-1],))] if told else []
-    for asked, reply in [*said, (prompt, None)]:
-        first = len(images)
-        images += [vlm.encode(one.content_bytes()) for one in asked.attachments]
-        text = (asked.prompt or "").strip() or PRESETS["describe"]
-        messages.append(user_message(text, len(images) - first, first))
-        if reply is not None:
-            messages.append(Message("assistant", (reply,)))
+    images: list[EncodedImage] = []
+    for role, text, attachments in turns:
+        if role == "user":
+            first = len(images)
+            images += [vlm.encode(one.content_bytes()) for one in attachments]
+            text = text.strip() or PRESETS["describe"]
+            messages.append(user_message(text, len(images) - first, first))
+        elif role == "assistant":
+            messages.append(Message("assistant", (text,)))
     return messages, images
+
+
+def _told_whole(messages: Any) -> list[_Turn]:
+    """The turns of llm's own chain, which a loaded conversation and `reply()` have alone."""
+    from llm.parts import AttachmentPart, TextPart
+
+    turns = []
+    # `reply()` puts its words and its pictures into two messages.
+    for role, group in groupby(messages, key=lambda message: message.role):
+        parts = [part for message in group for part in message.parts]
+        texts = [part.text for part in parts if isinstance(part, TextPart)]
+        pictures = [part.attachment for part in parts if isinstance(part, AttachmentPart)]
+        turns.append((role, "\n".join(texts), pictures))
+    return turns
+
+
+def _told_apart(before: Any, prompt: Any) -> list[_Turn]:
+    """The same of an older llm, whose prompt holds the question alone."""
+    turns: list[_Turn] = []
+    for response in before:
+        turns.append(("user", response.prompt.prompt or "", response.prompt.attachments))
+        turns.append(("assistant", response.text(), []))
+    return [*turns, ("user", prompt.prompt or "", prompt.attachments)]

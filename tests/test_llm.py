@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 llm = pytest.importorskip("llm", reason="needs the llm command")
 
 from galago.llm import Galago  # noqa: E402
+from galago.tokens import ImageSlot  # noqa: E402
 from tests.fakes import fake_tokenizer, fake_vlm  # noqa: E402
 from tests.serving import data_url  # noqa: E402
 
@@ -32,14 +34,18 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return one
 
 
-def test_a_conversation_keeps_its_turns_pictures_and_instructions(
-    model: Any, tmp_path: Path
-) -> None:
-    import base64
+def picture() -> Any:
+    return llm.Attachment(type="image/png", content=base64.b64decode(data_url().split(",")[1]))
 
-    picture = llm.Attachment(type="image/png", content=base64.b64decode(data_url().split(",")[1]))
+
+def pictures_of(messages: Any) -> list[list[int]]:
+    """The numbers of the pictures that each message shows."""
+    return [[p.index for p in one.content if isinstance(p, ImageSlot)] for one in messages]
+
+
+def test_a_conversation_keeps_its_turns_pictures_and_instructions(model: Any) -> None:
     talk = model.conversation()
-    assert talk.prompt("What?", system="Be brief.", attachments=[picture]).text() == "yes"
+    assert talk.prompt("What?", system="Be brief.", attachments=[picture()]).text() == "yes"
     assert talk.prompt("And?").text() == "yes"
     assert talk.prompt("So?", system="Be long.").text() == "yes"
     roles = [[one.role for one in messages] for messages in model.asked]
@@ -47,6 +53,62 @@ def test_a_conversation_keeps_its_turns_pictures_and_instructions(
     assert roles == [["system", *turns * n, "user"] for n in range(3)]
     told = [messages[0].content for messages in model.asked]
     assert told == [("Be brief.",), ("Be brief.",), ("Be long.",)]
+    assert [pictures_of(messages)[1] for messages in model.asked] == [[0]] * 3
+
+
+needs_chain = pytest.mark.skipif(
+    not hasattr(llm.models.Prompt, "messages"), reason="an older llm, which has no chain"
+)
+
+
+@needs_chain
+def test_a_reply_knows_the_picture_and_what_was_said(model: Any) -> None:
+    first = model.prompt("What?", system="Be brief.", attachments=[picture()])
+    second = first.reply("And?")
+    assert second.text() == "yes"
+    second.reply("And this?", attachments=[picture()]).text()
+    messages = model.asked[-1]
+    assert [one.role for one in messages] == ["system", *["user", "assistant"] * 2, "user"]
+    assert pictures_of(messages) == [[], [0], [], [], [], [1]]
+    assert [one.content[-1] for one in messages[2:5]] == ["yes", "And?", "yes"]
+
+
+@needs_chain
+def test_a_conversation_that_llm_kept_goes_on(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `llm -c` does it, by llm's own log."""
+    import sqlite_utils
+    from llm.cli import load_conversation
+    from llm.migrations import migrate
+
+    monkeypatch.setattr(llm.models, "get_model", lambda _: model, raising=False)
+    monkeypatch.setattr(llm, "get_model", lambda _: model)
+    log = tmp_path / "logs.db"
+    talk = model.conversation()
+    said = talk.prompt("What?", system="Be brief.", attachments=[picture()])
+    said.text()
+    db = sqlite_utils.Database(log)
+    migrate(db)
+    said.log_to_db(db)
+    again = load_conversation(None, database=str(log))
+    assert again.prompt("And?").text() == "yes"
+    messages = model.asked[-1]
+    assert [one.role for one in messages] == ["system", "user", "assistant", "user"]
+    assert pictures_of(messages) == [[], [0], [], []] and messages[0].content == ("Be brief.",)
+    assert messages[1].content[-1] == "What?" and messages[3].content == ("And?",)
+
+
+def test_an_older_llm_tells_of_the_conversation_alone(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hasattr(llm.models.Prompt, "messages"):
+        monkeypatch.setattr("galago.llm._told_whole", lambda _: [])
+    talk = model.conversation()
+    talk.prompt("What?", attachments=[picture()]).text()
+    talk.prompt("And?").text()
+    assert [one.role for one in model.asked[-1]] == ["user", "assistant", "user"]
+    assert pictures_of(model.asked[-1]) == [[0], [], []]
 
 
 def test_what_galago_refuses_is_llms_error(model: Any) -> None:
