@@ -46,9 +46,21 @@ def test_links_and_loops(tmp_path: Path) -> None:
     (root / "up").symlink_to(tmp_path)
     (root / "itself").symlink_to("itself")
     (root / "nowhere.jpg").symlink_to("none.jpg")
-    (root / "alias.jpg").symlink_to("a.jpg")
     found = names(Scan((str(root),)), root)
-    assert found == ["a.jpg", "alias.jpg", "up/elsewhere/b.jpg"]
+    assert found == ["a.jpg", "up/elsewhere/b.jpg"]
+
+
+@POSIX
+def test_a_link_to_a_photo_is_no_second_photo(tmp_path: Path) -> None:
+    touch(tmp_path, "one/a.jpg", "two/b.jpg", "out/c.jpg", "far/d.jpg")
+    touch(tmp_path, "one/.annex/e.jpg", "one/objects/f")
+    one, two, out = (tmp_path / name for name in ("one", "two", "out"))
+    targets = ["one/a.jpg", "two/b.jpg", "out/c.jpg", "far/d.jpg", "one/.annex/e.jpg"]
+    for target in [*targets, "one/objects/f"]:
+        (one / f"to {Path(target).stem}.jpg").symlink_to(tmp_path / target)
+    known = {str(one): Rules(), str(two): Rules()}
+    found = names(Scan((str(one),), known=known, excluded={str(out)}), one)
+    assert found == ["a.jpg", "to d.jpg", "to e.jpg", "to f.jpg"]
 
 
 @POSIX

@@ -68,7 +68,8 @@ class Scan:
 
     Links to folders are followed when all else is done, and every folder is entered once, so a
     photo is found under its own path where it has one, and loops end.  A link into a folder of
-    the album is not followed, walked this time or not: otherwise photos would come and go.
+    the album is not followed, walked this time or not: otherwise photos would come and go.  So it
+    is with a link to a photo: it would pass for a copy of the one file there is.
     """
 
     roots: tuple[str, ...]
@@ -138,7 +139,22 @@ class Scan:
             return None
         if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, a device read for ever
             return None
+        if entry.is_symlink() and self._is_elsewhere(os.path.realpath(entry.path)):
+            return None
         return Found(os.fsencode(entry.path), about.st_size, about.st_mtime_ns)
+
+    def _is_elsewhere(self, real: str) -> bool:
+        """Whether a file is the album's by its own path, or was taken out with its folder."""
+        folder = os.path.dirname(real)
+        while folder not in self._known:
+            up = os.path.dirname(folder)
+            if folder in self.excluded or up == folder:
+                return folder in self.excluded
+            folder = up
+        # git-annex links photos to files in a hidden folder, which no walk finds there.
+        names = os.path.relpath(real, folder).split(os.sep)
+        is_picture = os.path.splitext(real)[1].lower() in PICTURE_SUFFIXES
+        return is_picture and not any(map(self._known[folder].leaves_out, names))
 
     def _is_folder(self, entry: os.DirEntry[str], folder: str) -> bool:
         try:
