@@ -324,17 +324,31 @@ def test_duplicates(capsys: Capture, tmp_path: Path) -> None:
     run(capsys, "index", folder)
     result = run(capsys, "duplicates")
     assert result.code == 0 and result.err == "2 groups of 4 photos\n"
-    assert [line[:7] for line in result.out.splitlines()] == ["1.000  "] * 2 + [""] + [
-        "1.000  "
+    assert [line[:7] for line in result.out.splitlines()] == ["same   "] * 2 + [""] + [
+        "same   "
     ] * 2
     lines = run(capsys, "duplicates", "--json").out.splitlines()
-    assert [[p["likeness"] for p in json.loads(line)["photos"]] for line in lines] == [[1, 1]] * 2
+    groups = [json.loads(line)["photos"] for line in lines]
+    assert [[(p["likeness"], p["same"]) for p in group] for group in groups] == [
+        [(1, True)] * 2
+    ] * 2
     (folder / "red again.png").unlink()
     (folder / "blue again.png").unlink()
     run(capsys, "index", folder)
     none = run(capsys, "duplicates", "--threshold", "1")
     assert none.out == "" and none.err == "no two photos are alike\n"
     assert "threshold" in run(capsys, "duplicates", "--threshold", "7").line
+
+
+def test_only_the_same_content_is_said_to_be_the_same(capsys: Capture, tmp_path: Path) -> None:
+    first = photo(tmp_path / "some" / "a.png")
+    Image.open(first).save(first.with_name("b.png"), compress_level=0)
+    run(capsys, "index", first.parent)
+    lines = run(capsys, "duplicates", "--threshold", "1").out.splitlines()
+    assert [line[:7] for line in lines] == ["same   ", "0.999  "]
+    (one, other) = json.loads(run(capsys, "duplicates", "--json").out)["photos"]
+    assert (one["likeness"], one["same"]) == (1, True)
+    assert (other["likeness"], other["same"]) == (0.9999, False)
 
 
 def test_album_tells_what_there_is(capsys: Capture, indexed: Path) -> None:

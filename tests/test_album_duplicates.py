@@ -46,6 +46,7 @@ def test_blocks_find_the_groups_of_the_plain_way(
     ]
     rows = stored(tmp_path / "v", vectors.astype(np.float32))
     kept = rows.take(slice(None))
+    kept /= np.linalg.norm(kept, axis=1, keepdims=True)
     shares: list[float] = []
     groups = near_groups(rows, 0.97, (), shares.append)
     assert {frozenset(group) for group in groups} == plain_groups(kept, 0.97)
@@ -74,12 +75,25 @@ def test_copies_and_near_copies(tmp_path: Path) -> None:
     sizes = [copy.size for copy in groups[0]]
     assert sizes == sorted(sizes, reverse=True) and groups[0][0].likeness == 1
     assert 0.96 <= groups[0][1].likeness == groups[0][2].likeness < 1
-    assert all(copy.likeness == 1 for copy in groups[1])
+    assert [copy.same for copy in groups[0]] == [True, False, False]
+    assert all(copy.likeness == 1 and copy.same for copy in groups[1])
     assert (
         len(find_duplicates(tmp_path / "album", 1.0)) == 2
     )  # the same content, whatever the threshold
     with pytest.raises(OptionError, match="threshold"):
         find_duplicates(tmp_path / "album", 1.5)
+
+
+def test_the_same_pixels_in_another_file_are_alike_but_not_the_same(tmp_path: Path) -> None:
+    for seed in range(9):  # float16 makes some vectors shorter than others
+        first = photo(tmp_path / "photos" / f"{seed}.png", "red", seed)
+        Image.open(first).save(tmp_path / "photos" / f"{seed} again.png", compress_level=0)
+    update(tmp_path / "album", tmp_path / "photos")
+    groups = find_duplicates(tmp_path / "album", 1.0)
+    assert [[Path(copy.path).name for copy in group] for group in groups] == [
+        [f"{seed} again.png", f"{seed}.png"] for seed in range(9)
+    ]
+    assert all([copy.same for copy in group] == [True, False] for group in groups)
 
 
 def test_a_sheet_holds_all_it_shows_and_nothing_that_runs(tmp_path: Path) -> None:

@@ -21,16 +21,21 @@ __all__ = ["NEAR", "Copy", "find_duplicates", "near_groups"]
 _BLOCK = 4096  # rows compared with as many others at a time: 64 MB of products
 _SAMPLE = 1024  # rows that show in which directions the rows of an album differ
 _MANY = 0.01  # share of the pairs from which on all are multiplied together
-_SLACK = np.float32(1e-4)  # more than float32 loses of a cosine
+_SLACK = np.float32(1e-4)  # more than float32 loses of a bound
+_LOST = 1e-5  # more than float32 loses of a cosine, so that a threshold of 1 finds what is equal
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A photo of a group; `likeness`: the cosine with the group's first, 1 for the same content."""
+    """A photo of a group; `likeness`: the cosine with the group's first, which may be 1 by chance.
+
+    `same`: the file's content is that of the first, byte for byte.
+    """
 
     path: str
     size: int
     likeness: float
+    same: bool
 
 
 def find_duplicates(
@@ -69,12 +74,12 @@ def _copies(store: Store, rows: Rows, group: list[int]) -> list[Copy]:
         for path, size in store.db.execute("SELECT path, size FROM photos WHERE row = ?", (row,))
     ]
     photos.sort()
-    vectors = rows.take(np.array(group))
+    vectors = _unit(rows.take(np.array(group)))
     first = photos[0][2]
     likeness = vectors @ vectors[first]
     likeness[first] = 1
     return [
-        Copy(os.fsdecode(path), -size, min(1.0, float(likeness[place])))
+        Copy(os.fsdecode(path), -size, min(1.0, float(likeness[place])), place == first)
         for size, path, place in photos
     ]
 
@@ -92,6 +97,7 @@ def near_groups(
     the product of what is left of the two lengths (Cauchy and Schwarz), so one narrow product gives
     a bound, and only pairs that it lets through are multiplied in full.
     """
+    threshold -= _LOST
     label = np.arange(len(rows))
     groups: dict[int, list[int]] = {}
     left_out = np.zeros(len(rows), bool)
@@ -99,11 +105,12 @@ def near_groups(
     basis = _directions(rows)
     blocks = -(-len(rows) // _BLOCK)
     done = 0
-    for above, left in rows.blocks(_BLOCK):
+    for above, stored in rows.blocks(_BLOCK):
+        left = _unit(stored)
         narrow = _narrow(left, basis, left_out[above : above + _BLOCK])
         for beside in range(above, len(rows), _BLOCK):
             part = slice(beside, beside + _BLOCK)
-            right = left if beside == above else rows.take(part)
+            right = left if beside == above else _unit(rows.take(part))
             bound = narrow @ _narrow(right, basis, left_out[part]).T
             near = bound >= threshold - _SLACK
             if beside == above:
@@ -120,6 +127,11 @@ def near_groups(
             done += 1
             report(done / (blocks * (blocks + 1) / 2))
     return [sorted(group) for group in groups.values()]
+
+
+def _unit(stored: Float) -> Float:
+    """Rows (n, dim) as long as they were before float16 took a little of their length."""
+    return np.asarray(stored / np.linalg.norm(stored, axis=1, keepdims=True), np.float32)
 
 
 def _directions(rows: Rows) -> Float:

@@ -32,8 +32,8 @@ def duplicates(
 ) -> None:
     """Show groups of near-identical photos.
 
-    Each line is the likeness to the group's first, which is the largest file, and a path; 1.000 is
-    the same content. Nothing is deleted.
+    Each line is the likeness to the group's first, which is the largest file, and a path; "same"
+    is the same content, byte for byte, and no other likeness reaches 1. Nothing is deleted.
 
     \b
     Examples:
@@ -58,12 +58,21 @@ def duplicates(
 
 
 def _lines(group: list[Copy]) -> str:
-    return "".join(f"{copy.likeness:.3f}  {shown(copy.path)}\n" for copy in group)
+    return "".join(f"{_likeness(copy):5}  {shown(copy.path)}\n" for copy in group)
+
+
+def _likeness(copy: Copy) -> str:
+    return "same" if copy.same else f"{min(copy.likeness, 0.999):.3f}"
 
 
 def _record(group: list[Copy]) -> str:
     photos = [
-        {**path_fields(copy.path), "bytes": copy.size, "likeness": round(copy.likeness, 4)}
+        {
+            **path_fields(copy.path),
+            "bytes": copy.size,
+            "likeness": 1.0 if copy.same else min(round(copy.likeness, 4), 0.9999),
+            "same": copy.same,
+        }
         for copy in group
     ]
     return json.dumps({"photos": photos}, ensure_ascii=False) + "\n"
