@@ -105,7 +105,7 @@ class MobileCLIP:
         """
         _check_options(precision, threads)
         path = hub.as_path(os.fspath(name))
-        if path.is_file():
+        if os.path.isfile(path):  # pathlib raises for a name that is too long
             return cls(open_clip_checkpoint(path), precision=precision, threads=threads)
         source = store.fetched(
             os.fspath(name), kind="mobileclip", offline=offline, progress=progress

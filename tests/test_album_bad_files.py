@@ -66,6 +66,25 @@ def test_an_enormous_file_is_not_read(
     assert update(album, photos).failed == []
 
 
+def test_a_picture_too_large_for_the_memory_is_tried_again(
+    album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = FakeEmbedder.prepare
+    first: list[object] = []
+
+    def short(self: FakeEmbedder, picture: bytes, **more: Any) -> Any:
+        if not first or first[0] == picture:
+            first[:] = [picture]
+            raise MemoryError
+        return prepare(self, picture, **more)
+
+    monkeypatch.setattr(FakeEmbedder, "prepare", short)
+    done = update(album, photos, workers=1)
+    assert len(done.unread) == 1 and "memory" in done.unread[0][1] and done.photos > 1
+    monkeypatch.undo()
+    assert update(album, photos).encoded == 1
+
+
 def test_what_an_extra_would_read_is_tried_again(
     album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

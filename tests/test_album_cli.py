@@ -40,7 +40,8 @@ class Models:
 
     def load(self, name: object, **_: object) -> FakeClip:
         self.asked.append(os.fspath(name))  # type: ignore[call-overload]
-        model = FakeClip("fake-2" if "other" in str(name) else "fake-1", self.stop_after)
+        second = "other" in str(name) or str(name) == "fake"  # "fake": of tests.albums.update
+        model = FakeClip("fake-2" if second else "fake-1", self.stop_after)
         model.name = str(name)
         return model
 
@@ -185,6 +186,84 @@ def test_what_cannot_be_done_is_one_line(
     assert album_names() == []
 
 
+def test_an_empty_name_is_no_folder(
+    capsys: Capture, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(indexed)
+    for args in (["album", "--forget", ""], ["index", ""]):
+        refused = run(capsys, *args)
+        assert refused.code == 2 and "is empty" in refused.line
+    assert run(capsys, "index").out == "album default: 45 photos (45 unchanged)\n"
+
+
+def test_a_damaged_album_is_told(capsys: Capture, indexed: Path) -> None:
+    from galago.album.places import DATABASE
+
+    database = album_folder() / DATABASE
+    whole = database.read_bytes()
+    database.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for args in (["index"], ["album"], ["album", "--failed"]):
+        told = run(capsys, *args)
+        assert told.code == 2 and "is damaged" in told.line and "index again" in told.line
+
+
+def test_a_second_run_that_waited_uses_the_model_of_the_first(
+    capsys: Capture, photos: Path, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from contextlib import contextmanager
+
+    from galago.album import indexing
+    from tests.albums import update
+
+    lock = indexing.write_lock
+
+    @contextmanager
+    def waited(folder: Path, *more: object) -> object:
+        monkeypatch.setattr(indexing, "write_lock", lock)
+        update(folder, photos / "red", model=FakeEmbedder("fake-2"))
+        with lock(folder):
+            yield
+
+    monkeypatch.setattr(indexing, "write_lock", waited)
+    result = run(capsys, "index", photos)
+    assert models.asked == ["fake"] and result.code == 0, result.err
+    assert "45 photos (30 new, 15 unchanged" in result.out
+
+
+def test_names_too_long_and_places_not_to_be_entered(
+    capsys: Capture, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = run(capsys, "index", photos, "--album", "é" * 101)
+    assert long.code == 2 and "can't be called" in long.line
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("GALAGO_ALBUMS", str(tmp_path / "file" / "albums"))
+    closed = run(capsys, "index", photos)
+    assert closed.code == 2 and "set GALAGO_ALBUMS" in closed.line
+    real = os.stat
+
+    def stat(path: object, *more: object, **named: object) -> os.stat_result:
+        if "albums" in os.fspath(path).split(os.sep):  # type: ignore[call-overload]
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setenv("GALAGO_ALBUMS", str(tmp_path / "albums"))
+    monkeypatch.setattr(os, "stat", stat)
+    closed = run(capsys, "index", photos)
+    assert closed.code == 2 and "set GALAGO_ALBUMS" in closed.line
+
+
+def test_a_model_that_cannot_be_read_is_not_the_albums_fault(
+    capsys: Capture, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(MobileCLIP, "load", load)
+    refused = run(capsys, "index", photos)
+    assert refused.code == 2
+    assert refused.line == "the model mobileclip2-nano can't be read: Permission denied"
+
+
 def test_an_empty_album_is_told(capsys: Capture, indexed: Path) -> None:
     shutil.rmtree(indexed)
     indexed.mkdir()
@@ -247,6 +326,8 @@ def test_search_by_pictures(capsys: Capture, indexed: Path) -> None:
         (["--image", "none.jpg"], "no such picture"),
         (["red", "--plus", "none.jpg"], "no such picture: none.jpg"),
         (["red", "-k", "0"], "ask for 1 or more"),
+        (["red", "--html", "/"], "is no file"),
+        (["red", "--html", ""], "is no file"),
     ],
 )
 def test_queries_that_ask_nothing(

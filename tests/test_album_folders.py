@@ -86,6 +86,14 @@ def test_how_a_folder_is_walked_is_remembered(album: Path, photos: Path) -> None
     assert len(paths_in(album)) == 1
 
 
+def test_rules_given_for_no_folder_are_added_to_those_of_each(album: Path, photos: Path) -> None:
+    photo(photos / ".h" / "a.png", "blue")
+    update(album, photos, hidden=True, skip=("p3*",))
+    before = len(paths_in(album))
+    assert update(album, skip=("p4*",)).gone == 1 and len(paths_in(album)) == before - 1
+    assert update(album, hidden=True).gone == 0 and len(paths_in(album)) == before - 1
+
+
 def test_a_hidden_folder_that_was_named_stays(album: Path, photos: Path) -> None:
     photo(photos / ".secret" / "a.png", "blue")
     update(album, photos, photos / ".secret")

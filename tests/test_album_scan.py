@@ -154,6 +154,9 @@ def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
     for bad, said in ((tmp_path / "a.jpg", "is a file"), (tmp_path / "no", "there is no folder")):
         with pytest.raises(OptionError, match=said):
             as_roots([bad])
+    for blank in ("", " "):
+        with pytest.raises(OptionError, match="is empty"):
+            as_roots([blank])
     with pytest.raises(OptionError, match="can't be a folder"):
         as_roots(["a\0b"])
 

@@ -62,6 +62,13 @@ def test_many_pictures_take_a_line_each(capsys: Capture, model: Path, album: Pat
     assert all(line.count("%") == 1 for line in lines)
 
 
+def test_nothing_but_bad_pictures(capsys: Capture, model: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_text("no picture")
+    result = run(capsys, "classify", tmp_path, *LABELS, "-m", model)
+    assert result.code == 2 and result.out == "" and "2 of 2" in result.err
+
+
 def test_one_bad_picture_of_many(capsys: Capture, model: Path, album: Path) -> None:
     (album / "page4.jpg").write_text("hello")
     given = ("classify", album, album / "gone.jpg", *LABELS, "-m", model)

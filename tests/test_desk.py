@@ -100,7 +100,6 @@ def test_an_album_that_was_indexed_anew_is_opened_anew(
     update(album_folder(), photos)
     assert one.guide() is before  # by the same model
     monkeypatch.setattr(Opening, "load", lambda _: FakeEmbedder("fake-2"))
-    one._loaded.clear()
     update(album_folder(), model=FakeEmbedder("fake-2"), fresh=True)
     after = one.guide()
     assert found(after) == ["a.png"] and after is not before

@@ -200,6 +200,11 @@ def test_a_missing_picture_is_told(clip: MobileCLIP, tmp_path: Path) -> None:
         clip.embed_images([tmp_path / "none.jpg"])
 
 
+def test_a_name_too_long_for_a_file_is_told() -> None:
+    with pytest.raises(GalagoError):
+        MobileCLIP.load("x" * 300, offline=True)
+
+
 def test_an_unknown_precision_is_told(folder: Path) -> None:
     with pytest.raises(OptionError, match="fp32, bf16, int8"):
         MobileCLIP.load(folder, precision="int4")

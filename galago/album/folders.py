@@ -32,14 +32,14 @@ def to_walk(
 ) -> tuple[dict[str, Rules], tuple[str, ...]]:
     """All folders of the album from now on, and those to walk.
 
-    Naming a folder sets its rules anew; given for none they are meant for all. Of the known
+    Naming a folder sets its rules anew; given for none they are added to those of all. Of the known
     folders those inside a named one are walked too, as a walk may not reach them by itself.
     """
     folders = dict.fromkeys(named, given) | {
         path: rules for path, rules in old.items() if path not in named
     }
     if not named and given != Rules():
-        folders = dict.fromkeys(folders, given)
+        folders = {path: rules.and_also(given) for path, rules in folders.items()}
     walked = (path for path in folders if every or not named or within(path, named))
     return folders, tuple(walked)
 

@@ -26,7 +26,7 @@ from galago.album.plan import Plan
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
 from galago.album.store import Store, check_model, clear_errors, discard, write_lock
 from galago.album.write import Photo, Writer, begin
-from galago.errors import ImageError, MissingExtraError, OptionError
+from galago.errors import ImageError, MissingExtraError, OptionError, StorageError
 from galago.images import PICTURE_SUFFIXES
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
@@ -36,6 +36,7 @@ Report = Callable[[str, int, int], None]  # what is being done; how many are don
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
 _MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
+_NO_MEMORY = "there is too little memory to read it"
 _PENDING = 200  # photos that need no encoding, before they are recorded
 _RACY = 2_000_000_000  # ns: a file this young may change again without its time changing
 
@@ -88,14 +89,16 @@ def index(
     folders: Sequence[str | os.PathLike[str]],
     model: Callable[[], Embedder],
     *,
-    source: str,
+    source: str | Callable[[str | None], str],
     options: IndexOptions | None = None,
     report: Report | None = None,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
     Without folders, those indexed before.  `model` is called when something has to be encoded;
-    `source` is what opens it again.  Stopping (Ctrl-C, a kill) loses at most the batch in hand.
+    `source` is what opens it again, or a function that chooses it, given the album's own (None for
+    a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
+    most the batch in hand.
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -110,6 +113,9 @@ def index(
         write_lock(folder, lambda stage: tell(stage, 0, 0)),
         _opened(folder) as store,
     ):
+        if callable(source):
+            head = store.head()
+            source = source(head.source if head else None)
         summary = _Run(store, model, source, options, tell).run(named)
         summary.photos = store.count()
     return summary
@@ -191,7 +197,11 @@ class _Run:
         head = self._store.head()
         if head is not None and head.source == self._source and not (todo or self._options.fresh):
             return None
-        model = self._model()
+        try:
+            model = self._model()
+        except OSError as error:  # not of the album's disk
+            reason = error.strerror or error
+            raise StorageError(f"the model {self._source} can't be read: {reason}") from error
         if head is None or self._options.fresh:
             self._tell("calibrating", 0, 0)
             begin(self._store, model, self._source)
@@ -294,6 +304,8 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         return _Outcome("gone", photo)
     except OSError as error:  # a disk or a permission: to be tried again, so not recorded
         return _Outcome("unread", replace(photo, error=f"can't be read: {error.strerror}"))
+    except MemoryError:
+        return _Outcome("unread", replace(photo, error=_NO_MEMORY))
     # A file this young may change again without its time showing it: look at it next time too.
     young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
     photo = replace(photo, size=before.st_size, mtime_ns=0 if young else before.st_mtime_ns)
@@ -307,6 +319,8 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         return _Outcome("known", photo)
     try:
         return _Outcome("new", photo, model.prepare(data))
+    except MemoryError:
+        return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
     except ImageError as error:
         # What only an extra is missing for is tried again, when it may have been installed.
         kind: Kind = "unread" if isinstance(error, MissingExtraError) else "bad"

@@ -31,7 +31,12 @@ def albums_dir() -> Path:
 def album_folder(name: str = DEFAULT) -> Path:
     """The folder of an album, made or not; OptionError for a name that would lead elsewhere."""
     unprintable = not name.isprintable()
-    if not name.strip() or unprintable or len(name) > 100 or set(name) & set('/\\:*?"<>|'):
+    if (
+        not name.strip()
+        or unprintable
+        or len(os.fsencode(name)) > 200
+        or set(name) & set('/\\:*?"<>|')
+    ):
         raise OptionError(f"an album can't be called {name!r}; use letters, digits and hyphens")
     if name.startswith(".") or name != name.strip():
         raise OptionError(f"an album can't be called {name!r}; begin it with a letter or digit")

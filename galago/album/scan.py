@@ -48,6 +48,11 @@ class Rules:
     hidden: bool = False
     skip: tuple[str, ...] = SKIPPED
 
+    def and_also(self, more: Rules) -> Rules:
+        """Both together."""
+        skip = dict.fromkeys((*self.skip, *more.skip))
+        return Rules(self.hidden or more.hidden, tuple(skip))
+
     def leaves_out(self, name: str) -> bool:
         hidden = name.startswith(".") and not self.hidden
         return hidden or any(fnmatch(name, pattern) for pattern in self.skip)
@@ -174,6 +179,8 @@ def as_roots(folders: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
     roots: dict[str, None] = {}
     for folder in folders:
         text = os.path.expanduser(os.fspath(folder))
+        if not text.strip():  # it would be the current folder
+            raise OptionError("the name of a folder is empty; '.' is the current one")
         try:
             path = os.path.realpath(text)
             if os.path.isfile(path):

@@ -108,21 +108,24 @@ def _page(record: dict[str, Any]) -> str:
 
 
 def _failed(store: Store, as_json: bool) -> None:
-    found = store.db.execute("SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path")
-    none = True
+    asked = "SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path"
+    found = store.steady(lambda: store.db.execute(asked).fetchall())
     for raw, reason in found:
-        none, path = False, os.fsdecode(raw)
+        path = os.fsdecode(raw)
         record = {**path_fields(path), "error": reason}
         line = json.dumps(record, ensure_ascii=False) if as_json else f"{shown(path)}: {reason}"
         write(line + "\n")
-    if none:
+    if not found:
         say("all files could be read")
 
 
 def _forget(folder: Path, text: str) -> None:
     from galago.album.store import Store, clear_errors, write_lock
     from galago.album.write import forget
+    from galago.errors import OptionError
 
+    if not text.strip():  # it would be the current folder
+        raise OptionError("--forget is empty: name a folder of the album")
     Store.open(folder).close()  # says so when there is none
     path = os.path.expanduser(text)
     paths = dict.fromkeys((os.path.realpath(path), os.path.abspath(path)))

@@ -15,6 +15,7 @@ from galago.errors import GalagoError
 
 if TYPE_CHECKING:
     from galago.album import Guide
+    from galago.album.store import Head
     from galago.mobileclip import MobileCLIP
 
 __all__ = ["AlbumDesk"]
@@ -109,16 +110,23 @@ class AlbumDesk:
             self._loaded[source] = opening.load()
         return self._loaded[source]
 
+    def _maker(self, head: Head) -> MobileCLIP:
+        """The model that made an album, or what is now where that was."""
+        if head.identity == self.clip.identity:
+            return self.clip
+        held = self._loaded.get(head.source)
+        if held is not None and held.identity != head.identity:  # its files may be others by now
+            del self._loaded[head.source]
+        return self._load(head.source)
+
     def _open(self) -> Guide:
         from galago.album import Guide, Searcher
 
         folder = albums.folder_of(self._name)
         searcher = Searcher(folder)
         try:
-            source = searcher.head.source
-            same = searcher.head.identity == self.clip.identity
-            model = self.clip if same else self._load(source)
-            searcher.check(model, source)
+            model = self._maker(searcher.head)
+            searcher.check(model, searcher.head.source)
         except BaseException:
             searcher.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ from galago.cli.terminal import Bar, complain, say, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from galago.album import Summary
+    from galago.album import IndexOptions, Summary
     from galago.mobileclip import MobileCLIP
 
 __all__ = ["index"]
@@ -53,8 +54,8 @@ def index(
     Run again, it looks only at what is new, changed or gone. It may be stopped at any time: the
     same command continues (after --fresh without it). Wastebaskets, caches of programs and folders
     with a file .nomedia are left out; --skip and --hidden are kept with the folders until those
-    are named again. Exit code 1 when some new or changed files can't be read, 2 when the album has
-    no photo because none can.
+    are named again, and with no folder named are added to what each has. Exit code 1 when some new
+    or changed files can't be read, 2 when the album has no photo because none can.
 
     \b
     Examples:
@@ -63,13 +64,17 @@ def index(
       galago index /mnt/disk/photos --album disk --skip "*_small.jpg"
       galago index --fresh -m MobileCLIP2-S0
     """
+    from galago.album import IndexOptions
     from galago.album.places import option
 
     folder = albums.folder_of(album)
-    opening = ClipOpening(_source(folder, model), precision, threads, offline)
+    source = None if model is None else albums.source_of(model)
+    opening = ClipOpening(source or catalog.DEFAULT_CLIP, precision, threads, offline)
     progress = _Progress()
     try:
-        summary = _run(folder, folders or [], opening, progress, fresh, hidden, tuple(skip or ()))
+        chosen = IndexOptions(fresh=fresh, hidden=hidden)
+        chosen = replace(chosen, skip=(*chosen.skip, *(skip or ())))
+        summary = _run(folder, folders or [], source, opening, progress, chosen)
     except KeyboardInterrupt:
         command = "the same command"
         if fresh and progress.begun:  # which would begin anew
@@ -84,35 +89,22 @@ def index(
     raise typer.Exit(1 if bad or summary.unreadable else 0)
 
 
-def _source(folder: Path, model: str | None) -> str:
-    """The model that was named, else the album's own, else the default."""
-    from galago.album.places import DATABASE
-    from galago.album.store import Store
-
-    if model is not None:
-        return albums.source_of(model)
-    if (folder / DATABASE).is_file():
-        with Store.open(folder) as store:
-            head = store.head()
-        if head is not None:
-            return head.source
-    return catalog.DEFAULT_CLIP
-
-
 def _run(
     folder: Path,
     folders: list[str],
+    source: str | None,
     opening: ClipOpening,
     progress: _Progress,
-    fresh: bool,
-    hidden: bool,
-    skip: tuple[str, ...],
+    chosen: IndexOptions,
 ) -> Summary:
-    from galago.album import IndexOptions
+    """Index; without a source by the album's own model, or the one of `opening` for a new album."""
     from galago.album import index as index_folders
 
-    chosen = IndexOptions(fresh=fresh, hidden=hidden)
-    chosen = IndexOptions(fresh=fresh, hidden=hidden, skip=(*chosen.skip, *skip))
+    def choose(own: str | None) -> str:
+        nonlocal opening
+        opening = replace(opening, model=own or opening.model)
+        return opening.model
+
     with Bar(None, rate=True) as bar:
         progress.bar = bar
 
@@ -121,7 +113,7 @@ def _run(
                 return opening.load()
 
         return index_folders(
-            folder, folders, load, source=opening.model, options=chosen, report=progress
+            folder, folders, load, source=source or choose, options=chosen, report=progress
         )
 
 

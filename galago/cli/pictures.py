@@ -122,10 +122,10 @@ def for_each(
     as_json: bool,
     ready: Ready[Opened] | None = None,
 ) -> int:
-    """Load a model and work on every picture: 0, or 1 when some of many could not be read.
+    """Load a model and work on every picture: 0, 1 when some could not be read, 2 when none could.
 
     Of many, threads make the sources of a few pictures `ready`, the one at work and those after it.
-    2 when all of many are missing, then nothing is loaded. A lone picture's failure is raised; of
+    When all of many are missing nothing is loaded. A lone picture's failure is raised; of
     many each is told on stderr and, `as_json`, in a record of its own.
     """
     if not any(isinstance(p.source, bytes) or os.path.exists(p.source) for p in found):
@@ -136,7 +136,7 @@ def for_each(
                 _report(picture, ImageError(_missing(picture)), bar, as_json)
         return 2
     opened = load()
-    failed = 0
+    failed = unread = 0
     with (
         Bar(len(found)) as bar,
         # Closed here: an interrupt while its threads end would be a traceback elsewhere.
@@ -150,11 +150,12 @@ def for_each(
                 if len(found) == 1 and not isinstance(error, CutShortError):
                     raise
                 failed += 1
+                unread += not isinstance(error, CutShortError)  # which did give something
                 _report(picture, error, bar, as_json)
             bar.advance()
     if failed and len(found) > 1:
         complain(f"{failed} of {len(found)} pictures could not be read")
-    return 1 if failed else 0
+    return 2 if unread == len(found) else 1 if failed else 0
 
 
 def _ahead(

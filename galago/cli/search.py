@@ -192,11 +192,15 @@ def _page(asked: list[_Asked], hits: list[Hit], html: str | None, view: bool) ->
 
 
 def _check_page(html: str | None) -> None:
-    """OptionError for a page that would take a picture's place."""
+    """OptionError for a page that would take a picture's or a folder's place."""
     from galago.images import PICTURE_SUFFIXES
 
-    if html is not None and os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
+    if html is None:
+        return
+    if os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
         raise OptionError(f"--html {html} is the name of a picture: call the page something.html")
+    if not html.strip() or os.path.isdir(os.path.expanduser(html)):
+        raise OptionError(f"--html {html!r} is no file: call the page something.html")
 
 
 def _page_path(html: str | None) -> Path:
