@@ -6,11 +6,12 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from galago.errors import ImageError
-from tests.albums import POSIX, check, older, paths_in, photo, update
+from tests.albums import POSIX, FakeEmbedder, check, older, paths_in, photo, update
 
 
 def test_bad_pictures_are_told_once_and_tried_again_when_they_change(
