@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from galago.errors import VideoError
-from galago.video import Frame, import_av
+from galago.video import Frame, av_errors, import_av
 
 __all__ = ["Camera", "Screen"]
 
@@ -35,7 +35,7 @@ class Camera:
         try:
             self._container = av.open(file, format=kind, options=options)
             self._stream = self._container.streams.video[0]
-        except (OSError, ValueError, IndexError) as error:
+        except (*av_errors(), IndexError) as error:
             raise VideoError(_why_not(self.name, error)) from error
         self._changed = threading.Condition()
         self._newest: tuple[float, Any] | None = None

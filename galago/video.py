@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from galago.errors import CutShortError, MissingExtraError, VideoError
 from galago.images import MAX_PIXELS
 from galago.still import SIDE, grey
 
-__all__ = ["VIDEO_SUFFIXES", "Frame", "Video", "clock", "import_av"]
+__all__ = ["VIDEO_SUFFIXES", "Frame", "Video", "av_errors", "clock", "import_av"]
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
@@ -36,19 +37,31 @@ class Frame:
     _picture: Any  # a PIL image or PyAV's frame, which is turned into one when it is needed
 
     def grey(self) -> NDArray[np.float32]:
-        """A thumbnail for `galago.still` and `galago.scenes`: float32 (64, 64) of 0..255."""
+        """A thumbnail for `galago.still` and `galago.scenes`: float32 (64, 64) of 0..255.
+
+        Raises VideoError for a picture FFmpeg can't convert; `image` does as well.
+        """
         if isinstance(self._picture, Image.Image):
             return grey(self._picture)
-        small = self._picture.reformat(SIDE, SIDE, "gray", interpolation="AREA")
-        return np.asarray(small.to_ndarray(), np.float32)
+        with self._converting():
+            small = self._picture.reformat(SIDE, SIDE, "gray", interpolation="AREA")
+            return np.asarray(small.to_ndarray(), np.float32)
 
     def image(self) -> Image.Image:
         """The picture, upright, RGB."""
         if isinstance(self._picture, Image.Image):
             return self._picture.convert("RGB")
-        image: Image.Image = self._picture.to_image()
+        with self._converting():
+            image: Image.Image = self._picture.to_image()
         turn = self._picture.rotation  # degrees against the clock, as Pillow counts
         return image.rotate(turn, expand=True) if turn else image
+
+    @contextmanager
+    def _converting(self) -> Iterator[None]:
+        try:
+            yield
+        except av_errors() as error:
+            raise VideoError(f"the picture at {clock(self.at)} can't be read: {error}") from error
 
 
 class Video:
@@ -65,8 +78,8 @@ class Video:
         av = import_av(f"{self.name} is a video")
         try:
             self._container = av.open("file:" + os.path.abspath(path), options=dict(_SAFE))
-        except (OSError, ValueError) as error:
-            raise VideoError(self._cause(error)) from error
+        except av_errors() as error:
+            raise VideoError(self._cause()) from error
         try:
             self._stream = self._video_stream()
         except BaseException:
@@ -107,13 +120,13 @@ class Video:
         for packet in self._packets():
             try:
                 yield from packet.decode()
-            except (OSError, ValueError):  # FFmpeg's errors; it goes on with the next packet
+            except av_errors():  # it goes on with the next packet
                 self._bad += 1
 
     def _packets(self) -> Iterator[Any]:
         try:
             yield from self._container.demux(self._stream)
-        except (OSError, ValueError):
+        except av_errors():
             self._bad += 1
 
     def _check_whole(self, last: float, held: float) -> None:
@@ -147,6 +160,8 @@ class Video:
             if streams.audio:
                 raise VideoError(f"{self.name} holds only sound; give a video with pictures")
             raise VideoError(f"{self.name} holds no pictures; it may be damaged or cut short")
+        if videos[0].codec_context is None:
+            raise VideoError(f"{self.name} is in a format this FFmpeg can't decode")
         width, height = videos[0].codec_context.width, videos[0].codec_context.height
         if width * height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
@@ -166,7 +181,7 @@ class Video:
             reason = getattr(error, "strerror", None) or error
             raise VideoError(f"{self.name} can't be read: {reason}") from error
 
-    def _cause(self, error: Exception) -> str:
+    def _cause(self) -> str:
         if Path(self.name).suffix.lower() in VIDEO_SUFFIXES:
             return f"{self.name} is not a video, or damaged or cut short (its header can't be read)"
         return f"{self.name} is not a video galago can read (MP4, MOV, MKV, WebM, AVI …)"
@@ -183,6 +198,13 @@ def import_av(what: str) -> Any:
     except ImportError:
         raise _NoPyAV(f"{what}, and PyAV reads those: pip install 'galago[video]'") from None
     return av
+
+
+def av_errors() -> tuple[type[Exception], ...]:
+    """What PyAV raises for what it can't read. Some of FFmpeg's errors are neither of Python's."""
+    import av
+
+    return av.FFmpegError, OSError, ValueError
 
 
 def clock(seconds: float) -> str:

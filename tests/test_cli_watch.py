@@ -19,7 +19,7 @@ from galago.cli.captions import Speech, WebVTT
 from galago.cli.terminal import write
 from galago.errors import OptionError, StorageError
 from tests.commandline import run, spawn, start
-from tests.videos import shots, write_sound, write_video
+from tests.videos import shots, write_sound, write_unknown, write_video
 
 pytest.importorskip("av", reason="the extra `video` is not installed")
 
@@ -334,6 +334,15 @@ def test_bad_videos_among_pictures(
     assert many.code == 1 and "2 of 3" in many.err and "0:00.0-0:03.0" in many.out
     lone = run(capsys, "describe", half, "-m", ready, *SHORT)
     assert lone.code == 1 and "cut short" in lone.line and "0:00.0-0:03.0" in lone.out
+
+
+def test_a_video_in_an_unknown_format_stops_no_others(
+    capsys: Capture, ready: Path, picture: Path, tmp_path: Path
+) -> None:
+    odd = write_unknown(tmp_path / "odd.mkv")
+    many = run(capsys, "describe", odd, picture, "-m", ready, *SHORT)
+    assert many.code == 1 and "can't decode" in many.err and f"{picture}: " in many.out
+    assert "odd.mkv" in run(capsys, "watch", odd, "-m", "apple/FastVLM-7B").line
 
 
 def test_describe_of_no_video(ready: Path) -> None:

@@ -86,6 +86,18 @@ def test_no_such_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         Camera("/dev/null")
 
 
+def test_no_error_of_ffmpeg_gets_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    av = pytest.importorskip("av", reason="the extra `video` is not installed")
+    fake(monkeypatch, "testsrc")
+
+    def busy(*_: object, **__: object) -> None:
+        raise av.error.ExternalError(1, "busy")  # neither OSError nor ValueError
+
+    monkeypatch.setattr(av, "open", busy)
+    with pytest.raises(VideoError, match="can't be opened: busy"):
+        Camera()
+
+
 @pytest.mark.parametrize(
     ("system", "file", "kind"),
     [("darwin", "1", "avfoundation"), ("win32", "video=USB Camera", "dshow")],

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from galago.errors import CutShortError, ImageError, MissingExtraError, VideoError
-from galago.video import Video, clock
-from tests.videos import SIZE, shots, view, write_sound, write_video
+from galago.video import Frame, Video, clock
+from tests.videos import SIZE, shots, view, write_sound, write_unknown, write_video
 
 pytest.importorskip("av", reason="the extra `video` is not installed")
 
@@ -163,6 +163,44 @@ def test_damaged_in_the_middle(clip: Path, tmp_path: Path) -> None:
     except CutShortError as error:
         assert "damaged" in str(error)
     assert len(got) > 20, "it goes on behind the damage, or says where it stopped"
+
+
+def test_a_format_that_is_not_known(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"odd.mkv is in a format .* can't decode"):
+        times(write_unknown(tmp_path / "odd.mkv"))
+
+
+@pytest.mark.parametrize("kind", ["EOFError", "PatchWelcomeError", "ExternalError", "MemoryError"])
+def test_no_error_of_ffmpeg_gets_through(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Some are neither OSError nor ValueError."""
+    import av
+
+    error = getattr(av.error, kind)(1, "not now")
+
+    class Broken:
+        def fail(self, *_: object, **__: object) -> object:
+            raise error
+
+        demux = decode = reformat = to_image = fail
+
+    with Video(clip) as video:
+        packets = list(video._packets())
+        monkeypatch.setattr(video, "_packets", lambda: iter([*packets[:9], Broken(), *packets[9:]]))
+        with pytest.raises(CutShortError, match="1 pieces"):
+            list(video.frames())
+    with Video(clip) as video:
+        container, video._container = video._container, Broken()  # type: ignore[assignment]
+        with pytest.raises(VideoError, match="no picture"):
+            list(video.frames())
+        video._container = container
+    for convert in (Frame.grey, Frame.image):
+        with pytest.raises(VideoError, match=r"picture at 0:02.5 can't be read"):
+            convert(Frame(2.5, Broken()))
+    monkeypatch.setattr(av, "open", Broken().fail)
+    with pytest.raises(VideoError, match="not a video"):
+        Video(clip)
 
 
 @pytest.mark.parametrize("name", ["list.m3u8", "list.mp4", "list.ffconcat"])

@@ -44,6 +44,14 @@ def write_video(path: Path, frames: Iterable[Pixels], *, fps: int = 10) -> Path:
     return path
 
 
+def write_unknown(path: Path) -> Path:
+    """A Matroska video in a format that nobody knows."""
+    data = write_video(path, shots([1], 10)).read_bytes()
+    assert b"V_MPEG4/ISO/ASP" in data
+    path.write_bytes(data.replace(b"V_MPEG4/ISO/ASP", b"V_NOBODY/HAS/IT"))
+    return path
+
+
 def write_sound(path: Path) -> Path:
     """A second of silence."""
     av = pytest.importorskip("av", reason="the extra `video` is not installed")
