@@ -86,12 +86,15 @@ class Camera:
 
     def _read(self) -> None:
         try:
-            for picture in self._container.decode(self._stream):
-                with self._changed:
-                    self._newest = (time.monotonic(), picture)
-                    self._changed.notify_all()
-                if self._closing:
-                    break
+            for packet in self._packets():
+                try:
+                    pictures = packet.decode()
+                except av_errors():  # damaged, as the first of a camera often is
+                    continue
+                for picture in pictures:
+                    with self._changed:
+                        self._newest = (time.monotonic(), picture)
+                        self._changed.notify_all()
         except Exception as error:
             self._failure = error
         finally:
@@ -99,6 +102,17 @@ class Camera:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _packets(self) -> Iterator[Any]:
+        while not self._closing:
+            try:
+                for packet in self._container.demux(self._stream):
+                    yield packet
+                    if self._closing:
+                        break
+                return
+            except BlockingIOError:  # avfoundation doesn't wait for its next picture
+                time.sleep(0.005)
 
 
 class Screen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import Any
 
@@ -57,11 +58,69 @@ def test_a_camera_that_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     camera._container.close()
 
 
+class Hesitant:
+    """A container that has nothing ready at every second look, as avfoundation, and bad packets."""
+
+    def __init__(self, container: Any) -> None:
+        self._container, self.close = container, container.close
+        self.looks = 0
+
+    def demux(self, stream: object) -> Iterator[Any]:
+        self.looks += 1
+        if self.looks % 2:
+            raise BlockingIOError(35, "Resource temporarily unavailable")
+        yield Damaged()
+        yield from islice(self._container.demux(stream), 2)
+        raise BlockingIOError(35, "Resource temporarily unavailable")
+
+
+class Damaged:
+    def decode(self) -> None:
+        raise ValueError("Invalid data found when processing input")
+
+
+def open_as(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    av = pytest.importorskip("av", reason="the extra `video` is not installed")
+    opened = av.open
+
+    class Container(kind):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            container = opened(*arguments, **options)
+            self.streams = container.streams
+            super().__init__(container)
+
+    monkeypatch.setattr(av, "open", Container)
+
+
+def test_a_camera_that_has_nothing_ready_and_damaged_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake(monkeypatch, "testsrc=size=64x48:rate=50,realtime")
+    open_as(monkeypatch, Hesitant)
+    with Camera() as camera:
+        assert len(list(islice(camera.frames(), 10))) == 10
+        assert camera._container.looks > 8
+    assert not camera._thread.is_alive()
+
+
+def test_a_camera_that_never_has_anything_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Never(Hesitant):
+        def demux(self, stream: object) -> Iterator[Any]:
+            raise BlockingIOError(35, "Resource temporarily unavailable")
+
+    fake(monkeypatch, "testsrc=size=64x48:rate=50,realtime")
+    open_as(monkeypatch, Never)
+    monkeypatch.setattr(live, "_PATIENCE", 0.1)
+    with Camera() as camera, pytest.raises(VideoError, match="gives no pictures"):
+        next(camera.frames())
+    assert not camera._thread.is_alive()
+
+
 def test_a_camera_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, "testsrc=size=64x48:rate=50,realtime")
 
     class Pulled:
-        def decode(self, stream: object) -> Any:
+        def demux(self, stream: object) -> Any:
             raise OSError("No such device")
 
         def close(self) -> None:
@@ -71,7 +130,7 @@ def test_a_camera_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     with camera:
         next(camera.frames())
     again = Camera.__new__(Camera)
-    again.__dict__.update(camera.__dict__, _container=Pulled(), _newest=None, _failure=None)
+    again.__dict__.update(camera.__dict__, _container=Pulled(), _newest=None, _closing=False)
     again._read()
     with pytest.raises(VideoError, match="has stopped: No such device"):
         next(again.frames())
