@@ -268,6 +268,15 @@ def test_speech_keeps_up_by_leaving_out(speaker: Path) -> None:
     assert spoken == ["caption 0; $(touch x) -x", "caption 4; $(touch x) -x"]
 
 
+def test_the_last_caption_of_a_video_is_spoken_to_its_end(
+    capsys: Capture, ready: Path, tmp_path: Path, speaker: Path
+) -> None:
+    clip = write_video(tmp_path / "clip.mp4", shots([1], 5))
+    result = run(capsys, "watch", clip, "-m", ready, *SHORT, "--speak")
+    assert result.code == 0 and result.err == ""
+    assert speaker.exists()
+
+
 def test_speech_stops_at_an_interrupt(speaker: Path) -> None:
     with pytest.raises(KeyboardInterrupt), Speech() as speech:
         speech.show(0, "a long story")

@@ -104,7 +104,9 @@ def watch(
         seen = _open(source, camera)
         stack.push(seen)
         watcher = _Watch(opening.load(), seen, question, Still(max_age=age), outputs)
-        raise typer.Exit(watcher.run(pace))
+        code = watcher.run(pace)
+    # Behind the block: any exception in it breaks off the last caption that is spoken.
+    raise typer.Exit(code)
 
 
 def _seconds(option: str, text: str) -> float:
