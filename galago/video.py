@@ -103,9 +103,9 @@ class Video:
         first: float | None = None
         due = last = held = 0.0
         for picture in self._decoded():
-            time = last if picture.time is None else float(picture.time)
-            first = time if first is None else first
-            last = time - first
+            now = (first or 0.0) + last if picture.time is None else float(picture.time)
+            first = now if first is None else first
+            last = now - first
             held = float((picture.duration or 0) * (picture.time_base or 0))
             # Times are rounded to the file's clock: what is meant for 1 s may lie at 0.9999.
             if last + 1e-3 >= due:
@@ -148,9 +148,13 @@ class Video:
     def _duration(self) -> float | None:
         if self._stream.duration:
             return float(self._stream.duration * self._stream.time_base)
-        if self._container.duration and not self._container.streams.audio:
-            return float(self._container.duration) / 1e6
-        return None
+        streams = self._container.streams
+        if not self._container.duration or streams.audio or streams.subtitles:
+            return None  # sound and subtitles may last longer than the pictures
+        # A container's time counts from 0 where its pictures may begin later.
+        begin = (self._stream.start_time or 0) * self._stream.time_base
+        length = self._container.duration / 1e6 - float(begin)
+        return length if length > 0 else None
 
     def _video_stream(self) -> Any:
         streams = self._container.streams

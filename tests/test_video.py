@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,58 @@ def test_a_last_picture_that_is_shown_for_long_is_no_missing_end(
     with Video(held) as video:
         assert video.duration and video.duration > 20
         assert len(list(video.frames())) == len(packets)
+
+
+def remux(clip: Path, path: Path, delay: float, subtitles: float = 0.0) -> Path:
+    """The clip's pictures so many seconds later, and one subtitle at that time, if any."""
+    import av
+
+    with av.open(str(clip)) as source, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        if subtitles:
+            ass = container.add_stream("ass")
+            ass.codec_context.extradata = b"[Script Info]\n"
+            container.start_encoding()
+        for packet in packets:
+            packet.pts += round(delay / packet.time_base)
+            packet.dts += round(delay / packet.time_base)
+            packet.stream = stream
+            container.mux(packet)
+        if subtitles:
+            words = av.Packet(b"0,0,Default,,0,0,0,,The end")
+            words.stream, words.time_base = ass, Fraction(1, 1000)
+            words.pts = words.dts = round(subtitles * 1000)
+            words.duration = 1000
+            container.mux(words)
+    return path
+
+
+def test_pictures_that_begin_late_are_whole(clip: Path, tmp_path: Path) -> None:
+    with Video(remux(clip, tmp_path / "late.mkv", 5.0)) as video:
+        found = [frame.at for frame in video.frames()]
+        assert len(found) == 60 and found[0] == 0
+        assert video.duration == pytest.approx(6, abs=0.1)
+
+
+def test_a_subtitle_after_the_last_picture_is_no_missing_end(clip: Path, tmp_path: Path) -> None:
+    assert len(times(remux(clip, tmp_path / "clip.mkv", 0.0, subtitles=30.0))) == 60
+
+
+def test_a_picture_without_a_time_has_that_of_the_one_before(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Picture:
+        duration = time_base = None
+
+        def __init__(self, time: float | None) -> None:
+            self.time = time
+
+    pictures = [Picture(time) for time in (10.0, 10.5, 11.0, None, None, 15.0)]
+    with Video(clip) as video:
+        monkeypatch.setattr(video, "_decoded", lambda: iter(pictures))
+        monkeypatch.setattr(video, "_bad", 0, raising=False)
+        assert [frame.at for frame in video.frames()] == [0, 0.5, 1, 1, 1, 5]
 
 
 def test_damaged_in_the_middle(clip: Path, tmp_path: Path) -> None:
