@@ -35,6 +35,7 @@ class Frame:
 
     at: float
     _picture: Any  # a PIL image or PyAV's frame, which is turned into one when it is needed
+    _shape: float = 1.0  # how wide a pixel is for its height
 
     def grey(self) -> NDArray[np.float32]:
         """A thumbnail for `galago.still` and `galago.scenes`: float32 (64, 64) of 0..255.
@@ -48,11 +49,12 @@ class Frame:
             return np.asarray(small.to_ndarray(), np.float32)
 
     def image(self) -> Image.Image:
-        """The picture, upright, RGB."""
+        """The picture, upright, in its true proportions, RGB."""
         if isinstance(self._picture, Image.Image):
             return self._picture.convert("RGB")
         with self._converting():
-            image: Image.Image = self._picture.to_image()
+            wide = {} if self._shape == 1 else {"width": round(self._picture.width * self._shape)}
+            image: Image.Image = self._picture.to_image(**wide)
         turn = self._picture.rotation  # degrees against the clock, as Pillow counts
         return image.rotate(turn, expand=True) if turn else image
 
@@ -68,6 +70,7 @@ class Video:
     """A video file, open.  Use it as a context manager.
 
     duration: seconds, None where the file doesn't say.
+    end: where the last picture that was read so far ends, in seconds from the first.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
@@ -87,6 +90,7 @@ class Video:
             raise
         self._stream.thread_type = "AUTO"
         self.duration = self._duration()
+        self.end = 0.0
 
     def __enter__(self) -> Video:
         return self
@@ -101,19 +105,22 @@ class Video:
         could not be decoded or it ends more than a second before its header says.
         """
         first: float | None = None
-        due = last = held = 0.0
+        due = last = 0.0
+        shape = _pixel_shape(self._stream)
         for picture in self._decoded():
             now = (first or 0.0) + last if picture.time is None else float(picture.time)
             first = now if first is None else first
             last = now - first
             held = float((picture.duration or 0) * (picture.time_base or 0))
+            # The last picture of a screen that stands still may be shown for long.
+            self.end = last + max(held, self._step())
             # Times are rounded to the file's clock: what is meant for 1 s may lie at 0.9999.
             if last + 1e-3 >= due:
                 due = ((last + 1e-3) // every + 1) * every if every else 0.0
-                yield Frame(last, picture)
+                yield Frame(last, picture, shape)
         if first is None:
             raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
-        self._check_whole(last, held)
+        self._check_whole(last)
 
     def _decoded(self) -> Iterator[Any]:
         self._bad = 0
@@ -129,10 +136,8 @@ class Video:
         except av_errors():
             self._bad += 1
 
-    def _check_whole(self, last: float, held: float) -> None:
-        # The last picture of a screen that stands still may be shown for long.
-        end = last + max(held, self._step()) + _MISSING_END
-        short = self.duration is not None and end < self.duration
+    def _check_whole(self, last: float) -> None:
+        short = self.duration is not None and self.end + _MISSING_END < self.duration
         if short:
             where = f"nothing after {clock(last)} of {clock(self.duration or 0)}"
         elif self._bad:
@@ -167,6 +172,7 @@ class Video:
         if videos[0].codec_context is None:
             raise VideoError(f"{self.name} is in a format this FFmpeg can't decode")
         width, height = videos[0].codec_context.width, videos[0].codec_context.height
+        width = round(width * _pixel_shape(videos[0]))
         if width * height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
             raise VideoError(f"{self.name} ({width}x{height}) is larger than {limit} megapixels")
@@ -218,6 +224,11 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
     return f"{head}:{tenths // 10:02}.{tenths % 10}"
+
+
+def _pixel_shape(stream: Any) -> float:
+    """Width over height; files that don't say, or say 0, have square pixels."""
+    return float(stream.sample_aspect_ratio or 1)
 
 
 def _is_cover(stream: Any) -> bool:

@@ -78,6 +78,14 @@ def test_a_telephone_held_upright(clip: Path, tmp_path: Path) -> None:
     assert np.abs(np.asarray(image, np.int16) - expected).mean() < 20
 
 
+def test_pixels_that_are_not_square(tmp_path: Path) -> None:
+    shape = Fraction(64, 45)
+    with Video(write_video(tmp_path / "wide.mkv", shots([1], 3), shape=shape)) as video:
+        frame = next(iter(video.frames()))
+    assert frame.image().size == (round(SIZE[0] * shape), SIZE[1])
+    assert frame.grey().shape == (64, 64)
+
+
 def test_a_name_of_odd_bytes(clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "concat:http --x%41'\u00e9.mp4"
     path.write_bytes(clip.read_bytes())

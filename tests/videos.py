@@ -29,7 +29,7 @@ def shots(seeds: Sequence[int], frames: int, noise: float = 2.0) -> Iterable[Pix
             yield np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def write_video(path: Path, frames: Iterable[Pixels], *, fps: int = 10) -> Path:
+def write_video(path: Path, frames: Iterable[Pixels], *, fps: int = 10, shape: object = 1) -> Path:
     """A video of these frames; its index stands first, so that it can be cut anywhere."""
     av = pytest.importorskip("av", reason="the extra `video` is not installed")
     options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
@@ -37,6 +37,7 @@ def write_video(path: Path, frames: Iterable[Pixels], *, fps: int = 10) -> Path:
         stream = container.add_stream("mpeg4", rate=fps)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.bit_rate = 2_000_000
+        stream.codec_context.sample_aspect_ratio = shape
         container.start_encoding()  # a file without frames has its header, too
         for pixels in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
