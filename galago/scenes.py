@@ -8,7 +8,7 @@ while, so that a flash doesn't end it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -51,11 +51,14 @@ class Scene(Generic[Frame]):
     frame: Frame
 
 
-def scenes(frames: Iterable[Frame]) -> Iterator[Scene[Frame]]:
+def scenes(
+    frames: Iterable[Frame], end: Callable[[], float] | None = None
+) -> Iterator[Scene[Frame]]:
     """The scenes of frames, in order, each as soon as it is over; without gaps.
 
-    Give a frame about every INTERVAL seconds.  At most five frames are held at a time.  If
-    `frames` raises, the scene in which it does is given first.
+    Give a frame about every INTERVAL seconds, or fewer: each is shown until the next.  `end` is
+    asked behind the last how long that is shown, else to its own time only.  At most five frames
+    are held at a time.  If `frames` raises, the scene in which it does is given first.
 
     A scene ends when frames are over THRESHOLD `apart` from its first, or when the picture leapt: a
     step of LEAP_RATIO times those around it (as the AdaptiveDetector of PySceneDetect has it,
@@ -75,9 +78,14 @@ def scenes(frames: Iterable[Frame]) -> Iterator[Scene[Frame]]:
     failure: Exception | None = None
     try:
         for frame in frames:
-            at, grey = frame.at, frame.grey()
+            if other is not None and frame.at - other.start >= HOLD + INTERVAL - 1e-6:
+                assert now is not None
+                yield now.scene(other.start)
+                now, other = other, None
+                leaps.land()
+            held, at, grey = frame.at - at, frame.at, frame.grey()
             look = _print(grey)
-            leapt = leaps.away(grey)
+            leapt = leaps.away(grey, held)
             if now is None:
                 now = _Growing(frame, look)
             elif not leapt and _distance(now.look, look) <= THRESHOLD:
@@ -86,14 +94,13 @@ def scenes(frames: Iterable[Frame]) -> Iterator[Scene[Frame]]:
             else:
                 other = other or _Growing(frame, look)
                 other.grow(frame)
-                if at - other.start >= HOLD - 1e-6:
-                    yield now.scene(other.start)
-                    # Compared from here on with a frame that stands after a dissolve.
-                    now, other = other, None
-                    now.look = look
-                    leaps.land()
+                other.look = look  # it will be compared with a frame that stands after a dissolve
     except Exception as error:
         failure = error
+    at = max(at, end()) if end is not None else at
+    if now is not None and other is not None and at - other.start >= HOLD - 1e-6:
+        yield now.scene(other.start)
+        now = other
     if now is not None:
         yield now.scene(at)
     if failure is not None:
@@ -120,7 +127,10 @@ class _Leaps:
         self._from: NDArray[np.float32] | None = None
         self._size, self._since = 0.0, 0
 
-    def away(self, grey: NDArray[np.float32]) -> bool:
+    def away(self, grey: NDArray[np.float32], held: float) -> bool:
+        """`held`: for how many seconds the picture before was shown."""
+        if held >= HOLD:
+            self._steps.extend([0.0] * 5)
         last, self._last = self._last, grey
         if last is None:
             return False

@@ -314,7 +314,7 @@ def test_nothing_to_speak_with(
 def test_a_caption_for_each_scene(capsys: Capture, ready: Path, clip: Path) -> None:
     result = run(capsys, "describe", clip, "-m", ready, *SHORT)
     assert result.code == 0 and result.err == ""
-    for times in ("0:00.0-0:03.0  ", "0:03.0-0:06.0  ", "0:06.0-0:08.9  "):
+    for times in ("0:00.0-0:03.0  ", "0:03.0-0:06.0  ", "0:06.0-0:09.0  "):
         assert result.out.count(times) == 1
 
 

@@ -58,6 +58,20 @@ def test_a_slide_on_a_background_that_stays() -> None:
     assert starts(film(thumbs)) == [0, 3, 6, 9]
 
 
+@pytest.mark.parametrize("lasts", [1.0, 5.0])
+def test_pictures_that_are_one_frame_each(lasts: float) -> None:
+    page = np.full((64, 64), 240, np.float32)
+    pages = [page.copy() for _ in range(6)]
+    for seed, one in enumerate(pages):
+        one[20:44, 20:44] = grey(view(seed))[20:44, 20:44]
+    for slides in ([grey(view(seed)) for seed in range(6)], pages):
+        frames = [Shot(count * lasts, slide) for count, slide in enumerate(slides)]
+        found = list(scenes(frames, lambda: 6 * lasts))
+        assert [scene.start for scene in found] == [count * lasts for count in range(6)]
+        assert [scene.end for scene in found] == [count * lasts for count in range(1, 7)]
+        assert all(scene.frame.at == scene.start for scene in found)
+
+
 def test_dissolves_and_fades_end_a_scene() -> None:
     one, two = grey(view(1)), grey(view(2))
     steps = [one * (1 - s) + two * s for s in np.linspace(0, 1, 8)]

@@ -164,7 +164,7 @@ def _describe_scenes(
     from galago.video import Video, clock
 
     with Video(picture.path, name=picture.label) as video:
-        for scene in scenes(video.frames(INTERVAL)):
+        for scene in scenes(video.frames(INTERVAL), lambda: video.end):
             times = f"{clock(scene.start)}-{clock(scene.end)}"
             head = f"{shown(picture.label)} {times}: " if many else f"{times}  "
             name = path_fields(picture.label, "picture") | {
