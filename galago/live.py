@@ -32,10 +32,11 @@ class Camera:
         av = import_av("a camera gives video")
         self.name = f"camera {device}"
         file, kind, options = _device(device, av)
+        refused: tuple[type[Exception], ...] = (*av_errors(), IndexError)
         try:
             self._container = av.open(file, format=kind, options=options)
             self._stream = self._container.streams.video[0]
-        except (*av_errors(), IndexError) as error:
+        except refused as error:
             raise VideoError(_why_not(self.name, error)) from error
         self._changed = threading.Condition()
         self._newest: tuple[float, Any] | None = None
