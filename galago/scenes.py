@@ -78,8 +78,7 @@ def scenes(
     failure: Exception | None = None
     try:
         for frame in frames:
-            if other is not None and frame.at - other.start >= HOLD + INTERVAL - 1e-6:
-                assert now is not None
+            if now and other and frame.at - other.start >= HOLD + INTERVAL - 1e-6:
                 yield now.scene(other.start)
                 now, other = other, None
                 leaps.land()
@@ -98,7 +97,7 @@ def scenes(
     except Exception as error:
         failure = error
     at = max(at, end()) if end is not None else at
-    if now is not None and other is not None and at - other.start >= HOLD - 1e-6:
+    if now and other and at - other.start >= HOLD - 1e-6:
         yield now.scene(other.start)
         now = other
     if now is not None:
