@@ -229,7 +229,9 @@ def compare_vision(
 
 
 def _encode(session: VisionSession, pictures: Sequence[Float]) -> list[Float]:
-    return [session.encode(pixels)[0] for pixels in pictures]
+    found = [session.encode(pixels)[0] for pixels in pictures]
+    session.release()
+    return found
 
 
 def _pictures(spec: VLMSpec) -> Iterator[Float]:
@@ -300,6 +302,7 @@ def run_decoder(
         for index, x in enumerate(flowing):
             take = takes[index] if last else np.arange(x.shape[1])
             flowing[index] = _infer(compiled, spec, x, take)
+        compiled.release_memory()  # or the engine keeps each run's activations for ever
         del compiled, model
         for name in held:  # memory-mapped tensors leave the process again
             release = getattr(weights[name], "release", None)

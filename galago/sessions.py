@@ -101,6 +101,13 @@ class VisionSession:
             self._shared.let_go()
         return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
+    def release(self) -> None:
+        """Free what the last pictures took.
+
+        The engine keeps it even when the session is gone, so who makes many sessions says so.
+        """
+        self._compiled.release_memory()
+
     def runtime_model(self) -> ov.Model:
         """The graph as it runs, for tests that look at fusions."""
         return self._compiled.get_runtime_model()

@@ -48,7 +48,9 @@ def test_albums_live_where_they_are_told_to(
         assert albums_dir() == tmp_path / "data" / "galago" / "albums"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "a\\b", "..", ".hidden", "a\nb", "x" * 101, "a "])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a/b", "a\\b", "..", ".hidden", "a\nb", "x" * 201, "é" * 101, "a "]
+)
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(OptionError, match="an album can't be called"):
         album_folder(name)
