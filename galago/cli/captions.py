@@ -63,14 +63,15 @@ class WebVTT:
     def _end_cue(self, at: float) -> None:
         if self._open is None:
             return
-        (start, text), self._open = self._open, None
+        start, text = self._open
         # A blank line would end the cue, and these three letters are markup.
         for letter, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
             text = text.replace(letter, name)
         lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-        if lines:
-            cue = "\n".join(lines)
-            self._append(f"{_stamp(start)} --> {_stamp(max(at, start + 0.1))}\n{cue}\n\n")
+        times = f"{_stamp(start)} --> {_stamp(max(at, start + 0.1))}"
+        cue = "\n".join([times, *lines, "", ""]) if lines else ""
+        self._open = None  # as late as can be: an interrupt up to here leaves the cue to __exit__
+        self._append(cue)
 
     def _append(self, text: str) -> None:
         try:
