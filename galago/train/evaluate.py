@@ -18,7 +18,7 @@ from rich.progress import track
 
 from galago import FastVLM, SamplingOptions
 from galago.presets import PRESETS
-from galago.train.assets import HELD_OUT_FONTS
+from galago.train.assets import HELD_OUT_FONTS, emoji_label
 from galago.train.tasks import Tasks
 from galago.train.words import phrase
 
@@ -80,7 +80,7 @@ def name_emoji(vlm: FastVLM, tasks: Tasks, seed: int) -> Figures:
     seen: Counter[str] = Counter()
     for row in track(chosen, description="emoji"):
         icon = Image.fromarray(pictures[row])
-        truth = phrase(spelled[int(names[row])].replace("-", " ")).lower()
+        truth = phrase(emoji_label(spelled[int(names[row])])).lower()
         for key in ("white", "colour"):
             page = Image.new("RGB", (256, 256), "white")
             size = 230

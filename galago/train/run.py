@@ -27,6 +27,7 @@ class Places:
 
     out: Path  # checkpoints, logs and the model
     fonts: Path  # npm's @fontsource
+    start: Path | None = None  # the published folder that it starts from
 
     @property
     def cache(self) -> Path:
@@ -104,7 +105,7 @@ def chosen(
 
 
 def _places(options: argparse.Namespace) -> Places:
-    return Places(options.out, options.packages / "@fontsource")
+    return Places(options.out, options.packages / "@fontsource", options.start)
 
 
 def _train(rank: int, options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ that is taken over, as FastViTHD was from its CLIP training (arXiv 2412.13303).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def start_from(folder: Path, model: nn.Module, pixels: torch.Tensor) -> None:
         model.logit_scale.copy_(_read(tensors, "logit_scale"))
     trunk = model.get_submodule("trunk")
     _unfold(trunk, lambda name: _read(tensors, trunk_name(name)), pixels)
+
+
+def start_tokenizer(start: Path | None, out: Path) -> bool:
+    """Copy a start's tokenizer to `out`/tokenizer.json; False if it has no decoder to speak with.
+
+    A decoder knows words by their numbers: built anew, from one label more, they mean other words.
+    """
+    if start is None or (start / CONFIG).is_file():
+        return False
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(start / "tokenizer.json", out / "tokenizer.json")
+    return True
 
 
 def _published(folder: Path) -> tuple[Mapping[str, Stored], Names, dict[str, Names]]:

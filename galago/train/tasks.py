@@ -149,7 +149,8 @@ class Tasks:
         pictures, names, chosen, spelled = self.emoji
         row = rng.choice(chosen)
         icon = _recoloured(Image.fromarray(pictures[row]), rng)
-        size = int(side * rng.uniform(0.45, 1.0))
+        # By itself an emoji is cut close: half of them fill the page, where most errors were.
+        size = int(side * rng.uniform(*rng.choice(((0.45, 1.0), (0.8, 1.0)))))
         icon = icon.resize((size, size), Image.Resampling.BILINEAR)
         icon = icon.rotate(rng.gauss(0, 8), Image.Resampling.BILINEAR)
         page = _plain(side, rng)

@@ -19,6 +19,7 @@ from galago.train.config import StageConfig, TrainConfig
 from galago.train.evaluate import evaluate
 from galago.train.model import normalised
 from galago.train.publish import publish
+from galago.train.start import start_tokenizer
 from galago.train.tasks import Sample, Tasks
 from galago.train.teacher import build_teacher_features, load_teacher_features
 from galago.train.trainer import Stage, processes
@@ -39,6 +40,8 @@ class VLMRecipe:
     def prepare(self, stages: Sequence[StageConfig]) -> None:
         if any(map(language.needs_teacher, stages)):
             build_teacher_features(self.places.cache)
+        if start_tokenizer(self.places.start, self.places.tokenizer):
+            return
         names = [*self.train.labels, *map(emoji_label, self.train.emoji[3])]
         vocab = self.config.text.vocab
         build_tokenizer(self.places.tokenizer, vocab, names, PromptSpec().system)

@@ -35,7 +35,7 @@ from galago.train.language import VisionLanguageModel
 from galago.train.model import normalised
 from galago.train.publish import publish
 from galago.train.run import chosen
-from galago.train.start import start_from
+from galago.train.start import start_from, start_tokenizer
 from galago.train.teacher import FEATURES
 from galago.train.teachers import make_teacher
 from galago.train.trainer import Stage, run_stage, standing_still
@@ -137,6 +137,16 @@ def test_training_starts_from_what_was_published(
         assert report("started from the published model, features, relative", away) < 1e-4
     norms = [m for m in model.trunk.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(m.weight.requires_grad and torch.isfinite(m.weight).all() for m in norms)
+
+
+def test_who_starts_from_a_decoder_keeps_its_words(published: Path, tmp_path: Path) -> None:
+    assert start_tokenizer(published, tmp_path / "out")
+    kept = (tmp_path / "out" / "tokenizer.json").read_bytes()
+    assert kept == (published / "tokenizer.json").read_bytes()
+    (tmp_path / "towers").mkdir()
+    (tmp_path / "towers" / "open_clip_config.json").write_text("{}")
+    assert not start_tokenizer(tmp_path / "towers", tmp_path / "out")
+    assert not start_tokenizer(None, tmp_path / "out")
 
 
 @pytest.fixture(scope="module")
