@@ -49,6 +49,9 @@ class LanguageModel(Protocol):
     def new_cache(self) -> Cache:
         """An empty cache; caches are independent of each other."""
 
+    def continuing_pays(self, known: int, new: int) -> bool:
+        """Whether feeding `new` positions behind `known` ones is quicker than feeding all."""
+
 
 def generate(
     language: LanguageModel,

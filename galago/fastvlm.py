@@ -87,7 +87,7 @@ class FastVLM:
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._language = language
-        self._pool = CachePool(language.new_cache)
+        self._pool = CachePool(language.new_cache, pays=language.continuing_pays)
         self._end_id = tokenizer.token_id(IM_END)
         ends = {*spec.eos_ids, self._end_id, tokenizer.token_id("<|endoftext|>")}
         self._stop_ids = frozenset(one for one in ends if one is not None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from galago.errors import OptionError
-from galago.specs import VLMSpec
+from galago.specs import Qwen2Spec, VLMSpec
 
 VisionPrecision = Literal["fp32", "bf16", "int8"]
 LanguagePrecision = Literal["fp32", "bf16", "int8", "int4"]
@@ -41,9 +41,8 @@ class PrecisionPlan:
         return self.language if self.language == self.vision else f"{self.language}-{self.vision}"
 
 
-def language_size(spec: VLMSpec) -> int:
+def language_size(text: Qwen2Spec) -> int:
     """Weights of the decoder without its embedding table."""
-    text = spec.text
     attention = 2 * text.hidden * (text.hidden + text.kv_heads * text.head_dim)
     return text.layers * (attention + 3 * text.hidden * text.intermediate)
 
@@ -54,7 +53,7 @@ def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> Preci
         raise OptionError(f"precision {wanted!r} is not known: use one of {', '.join(PRECISIONS)}")
     if wanted == "fp32":
         return PrecisionPlan("fp32", "fp32")
-    size = language_size(spec)
+    size = language_size(spec.text)
     vision: VisionPrecision = "bf16" if native_bf16 or wanted == "bf16" else "fp32"
     if wanted != "auto":
         language, _, narrow = wanted.partition("-")

@@ -2,7 +2,7 @@
 
 Every position of a prompt has a key: the token's id, or the picture's digest and which of its
 tokens it is.  A cache remembers the keys of what it holds; a new prompt takes the idle cache that
-begins like it and feeds the rest only.
+begins like it and feeds the rest only, unless computing all of it anew is quicker.
 """
 
 from __future__ import annotations
@@ -35,9 +35,16 @@ class Lease:
 class CachePool:
     """Idle caches, the latest last.  Safe to use from several threads."""
 
-    def __init__(self, new_cache: Callable[[], Cache], keep: int = 2) -> None:
+    def __init__(
+        self,
+        new_cache: Callable[[], Cache],
+        keep: int = 2,
+        pays: Callable[[int, int], bool] = lambda known, new: True,
+    ) -> None:
+        """`pays(known, new)`: whether continuing is quicker than feeding all anew."""
         self._new_cache = new_cache
         self._keep = keep
+        self._pays = pays
         self._idle: list[Lease] = []
         self._lock = threading.Lock()
 
@@ -48,9 +55,9 @@ class CachePool:
         At least one position is left to feed, as logits come from feeding.
         """
         lease = self._take(keys)
-        held = min(_common(lease.keys, keys), lease.cache.length, len(keys) - 1)
+        held = max(0, min(_common(lease.keys, keys), lease.cache.length, len(keys) - 1))
         try:
-            lease.cache.truncate(max(held, 0))
+            lease.cache.truncate(held if self._pays(held, len(keys) - held) else 0)
             lease.keys = list(keys)
             try:
                 yield lease

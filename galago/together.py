@@ -52,6 +52,10 @@ class Together:
         """An empty cache, for one thread at a time."""
         return Row(self, self._session.new_cache())
 
+    def continuing_pays(self, known: int, new: int) -> bool:
+        """As LanguageSession.continuing_pays."""
+        return self._session.continuing_pays(known, new)
+
     def rest(self, row: Row) -> None:
         """Steps no longer wait for this row."""
         with self._turn:

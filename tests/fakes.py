@@ -61,6 +61,9 @@ class FakeLanguage:
         self.caches.append(FakeCache(self))
         return self.caches[-1]
 
+    def continuing_pays(self, known: int, new: int) -> bool:
+        return True
+
     @property
     def fed(self) -> int:
         """Positions fed to all caches so far."""

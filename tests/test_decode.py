@@ -114,6 +114,16 @@ def test_any_order_of_prompts_equals_fresh_ones() -> None:
         assert np.array_equal(logits, language.new_cache().append(language.embed(keys)))
 
 
+def test_what_would_cost_more_to_continue_is_fed_anew() -> None:
+    language = FakeLanguage(50)
+    pool = CachePool(language.new_cache, pays=lambda known, new: known > new)
+    feed(pool, language, PROMPT)
+    changed = [*PROMPT[:2], *(49 - one for one in PROMPT[2:])]
+    logits, fed = feed(pool, language, changed)
+    assert fed == len(changed)
+    assert np.array_equal(logits, language.new_cache().append(language.embed(changed)))
+
+
 def test_generated_tokens_are_known_too() -> None:
     language = FakeLanguage(50)
     pool = CachePool(language.new_cache)

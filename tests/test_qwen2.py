@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,11 +112,13 @@ def test_caches_do_not_see_each_other(fp32: LanguageSession) -> None:
     assert np.allclose(right, fp32.new_cache().append(b), atol=1e-4)
 
 
-def test_batch_is_single(fp32: LanguageSession) -> None:
+@pytest.mark.parametrize("language", ["fp32", "int8"])
+def test_batch_is_single(source: Checkpoint, language: str) -> None:
+    model = language_session(source, language)
     a, b = embeds(10), embeds(10, seed=3)
-    both = fp32.new_cache(2).append(np.stack([a, b]))
-    assert np.allclose(both[0], fp32.new_cache().append(a), atol=1e-4)
-    assert np.allclose(both[1], fp32.new_cache().append(b), atol=1e-4)
+    both = model.new_cache(2).append(np.stack([a, b]))
+    assert np.allclose(both[0], model.new_cache().append(a), atol=1e-4)
+    assert np.allclose(both[1], model.new_cache().append(b), atol=1e-4)
 
 
 @pytest.mark.parametrize("language", ["fp32", "int8"])
@@ -140,6 +143,14 @@ def test_rows_may_stand_at_positions_of_their_own(source: Checkpoint, language: 
         wanted = alone.append(step[index])
         assert np.allclose(found[index], wanted, atol=1e-4 if language == "fp32" else 0.05)
         assert not np.allclose(found[1 - index], wanted, atol=0.2)
+
+
+def test_a_question_continues_and_a_new_picture_starts_anew(fp32: LanguageSession) -> None:
+    fp32 = copy(fp32)
+    fp32.spec = Qwen2Spec(896, 4864, 24, 14, 2, 151936)  # of the 0.5B
+    assert fp32.continuing_pays(known=300, new=30)
+    assert not fp32.continuing_pays(known=14, new=287)
+    assert not fp32.continuing_pays(known=0, new=1)
 
 
 def test_a_long_prompt_is_fed_in_runs(fp32: LanguageSession, monkeypatch) -> None:

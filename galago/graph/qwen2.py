@@ -2,7 +2,7 @@
 
 Inputs of the graph (B batch, T new tokens, S tokens in the cache afterwards):
   inputs_embeds float32 (B, T, hidden)
-  mask          float32 (1 or B, 1, T, S), 0 where a token may look and very negative elsewhere
+  mask          float32 (B, 1, T, S), 0 where a token may look and very negative elsewhere
   cos, sin      float32 (1 or B, 1, T, head_dim), of each row's own positions
   take          int64 (N,): positions among the T whose logits are wanted
   beam_idx      int32 (B,): which cache row each row continues
