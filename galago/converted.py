@@ -17,7 +17,7 @@ from galago.safetensors import FileState, LazyTensor, SafetensorsFile
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
 # Raised whenever what is stored changes its meaning; older folders are converted again.
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "galago.json"
 TENSORS = "model.safetensors"
 

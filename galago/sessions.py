@@ -27,10 +27,10 @@ Weights = Mapping[str, Stored]
 # A prompt is fed in runs of this many tokens, which bounds the attention mask's memory (64 MB).
 # Not fewer: a run behind another costs up to four times as much (_PAIR says why).
 _PREFILL = 4096
-# The engine lets tokens behind known ones look back one by one, with the kernel it has for decoding:
-# a pair of numbers of a query and a key then costs as much as about 28 products with a weight
-# (8-bit weights on AVX-512 with VNNI; in float32 there 8). The least that was seen: to keep what
-# is known is never far off.
+# The engine lets tokens behind known ones look back one by one, with the kernel it has for
+# decoding: a pair of numbers of a query and a key then costs as much as about 28 products with a
+# weight (8-bit weights on AVX-512 with VNNI; in float32 there 8). The least that was seen: to keep
+# what is known is never far off.
 _PAIR = 8
 # Finite, so that a row with nothing to see would not become NaN; far below any score.
 HIDDEN = np.float32(-1e30)

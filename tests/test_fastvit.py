@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,12 @@ def test_the_graph_is_fused(fp32: VisionSession) -> None:
     assert kinds["Subgraph"] == attention
     assert kinds["MVN"] == attention
     assert kinds["Softmax"] == kinds["MatMul"] == kinds["BatchNormInference"] == 0
-    # Stem 3, downsamples 2 each, position encodings, blocks, and the expansion with its gates.
+    # Stem 3; downsamples 2 each and the expansion 1, and one more where two channels are made of
+    # each; position encodings, blocks, and the expansion's gates.
+    widths = TINY_VISION.widths
+    more = sum(2 * one == two for one, two in pairwise((*widths, TINY_VISION.features)))
     blocks = sum(TINY_VISION.depths)
     mixers = blocks - attention
     products = TINY_VISION.depths[-1]  # the last stage's narrowing layers
-    assert kinds["Convolution"] == 3 + 2 * 4 + 2 + 3 * blocks + mixers + 3 - products
+    assert kinds["Convolution"] == 3 + 2 * 4 + more + 2 + 3 * blocks + mixers + 3 - products
     assert kinds["FullyConnected"] == 2 * attention + products + 2  # and the projector

@@ -24,6 +24,7 @@ def image_tower(weights: Weights, spec: ClipSpec) -> ov.Model:
     inner = ops.Under(weights, CLIP_TRUNK)
     if isinstance(spec.vision, FastViTSpec):
         pooled = op.reduce_mean(fastvit.trunk(pixels, inner, spec.vision), ops.integers(2, 3))
+        pooled = fastvit.in_order(pooled, spec.vision, 1)
         features = ops.linear(pooled, inner, "head.fc", spec.vision.features)
     else:
         features = ops.linear(vit(pixels, inner, spec.vision), inner, "head", spec.vision.width)

@@ -4,11 +4,15 @@ Papers: FastViT https://arxiv.org/abs/2303.14189, MobileCLIP https://arxiv.org/a
 FastVLM https://arxiv.org/abs/2412.13303. `fold` (plain numpy) first removes what need not be run:
 the batch norm after each depthwise convolution, layer scales and batch norms before attention
 become part of the neighbouring weights. `build` then turns the folded tensors into a graph.
+
+A depthwise convolution that makes m channels of each becomes m plain ones side by side, which the
+engine runs three to four times as fast. Channels then come with every group's first before every
+group's second; the weights behind are reordered, and the trunk's own channels in the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -36,27 +40,46 @@ def fold(get: Get, spec: FastViTSpec) -> Iterator[tuple[str, Float]]:
     for slot in slots(spec):
         name = f"network.{slot.index}"
         if slot.kind == "down":
-            yield from _copy(get, f"{name}.proj.0", f"{name}.proj.0.lkb_reparam")
+            width = spec.widths[slot.stage - 1]
+            order = yield from _split(get, f"{name}.proj.0", "lkb_reparam", width)
             if spec.se_downsamples[slot.stage]:
-                yield from _copy_excite(get, f"{name}.proj.0.se")
-            yield from _copy(get, f"{name}.proj.1", f"{name}.proj.1.reparam_conv")
+                yield from _fold_excite(get, f"{name}.proj.0.se", order)
+            after = f"{name}.proj.1"
+            yield f"{after}.weight", get(f"{after}.reparam_conv.weight").take(order, axis=1)
+            yield f"{after}.bias", get(f"{after}.reparam_conv.bias")
         elif slot.kind == "position":
             yield from _copy(get, name, f"{name}.reparam_conv")
         else:
             for block in range(spec.depths[slot.stage]):
                 yield from _fold_block(get, f"{name}.{block}", spec, slot.stage)
-    yield from _copy(get, "conv_exp", "conv_exp.reparam_conv")
-    yield from _copy_excite(get, "conv_exp.se")
+    order = yield from _split(get, "conv_exp", "reparam_conv", spec.widths[-1])
+    yield from _fold_excite(get, "conv_exp.se", order)
+
+
+def _split(
+    get: Get, name: str, source: str, groups: int
+) -> Generator[tuple[str, Float], None, npt.NDArray[np.int64]]:
+    """`name`.0 …: plain depthwise convolutions; returns the channels' old numbers in new order."""
+    weight, bias = get(f"{name}.{source}.weight"), get(f"{name}.{source}.bias")
+    many = len(weight) // groups
+    for index in range(many):
+        yield f"{name}.{index}.weight", np.ascontiguousarray(weight[index::many])
+        yield f"{name}.{index}.bias", np.ascontiguousarray(bias[index::many])
+    order: npt.NDArray[np.int64] = np.arange(len(weight)).reshape(groups, many).T.ravel()
+    return order
+
+
+def _fold_excite(get: Get, name: str, order: npt.NDArray[np.int64]) -> Iterator[tuple[str, Float]]:
+    """Of 1x1 convolutions: fewer channels from all, then all again, which come in `order`."""
+    yield f"{name}.reduce.weight", get(f"{name}.reduce.weight").take(order, axis=1)
+    yield f"{name}.reduce.bias", get(f"{name}.reduce.bias")
+    for part in ("weight", "bias"):
+        yield f"{name}.expand.{part}", get(f"{name}.expand.{part}")[order]
 
 
 def _copy(get: Get, name: str, source: str) -> Iterator[tuple[str, Float]]:
     yield f"{name}.weight", get(f"{source}.weight")
     yield f"{name}.bias", get(f"{source}.bias")
-
-
-def _copy_excite(get: Get, name: str) -> Iterator[tuple[str, Float]]:
-    for part in ("reduce", "expand"):
-        yield from _copy(get, f"{name}.{part}", f"{name}.{part}")
 
 
 def batch_norm(get: Get, name: str) -> tuple[Float, Float]:
@@ -117,10 +140,12 @@ def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.
     pixels = op.parameter(ov.PartialShape([-1, 3, -1, -1]), ov.Type.f32, name="pixel_values")
     pixels.output(0).set_names({"pixel_values"})
     out = trunk(pixels, ops.Under(weights, VISION), spec)
-    if projector:
+    if not projector:
+        out = in_order(out, spec, 1)
+    else:
         first, _ = weights[f"{PROJECTOR}0.weight"].shape
         out = op.reshape(out, ops.integers(0, spec.features, -1), special_zero=True)
-        out = op.transpose(out, ops.integers(0, 2, 1))  # (B, T, C)
+        out = in_order(op.transpose(out, ops.integers(0, 2, 1)), spec, 2)  # (B, T, C)
         out = ops.gelu(ops.linear(out, weights, f"{PROJECTOR}0", spec.features))
         out = ops.linear(out, weights, f"{PROJECTOR}2", first)
     out.output(0).set_names({"image_features"})
@@ -128,7 +153,10 @@ def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.
 
 
 def trunk(x: Node, weights: Weights, spec: FastViTSpec) -> Node:
-    """Pixels (B, 3, H, W) -> features (B, C, H / stride, W / stride); folded names, no prefix."""
+    """Pixels (B, 3, H, W) -> features (B, C, H / stride, W / stride); folded names, no prefix.
+
+    The channels' order is that of the split convolutions: see `in_order`.
+    """
     for index, stride in enumerate((2, 2, 1)):
         x = ops.gelu(ops.convolution(x, weights, f"patch_embed.{index}", stride=stride))
     for slot in slots(spec):
@@ -143,12 +171,26 @@ def trunk(x: Node, weights: Weights, spec: FastViTSpec) -> Node:
                     x = mixer_block(x, weights, block)
                 else:
                     x = _attention_block(x, weights, block, spec, slot.stage)
-    x = ops.convolution(x, weights, "conv_exp", groups=spec.widths[-1])
+    x = _widening(x, weights, "conv_exp", spec.features // spec.widths[-1])
     return ops.gelu(ops.squeeze_excite(x, weights, "conv_exp.se"))
 
 
+def in_order(x: Node, spec: FastViTSpec, axis: int) -> Node:
+    """What is made of the trunk's channels, along `axis`, as the checkpoint has them."""
+    many = spec.features // spec.widths[-1]
+    places = np.arange(spec.features).reshape(many, -1).T.ravel()
+    return x if many == 1 else op.gather(x, op.constant(places), op.constant(np.int64(axis)))
+
+
+def _widening(x: Node, weights: Weights, name: str, many: int, *, stride: int = 1) -> Node:
+    """(B, C, H, W) -> (B, many * C, H / stride, W / stride)"""
+    parts = [ops.convolution(x, weights, f"{name}.{n}", stride=stride) for n in range(many)]
+    return parts[0] if many == 1 else op.concat(parts, axis=1)
+
+
 def _downsample(x: Node, weights: Weights, name: str, spec: FastViTSpec, stage: int) -> Node:
-    x = ops.convolution(x, weights, f"{name}.0", stride=2, groups=spec.widths[stage - 1])
+    many = spec.widths[stage] // spec.widths[stage - 1]
+    x = _widening(x, weights, f"{name}.0", many, stride=2)
     if spec.se_downsamples[stage]:
         x = ops.squeeze_excite(x, weights, f"{name}.0.se")
     if spec.downsample_act:

@@ -123,20 +123,17 @@ def linear(x: Node, weights: Weights, name: str, columns: int) -> Node:
     return out if bias is None else op.add(out, weight(bias))
 
 
-def convolution(
-    x: Node, weights: Weights, name: str, *, stride: int = 1, groups: int | None = None
-) -> Node:
+def convolution(x: Node, weights: Weights, name: str, *, stride: int = 1) -> Node:
     """A 2-D convolution with "same" padding for odd kernels and an added bias.
 
-    A weight (C, 1, k, l) is depthwise; `groups` says so when one group makes several channels.
+    A weight (C, 1, k, l) is depthwise.
     With a range of its input (`name`.range) and int8 weights the product is computed in 8 bits.
     """
     stored = weights[f"{name}.weight"]
     channels, per_group, *kernel = stored.shape
     pad, window = [size // 2 for size in kernel], [stride, stride]
     if per_group == 1 and max(kernel) > 1:
-        count = groups or channels
-        matrix = weight(stored, (count, channels // count, 1, *kernel))
+        matrix = weight(stored, (channels, 1, 1, *kernel))
         out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
     else:
         span = weights.get(f"{name}.range")
