@@ -135,8 +135,11 @@ class Settled:
     message: str
 
 
-def settle(source: Checkpoint, plan: PrecisionPlan) -> Settled:
-    """An int8 plan tried on this model's own weights; floating point where it strays too far."""
+def settle(source: Checkpoint, plan: PrecisionPlan, *, keep: bool = False) -> Settled:
+    """An int8 plan tried on this model's own weights; floating point where it strays too far.
+
+    Unless it is to be kept whatever comes out.
+    """
     spec = source.spec
     full = collect(vision_items(source, "fp32"))
     narrow = calibrate(full, spec, FULL_TOP if exact_products() else HALF_TOP)
@@ -146,5 +149,7 @@ def settle(source: Checkpoint, plan: PrecisionPlan) -> Settled:
     found = f"{len(narrow.ranges)} layers of vision in 8 bits, feature cosine {mean:.4f}"
     if mean >= bounds.cosine_mean and least >= bounds.cosine_min:
         return Settled(plan, narrow, f"{found} (least {least:.4f})")
+    if keep:
+        return Settled(plan, narrow, f"{found} (least {least:.4f}): kept all the same")
     wide = dataclasses.replace(plan, vision="bf16" if native_bf16() else "fp32")
     return Settled(wide, None, f"{found} (least {least:.4f}) strays too far: kept {wide.vision}")

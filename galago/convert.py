@@ -46,8 +46,9 @@ def convert(
     Tensors are read, folded or quantised and written run by run, so memory stays bounded whatever
     the size. The folder appears under its name only when complete; an interruption of any kind
     leaves nothing. `source` identifies what was converted (default: file sizes).
-    Raises SelfCheckError when the result strays too far and `force` is not set, and StorageError
-    when the disk is full or cannot be written.
+    Raises SelfCheckError when the result strays too far and `force` is not set (nor does 8-bit
+    vision then give way to floating point), and StorageError when the disk is full or can't be
+    written.
     """
     out = Path(out)
     plan = precision
@@ -57,7 +58,7 @@ def convert(
     asked, narrow, settled = plan.name, None, {}
     if plan.vision == "int8":
         report("measuring ranges", 0.0)
-        found = settle(checkpoint, plan)
+        found = settle(checkpoint, plan, keep=force)
         report(found.message, 1.0)
         plan, narrow = found.plan, found.narrow
         settled = {"message": found.message, "top": narrow.top if narrow else None}

@@ -14,10 +14,17 @@ __all__ = ["BEGIN", "END", "first_rows", "middle", "number", "page", "ratio", "s
 
 BEGIN, END = "<!-- begin performance -->\n", "<!-- end performance -->"
 MISSING = "–"
+_LLAVA = "llava-onevision"
 _QUIET = 0.05  # of the processor, that others may take unmentioned
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
-_PRECISIONS = ("fp32", "bf16", "int8", "int4")
+_PRECISIONS = {
+    "fp32": "fp32",
+    "bf16": "bf16",
+    "int8": "int8",
+    "int4": "int4",
+    "int8-int8": "int8-int8: vision in 8 bits too",
+}
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -102,22 +109,25 @@ def _headline(rows: Rows) -> str:
     found = list(first_rows(rows))
     if not found:
         return ""
-    llava, peer = _fastest(found, "llava-onevision"), _fastest(found, "transformers")
+    llava = {kind: middle(row, "first_token") for who, kind, row in found if who == _LLAVA}
+    peer = _fastest(found, "transformers")
     lines = [
         "## First token\n",
-        "| FastVLM-0.5B, 1024 px | first token s | LLaVA-OneVision takes | transformers takes |",
-        "|---|---:|---:|---:|",
+        "| FastVLM-0.5B, 1024 px | first token s | LLaVA-OneVision bf16 takes | fp32 takes "
+        "| transformers takes |",
+        "|---|---:|---:|---:|---:|",
     ]
     names = {"galago": "**galago**", "transformers": "transformers' FastVLM"}
-    names["llava-onevision"] = "LLaVA-OneVision-0.5B's shape, torch"
+    names[_LLAVA] = "LLaVA-OneVision-0.5B's shape, torch"
     for whose, precision, row in found:
         took = middle(row, "first_token")
         cells = [f"{names.get(whose, whose)} {precision}", f"{number(took)}{_spread(row)}"]
-        cells += [ratio(llava, took), ratio(peer, took)]
+        cells += [ratio(llava.get(kind), took) for kind in ("bf16", "fp32")]
+        cells.append(ratio(peer, took))
         lines.append(f"| {' | '.join(cells)} |")
     about = """First token: from a picture's pixels and 30 tokens of text to the first token of the
-        answer (256 tokens of picture; LLaVA-OneVision 7,290, one run each). Ratios are to the
-        faster precision of each peer; ± is half the range of the runs. transformers uses its
+        answer (256 tokens of picture; LLaVA-OneVision 7,290, one run each). transformers' ratio is
+        to its faster precision; ± is half the range of the runs. transformers uses its
         default attention and the faster of torch's two memory layouts."""
     return "\n".join(lines) + "\n\n" + prose(about)
 
@@ -142,7 +152,7 @@ def _named(rows: Rows, start: str) -> Iterator[tuple[str, Row]]:
 def _precision(rows: Rows, limits: Limits, precision: str) -> str:
     """One table: every shape and resolution in one precision, its self-check beside it."""
     lines = [
-        f"## {precision}\n",
+        f"## {_PRECISIONS[precision]}\n",
         "| model | px | vision s | prefill s | first token s | second token ms | tokens/s "
         "| loaded MB | peak MB | self-check: cosine, least, top-1, KL |",
         "|---|---:|" + "---:|" * 7 + "---|",

@@ -13,7 +13,7 @@ from galago.bench.shapes import NANO, converted_folder, published_side
 
 __all__ = ["PRECISIONS", "Job", "Row", "Settings", "chosen", "rows"]
 
-PRECISIONS = ("fp32", "bf16", "int8", "int4")
+PRECISIONS = ("fp32", "bf16", "int8", "int4", "int8-int8")
 _ENGINE = ("openvino", "numpy")
 _TORCH = ("torch", "transformers", "timm")
 
