@@ -79,10 +79,12 @@ class VisionSession:
         self.spec = spec
         core = ov.Core()
         hint = "bf16" if plan.vision != "fp32" and native_bf16(core) else "f32"
+        # 8-bit layers are found in float32 graphs only.
+        kind = hint if plan.vision == "bf16" else "f32"
         # Constants share these bytes, and the compiled graph goes on using some of them in place.
         self._compiled, self._shared = compiled(
             core,
-            lambda: (fastvit.build(weights, spec.vision), weights),
+            lambda: (fastvit.build(weights, spec.vision, kind=kind), weights),
             options(hint, threads),
             cache,
             spec.vision,

@@ -43,10 +43,10 @@ def vit(pixels: Node, weights: Weights, spec: ViTSpec) -> Node:
         out = _patches(pixels, weights, "patch_embed.proj", spec.patch)
     out = op.reshape(out, ops.integers(0, spec.width, -1), special_zero=True)
     out = op.transpose(out, ops.integers(0, 2, 1))  # (B, N, width)
-    positions = ops.weight(weights["pos_embed"])  # (1, N or N + 1, width)
+    positions = ops.weight(weights["pos_embed"], out)  # (1, N or N + 1, width)
     if not spec.class_position:
         out = op.add(out, positions)
-    first = ops.weight(weights["cls_token"])  # (1, 1, width)
+    first = ops.weight(weights["cls_token"], out)  # (1, 1, width)
     batch = op.gather(op.shape_of(pixels), ops.integers(0), op.constant(np.int64(0)))
     shape = op.concat([batch, ops.integers(1, spec.width)], axis=0)
     out = op.concat([op.broadcast(first, shape), out], axis=1)
@@ -64,9 +64,9 @@ def vit(pixels: Node, weights: Weights, spec: ViTSpec) -> Node:
 def _patches(x: Node, weights: Weights, name: str, kernel: int) -> Node:
     """A convolution whose windows lie side by side, without padding."""
     window, none = [kernel] * 2, [0, 0]
-    out = op.convolution(x, ops.weight(weights[f"{name}.weight"]), window, none, none, [1, 1])
+    out = op.convolution(x, ops.weight(weights[f"{name}.weight"], x), window, none, none, [1, 1])
     bias = weights.get(f"{name}.bias")
-    return out if bias is None else op.add(out, ops.weight(bias, (1, *bias.shape, 1, 1)))
+    return out if bias is None else op.add(out, ops.weight(bias, x, (1, *bias.shape, 1, 1)))
 
 
 def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
@@ -83,7 +83,7 @@ def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
     zero, one = op.constant(np.int64(0)), op.constant(np.int64(1))
     inner = ops.Under(weights, "text.")
     length = op.gather(op.shape_of(embeds), ops.integers(1), zero)
-    positions = ops.weight(inner["positional_embedding"])
+    positions = ops.weight(inner["positional_embedding"], embeds)
     start, step, rows = ops.integers(0), ops.integers(1), ops.integers(0)
     out = op.add(embeds, op.slice(positions, start, length, step, rows))
     first = int(spec.mixers)
@@ -96,7 +96,7 @@ def text_tower(weights: Weights, spec: ClipTextSpec) -> ov.Model:
         out = _token_mixer(out, inner, f"transformer.resblocks.{spec.layers + 1}")
     out = op.gather(out, op.unsqueeze(ends, one), one, batch_dims=1)  # (B, 1, width)
     out = ops.layer_norm(op.squeeze(out, one), inner, "ln_final", spec.eps)
-    projection = ops.weight(inner["text_projection"])  # (width, embed)
+    projection = ops.weight(inner["text_projection"], out)  # (width, embed)
     out = op.matmul(out, projection, transpose_a=False, transpose_b=False)
     out.output(0).set_names({"text_features"})
     return ov.Model([op.result(out)], [embeds, ends], "text_tower")

@@ -130,16 +130,20 @@ def _fold_attention(get: Get, name: str, spec: FastViTSpec) -> Iterator[tuple[st
     yield f"{name}.token_mixer.proj.bias", get(f"{name}.token_mixer.proj.bias") * gamma
 
 
-def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.Model:
+def build(
+    weights: Weights, spec: FastViTSpec, *, projector: bool = True, kind: str = "f32"
+) -> ov.Model:
     """pixel_values float32 (B, 3, H, W) -> image_features float32.
 
     With the projector (tensors under PROJECTOR) the result is (B, T, hidden), row by row from the
     top left; without it the trunk's feature map (B, C, H/stride, W/stride). `weights` holds folded
-    tensors under VISION.
+    tensors under VISION. `kind` is the element type between the two ends: bf16 for tensors that are
+    stored so, where the processor multiplies them.
     """
     pixels = op.parameter(ov.PartialShape([-1, 3, -1, -1]), ov.Type.f32, name="pixel_values")
     pixels.output(0).set_names({"pixel_values"})
-    out = trunk(pixels, ops.Under(weights, VISION), spec)
+    seen = pixels if kind == "f32" else op.convert(pixels, kind)
+    out = trunk(seen, ops.Under(weights, VISION), spec)
     if not projector:
         out = in_order(out, spec, 1)
     else:
@@ -148,6 +152,8 @@ def build(weights: Weights, spec: FastViTSpec, *, projector: bool = True) -> ov.
         out = in_order(op.transpose(out, ops.integers(0, 2, 1)), spec, 2)  # (B, T, C)
         out = ops.gelu(ops.linear(out, weights, f"{PROJECTOR}0", spec.features))
         out = ops.linear(out, weights, f"{PROJECTOR}2", first)
+    if kind != "f32":
+        out = op.convert(out, "f32")
     out.output(0).set_names({"image_features"})
     return ov.Model([op.result(out)], [pixels], "fastvit")
 

@@ -79,13 +79,15 @@ def raw(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
     return Constant(ov.Tensor(stored.read(), sizes, _TYPES[stored.dtype]))
 
 
-def weight(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
-    """A floating-point constant, widened in the graph: the plug-in decides what it keeps.
+def weight(stored: Stored, x: Node, shape: tuple[int, ...] | None = None) -> Node:
+    """A floating-point constant to be used with x, in its element type.
 
-    `shape` reads the same bytes as another shape, which spares a node in the graph.
+    What has to be converted the plug-in converts once, and keeps beside what it packs: a bf16 file
+    takes twice its size in a float32 graph and nothing in a bf16 one. `shape` reads the same bytes
+    as another shape, which spares a node in the graph.
     """
-    constant = raw(stored, shape)
-    return constant if stored.dtype == "F32" else op.convert(constant, "f32")
+    constant, kind = raw(stored, shape), x.get_element_type()
+    return constant if constant.get_element_type() == kind else op.convert(constant, kind)
 
 
 def _int8(stored: Stored, scale: Stored) -> Node:
@@ -113,14 +115,14 @@ def linear(x: Node, weights: Weights, name: str, columns: int) -> Node:
     key = f"{name}.weight"
     scale = weights.get(f"{key}.scale")
     if scale is None:
-        matrix = weight(weights[key], weights[key].shape[:2])  # a 1x1 convolution's too
+        matrix = weight(weights[key], x, weights[key].shape[:2])  # a 1x1 convolution's too
     elif weights[key].dtype == "I8":
         matrix = _int8(weights[key], scale)
     else:
         matrix = _int4(weights[key], scale, columns)
     out = op.matmul(x, matrix, transpose_a=False, transpose_b=True)
     bias = weights.get(f"{name}.bias")
-    return out if bias is None else op.add(out, weight(bias))
+    return out if bias is None else op.add(out, weight(bias, out))
 
 
 def convolution(x: Node, weights: Weights, name: str, *, stride: int = 1) -> Node:
@@ -133,16 +135,16 @@ def convolution(x: Node, weights: Weights, name: str, *, stride: int = 1) -> Nod
     channels, per_group, *kernel = stored.shape
     pad, window = [size // 2 for size in kernel], [stride, stride]
     if per_group == 1 and max(kernel) > 1:
-        matrix = weight(stored, (channels, 1, 1, *kernel))
+        matrix = weight(stored, x, (channels, 1, 1, *kernel))
         out = op.group_convolution(x, matrix, window, pad, pad, [1, 1])
     else:
         span = weights.get(f"{name}.range")
         scale = weights.get(f"{name}.weight.scale")
-        matrix = weight(stored) if scale is None else _int8(stored, scale)
+        matrix = weight(stored, x) if scale is None else _int8(stored, scale)
         narrow = x if span is None else _narrow(x, span)
         out = op.convolution(narrow, matrix, window, pad, pad, [1, 1])
         out.set_friendly_name(name)
-    return op.add(out, weight(weights[f"{name}.bias"], (1, channels, 1, 1)))
+    return op.add(out, weight(weights[f"{name}.bias"], out, (1, channels, 1, 1)))
 
 
 def pointwise(x: Node, weights: Weights, name: str) -> Node:
@@ -166,9 +168,8 @@ def gelu(x: Node) -> Node:
 def layer_norm(x: Node, weights: Weights, name: str, eps: float = 1e-5) -> Node:
     """Layer norm over the last axis."""  # (B, N, C)
     normed = op.mvn(x, integers(-1), True, eps, "inside_sqrt")
-    return op.add(
-        op.multiply(normed, weight(weights[f"{name}.weight"])), weight(weights[f"{name}.bias"])
-    )
+    scaled = op.multiply(normed, weight(weights[f"{name}.weight"], x))
+    return op.add(scaled, weight(weights[f"{name}.bias"], x))
 
 
 def attention(
@@ -198,7 +199,7 @@ def rms_norm(x: Node, weights: Weights, name: str, eps: float) -> Node:
     """x / sqrt(mean(x^2) + eps) * w over the last axis."""
     mean = op.reduce_mean(op.power(x, floats(2.0)), integers(-1), keep_dims=True)
     inverse = op.power(op.sqrt(op.add(mean, floats(eps))), floats(-1.0))
-    return op.multiply(op.multiply(x, inverse), weight(weights[f"{name}.weight"]))
+    return op.multiply(op.multiply(x, inverse), weight(weights[f"{name}.weight"], x))
 
 
 def split_heads(x: Node, heads: int, head_dim: int) -> Node:
