@@ -24,7 +24,7 @@ from galago import images, layout
 from galago.checkpoint import Checkpoint
 from galago.graph import fastvit, ops, ov
 from galago.precision import PrecisionPlan
-from galago.quantise import Range
+from galago.quantise import FULL_TOP, HALF_TOP, Range
 from galago.selfcheck import BOUNDS, PICTURES, compare_vision
 from galago.sessions import native_bf16
 from galago.specs import VLMSpec
@@ -37,8 +37,6 @@ _STRETCH = 1.1
 # 30 dB: one part in a thousand of the input's energy may be rounding.
 _LEAST_RATIO = 1e3
 _LEVELS = 255
-# Largest weights of 8 and of 7 bits.
-FULL_TOP, HALF_TOP = 127, 63
 
 
 def calibrate(weights: Mapping[str, InMemory], spec: VLMSpec, top: int) -> Narrow:

@@ -13,13 +13,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from galago import converted, weights
-from galago.calibrate import FULL_TOP, exact_products, settle
+from galago.calibrate import exact_products, settle
 from galago.checkpoint import Checkpoint, open_checkpoint
 from galago.convert import FORMAT, convert
 from galago.errors import CheckpointError
 from galago.graph_cache import GraphCache
 from galago.precision import PRECISIONS, PrecisionPlan
 from galago.precision import resolve_precision as _resolve
+from galago.quantise import FULL_TOP
 from galago.selfcheck import SelfCheck, self_check
 from galago.sessions import KVCache, LanguageSession, Sessions, VisionSession, native_bf16
 from galago.specs import VLMSpec

@@ -16,6 +16,8 @@ from galago.safetensors import Stored
 
 Float = npt.NDArray[np.float32]
 Range = tuple[float, float]  # the least and the largest value that a layer's input takes
+# Largest int8 weights of 8 and of 7 bits.
+FULL_TOP, HALF_TOP = 127, 63
 
 
 def widen(array: npt.NDArray[Any], dtype: str) -> Float:
@@ -39,7 +41,7 @@ def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
     return np.asarray(rounded >> np.uint32(16), dtype=np.uint16)
 
 
-def int8_rows(matrix: Float, top: int = 127) -> tuple[npt.NDArray[np.int8], Float]:
+def int8_rows(matrix: Float, top: int = FULL_TOP) -> tuple[npt.NDArray[np.int8], Float]:
     """(O, I) -> int8 (O, I) of magnitude up to `top`, and scales (O, 1)."""
     scale = np.max(np.abs(matrix), axis=1, keepdims=True) / np.float32(top)
     safe = np.where(scale == 0, np.float32(1), scale).astype(np.float32)

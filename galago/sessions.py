@@ -48,6 +48,9 @@ def options(precision: str, threads: int | None) -> dict[str, Any]:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": precision,
+        # Where it multiplies bytes, a scale for each 128 numbers of an input (its own choice is 32)
+        # makes prefill 1.2 times as fast and answers no worse (docs/performance.md).
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 128,
     }
     if threads:
         chosen["INFERENCE_NUM_THREADS"] = threads
@@ -58,10 +61,8 @@ def language_options(core: ov.Core, plan: PrecisionPlan, threads: int | None) ->
     """The settings a decoder of this plan runs with."""
     hint = "bf16" if plan.language != "fp32" and native_bf16(core) else "f32"
     # The plug-in would keep keys and values in 8 bits; a cache cut back and continued should give
-    # what a fresh one gives. Where it multiplies bytes, a scale for each 128 numbers of an input
-    # (its own choice is 32) makes prefill 1.2 times as fast and answers no worse (docs/engine.md).
-    groups = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 128} if plan.language in ("int8", "int4") else {}
-    return options(hint, threads) | {"KV_CACHE_PRECISION": hint} | groups
+    # what a fresh one gives.
+    return options(hint, threads) | {"KV_CACHE_PRECISION": hint}
 
 
 class VisionSession:

@@ -19,6 +19,7 @@ from galago.checkpoint import Checkpoint, Tensor
 from galago.graph import fastvit
 from galago.precision import LanguagePrecision, PrecisionPlan, VisionPrecision
 from galago.safetensors import Entry
+from galago.specs import FastViTSpec
 
 Array = npt.NDArray[Any]
 _RUN_BYTES = 64 << 20
@@ -47,6 +48,11 @@ class Narrow:
     ranges: Mapping[str, quantise.Range]
     gains: Mapping[str, npt.NDArray[np.float32]]
     top: int
+
+    @property
+    def exact(self) -> bool:
+        """Made for processors that add products of whole bytes exactly."""
+        return self.top == quantise.FULL_TOP
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,12 @@ def vision_items(
     precision: VisionPrecision,
     narrow: Narrow | None = None,
 ) -> Iterator[Item]:
-    """The folded trunk and the projector in fp32, bf16 or int8 (bf16 but for `narrow`'s layers)."""
+    """The folded trunk and the projector in fp32, bf16 or int8.
+
+    In int8 the layers of `narrow` run in bytes over their ranges, and so do all matrices, where the
+    processor adds 8-bit products exactly, over ranges that the engine finds for each 128 numbers of
+    an input; the rest is bf16.
+    """
     narrow = narrow or Narrow({}, {}, 0)
     divided = {depthwise_before(layer): gain for layer, gain in narrow.gains.items()}
     trunk = checkpoint.spec.vision
@@ -95,10 +106,21 @@ def vision_items(
             if layer in narrow.gains:
                 array = array * narrow.gains[layer].reshape(1, -1, 1, 1)
             yield _narrow_item(layer, array, narrow.ranges[layer], narrow.top)
+        elif narrow.exact and part == "weight" and _is_product(layer, array, trunk):
+            yield _matrix_item(name, array)
         else:
             yield _float_item(name, array, precision)
     for name in layout.projector_shapes(trunk.features, checkpoint.spec.projector):
-        yield _float_item(name, quantise.read_float(checkpoint.tensors[name]), precision)
+        array = quantise.read_float(checkpoint.tensors[name])
+        matrix = narrow.exact and array.ndim == 2
+        yield _matrix_item(name, array) if matrix else _float_item(name, array, precision)
+
+
+def _is_product(layer: str, array: npt.NDArray[np.float32], spec: FastViTSpec) -> bool:
+    """Those of attention, and the last stage's narrowing layers (ops.pointwise)."""
+    *_, last = layout.slots(spec)
+    narrowing = layer.startswith(f"{layout.VISION}network.{last.index}.") and layer.endswith(".fc2")
+    return array.ndim == 2 or (narrowing and spec.mixers[-1] == "attention")
 
 
 def depthwise_before(layer: str) -> str:
@@ -128,6 +150,21 @@ def _narrow_item(
         values, scale = quantise.int8_rows(array.reshape(rows, -1), top)
         ends = np.array(span, np.float32)
         yield values.reshape(array.shape), scale.reshape(rows, 1, 1, 1), ends
+
+    return Item(entries, runs)
+
+
+def _matrix_item(name: str, array: npt.NDArray[np.float32]) -> Item:
+    """Of a layer whose input the engine quantises as it comes."""
+    rows = len(array)
+    entries = (
+        (name, Entry("I8", array.shape)),
+        (f"{name}.scale", Entry("F32", (rows, 1))),
+    )
+
+    def runs() -> Iterator[tuple[Array, ...]]:
+        values, scale = quantise.int8_rows(array.reshape(rows, -1))
+        yield values.reshape(array.shape), scale
 
     return Item(entries, runs)
 

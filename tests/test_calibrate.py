@@ -107,7 +107,25 @@ def test_a_blurred_layer_stays_wide(
     narrow = calibrate.calibrate(full, source.spec, 127)
     assert not narrow.ranges and not narrow.gains
     ours = collect(vision_items(source, "int8", narrow))
-    assert {t.dtype for t in ours.values()} == {"BF16"}
+    assert {t.dtype for name, t in ours.items() if ".fc1." in name} == {"BF16"}
+    assert not any(name.endswith(".range") for name in ours)
+
+
+@pytest.mark.parametrize(("top", "kind"), [(127, "I8"), (63, "BF16")])
+def test_matrices_are_bytes_where_products_are_exact(
+    source: Checkpoint, full: dict[str, InMemory], top: int, kind: str
+) -> None:
+    """Attention's, the last stage's narrowing layers and the projector's."""
+    narrow = calibrate.calibrate(full, source.spec, top)
+    ours = collect(vision_items(source, "int8", narrow))
+    parts = (
+        ".qkv.weight",
+        ".token_mixer.proj.weight",
+        "projector.0.weight",
+        "10.0.convffn.fc2.weight",
+    )
+    for part in parts:
+        assert {t.dtype for name, t in ours.items() if name.endswith(part)} == {kind}, part
 
 
 @pytest.mark.parametrize(("least", "force"), [(0.5, False), (2.0, False), (2.0, True)])
