@@ -144,7 +144,9 @@ def settle(source: Checkpoint, plan: PrecisionPlan, *, keep: bool = False) -> Se
     ours = collect(vision_items(source, "int8", narrow))
     mean, least = compare_vision(full, ours, spec, plan)
     bounds = BOUNDS[plan.language]
-    found = f"{len(narrow.ranges)} layers of vision in 8 bits, feature cosine {mean:.4f}"
+    matrices = " and all matrices" if narrow.exact else ""
+    layers = f"{len(narrow.ranges)} convolutions{matrices} of vision in 8 bits"
+    found = f"{layers}, feature cosine {mean:.4f}"
     if mean >= bounds.cosine_mean and least >= bounds.cosine_min:
         return Settled(plan, narrow, f"{found} (least {least:.4f})")
     if keep:

@@ -26,7 +26,8 @@ class PrecisionPlan:
 
     bf16 is also what the matrix products are computed in where the processor has instructions for
     it; elsewhere the products are float32. int8 vision also computes the trunk's 1x1 convolutions
-    in 8 bits, over ranges measured at conversion; what surrounds them is stored as bf16.
+    in 8 bits, over ranges measured at conversion, and where the processor adds products of bytes
+    exactly its matrices too; what surrounds them is stored as bf16.
     """
 
     vision: VisionPrecision

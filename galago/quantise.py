@@ -2,7 +2,8 @@
 
 Weights are symmetric, rounded to nearest. int8: one scale an output row. int4: one scale a group
 of `group` neighbouring weights of a row, two weights to a byte (the low half first). Activations
-are quantised in the graph, over a `Range` measured beforehand (galago/calibrate.py).
+are quantised in the graph, over a `Range` measured beforehand (galago/calibrate.py), or by the
+engine as they come.
 """
 
 from __future__ import annotations

@@ -24,13 +24,14 @@ from galago.specs import Qwen2Spec, VLMSpec
 Float = npt.NDArray[np.float32]
 Weights = Mapping[str, Stored]
 
-# A prompt is fed in runs of this many tokens, which bounds the attention mask's memory (64 MB).
-# Not fewer: a run behind another costs up to four times as much (_PAIR says why).
-_PREFILL = 4096
+# A prompt is fed in runs of this many tokens, which bounds memory: the first run's mask (64 MB),
+# and behind known tokens the scores of all heads, which the engine holds in float32 there (0.5B:
+# 0.5 GB with 8,192 known). The first is long, as what is fed behind it costs more (_PAIR).
+_FIRST_RUN, _LATER_RUN = 4096, 1024
 # The engine lets tokens behind known ones look back one by one, with the kernel it has for
 # decoding: a pair of numbers of a query and a key then costs as much as about 28 products with a
-# weight (8-bit weights on AVX-512 with VNNI; in float32 there 8). The least that was seen: to keep
-# what is known is never far off.
+# weight (8-bit weights on AVX-512 with VNNI; in float32 there 8). 8 is the smallest ratio measured,
+# so that what is known is kept when in doubt.
 _PAIR = 8
 # Finite, so that a row with nothing to see would not become NaN; far below any score.
 HIDDEN = np.float32(-1e30)
@@ -49,7 +50,7 @@ def options(precision: str, threads: int | None) -> dict[str, Any]:
         "NUM_STREAMS": 1,
         "INFERENCE_PRECISION_HINT": precision,
         # Where it multiplies bytes, a scale for each 128 numbers of an input (its own choice is 32)
-        # makes prefill 1.2 times as fast and answers no worse (docs/performance.md).
+        # makes prefill 1.2 times as fast, far within the self-check's bounds (docs/performance.md).
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 128,
     }
     if threads:
@@ -297,11 +298,11 @@ class KVCache:
                 f"embeddings have shape {inputs_embeds.shape}; "
                 f"({self._batch}, 1 or more, {self._session.hidden}) is needed"
             )
-        tokens = embeds.shape[1]
-        outputs = [
-            self._run(embeds[:, start : start + _PREFILL], every=every)
-            for start in range(0, tokens, _PREFILL)
-        ]
+        outputs, start = [], 0
+        while start < embeds.shape[1]:
+            stop = start + (_LATER_RUN if self.length else _FIRST_RUN)
+            outputs.append(self._run(embeds[:, start:stop], every=every))
+            start = stop
         logits = np.concatenate(outputs, axis=1) if every else outputs[-1][:, -1]
         return logits[0] if single else logits
 
@@ -310,8 +311,9 @@ class KVCache:
         stop = self.length + count
         rotary = self._session.rotary(self.length, stop)
         take = np.arange(count) if every else np.array([count - 1])
-        # In bf16 the engine reads past a mask of one row: each has its own.
-        mask = np.repeat(causal_mask(self.length, stop), self._batch, axis=0)
+        mask = causal_mask(self.length, stop)
+        if self._batch > 1:  # in bf16 the engine reads past a mask of one row
+            mask = np.repeat(mask, self._batch, axis=0)
         logits = self._session.run(self._request, embeds, mask, rotary, take, self._beams)
         self.length = stop
         return logits

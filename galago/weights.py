@@ -42,7 +42,8 @@ class Narrow:
     """Which layers of the trunk run in 8 bits: llava names -> ranges of their inputs.
 
     `gains` (C,): what their inputs' channels are divided by, and their columns multiplied with.
-    `top` is the largest magnitude of their weights; see calibrate.exact_products.
+    `top` is the largest magnitude of their weights (see calibrate.exact_products); with 127 all
+    matrices are in 8 bits as well.
     """
 
     ranges: Mapping[str, quantise.Range]

@@ -18,7 +18,7 @@ from galago.errors import CheckpointError
 from galago.precision import PrecisionPlan, resolve_precision
 from galago.selfcheck import BOUNDS, Bounds
 from galago.sessions import VisionSession
-from galago.weights import InMemory, collect, vision_items
+from galago.weights import InMemory, Narrow, collect, vision_items
 
 PLAN = PrecisionPlan("int8", "int8")
 TEXT = replace(TINY_TEXT, hidden=128, intermediate=256)
@@ -109,6 +109,16 @@ def test_a_blurred_layer_stays_wide(
     ours = collect(vision_items(source, "int8", narrow))
     assert {t.dtype for name, t in ours.items() if ".fc1." in name} == {"BF16"}
     assert not any(name.endswith(".range") for name in ours)
+
+
+def test_matrices_in_bytes_stay_close(source: Checkpoint, full: dict[str, InMemory]) -> None:
+    """Without an 8-bit convolution, so that it holds on every processor."""
+    ours = collect(vision_items(source, "int8", Narrow({}, {}, 127)))
+    theirs = features(full, source, PrecisionPlan("fp32", "fp32"))
+    found = features(ours, source, PLAN)
+    cosine = (theirs * found).sum(-1) / np.linalg.norm(theirs, axis=-1)
+    cosine /= np.linalg.norm(found, axis=-1)
+    assert cosine.min() > 0.99 and not np.array_equal(theirs, found)
 
 
 @pytest.mark.parametrize(("top", "kind"), [(127, "I8"), (63, "BF16")])

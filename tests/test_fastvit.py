@@ -111,6 +111,20 @@ def test_bf16_stays_close(source: Checkpoint, fp32: VisionSession) -> None:
     assert cosine.min() > 0.999
 
 
+def test_a_graph_of_bf16_tensors_is_the_same_network(
+    source: Checkpoint, fp32: VisionSession
+) -> None:
+    """Built here on every processor; sessions use it where bf16 is multiplied."""
+    tensors = weights.collect(weights.vision_items(source, "bf16"))
+    graph = fastvit.build(tensors, source.spec.vision, kind="bf16")
+    compiled = ov.Core().compile_model(graph, "CPU")
+    pixels = np.random.default_rng(0).random((1, 3, 256, 256), dtype=np.float32)
+    a, b = fp32.encode(pixels)[0], compiled({"pixel_values": pixels})[0][0]
+    assert b.dtype == np.float32
+    cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+    assert cosine.min() > 0.999
+
+
 def test_the_graph_is_fused(fp32: VisionSession) -> None:
     """Norms are folded away, biases and GELU ride on convolutions, attention is one node."""
     kinds: Counter[str] = Counter(

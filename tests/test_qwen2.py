@@ -156,8 +156,21 @@ def test_a_question_continues_and_a_new_picture_starts_anew(fp32: LanguageSessio
 def test_a_long_prompt_is_fed_in_runs(fp32: LanguageSession, monkeypatch) -> None:
     x = embeds(40)
     whole = fp32.new_cache().append_all(x)
-    monkeypatch.setattr("galago.sessions._PREFILL", 16)
-    assert np.allclose(fp32.new_cache().append_all(x), whole, atol=1e-4)
+    lengths: list[int] = []
+    run = LanguageSession.run
+
+    def noted(session: LanguageSession, request: object, inputs: np.ndarray, *rest: object):
+        lengths.append(inputs.shape[1])
+        return run(session, request, inputs, *rest)
+
+    monkeypatch.setattr(LanguageSession, "run", noted)
+    monkeypatch.setattr("galago.sessions._FIRST_RUN", 24)
+    monkeypatch.setattr("galago.sessions._LATER_RUN", 10)
+    cache = fp32.new_cache()
+    assert np.allclose(cache.append_all(x), whole, atol=1e-4)
+    assert lengths == [24, 10, 6]
+    cache.append(x[:20])
+    assert lengths[3:] == [10, 10]
     assert np.allclose(fp32.new_cache().append(x), whole[-1], atol=1e-4)
 
 

@@ -31,9 +31,7 @@ __all__ = ["curve", "describe", "first", "second", "start"]
 Options = Mapping[str, Any]
 Points = dict[str, list[float]]
 _OTHER = 1000  # numbers of pictures that aren't measured
-SETTLING = (
-    3  # short replies that aren't measured, until only the system prompt is known from before
-)
+SETTLING = 3  # short replies that aren't measured, until no more than the system prompt is known
 
 
 def picture(number: int, side: int) -> npt.NDArray[np.uint8]:
@@ -155,7 +153,10 @@ def _resolution(options: Options) -> Measured:
 
 
 def _prompt(options: Options) -> Measured:
-    """Tokens that are fed behind a known picture, against prefill."""
+    """Tokens that are fed, against prefill.
+
+    Few are fed behind a known picture, many with it from nothing, as that is quicker.
+    """
     vlm, _ = _load(options)
     seen = vlm.encode(picture(0, 256), resolution=256)
     found: Measured = []
