@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from galago.bench.fit import exponent, line, medians
+from galago.bench.plan import PRECISIONS
 from galago.bench.shares import Limits
 
 __all__ = ["BEGIN", "END", "first_rows", "middle", "number", "page", "ratio", "spliced"]
@@ -18,13 +19,7 @@ _LLAVA = "llava-onevision"
 _QUIET = 0.05  # of the processor, that others may take unmentioned
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]
-_PRECISIONS = {
-    "fp32": "fp32",
-    "bf16": "bf16",
-    "int8": "int8",
-    "int4": "int4",
-    "int8-int8": "int8-int8: vision in 8 bits too",
-}
+_TITLES = {"int8-int8": "int8-int8: vision in 8 bits too"}
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -35,7 +30,7 @@ def page(report: Mapping[str, Any]) -> str:
     parts = [
         _about(report),
         _headline(rows),
-        *(_precision(rows, limits, precision) for precision in _PRECISIONS),
+        *(_precision(rows, limits, precision) for precision in PRECISIONS),
         _reading(rows),
         *_others(rows),
         _curves(rows),
@@ -152,7 +147,7 @@ def _named(rows: Rows, start: str) -> Iterator[tuple[str, Row]]:
 def _precision(rows: Rows, limits: Limits, precision: str) -> str:
     """One table: every shape and resolution in one precision, its self-check beside it."""
     lines = [
-        f"## {_PRECISIONS[precision]}\n",
+        f"## {_TITLES.get(precision, precision)}\n",
         "| model | px | vision s | prefill s | first token s | second token ms | tokens/s "
         "| loaded MB | peak MB | self-check: cosine, least, top-1, KL |",
         "|---|---:|" + "---:|" * 7 + "---|",
