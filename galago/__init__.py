@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from galago.clip.mobileclip import LabelSet, MobileCLIP
     from galago.errors import (
         CheckpointError,
         GalagoError,
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
         StorageError,
         UnknownModelError,
     )
-    from galago.fastvlm import Chunk, Conversation, EncodedImage, FastVLM, Stats
-    from galago.mobileclip import LabelSet, MobileCLIP
-    from galago.presets import PRESETS, preset_prompt
-    from galago.sampling import SamplingOptions
-    from galago.templates import TEMPLATES
-
-__version__ = "0.1.0"
+    from galago.text.chat import ImageSlot, Message
+    from galago.text.presets import PRESETS, preset_prompt
+    from galago.text.templates import TEMPLATES
+    from galago.version import __version__
+    from galago.vlm.fastvlm import Chunk, Conversation, EncodedImage, FastVLM, Stats
+    from galago.vlm.sampling import SamplingOptions
 
 _HOMES = {
     "galago.errors": (
@@ -49,11 +49,13 @@ _HOMES = {
         "StorageError",
         "UnknownModelError",
     ),
-    "galago.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
-    "galago.mobileclip": ("LabelSet", "MobileCLIP"),
-    "galago.presets": ("PRESETS", "preset_prompt"),
-    "galago.sampling": ("SamplingOptions",),
-    "galago.templates": ("TEMPLATES",),
+    "galago.vlm.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
+    "galago.clip.mobileclip": ("LabelSet", "MobileCLIP"),
+    "galago.text.chat": ("ImageSlot", "Message"),
+    "galago.text.presets": ("PRESETS", "preset_prompt"),
+    "galago.vlm.sampling": ("SamplingOptions",),
+    "galago.text.templates": ("TEMPLATES",),
+    "galago.version": ("__version__",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -68,7 +70,9 @@ __all__ = [
     "GalagoError",
     "HubError",
     "ImageError",
+    "ImageSlot",
     "LabelSet",
+    "Message",
     "MissingExtraError",
     "MobileCLIP",
     "ModelError",

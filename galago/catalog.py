@@ -1,7 +1,7 @@
 """The models galago knows by name: one frozen row each, no code.
 
 A row says where a model comes from and under which licence; how it is built is read from its own
-configuration (galago/checkpoint.py). Any other folder or hub name in a known layout works too.
+configuration (galago/checkpoints). Any other folder or hub name in a known layout works too.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from galago.errors import UnknownModelError
+from galago.errors import MisfitError, UnknownModelError
+from galago.places import MODELS as MODELS_DIR
 
 __all__ = [
     "DEFAULT",
     "DEFAULT_CLIP",
     "MODELS",
+    "Doubt",
     "Kind",
+    "Layout",
     "Licence",
     "Model",
     "doubt",
@@ -28,6 +31,7 @@ __all__ = [
 ]
 
 Kind = Literal["fastvlm", "mobileclip"]
+Layout = Literal["llava_qwen2", "fast_vlm", "open_clip", "pt"]
 
 DEFAULT = "fastvlm-nano"  # answers questions
 DEFAULT_CLIP = "mobileclip2-nano"  # finds and labels pictures
@@ -75,7 +79,7 @@ class Model:
     parameters: int
     side: int
     kind: Kind = "fastvlm"
-    layout: Literal["llava_qwen2", "fast_vlm", "open_clip", "pt"] = "llava_qwen2"
+    layout: Layout = "llava_qwen2"
     aliases: tuple[str, ...] = ()
     sure: float = 0.0
     knows: str = ""
@@ -88,7 +92,7 @@ class Model:
     @property
     def folder(self) -> Path:
         """Where an embedded model lies."""
-        return Path(__file__).parent / "models" / self.name
+        return MODELS_DIR / self.name
 
 
 def _apple(size: str, download: float, parameters: float) -> tuple[Model, Model]:
@@ -204,7 +208,7 @@ def lookup(name: str) -> Model:
     """The row of a name or alias; UnknownModelError with the nearest names otherwise."""
     row = find(name)
     if row is None:
-        raise UnknownModelError(unknown(name))
+        raise unknown(name)
     return row
 
 
@@ -224,40 +228,52 @@ def suggest(name: str) -> list[str]:
     return sorted(near, key=lambda n: -scores[n])[:3]
 
 
-def unknown(name: str) -> str:
-    """The line to show for a name that no model has."""
+def unknown(name: str) -> UnknownModelError:
+    """What to raise for a name that no model has."""
     near = suggest(name)
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     else:
         hint = "`galago models` lists what there is; a folder or an owner/name of the hub works too"
-    return f"no model is called {name!r}; {hint}"
+    return UnknownModelError(f"no model is called {name!r}; {hint}", name=name, near=near)
 
 
-def doubt(name: str, confidence: float) -> str | None:
-    """What to tell a person when a demonstration model met what it probably doesn't know.
+@dataclass(frozen=True)
+class Doubt:
+    """A demonstration model that met what it probably doesn't know."""
 
-    None when it is sure, and for every other model.
-    """
+    model: str
+    confidence: float
+    knows: str
+
+    def sentence(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.model} is a small demonstration model and not sure here: this may well be "
+            f"wrong, or outside what it knows ({self.knows}). "
+            "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
+        )
+
+
+def doubt(name: str, confidence: float) -> Doubt | None:
+    """None when a demonstration model is sure, and for every other model."""
     row = find(name)
     # The embedded model has its row's very name; a person's own folder may bear an alias.
     if row is None or row.name != name or confidence >= row.sure:
         return None
-    return (
-        f"{row.name} is a small demonstration model and not sure here: this may well be wrong, or "
-        f"outside what it knows ({row.knows}). "
-        "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
-    )
+    return Doubt(row.name, confidence, row.knows)
 
 
-def misfit(name: str, kind: Kind) -> str:
-    """The line to show for a model of this kind where one of the other kind is needed."""
+def misfit(name: str, kind: Kind) -> MisfitError:
+    """What to raise for a model of this kind where one of the other kind is needed."""
     if kind == "mobileclip":
-        return (
+        line = (
             f"{name} finds and labels pictures (`galago search`, `galago classify`) and answers no "
             f"questions: use a FastVLM here, such as {DEFAULT}"
         )
-    return (
-        f"{name} answers questions about pictures (`galago describe`, `galago chat`) and doesn't "
-        "find or label them: use a MobileCLIP here, such as MobileCLIP2-S0"
-    )
+    else:
+        line = (
+            f"{name} answers questions about pictures (`galago describe`, `galago chat`) and "
+            "doesn't find or label them: use a MobileCLIP here, such as MobileCLIP2-S0"
+        )
+    return MisfitError(line, name=name, kind=kind)

@@ -12,6 +12,7 @@ any of these into exit code 2.
     ├── OptionError          an argument outside what is allowed (resolution, precision, prompt …)
     ├── ModelError
     │   ├── UnknownModelError    no such model name, and no such folder
+    │   ├── MisfitError          a model that finds pictures where one that speaks is needed, or so
     │   ├── CheckpointError      files missing or damaged, tensors missing or of the wrong shape
     │   └── SelfCheckError       a conversion that strays too far from the full-precision model
     ├── HubError             fetching a model failed
@@ -22,12 +23,15 @@ any of these into exit code 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "CheckpointError",
     "CutShortError",
     "GalagoError",
     "HubError",
     "ImageError",
+    "MisfitError",
     "MissingExtraError",
     "ModelError",
     "OfflineError",
@@ -64,7 +68,19 @@ class ModelError(GalagoError):
 
 
 class UnknownModelError(ModelError):
-    """Neither a known model name nor a folder."""
+    """Neither a known model name nor a folder: `name`; `near` are known names that look like it."""
+
+    def __init__(self, message: str, *, name: str = "", near: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.name, self.near = name, tuple(near)
+
+
+class MisfitError(ModelError):
+    """The model called `name` is of a `kind` that doesn't do what was asked of it."""
+
+    def __init__(self, message: str, *, name: str = "", kind: str = "") -> None:
+        super().__init__(message)
+        self.name, self.kind = name, kind
 
 
 class CheckpointError(ModelError):

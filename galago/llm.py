@@ -14,11 +14,11 @@ from pydantic import Field
 
 from galago import catalog
 from galago.errors import GalagoError
-from galago.fastvlm import FastVLM
-from galago.presets import PRESETS
-from galago.reply import EncodedImage, user_message
-from galago.sampling import SamplingOptions
-from galago.tokens import Message
+from galago.text.chat import Message, user_message
+from galago.text.presets import PRESETS
+from galago.vlm.fastvlm import FastVLM
+from galago.vlm.reply import EncodedImage
+from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["Galago", "register_models"]
 

@@ -1,6 +1,6 @@
 """Shapes and constants of the models, as frozen data.
 
-A spec is read from a model's configuration (galago/checkpoint.py) or written by hand (the
+A spec is read from a model's configuration (galago/checkpoints) or written by hand (the
 presets below). Networks, preprocessing and prompts look at specs only, so nothing in galago
 branches on a model's name.
 """
@@ -17,6 +17,14 @@ Norm = Literal["layer", "batch"]
 Resample = Literal["bicubic", "bilinear"]
 Fit = Literal["pad", "crop"]
 Side = int | Literal["auto"]  # of the square in pixels that pictures are looked at with
+
+# What --precision takes. A pair is language-vision; one word leaves vision in floating point.
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "int8-int8", "int4-int8")
+CLIP_PRECISIONS = ("auto", "fp32", "bf16", "int8")
+
+# CLIP's vocabulary (openai/CLIP, clip/simple_tokenizer.py), and how many ids a text may have.
+CLIP_VOCAB, CLIP_CONTEXT = 49408, 77
+CLIP_SMALLEST_VOCAB = 514  # bytes, bytes at the end of a word, start and end
 
 
 @dataclass(frozen=True)
@@ -201,8 +209,8 @@ class ClipTextSpec:
     heads: int
     layers: int
     causal: bool
-    context: int = 77
-    vocab: int = 49408
+    context: int = CLIP_CONTEXT
+    vocab: int = CLIP_VOCAB
     eps: float = 1e-5
     mlp_ratio: float = 4.0
     mixers: bool = False

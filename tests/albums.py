@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from galago.album import IndexOptions, Searcher, Store, Summary, index
-from galago.images import Source, open_image
+from galago.media.images import Source, open_image
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
 COLOURS = {

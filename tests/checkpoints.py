@@ -20,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from galago import layout, quantise
-from galago.bench.shapes import Shape, all_shapes, random_array, text_config, write_random
-from galago.safetensors import Entry, SafetensorsWriter
+from galago.bench.vlm.shapes import Shape, random_array, text_config, write_random
+from galago.checkpoints.names import llava_to_fast_vlm
+from galago.checkpoints.safetensors import SafetensorsWriter
+from galago.checkpoints.tensors import Entry, to_bf16
+from galago.checkpoints.writing import every_shape
 from galago.specs import FASTVITHD, ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec
 
 TINY_VISION = FastViTSpec(
@@ -50,7 +52,7 @@ Arrays = dict[str, np.ndarray]
 def random_tensors(vision: FastViTSpec, text: Qwen2Spec, seed: int = 0) -> Arrays:
     """Canonical names -> float32 arrays."""
     rng = np.random.default_rng(seed)
-    return {n: random_array(rng, n, s) for n, s in all_shapes(vision, text).items()}
+    return {n: random_array(rng, n, s) for n, s in every_shape(vision, text).items()}
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], dtype: str = "BF16") -> None:
@@ -63,7 +65,7 @@ def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], dtype: str =
     writer = SafetensorsWriter(path, plan, {"format": "pt"})
     for name, array in arrays.items():
         narrow = plan[name].dtype == "BF16"
-        writer.append(name, quantise.to_bf16(array) if narrow else array)
+        writer.append(name, to_bf16(array) if narrow else array)
     writer.close()
 
 
@@ -145,8 +147,7 @@ def tiny_fast_vlm(
     """A transformers fast_vlm folder, in `shards` files with an index when more than one."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {
-        layout.llava_to_fast_vlm(n, vision): a
-        for n, a in random_tensors(vision, text, seed).items()
+        llava_to_fast_vlm(n, vision): a for n, a in random_tensors(vision, text, seed).items()
     }
     if shards == 1:
         write_safetensors(folder / "model.safetensors", arrays, dtype)
@@ -206,23 +207,30 @@ def full_llava(folder: Path, *, text: Qwen2Spec = FULL_TEXT, seed: int = 0) -> P
 
 def tiny_clip(folder: Path, *, seed: int = 0, scale: float = 3.0) -> Path:
     """A MobileCLIP of 64 px with random weights; returns the folder."""
-    from galago.clip_checkpoint import CONFIG, WEIGHTS, read_clip_spec
-    from galago.clip_tokens import SMALLEST
+    from galago.checkpoints.clip_config import read_clip_spec
+    from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
+    from galago.specs import CLIP_SMALLEST_VOCAB
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = {"vocab_size": SMALLEST, "width": 32, "heads": 2, "layers": 1, "no_causal_mask": True}
+    text = {
+        "vocab_size": CLIP_SMALLEST_VOCAB,
+        "width": 32,
+        "heads": 2,
+        "layers": 1,
+        "no_causal_mask": True,
+    }
     block = {"format": 1, "name": "tiny-clip", "vision": dataclasses.asdict(TINY_MCI)}
     model = {"embed_dim": 16, "vision_cfg": {"image_size": 64}, "text_cfg": text, "galago": block}
     seen = {"mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bilinear"}
-    (folder / CONFIG).write_text(json.dumps({"model_cfg": model, "preprocess_cfg": seen}))
+    (folder / CLIP_CONFIG).write_text(json.dumps({"model_cfg": model, "preprocess_cfg": seen}))
     arrays = clip_tensors(read_clip_spec(folder), seed=seed, scale=scale)
-    write_safetensors(folder / WEIGHTS, arrays, "F32")
+    write_safetensors(folder / CLIP_WEIGHTS, arrays, "F32")
     return folder
 
 
 def clip_tensors(spec: ClipSpec, *, seed: int = 0, scale: float = 3.0) -> Arrays:
     """Random float32 arrays by open_clip's names, fused."""
-    from galago.clip_checkpoint import clip_shapes
+    from galago.checkpoints.clip_names import clip_shapes
 
     rng = np.random.default_rng(seed)
     arrays = {n: random_array(rng, n, shape) for n, shape in clip_shapes(spec).items()}

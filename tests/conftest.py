@@ -39,8 +39,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ready(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, converted: opens at once."""
-    from galago.checkpoint import open_checkpoint
-    from galago.compile import convert
+    from galago.checkpoints.vlm import open_checkpoint
+    from galago.convert.write import convert
 
     folder = tmp_path_factory.mktemp("converted") / "tiny"
     convert(open_checkpoint(tiny), folder, "fp32")

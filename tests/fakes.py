@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from galago.fastvlm import FastVLM
 from galago.specs import MCI0, FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
-from galago.tokens import Tokenizer, load_tokenizer
+from galago.text.tokens import Tokenizer, load_tokenizer
+from galago.vlm.fastvlm import FastVLM
 
 CONTROLS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 HIDDEN = 16

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from checkpoints import TINY_TEXT
 
-from galago import weights
-from galago.checkpoint import Checkpoint
-from galago.precision import PrecisionPlan
-from galago.sessions import LanguageSession, Sessions
+from galago.checkpoints.vlm import Checkpoint
+from galago.convert.selfcheck import SelfCheck, judge
+from galago.engine.precision import PrecisionPlan
+from galago.engine.vlm_sessions import LanguageSession, Sessions
+from galago.engine.vlm_weights import collect, embedding_item, language_items
+from tests.checkpoints import TINY_TEXT
 
 # Wide enough for int4 groups of 128 and for the plug-in's fast paths.
 TEXT = replace(TINY_TEXT, hidden=256, intermediate=512, heads=4, kv_heads=2)
@@ -18,8 +20,8 @@ TEXT = replace(TINY_TEXT, hidden=256, intermediate=512, heads=4, kv_heads=2)
 
 def language_session(source: Checkpoint, language: str = "fp32") -> LanguageSession:
     plan = PrecisionPlan("fp32", language)  # type: ignore[arg-type]
-    tensors = weights.collect(weights.language_items(source, plan))
-    tensors |= weights.collect(iter([weights.embedding_item(source)]))
+    tensors = collect(language_items(source, plan))
+    tensors |= collect(iter([embedding_item(source)]))
     return LanguageSession(tensors, source.spec, plan)
 
 
@@ -35,3 +37,23 @@ def answer(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
     features = sessions.vision.encode(pixels)[0]
     embeds = np.concatenate([sessions.language.embed([1, 7, 9]), features])
     return features, sessions.language.new_cache().append(embeds)
+
+
+def compare(
+    sessions: Sessions,
+    reference: Sessions,
+    pictures: Sequence[np.ndarray],
+    prompts: Sequence[Sequence[int]],
+) -> SelfCheck:
+    """Two loaded models on pixel values (1, 3, H, W) and prompts of token ids."""
+    features, logits = [], []
+    for pixels, ids in zip(pictures, prompts, strict=True):
+        pair = (reference.vision.encode(pixels)[0], sessions.vision.encode(pixels)[0])
+        features.append(pair)
+        sequence = np.concatenate([pair[0], reference.language.embed(ids)])
+        outputs = [
+            s.language.new_cache().append_all(sequence)[len(pair[0]) :]
+            for s in (reference, sessions)
+        ]
+        logits.append((outputs[0], outputs[1]))
+    return judge(features, logits, sessions.precision.language)

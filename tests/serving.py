@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from galago.fastvlm import FastVLM
+from galago.vlm.fastvlm import FastVLM
 from tests.albums import FakeEmbedder
 from tests.fakes import FakeLanguage, FakeVision, fake_spec, fake_tokenizer
 

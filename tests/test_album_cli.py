@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from galago.album import album_folder, album_names
-from galago.cli.albums import path_fields, shown
-from galago.mobileclip import MobileCLIP
+from galago.cli.terminal import path_fields, shown
+from galago.clip.mobileclip import MobileCLIP
 from tests.albums import FakeEmbedder, photo
 from tests.commandline import Result, run
 
@@ -197,7 +197,7 @@ def test_an_empty_name_is_no_folder(
 
 
 def test_a_damaged_album_is_told(capsys: Capture, indexed: Path) -> None:
-    from galago.album.places import DATABASE
+    from galago.album.names import DATABASE
 
     database = album_folder() / DATABASE
     whole = database.read_bytes()

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from galago import hub
+from galago.places import cache_dir
 from tests.checkpoints import TINY_TEXT, tiny_llava
 from tests.commandline import run, spawn, start
 
@@ -187,7 +187,7 @@ def test_damaged_models(capsys: Capture, broken: Path, picture: Path, case: str,
 
 def kept() -> list[Path]:
     """What is in the cache of conversions, hidden and half-made things included."""
-    return list((hub.cache_dir() / "converted").glob("*"))
+    return list((cache_dir() / "converted").glob("*"))
 
 
 def test_unknown_model_type_says_what_is_read(capsys: Capture, broken: Path) -> None:
@@ -205,7 +205,7 @@ def _full(*_: object, **__: object) -> None:
 def test_disk_full_while_converting(
     capsys: Capture, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from galago.safetensors import SafetensorsWriter
+    from galago.checkpoints.safetensors import SafetensorsWriter
 
     monkeypatch.setattr(SafetensorsWriter, "close", _full)
     result = run(capsys, "pull", tiny)
@@ -284,7 +284,7 @@ def test_interrupt_while_converting(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
 def test_a_killed_conversion_is_cleared_away(tiny: Path, capsys: Capture) -> None:
-    leftover = hub.cache_dir() / "converted" / ".tiny-0123456789ab-fp32-f1.abc.part"
+    leftover = cache_dir() / "converted" / ".tiny-0123456789ab-fp32-f1.abc.part"
     leftover.mkdir(parents=True)
     (leftover / "model.safetensors").write_bytes(b"half")
     # Another model's, which has another lock: somebody may be writing it right now.

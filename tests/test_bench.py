@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago.bench import plan, shapes
+from galago.bench import plan
 from galago.bench import run as running
-from galago.bench.cost import decoder_weights, prefill_operations, vision_operations
 from galago.bench.plan import Job, Row, Settings
 from galago.bench.run import Run, merged
-from galago.bench.shapes import SHAPES, Shape, build, converted_folder, write_random
-from galago.checkpoint import open_checkpoint
+from galago.bench.vlm import shapes
+from galago.bench.vlm.cost import decoder_weights, prefill_operations, vision_operations
+from galago.bench.vlm.shapes import SHAPES, Shape, build, converted_folder, write_random
+from galago.checkpoints.vlm import open_checkpoint
 from galago.errors import OptionError
 from galago.specs import FASTVITHD
 from tests.checkpoints import TINY_TEXT, TINY_VISION, write_tokenizer
@@ -256,7 +257,7 @@ def test_operations_of_the_decoder() -> None:
 
 
 def test_requests_bring_pictures_never_seen(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from galago.bench import ours
+    from galago.bench.vlm import ours
 
     seen: list[int] = []
     picture = ours.picture
@@ -273,7 +274,7 @@ def test_requests_bring_pictures_never_seen(ready: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("along", ["prompt", "answer", "requests"])
 def test_curves_of_a_real_model(ready: Path, along: str) -> None:
-    from galago.bench.ours import curve
+    from galago.bench.vlm.ours import curve
 
     options = {"model": str(ready), "threads": 1, "text_tokens": 90, "decoded": 3, "runs": 1}
     found = curve(options | {"along": along, "sizes": (2, 3) if along != "prompt" else (64, 128)})

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import TINY_TEXT, TINY_VISION, tiny_llava
 
-from galago import calibrate, layout
-from galago.checkpoint import Checkpoint, open_checkpoint
-from galago.compile import convert, load_sessions
+from galago.checkpoints import names
+from galago.checkpoints.tensors import InMemory
+from galago.checkpoints.vlm import Checkpoint, open_checkpoint
+from galago.convert import calibrate
+from galago.convert.load import load_sessions
+from galago.convert.selfcheck import BOUNDS, Bounds
+from galago.convert.write import convert
+from galago.engine.precision import PrecisionPlan, resolve_precision
+from galago.engine.vlm_sessions import VisionSession
+from galago.engine.vlm_weights import Int8Layers, collect, vision_items
 from galago.errors import CheckpointError
-from galago.precision import PrecisionPlan, resolve_precision
-from galago.selfcheck import BOUNDS, Bounds
-from galago.sessions import VisionSession
-from galago.weights import InMemory, Narrow, collect, vision_items
+from tests.checkpoints import TINY_TEXT, TINY_VISION, tiny_llava
 
 PLAN = PrecisionPlan("int8", "int8")
 TEXT = replace(TINY_TEXT, hidden=128, intermediate=256)
@@ -116,7 +119,7 @@ def test_a_blurred_layer_stays_wide(
 
 def test_matrices_in_bytes_stay_close(source: Checkpoint, full: dict[str, InMemory]) -> None:
     """Without an 8-bit convolution, so that it holds on every processor."""
-    ours = collect(vision_items(source, "int8", Narrow({}, {}, 127)))
+    ours = collect(vision_items(source, "int8", Int8Layers({}, {}, 127)))
     theirs = features(full, source, PrecisionPlan("fp32", "fp32"))
     found = features(ours, source, PLAN)
     cosine = (theirs * found).sum(-1) / np.linalg.norm(theirs, axis=-1)
@@ -162,7 +165,7 @@ def test_the_self_check_decides(
     assert any("all the same" in stage for stage in heard) == force
     manifest = json.loads((out / "galago.json").read_text())
     ranges = [name for name in manifest["tensors"] if name.endswith(".range")]
-    assert bool(ranges) == narrow and all(name.startswith(layout.VISION) for name in ranges)
+    assert bool(ranges) == narrow and all(name.startswith(names.VISION) for name in ranges)
     if not force:
         pixels = calibrate.pictures(source.spec)[0]
         direct = load_sessions(source, "int8-int8").vision.encode(pixels)
@@ -172,7 +175,7 @@ def test_the_self_check_decides(
 def test_weights_of_8_bits_need_exact_products(
     source: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from galago import compile as compiler
+    from galago.convert import load as compiler
 
     monkeypatch.setitem(BOUNDS, "int8", Bounds(0.0, 0.0, 0.0, 100.0))
     monkeypatch.setattr(calibrate, "exact_products", lambda: True)

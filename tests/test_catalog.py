@@ -76,7 +76,8 @@ def test_research_weights_say_so() -> None:
 
 
 def test_sizes_are_those_of_the_shapes() -> None:
-    from galago.clip_checkpoint import PUBLISHED, clip_shapes
+    from galago.checkpoints.clip_config import PUBLISHED
+    from galago.checkpoints.clip_names import clip_shapes
 
     for spec in PUBLISHED:
         row = catalog.find(spec.name)

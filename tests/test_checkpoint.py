@@ -11,11 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago import layout, quantise
-from galago.checkpoint import open_checkpoint
-from galago.compile import convert, load_sessions
+from galago.checkpoints.names import (
+    EMBEDDING,
+    HEAD,
+    PROJECTOR,
+    VISION,
+    projector_shapes,
+    text_shapes,
+    vision_shapes,
+)
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.vlm import open_checkpoint
+from galago.convert.load import load_sessions
+from galago.convert.write import convert
+from galago.engine import quantise
 from galago.errors import CheckpointError
-from galago.safetensors import SafetensorsFile
 from galago.specs import FASTVITHD
 from tests.checkpoints import (
     TINY_TEXT,
@@ -61,7 +71,7 @@ def test_llava(llava: Path) -> None:
     assert opened.spec.eos_ids == (2,)
     assert [path.name for path in opened.files] == ["tokenizer.json"]
     assert opened.identity["model.safetensors"] == (llava / "model.safetensors").stat().st_size
-    table = opened.tensors[layout.EMBEDDING]
+    table = opened.tensors[EMBEDDING]
     assert (table.dtype, table.shape) == ("BF16", (320, 64))
     assert table.read().dtype == np.uint16
 
@@ -101,8 +111,8 @@ def test_every_published_tensor_is_known() -> None:
     text = dataclasses.replace(
         TINY_TEXT, hidden=896, intermediate=4864, layers=24, heads=14, vocab=151936, tied=False
     )
-    wanted = layout.text_shapes(text) | layout.projector_shapes(3072, (896, 896))
-    wanted |= {layout.VISION + n: s for n, s in layout.vision_shapes(FASTVITHD).items()}
+    wanted = text_shapes(text) | projector_shapes(3072, (896, 896))
+    wanted |= {VISION + n: s for n, s in vision_shapes(FASTVITHD).items()}
     ignored = {n for n in listed if n.endswith(("num_batches_tracked", "head.proj"))}
     assert {n: s for n, s in listed.items() if n not in ignored} == wanted
 
@@ -110,20 +120,20 @@ def test_every_published_tensor_is_known() -> None:
 def test_the_tensors_decide_whether_tied(tmp_path: Path) -> None:
     arrays = random_tensors(TINY_VISION, TINY_TEXT)
     folder = tiny_llava(tmp_path / "tiny")
-    for head, tied in ((arrays[layout.EMBEDDING], True), (arrays[layout.EMBEDDING] * 2, False)):
-        write_safetensors(folder / "model.safetensors", arrays | {layout.HEAD: head})
+    for head, tied in ((arrays[EMBEDDING], True), (arrays[EMBEDDING] * 2, False)):
+        write_safetensors(folder / "model.safetensors", arrays | {HEAD: head})
         assert open_checkpoint(folder).spec.text.tied is tied
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        layout.EMBEDDING,
+        EMBEDDING,
         "model.norm.weight",
         "model.layers.1.self_attn.k_proj.bias",
-        layout.VISION + "network.7.0.norm.weight",
-        layout.VISION + "network.0.0.convffn.conv.bn.running_var",
-        layout.PROJECTOR + "2.weight",
+        VISION + "network.7.0.norm.weight",
+        VISION + "network.0.0.convffn.conv.bn.running_var",
+        PROJECTOR + "2.weight",
     ],
 )
 def test_missing_tensor_is_named(folder: Path, name: str) -> None:
@@ -160,7 +170,7 @@ def test_own_models_may_be_int8(folder: Path) -> None:
         small |= {name: values.reshape(array.shape), f"{name}.scale": scale}
     write_safetensors(folder / "model.safetensors", small)
     opened = open_checkpoint(folder)
-    for name in (layout.EMBEDDING, layout.VISION + "network.10.0.convffn.fc1.weight"):
+    for name in (EMBEDDING, VISION + "network.10.0.convffn.fc1.weight"):
         tensor = opened.tensors[name]
         assert (tensor.dtype, tensor.shape) == ("F32", arrays[name].shape)
         step = np.abs(small[f"{name}.scale"]).max()

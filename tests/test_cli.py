@@ -57,7 +57,7 @@ def test_folders_and_globs(album: Path) -> None:
 
 
 def test_version_and_help(capsys: Capture) -> None:
-    from galago import __version__
+    from galago.version import __version__
 
     assert run(capsys, "--version").out == f"galago {__version__}\n"
     assert "describe" in run(capsys, "--help").out
@@ -200,7 +200,7 @@ def test_debug_shows_the_traceback(
 def test_a_fault_of_ours_is_one_line(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, ready: Path, picture: Path
 ) -> None:
-    from galago.fastvlm import FastVLM
+    from galago.vlm.fastvlm import FastVLM
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("first line\nsecond line")
@@ -378,8 +378,8 @@ def test_a_second_interrupt_while_threads_end_is_no_traceback(
 
 def test_no_picture_is_looked_at_after_an_interrupt(picture: Path) -> None:
     from galago.cli.describe import _Ahead
-    from galago.cli.questions import Question
-    from galago.sampling import SamplingOptions
+    from galago.cli.questions import Asked
+    from galago.vlm.sampling import SamplingOptions
 
     stop, inside = threading.Event(), threading.Event()
     looked: list[Any] = []
@@ -396,7 +396,7 @@ def test_no_picture_is_looked_at_after_an_interrupt(picture: Path) -> None:
         def stream(self, *_: Any) -> Any:
             raise AssertionError("asked after the interrupt")
 
-    question = Question.of("what?", None, None, SamplingOptions(), as_json=False, stats=False)
+    question = Asked("what?").question(SamplingOptions(), as_json=False, stats=False)
     ahead: Any = _Ahead(question)
     with ThreadPoolExecutor(3) as pool:
         coming = [

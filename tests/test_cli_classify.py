@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from galago.clip.mobileclip import MobileCLIP
 from galago.errors import OptionError
-from galago.mobileclip import MobileCLIP
 from tests.checkpoints import tiny_clip
 from tests.commandline import run, spawn
 

@@ -95,7 +95,7 @@ def test_webvtt(capsys: Capture, ready: Path, clip: Path, tmp_path: Path) -> Non
 def test_the_last_cue_of_a_video_that_does_not_tell_its_length(
     capsys: Capture, ready: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("galago.video.Video._duration", lambda self: None)
+    monkeypatch.setattr("galago.media.video.Video._duration", lambda self: None)
     path = tmp_path / "out.vtt"
     assert run(capsys, "watch", clip, "-m", ready, *SHORT, "--vtt", path).code == 0
     assert "--> 00:00:08.000" in path.read_text(), "it lasts to the last look"

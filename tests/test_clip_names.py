@@ -13,10 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago import catalog, clip_checkpoint, hub, layout, specs, store
-from galago.clip_checkpoint import CONFIG, FIRST, SECOND, WEIGHTS, clip_shapes, open_clip_checkpoint
-from galago.clip_first import to_open_clip
-from galago.clip_sessions import TextTower
+from galago import catalog, specs
+from galago.checkpoints import clip as clip_checkpoint
+from galago.checkpoints.clip import ClipCheckpoint, open_clip_checkpoint
+from galago.checkpoints.clip_config import FIRST, SECOND
+from galago.checkpoints.clip_names import clip_shapes
+from galago.checkpoints.first_mobileclip import to_open_clip
+from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
+from galago.checkpoints.names import timm_to_llava
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.tensors import InMemory
+from galago.clip.mobileclip import MobileCLIP
+from galago.convert import store
+from galago.engine.clip_sessions import TextTower
 from galago.errors import (
     CheckpointError,
     HubError,
@@ -24,10 +33,9 @@ from galago.errors import (
     OfflineError,
     OptionError,
 )
-from galago.mobileclip import MobileCLIP
-from galago.safetensors import SafetensorsFile
+from galago.hub.resolve import local, resolve
+from galago.places import cache_dir
 from galago.specs import ClipSpec
-from galago.weights import InMemory
 from tests.checkpoints import (
     TINY_MCI,
     Arrays,
@@ -74,7 +82,7 @@ def small_models(monkeypatch: pytest.MonkeyPatch) -> ClipSpec:
         name: tuple(
             dataclasses.replace(tiny, name=spec.name) for spec in getattr(clip_checkpoint, name)
         )
-        for name in ("FIRST", "SECOND", "PUBLISHED")
+        for name in ("FIRST", "PUBLISHED")
     }
     for name, models in shrunk.items():
         monkeypatch.setattr(clip_checkpoint, name, models)
@@ -87,9 +95,9 @@ def small_models(monkeypatch: pytest.MonkeyPatch) -> ClipSpec:
 def test_a_short_name_fetches_weights_and_configuration_only(online: Hub, folder: Path) -> None:
     stages: list[str] = []
     clip = MobileCLIP.load("mobileclip2-s0", progress=lambda stage, share: stages.append(stage))
-    found = hub.resolve(NAME)
+    found = resolve(NAME)
     assert clip.name == NAME == found.name and found.kind == "mobileclip"
-    assert {path.name for path in found.folder.iterdir()} == {CONFIG, WEIGHTS, "LICENSE"}
+    assert {path.name for path in found.folder.iterdir()} == {CLIP_CONFIG, CLIP_WEIGHTS, "LICENSE"}
     assert any("apple-amlr" in stage and "research" in stage for stage in stages)
     asked = len(online.asked)
     again = MobileCLIP.load("MobileCLIP2-S0", offline=True)
@@ -102,10 +110,10 @@ def test_a_broken_download_goes_on_where_it_stopped(online: Hub) -> None:
     online.break_after = [150_000, *[0] * 6]
     with pytest.raises(HubError, match="goes on where it stopped"):
         MobileCLIP.load(NAME)
-    assert hub.local(NAME) is None
+    assert local(NAME) is None
     online.break_after = []
     MobileCLIP.load(NAME)
-    offsets = [int(f.split("@")[1]) for f in online.fetched if f.startswith(WEIGHTS)]
+    offsets = [int(f.split("@")[1]) for f in online.fetched if f.startswith(CLIP_WEIGHTS)]
     assert offsets[0] == 0 and offsets[-1] > 0
 
 
@@ -114,8 +122,8 @@ def test_any_repository_in_the_open_clip_layout(online: Hub) -> None:
     clip = MobileCLIP.load("somebody/my-clip")
     assert clip.name == "somebody/my-clip"
     assert not any(name.startswith("other.pt") for name in online.fetched)
-    (online.folder / CONFIG).unlink()
-    shutil.rmtree(hub.cache_dir())
+    (online.folder / CLIP_CONFIG).unlink()
+    shutil.rmtree(cache_dir())
     with pytest.raises(HubError, match="can't open it"):
         MobileCLIP.load("somebody/my-clip")
     assert not any(name.startswith("other.pt") for name in online.fetched)
@@ -134,7 +142,7 @@ def test_a_copy_in_the_hub_clients_cache_is_used(folder: Path, clean_world: Path
     cache = clean_world / "hf/hub"
     shutil.copytree(folder, cache / "models--timm--MobileCLIP2-S0-OpenCLIP/snapshots/abc")
     assert MobileCLIP.load("MobileCLIP2-S0").name == NAME
-    (cache / "models--timm--MobileCLIP2-S0-OpenCLIP/snapshots/abc" / CONFIG).unlink()
+    (cache / "models--timm--MobileCLIP2-S0-OpenCLIP/snapshots/abc" / CLIP_CONFIG).unlink()
     with pytest.raises(OfflineError, match=f"galago pull {NAME}"):
         MobileCLIP.load("MobileCLIP2-S0")
 
@@ -184,7 +192,7 @@ def test_a_row_makes_a_folder_of_the_package_a_model(
     others = tuple(r for r in catalog.MODELS if r.name not in (catalog.DEFAULT_CLIP, NAME))
     monkeypatch.setattr(catalog, "MODELS", (*others, dataclasses.replace(row, aliases=())))
     monkeypatch.setattr(catalog.Model, "folder", folder)
-    monkeypatch.setattr(hub, "fetch", None)
+    monkeypatch.setattr("galago.hub.resolve.fetch", None)
     shown = run(capsys, "classify", picture, "--labels", "a,b", "-m", "my-nano", "--json")
     assert json.loads(shown.out)["model"] == "my-nano"
     assert "comes with galago" in run(capsys, "pull", "my-nano").err
@@ -202,10 +210,10 @@ def test_a_row_makes_a_folder_of_the_package_a_model(
 def test_pull_fetches_and_checks(online: Hub, capsys: Capture) -> None:
     for _ in range(2):
         pulled = run(capsys, "pull", online.repo, "--precision", "int8")
-        assert pulled.code == 0 and Path(pulled.out.strip()) == hub.resolve(online.repo).folder
+        assert pulled.code == 0 and Path(pulled.out.strip()) == resolve(online.repo).folder
         assert "is whole" in pulled.err and "no conversion" in pulled.err
         assert "--precision" in pulled.err, "an option that does nothing is told"
-    assert len([name for name in online.fetched if name.startswith(WEIGHTS)]) == 1
+    assert len([name for name in online.fetched if name.startswith(CLIP_WEIGHTS)]) == 1
     if online.repo == NAME:
         lines = run(capsys, "models").out.splitlines()
         (line,) = [line.split() for line in lines if line.startswith(NAME)]
@@ -215,9 +223,9 @@ def test_pull_fetches_and_checks(online: Hub, capsys: Capture) -> None:
 
 
 def test_pull_says_what_is_missing(online: Hub, capsys: Capture) -> None:
-    stored = SafetensorsFile(online.folder / WEIGHTS).tensors
+    stored = SafetensorsFile(online.folder / CLIP_WEIGHTS).tensors
     arrays = {n: t.read().copy() for n, t in stored.items() if n != "text.ln_final.weight"}
-    write_safetensors(online.folder / WEIGHTS, arrays, "F32")
+    write_safetensors(online.folder / CLIP_WEIGHTS, arrays, "F32")
     pulled = run(capsys, "pull", NAME)
     assert pulled.code == 2 and "lacks the tensor text.ln_final.weight" in pulled.line
 
@@ -299,7 +307,7 @@ def first_name(name: str) -> str:
     trunk = name.removeprefix("visual.trunk.")
     if trunk == name:
         return name
-    rest = layout.timm_to_llava(trunk, TINY_MCI)
+    rest = timm_to_llava(trunk, TINY_MCI)
     rest = re.sub(r"^patch_embed\.backbone\.(\d)\.conv\.", r"patch_emb.\1.block.conv.", rest)
     rest = re.sub(r"^patch_embed\.backbone\.(\d)\.bn\.", r"patch_emb.\1.block.norm.", rest)
     rest = re.sub(r"^pos_embed$", "pos_embed.pos_embed.pos_embed", rest)
@@ -368,7 +376,7 @@ def test_the_convolutions_over_tokens() -> None:
     """A text tower of two convolutional blocks and nothing between, beside plain numpy."""
     text = specs.ClipTextSpec(16, 2, 0, causal=False, context=20, vocab=600, mixers=True)
     spec = dataclasses.replace(FIRST[0], vision=TINY_MCI, text=text, embed=16)
-    checkpoint = clip_checkpoint.ClipCheckpoint(spec, stored(clip_tensors(spec)), 3.0)
+    checkpoint = ClipCheckpoint(spec, stored(clip_tensors(spec)), 3.0)
     tower = TextTower(checkpoint, "fp32")
     ids = np.random.default_rng(2).integers(1, 599, (2, 20))
     ids[:, 12] = 599

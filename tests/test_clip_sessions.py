@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galago.clip_checkpoint import ClipCheckpoint, open_clip_checkpoint
-from galago.clip_sessions import TextTower, _kept, image_items, text_items
-from galago.safetensors import LazyTensor
-from galago.weights import InMemory
+from galago.checkpoints.clip import ClipCheckpoint, open_clip_checkpoint
+from galago.checkpoints.tensors import InMemory, LazyTensor
+from galago.engine.clip_sessions import TextTower
+from galago.engine.clip_weights import image_items, in_precision, text_items
 from tests.test_mobileclip import published
 
 
@@ -21,11 +21,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> ClipCheckpoint:
 def test_float32_is_shared_with_the_file(
     checkpoint: ClipCheckpoint, precision: str, native: bool
 ) -> None:
-    kept = _kept(text_items(checkpoint), precision, native=native)  # type: ignore[arg-type]
-    assert kept and all(isinstance(stored, LazyTensor) for stored in kept.values())
-    assert all(stored is checkpoint.tensors[name] for name, stored in kept.items())
-    assert "text.token_embedding.weight" not in kept  # looked up, not multiplied
-    image = _kept(image_items(checkpoint), precision, native=native)  # type: ignore[arg-type]
+    held = in_precision(text_items(checkpoint), precision, native=native)  # type: ignore[arg-type]
+    assert held and all(isinstance(stored, LazyTensor) for stored in held.values())
+    assert all(stored is checkpoint.tensors[name] for name, stored in held.items())
+    assert "text.token_embedding.weight" not in held  # looked up, not multiplied
+    image = in_precision(image_items(checkpoint), precision, native=native)  # type: ignore[arg-type]
     assert any(isinstance(stored, InMemory) for stored in image.values())  # folded
 
 
@@ -35,18 +35,18 @@ def test_float32_is_shared_with_the_file(
 def test_what_is_rounded_is_a_copy(
     checkpoint: ClipCheckpoint, precision: str, kinds: set[str]
 ) -> None:
-    kept = _kept(text_items(checkpoint), precision, native=False)  # type: ignore[arg-type]
-    assert {stored.dtype for stored in kept.values()} == kinds
-    assert all(isinstance(stored, InMemory) for stored in kept.values())
+    held = in_precision(text_items(checkpoint), precision, native=False)  # type: ignore[arg-type]
+    assert {stored.dtype for stored in held.values()} == kinds
+    assert all(isinstance(stored, InMemory) for stored in held.values())
 
 
 def test_numbers_at_odd_addresses_are_copied() -> None:
     data = np.arange(33, dtype=np.uint8)
     odd = LazyTensor("odd", (8,), "F32", data[1:])
     half = LazyTensor("half", (8,), "F16", np.zeros(16, np.uint8))
-    kept = _kept(iter([("odd", odd), ("half", half)]), "fp32", native=False)
-    assert all(isinstance(stored, InMemory) for stored in kept.values())
-    assert np.array_equal(kept["odd"].read(), odd.read()) and kept["half"].dtype == "F32"
+    held = in_precision(iter([("odd", odd), ("half", half)]), "fp32", native=False)
+    assert all(isinstance(stored, InMemory) for stored in held.values())
+    assert np.array_equal(held["odd"].read(), odd.read()) and held["half"].dtype == "F32"
 
 
 def test_pages_let_go_are_read_again(checkpoint: ClipCheckpoint) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago import clip_tokens
-from galago.clip_tokens import SMALLEST, clean, load_clip_tokenizer
 from galago.errors import CheckpointError, OptionError
+from galago.specs import CLIP_SMALLEST_VOCAB
+from galago.text import clip_tokens
+from galago.text.clip_tokens import clean, load_clip_tokenizer
 
 START, END = 49406, 49407
 
@@ -152,5 +153,5 @@ def test_a_smaller_vocabulary_is_the_first_merges() -> None:
         assert [i for i in full.encode(text) if i < 4094] == [
             i for i in pieces if i in full.encode(text)
         ]
-    letters = load_clip_tokenizer(SMALLEST).encode("cat")
+    letters = load_clip_tokenizer(CLIP_SMALLEST_VOCAB).encode("cat")
     assert len(letters) == 3 and max(letters) < 512

@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import FULL_TEXT, TINY_TEXT, tiny_fast_vlm, tiny_llava
-from running import answer
 
-from galago import compile as compiler
-from galago import convert as convert_module
-from galago import quantise
-from galago.checkpoint import Checkpoint, open_checkpoint
-from galago.compile import PrecisionPlan, Sessions, convert, load_sessions, self_check
+from galago.checkpoints.vlm import Checkpoint, open_checkpoint
+from galago.convert import write as convert_module
+from galago.convert.folder import FORMAT
+from galago.convert.load import load_sessions
+from galago.convert.selfcheck import BOUNDS, judge
+from galago.convert.write import convert
+from galago.engine import quantise
+from galago.engine.precision import PrecisionPlan, resolve_precision
+from galago.engine.vlm_sessions import Sessions
 from galago.errors import CheckpointError, OptionError, SelfCheckError, StorageError
-from galago.precision import resolve_precision
-from galago.selfcheck import BOUNDS, judge
 from galago.specs import FASTVITHD, VLMSpec
+from tests.checkpoints import FULL_TEXT, TINY_TEXT, tiny_fast_vlm, tiny_llava
+from tests.running import answer, compare
 
 # Wide enough for int4 groups of 128.
 TEXT = replace(TINY_TEXT, hidden=128, intermediate=256)
@@ -65,7 +67,7 @@ def test_converted_folder(int8: Path, source: Checkpoint) -> None:
         "tokenizer.json",
     ]
     manifest = json.loads((int8 / "galago.json").read_text())
-    assert manifest["format"] == compiler.FORMAT
+    assert manifest["format"] == FORMAT
     assert manifest["precision"]["language"] == "int8"
     assert manifest["source"] == source.identity
     check = manifest["self_check"]
@@ -138,7 +140,7 @@ class Stopped:
     error: BaseException = KeyboardInterrupt()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        from galago.safetensors import SafetensorsWriter
+        from galago.checkpoints.safetensors import SafetensorsWriter
 
         self._real = SafetensorsWriter(*args, **kwargs)
         self.written = 0
@@ -229,10 +231,10 @@ def test_two_loaded_models_compared(source: Checkpoint, int8: Path) -> None:
     pixels = np.random.default_rng(0).random((1, 3, 256, 256), dtype=np.float32)
     prompts = [list(range(40, 80))]
     reference = load_sessions(source, "fp32")
-    figures = self_check(load_sessions(int8), reference, [pixels], prompts)
+    figures = compare(load_sessions(int8), reference, [pixels], prompts)
     assert figures.passed and figures.positions == 40
     assert figures.cosine_min < 1.0 and figures.kl > 0
-    same_again = self_check(reference, reference, [pixels], prompts)
+    same_again = compare(reference, reference, [pixels], prompts)
     assert same_again.kl == 0 and same_again.top1 == 1.0
 
 
@@ -285,7 +287,7 @@ def test_precision_words() -> None:
 def test_no_telemetry_is_loaded(tmp_path: Path) -> None:
     folder = tiny_llava(tmp_path / "tiny")
     code = (
-        "import sys; from galago.compile import load_sessions;"
+        "import sys; from galago.convert.load import load_sessions;"
         f"load_sessions({str(folder)!r});"
         "bad = [m for m in sys.modules if 'telemetry' in m or m.startswith('openvino.tools')"
         " or m.split('.')[0] in ('nncf', 'torch')];"

@@ -8,9 +8,9 @@ import threading
 import numpy as np
 import pytest
 
-from galago.decode import generate, log_probabilities
-from galago.prefix import CachePool
-from galago.sampling import SamplingOptions, make_sampler
+from galago.vlm.decode import generate, log_probabilities
+from galago.vlm.prefix import CachePool
+from galago.vlm.sampling import SamplingOptions, make_sampler
 from tests.fakes import FakeLanguage, ScriptedLanguage
 
 GREEDY = make_sampler(SamplingOptions())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from galago.album import Guide, album_folder
-from galago.album.places import DATABASE
+from galago.album.names import DATABASE
 from galago.cli import desk as room
 from galago.cli.desk import AlbumDesk
 from galago.errors import GalagoError, OptionError, StorageError

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from galago.detail import enough
+from galago.media.detail import smallest_side
 from galago.specs import ImageSpec
 
 SPEC = ImageSpec(1024)
 
 
 def side(image: Image.Image, spec: ImageSpec = SPEC) -> int:
-    return enough(image, image.size, spec).side
+    return smallest_side(image, image.size, spec).side
 
 
 def text(pixels: int, *, blur: float = 0.0) -> Image.Image:
@@ -61,4 +61,4 @@ def test_no_side_below_the_least_or_above_the_model_s() -> None:
 
 def test_the_size_is_the_picture_s_own_however_it_was_decoded() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), dtype=np.uint8)
-    assert enough(Image.fromarray(noise), (4000, 4000), SPEC).side == 1024
+    assert smallest_side(Image.fromarray(noise), (4000, 4000), SPEC).side == 1024

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pytest
-from checkpoints import TINY_VISION, random_array, tiny_llava
 
-from galago import layout, weights
-from galago.checkpoint import Checkpoint, open_checkpoint
+from galago.checkpoints.names import VISION, vision_shapes
+from galago.checkpoints.tensors import InMemory
+from galago.checkpoints.vlm import Checkpoint, open_checkpoint
+from galago.engine.graph import fastvit
+from galago.engine.precision import PrecisionPlan
+from galago.engine.vlm_sessions import VisionSession
+from galago.engine.vlm_weights import collect, vision_items
 from galago.errors import OptionError
-from galago.graph import fastvit
-from galago.precision import PrecisionPlan
-from galago.sessions import VisionSession
 from galago.specs import FastViTSpec
-from galago.weights import InMemory
+from tests.checkpoints import TINY_VISION, random_array, tiny_llava
 
 # Made by timm 1.0.31 (tests/parity/test_trunks.py holds whole outputs against it).
 GOLDEN = json.loads((Path(__file__).parent / "data" / "trunks.json").read_text())
@@ -31,9 +32,9 @@ def spec_of(entry: dict[str, Any]) -> FastViTSpec:
 
 
 def folded(spec: FastViTSpec, rng: np.random.Generator) -> dict[str, InMemory]:
-    tensors = {n: random_array(rng, n, s) for n, s in layout.vision_shapes(spec).items()}
+    tensors = {n: random_array(rng, n, s) for n, s in vision_shapes(spec).items()}
     return {
-        layout.VISION + n: InMemory("F32", a.shape, np.ascontiguousarray(a))
+        VISION + n: InMemory("F32", a.shape, np.ascontiguousarray(a))
         for n, a in fastvit.fold(lambda name: tensors[name], spec)
     }
 
@@ -62,7 +63,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 def session(source: Checkpoint, precision: str) -> VisionSession:
     plan = PrecisionPlan(precision, "fp32")  # type: ignore[arg-type]
-    tensors = weights.collect(weights.vision_items(source, plan.vision))
+    tensors = collect(vision_items(source, plan.vision))
     return VisionSession(tensors, source.spec, plan)
 
 
@@ -115,7 +116,7 @@ def test_a_graph_of_bf16_tensors_is_the_same_network(
     source: Checkpoint, fp32: VisionSession
 ) -> None:
     """Built here on every processor; sessions use it where bf16 is multiplied."""
-    tensors = weights.collect(weights.vision_items(source, "bf16"))
+    tensors = collect(vision_items(source, "bf16"))
     graph = fastvit.build(tensors, source.spec.vision, kind="bf16")
     compiled = ov.Core().compile_model(graph, "CPU")
     pixels = np.random.default_rng(0).random((1, 3, 256, 256), dtype=np.float32)

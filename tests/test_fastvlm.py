@@ -14,10 +14,10 @@ from PIL import Image
 
 import galago
 from galago.errors import ImageError, ModelError, OptionError
-from galago.fastvlm import Chunk, FastVLM
-from galago.presets import PRESETS, preset_prompt
-from galago.sampling import SamplingOptions
-from galago.tokens import Tokenizer
+from galago.text.presets import PRESETS, preset_prompt
+from galago.text.tokens import Tokenizer
+from galago.vlm.fastvlm import Chunk, FastVLM
+from galago.vlm.sampling import SamplingOptions
 from tests.fakes import FakeLanguage, FakeVision, fake_spec, fake_tokenizer, fake_vlm
 from tests.test_images import png_header
 
@@ -41,8 +41,8 @@ def picture(seed: int = 0, size: tuple[int, int] = (300, 200)) -> Image.Image:
 
 
 def language(vlm: FastVLM) -> FakeLanguage:
-    assert isinstance(vlm._language, FakeLanguage)
-    return vlm._language
+    assert isinstance(vlm._speaker.language, FakeLanguage)
+    return vlm._speaker.language
 
 
 def looks(vlm: FastVLM) -> list[tuple[int, ...]]:
@@ -355,7 +355,7 @@ def test_a_conversation_equals_feeding_it_all_again(tokenizer: Tokenizer) -> Non
     for text, chunks in zip(("What is it?", "Are you sure?", "Read it."), replies, strict=True):
         again = fresh.chat(image, SHORT)
         again._pieces = list(before)
-        fresh._pool.clear()
+        fresh._speaker.pool.clear()
         assert [one.token_id for one in again.say(text)] == [one.token_id for one in chunks]
         before = again._pieces
     assert [role for role, _ in talk.messages] == ["user", "assistant"] * 3
@@ -425,8 +425,8 @@ def brute_score(vlm: FastVLM, image: Image.Image, prompt: str, answer: str) -> f
     ids = [*vlm.tokenizer.encode(answer), vlm.tokenizer.token_id("<|im_end|>")]
     total = 0.0
     for at, one in enumerate(ids):
-        embeds = vlm._embed([*pieces, ids[:at]], [note], 0)  # type: ignore[list-item]
-        logits = vlm._language.new_cache().append(embeds).astype(np.float64)
+        embeds = vlm._speaker.embed([*pieces, ids[:at]], [note], 0)  # type: ignore[list-item]
+        logits = vlm._speaker.language.new_cache().append(embeds).astype(np.float64)
         assert one is not None
         total += logits[one] - np.log(np.exp(logits).sum())
     return total
@@ -486,8 +486,7 @@ def test_presets() -> None:
 
 
 def test_a_conversation_told_anew_is_answered_like_one_that_went_on(tokenizer: Tokenizer) -> None:
-    from galago.reply import user_message
-    from galago.tokens import Message
+    from galago.text.chat import Message, user_message
 
     vlm = fake_vlm(tokenizer)
     image = vlm.encode(Image.new("RGB", (90, 70), "green"))

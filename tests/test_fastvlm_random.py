@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import galago
-from galago import store
+from galago.convert import store
 from galago.errors import (
     CheckpointError,
     ImageError,
@@ -22,9 +22,9 @@ from galago.errors import (
     SelfCheckError,
     UnknownModelError,
 )
-from galago.fastvlm import FastVLM
-from galago.reply import prompt_keys
-from galago.sampling import SamplingOptions
+from galago.vlm.fastvlm import FastVLM
+from galago.vlm.reply import prompt_keys
+from galago.vlm.sampling import SamplingOptions
 from tests.checkpoints import tiny_fast_vlm, tiny_llava
 
 SHORT = SamplingOptions(max_tokens=16)
@@ -45,7 +45,7 @@ def loaded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> FastVLM:
 @pytest.fixture
 def vlm(loaded: FastVLM) -> FastVLM:
     """The loaded model, remembering nothing."""
-    loaded._pool.clear()
+    loaded._speaker.pool.clear()
     return loaded
 
 
@@ -57,7 +57,7 @@ def picture(seed: int = 0, size: tuple[int, int] = (300, 200)) -> Image.Image:
 
 def ids(vlm: FastVLM, asked: object, prompt: str, *, fresh: bool = True) -> list[int | None]:
     if fresh:
-        vlm._pool.clear()
+        vlm._speaker.pool.clear()
     return [chunk.token_id for chunk in vlm.stream(asked, prompt, SHORT)]  # type: ignore[arg-type]
 
 
@@ -78,11 +78,11 @@ def test_cached_equals_uncached(vlm: FastVLM) -> None:
     """Logits of a prompt fed at once, in parts, and after something else was cut off."""
     note = vlm.encode(picture())
     pieces = vlm._question("What is written in this image?", [note])
-    embeds = vlm._embed(pieces, [note], 0)
+    embeds = vlm._speaker.embed(pieces, [note], 0)
     assert len(embeds) == len(prompt_keys(pieces, [note]))
-    whole = vlm._language.new_cache().append(embeds)
+    whole = vlm._speaker.language.new_cache().append(embeds)
     spread = np.ptp(whole)
-    parts = vlm._language.new_cache()
+    parts = vlm._speaker.language.new_cache()
     for start in range(0, len(embeds), 17):
         logits = parts.append(embeds[start : start + 17])
     assert np.abs(logits - whole).max() < 1e-4 * spread
@@ -96,7 +96,7 @@ def test_a_second_question_equals_a_fresh_one(vlm: FastVLM) -> None:
     note = vlm.encode(picture())
     questions = ["What is it?", "What is it? Say more.", "Read the text.", "What is it?"]
     fresh = [ids(vlm, note, question) for question in questions]
-    vlm._pool.clear()
+    vlm._speaker.pool.clear()
     assert [ids(vlm, note, question, fresh=False) for question in questions] == fresh
     chunks = list(vlm.stream(note, "What is it?", SHORT))
     stats = chunks[-1].stats
@@ -106,7 +106,7 @@ def test_a_second_question_equals_a_fresh_one(vlm: FastVLM) -> None:
 def test_streaming_equals_asking(vlm: FastVLM) -> None:
     text = "".join(chunk.text for chunk in vlm.stream(picture(), "What is it?", SHORT))
     assert text == vlm.ask(picture(), "What is it?", SHORT)
-    vlm._pool.clear()
+    vlm._speaker.pool.clear()
     assert text == vlm.ask(vlm.encode(picture()), "What is it?", SHORT)
 
 
@@ -115,12 +115,12 @@ def test_a_conversation_equals_feeding_it_all_again(vlm: FastVLM) -> None:
     for question in ("What is it?", "Are you sure?", "Read it again, please."):
         asked = talk._pieces + talk._next(question)
         said = [chunk.token_id for chunk in talk.say(question)][:-1]
-        embeds = vlm._embed(asked, talk._images, 0)
-        cache = vlm._language.new_cache()
+        embeds = vlm._speaker.embed(asked, talk._images, 0)
+        cache = vlm._speaker.language.new_cache()
         logits = cache.append(embeds)
         for token_id in said:
             assert int(logits.argmax()) == token_id
-            logits = cache.append(vlm._language.embed([token_id]))
+            logits = cache.append(vlm._speaker.language.embed([token_id]))
     assert len(talk.messages) == 6
 
 
@@ -142,7 +142,7 @@ def test_same_seed_same_text(vlm: FastVLM) -> None:
     note = vlm.encode(picture())
     drawn = SamplingOptions(temperature=0.8, top_p=0.9, seed=4, max_tokens=16)
     first = vlm.ask(note, "What?", drawn)
-    vlm._pool.clear()
+    vlm._speaker.pool.clear()
     assert vlm.ask(note, "What?", drawn) == first
 
 
@@ -152,12 +152,12 @@ def test_scores_equal_one_token_at_a_time(vlm: FastVLM) -> None:
     found = vlm.score(note, "Is it a list?", answers)
     pieces = vlm._question("Is it a list?", [note])
     for answer, score in zip(answers, found, strict=True):
-        cache = vlm._language.new_cache()
-        logits = cache.append(vlm._embed(pieces, [note], 0)).astype(np.float64)
+        cache = vlm._speaker.language.new_cache()
+        logits = cache.append(vlm._speaker.embed(pieces, [note], 0)).astype(np.float64)
         total = 0.0
-        for one in [*vlm.tokenizer.encode(answer), vlm._end_token()]:
+        for one in [*vlm.tokenizer.encode(answer), vlm._speaker._end_token()]:
             total += logits[one] - logits.max() - np.log(np.exp(logits - logits.max()).sum())
-            logits = cache.append(vlm._language.embed([one])).astype(np.float64)
+            logits = cache.append(vlm._speaker.language.embed([one])).astype(np.float64)
         assert abs(total - score) < 1e-3 * abs(total)
 
 

@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import TINY_TEXT, tiny_llava
-from running import answer
 
-from galago import clip_sessions, graph_cache, sessions
-from galago.checkpoint import open_checkpoint
-from galago.clip_checkpoint import open_clip_checkpoint
-from galago.clip_sessions import TextTower
-from galago.compile import Sessions, convert, load_sessions
-from galago.fastvlm import FastVLM
-from galago.mobileclip import MobileCLIP
-from galago.safetensors import FileState, SafetensorsFile
+from galago.checkpoints.clip import open_clip_checkpoint
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.tensors import FileState
+from galago.checkpoints.vlm import open_checkpoint
+from galago.clip.mobileclip import MobileCLIP
+from galago.convert.load import load_sessions
+from galago.convert.write import convert
+from galago.engine import clip_sessions, graph_cache
+from galago.engine.clip_sessions import TextTower
+from galago.engine.vlm_sessions import Sessions, fastvit, qwen2
+from galago.vlm.fastvlm import FastVLM
+from tests.checkpoints import TINY_TEXT, tiny_llava
+from tests.running import answer
 from tests.test_mobileclip import published
 
 # Wide enough for int4 groups of 128.
@@ -59,7 +62,7 @@ class Builds:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        for network in (sessions.fastvit, sessions.qwen2):
+        for network in (fastvit, qwen2):
             monkeypatch.setattr(network, "build", self._counted(network.build))
 
     def _counted(self, build: Any) -> Any:
@@ -174,7 +177,7 @@ def test_other_settings_are_other_graphs(model: Path, cache: Path, builds: Build
     assert builds.count == 4 == len(graphs(cache))
 
 
-@pytest.mark.parametrize("part", ["_instructions", "__version__"])
+@pytest.mark.parametrize("part", ["instructions", "__version__"])
 def test_another_processor_or_galago_makes_others(
     model: Path, cache: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
@@ -288,7 +291,7 @@ def test_text_tower(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     def never(*_: Any) -> None:
         raise AssertionError("tensors were read")
 
-    monkeypatch.setattr(clip_sessions, "_kept", never)
+    monkeypatch.setattr(clip_sessions, "in_precision", never)
     again = TextTower(checkpoint, "fp32", cache_dir=cache)
     assert np.array_equal(again(ids), plain) and np.array_equal(again(ids), plain)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import galago
-from galago import catalog, hub, store
+from galago import catalog
+from galago.convert import store
 from galago.errors import (
     CheckpointError,
     HubError,
@@ -21,6 +22,8 @@ from galago.errors import (
     StorageError,
     UnknownModelError,
 )
+from galago.hub.resolve import is_offline, local, resolve
+from galago.places import cache_dir
 from tests.commandline import run, spawn, start
 from tests.hub_server import Hub, connect
 
@@ -58,17 +61,17 @@ def no_network(*_: object, **__: object) -> None:
 def test_a_folder_is_found_and_identified_by_content(tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
-    first = hub.resolve(folder)
+    first = resolve(folder)
     assert first.folder == folder and first.row is None and first.name == "copy"
-    assert hub.resolve(str(folder)) == first
+    assert resolve(str(folder)) == first
     os.utime(folder / "model.safetensors", (1, 1))  # trained on: same size, another time
-    assert hub.resolve(folder).digest != first.digest
+    assert resolve(folder).digest != first.digest
 
 
 def test_the_embedded_model_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "fetch", no_network)
+    monkeypatch.setattr("galago.hub.resolve.fetch", no_network)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    found = hub.resolve("fastvlm-nano", update=True)
+    found = resolve("fastvlm-nano", update=True)
     assert found.folder == catalog.lookup("fastvlm-nano").folder
     prepared = store.prepare("nano", update=True)
     assert prepared.embedded and prepared.folder == found.folder
@@ -77,21 +80,21 @@ def test_the_embedded_model_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
 def test_offline_variable(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
-    assert hub.is_offline() and not hub.is_offline(False)
+    assert is_offline() and not is_offline(False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    assert not hub.is_offline() and hub.is_offline(True)
+    assert not is_offline() and is_offline(True)
 
 
 def test_offline_contacts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "fetch", no_network)
+    monkeypatch.setattr("galago.hub.resolve.fetch", no_network)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with pytest.raises(OfflineError, match="galago pull apple/FastVLM-0.5B"):
-        hub.resolve("FastVLM-0.5B", offline=True)
+        resolve("FastVLM-0.5B", offline=True)
     with pytest.raises(OfflineError, match="did you mean apple/FastVLM-0.5B"):
-        hub.resolve("aple/FastVLM-0.5B", offline=True)
+        resolve("aple/FastVLM-0.5B", offline=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(OfflineError):
-        hub.resolve("somebody/some-model")
+        resolve("somebody/some-model")
 
 
 @pytest.mark.parametrize(
@@ -107,17 +110,17 @@ def test_offline_contacts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_unknown_names(name: str, said: str) -> None:
     with pytest.raises(UnknownModelError, match=said):
-        hub.resolve(name)
+        resolve(name)
 
 
 def test_a_copy_in_the_hub_clients_cache_is_used(tiny: Path, clean_world: Path) -> None:
     snapshot = clean_world / "hf/hub/models--apple--FastVLM-0.5B/snapshots/abc123"
     shutil.copytree(tiny, snapshot)
-    found = hub.resolve("FastVLM-0.5B", offline=True)
+    found = resolve("FastVLM-0.5B", offline=True)
     assert found.folder == snapshot and found.identity["revision"] == "abc123"
     (snapshot / "config.json").unlink()
     with pytest.raises(OfflineError):
-        hub.resolve("FastVLM-0.5B", offline=True)
+        resolve("FastVLM-0.5B", offline=True)
 
 
 def test_a_copy_with_a_missing_shard_is_not_whole(tmp_path: Path, clean_world: Path) -> None:
@@ -125,9 +128,9 @@ def test_a_copy_with_a_missing_shard_is_not_whole(tmp_path: Path, clean_world: P
 
     snapshot = clean_world / "hf/hub/models--KamilaMila--FastVLM-7B/snapshots/abc"
     tiny_fast_vlm(snapshot, shards=2)
-    assert hub.local("KamilaMila/FastVLM-7B") is not None
+    assert local("KamilaMila/FastVLM-7B") is not None
     next(snapshot.glob("*00002*")).unlink()
-    assert hub.local("KamilaMila/FastVLM-7B") is None
+    assert local("KamilaMila/FastVLM-7B") is None
 
 
 # -- fetching --------------------------------------------------------------------------------------
@@ -135,7 +138,7 @@ def test_a_copy_with_a_missing_shard_is_not_whole(tmp_path: Path, clean_world: P
 
 def test_fetch_takes_weights_and_texts_only(online: Hub) -> None:
     stages: Stages = []
-    found = hub.resolve("fastvlm-0.5b", progress=lambda s, f: stages.append((s, f)))
+    found = resolve("fastvlm-0.5b", progress=lambda s, f: stages.append((s, f)))
     names = {path.name for path in found.folder.iterdir()}
     assert names == {"config.json", "model.safetensors", "tokenizer.json", "LICENSE"}
     assert found.name == NAME and found.identity["revision"] == online.sha
@@ -146,17 +149,17 @@ def test_fetch_takes_weights_and_texts_only(online: Hub) -> None:
 
 
 def test_what_is_here_is_used_without_asking(online: Hub) -> None:
-    first = hub.resolve(NAME)
+    first = resolve(NAME)
     asked = len(online.asked)
-    assert hub.resolve(NAME) == first and len(online.asked) == asked
-    assert hub.resolve(NAME, update=True) == first and len(online.fetched) == 4
+    assert resolve(NAME) == first and len(online.asked) == asked
+    assert resolve(NAME, update=True) == first and len(online.fetched) == 4
 
 
 def test_an_update_fetches_and_replaces(online: Hub, source: Path) -> None:
-    old = hub.resolve(NAME)
+    old = resolve(NAME)
     (source / "generation_config.json").write_text("{}")
-    assert hub.resolve(NAME) == old
-    new = hub.resolve(NAME, update=True)
+    assert resolve(NAME) == old
+    new = resolve(NAME, update=True)
     assert new.digest != old.digest and not old.folder.exists()
 
 
@@ -164,10 +167,10 @@ def test_a_broken_download_goes_on_where_it_stopped(online: Hub) -> None:
     size = (online.folder / "model.safetensors").stat().st_size
     online.break_after = [150_000, *[0] * 6]  # one piece, then nothing in all of its retries
     with pytest.raises(HubError, match="goes on where it stopped"):
-        hub.resolve(NAME)
-    assert hub.local(NAME) is None, "half a model is no model"
+        resolve(NAME)
+    assert local(NAME) is None, "half a model is no model"
     online.break_after = []
-    found = hub.resolve(NAME)
+    found = resolve(NAME)
     assert (found.folder / "model.safetensors").stat().st_size == size
     offsets = [int(f.split("@")[1]) for f in online.fetched if f.startswith("model.safetensors")]
     assert offsets[0] == 0 and offsets[-1] > 0, "the second try asks for the rest only"
@@ -175,27 +178,27 @@ def test_a_broken_download_goes_on_where_it_stopped(online: Hub) -> None:
 
 
 def test_a_damaged_download_is_refused(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("galago.fetch._sha256", lambda path: "0" * 64)
+    monkeypatch.setattr("galago.hub.fetch._sha256", lambda path: "0" * 64)
     with pytest.raises(HubError, match="arrived damaged"):
-        hub.resolve(NAME)
-    assert hub.local(NAME) is None
+        resolve(NAME)
+    assert local(NAME) is None
 
 
 def test_unknown_on_the_hub(online: Hub) -> None:
     with pytest.raises(UnknownModelError, match="did you mean apple/FastVLM-0.5B"):
-        hub.resolve("aple/FastVLM-0.5B")
+        resolve("aple/FastVLM-0.5B")
 
 
 def test_a_repository_without_weights(online: Hub, source: Path) -> None:
     (source / "model.safetensors").unlink()
     with pytest.raises(HubError, match="no safetensors"):
-        hub.resolve(NAME)
+        resolve(NAME)
 
 
 def test_no_room_is_said_before_fetching(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(StorageError, match="make room"):
-        hub.resolve(NAME)
+        resolve(NAME)
     assert online.fetched == []
 
 
@@ -208,25 +211,25 @@ def test_no_network(capsys: Capture, picture: Path) -> None:
 
 
 def test_an_update_without_network_uses_what_is_here(online: Hub) -> None:
-    here = hub.resolve(NAME)
+    here = resolve(NAME)
     online.repo = "gone"
     stages: Stages = []
     with pytest.raises(UnknownModelError):
-        hub.resolve(NAME, update=True)
+        resolve(NAME, update=True)
     online.repo, online.broken = NAME, True
-    assert hub.resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
+    assert resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
     assert any("nothing newer (fetching apple/FastVLM-0.5B failed" in stage for stage, _ in stages)
 
 
 def test_an_update_says_why_there_is_none(online: Hub) -> None:
-    here = hub.resolve(NAME)
+    here = resolve(NAME)
     online.gated = True
     stages: Stages = []
-    assert hub.resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
+    assert resolve(NAME, update=True, progress=lambda s, f: stages.append((s, f))) == here
     assert any("asks for its terms to be accepted" in stage for stage, _ in stages)
     shutil.rmtree(here.folder)
     with pytest.raises(HubError, match="hf auth login"):
-        hub.resolve(NAME)
+        resolve(NAME)
 
 
 def test_a_current_copy_of_the_hub_client_is_not_fetched_again(
@@ -234,7 +237,7 @@ def test_a_current_copy_of_the_hub_client_is_not_fetched_again(
 ) -> None:
     snapshot = clean_world / f"hf/hub/models--apple--FastVLM-0.5B/snapshots/{online.sha}"
     shutil.copytree(source, snapshot)
-    assert hub.resolve(NAME, update=True).folder == snapshot and online.fetched == []
+    assert resolve(NAME, update=True).folder == snapshot and online.fetched == []
 
 
 # -- converting and keeping ------------------------------------------------------------------------
@@ -300,7 +303,7 @@ def test_a_converted_model_is_found_without_reading_its_source(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Comparing two embedding tables reads a gigabyte: not at every start."""
-    from galago.safetensors import LazyTensor
+    from galago.checkpoints.tensors import LazyTensor
 
     folder = store.prepare(tiny).folder
     monkeypatch.setattr(LazyTensor, "read", no_network)
@@ -317,7 +320,7 @@ def test_a_removal_broken_off_leaves_no_half_model(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("galago.converted.shutil.rmtree", interrupted)
+        patched.setattr("galago.disk.shutil.rmtree", interrupted)
         store.prepare(tiny, force=True)
     assert not folder.exists() and store.kept() == []
     assert store.prepare(tiny).folder == folder
@@ -331,7 +334,7 @@ def test_precisions_are_kept_side_by_side(tiny: Path) -> None:
 
 def test_a_converted_model_outlives_its_source(online: Hub) -> None:
     folder = store.prepare(NAME, precision="fp32").folder
-    shutil.rmtree(hub.resolve(NAME).folder)
+    shutil.rmtree(resolve(NAME).folder)
     again = store.prepare(NAME, offline=True)
     assert again.folder == folder and again.name == NAME
     with pytest.raises(OfflineError):
@@ -341,7 +344,7 @@ def test_a_converted_model_outlives_its_source(online: Hub) -> None:
 def test_a_bad_conversion_is_refused_unless_forced(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    from galago import selfcheck
+    from galago.convert import selfcheck
 
     strict = selfcheck.Bounds(cosine_mean=2.0, cosine_min=2.0, top1=2.0, kl=-1.0)
     monkeypatch.setitem(selfcheck.BOUNDS, "fp32", strict)
@@ -366,7 +369,7 @@ def test_two_pulls_at_once(tiny: Path, tmp_path: Path) -> None:
 def test_a_second_process_says_that_it_waits(tiny: Path) -> None:
     from filelock import FileLock
 
-    lock = hub.cache_dir() / "locks" / "tiny.lock"
+    lock = cache_dir() / "locks" / "tiny.lock"
     lock.parent.mkdir(parents=True)
     with FileLock(lock):
         process = start("pull", tiny)
@@ -383,7 +386,7 @@ def test_a_damaged_checkpoint_leaves_nothing(tiny: Path, tmp_path: Path) -> None
     (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(CheckpointError):
         store.prepare(folder)
-    assert not list(hub.cache_dir().glob("converted/*"))
+    assert not list(cache_dir().glob("converted/*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="homes of POSIX")
@@ -396,4 +399,4 @@ def test_without_a_home_the_embedded_models_work(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("pwd.getpwuid", unknown)
     galago.FastVLM.load("fastvlm-nano")
     with pytest.raises(StorageError, match="set HOME"):
-        hub.local(NAME)
+        local(NAME)

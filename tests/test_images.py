@@ -15,16 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from galago import images
 from galago.errors import ImageError, MissingExtraError
-from galago.images import (
-    fit_square,
-    load_pixels,
-    open_image,
-    open_near,
-    preprocess,
-    thumbnail,
-)
+from galago.media import images
+from galago.media.images import load_pixels, open_image, open_near, thumbnail
+from galago.media.preprocess import fit_square, preprocess
 from galago.specs import ImageSpec
 
 HEIC = Path(__file__).parent / "data" / "half-red.heic"

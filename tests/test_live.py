@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageGrab
 
-from galago import live
 from galago.errors import MissingExtraError, VideoError
-from galago.live import Camera, Screen
+from galago.media import camera as live
+from galago.media.camera import Camera, Screen, _device
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
@@ -176,14 +176,14 @@ def test_other_systems(monkeypatch: pytest.MonkeyPatch, system: str, file: str, 
                 Device("USB Camera", ["video"]),
             ]
 
-    monkeypatch.setattr(live.sys, "platform", system)
-    assert live._device("1", Av)[:2] == (file, kind)
+    monkeypatch.setattr(sys, "platform", system)
+    assert _device("1", Av)[:2] == (file, kind)
     if system == "win32":
-        assert live._device("USB Camera", object())[0] == file
+        assert _device("USB Camera", object())[0] == file
         with pytest.raises(VideoError, match="cameras here: Built-in, USB Camera"):
-            live._device("2", Av)
+            _device("2", Av)
         with pytest.raises(VideoError, match="by number"):
-            live._device("0", object())
+            _device("0", object())
 
 
 def test_a_camera_without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 llm = pytest.importorskip("llm", reason="needs the llm command")
 
 from galago.llm import Galago  # noqa: E402
-from galago.tokens import ImageSlot  # noqa: E402
+from galago.text.chat import ImageSlot  # noqa: E402
 from tests.fakes import fake_tokenizer, fake_vlm  # noqa: E402
 from tests.serving import data_url  # noqa: E402
 

@@ -12,19 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago.clip_checkpoint import (
-    CONFIG,
-    WEIGHTS,
-    clip_shapes,
-    open_clip_checkpoint,
-    read_clip_spec,
-)
-from galago.clip_tokens import load_clip_tokenizer
+from galago.checkpoints.clip import open_clip_checkpoint
+from galago.checkpoints.clip_config import read_clip_spec
+from galago.checkpoints.clip_names import clip_shapes
+from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
+from galago.checkpoints.safetensors import SafetensorsFile, SafetensorsWriter
+from galago.checkpoints.tensors import Entry, to_bf16
+from galago.clip.mobileclip import MobileCLIP
 from galago.errors import CheckpointError, GalagoError, ImageError, OptionError
-from galago.mobileclip import MobileCLIP
-from galago.quantise import to_bf16
-from galago.safetensors import Entry, SafetensorsFile, SafetensorsWriter
-from galago.templates import TEMPLATES
+from galago.text.clip_tokens import load_clip_tokenizer
+from galago.text.templates import TEMPLATES
 
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
 
@@ -44,12 +41,12 @@ def config(trunk: str = "fastvit_mci0", *, causal: bool = False) -> dict[str, An
 def published(folder: Path, *, scale: float = 1.0, dtype: str = "F32", **changes: Any) -> Path:
     """A folder with random single-branch weights; only the text tower is small."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(json.dumps(config(**changes)))
+    (folder / CLIP_CONFIG).write_text(json.dumps(config(**changes)))
     rng = np.random.default_rng(5)
     shapes = clip_shapes(read_clip_spec(folder))
     plan = {n.replace(".in_proj.", ".in_proj_"): Entry("F32", s) for n, s in shapes.items()}
     plan["logit_scale"] = Entry(dtype, ())
-    writer = SafetensorsWriter(folder / WEIGHTS, plan)
+    writer = SafetensorsWriter(folder / CLIP_WEIGHTS, plan)
     for name, entry in plan.items():
         fan = max(1, int(np.prod(entry.shape[1:])))
         array = rng.standard_normal(entry.shape, dtype=np.float32) / np.float32(fan**0.5)
@@ -234,15 +231,15 @@ def test_a_folder_that_cannot_be_run_is_told(
 ) -> None:
     altered = config()
     change(altered)
-    (tmp_path / CONFIG).write_text(json.dumps(altered))
-    (tmp_path / WEIGHTS).symlink_to(folder / WEIGHTS)
+    (tmp_path / CLIP_CONFIG).write_text(json.dumps(altered))
+    (tmp_path / CLIP_WEIGHTS).symlink_to(folder / CLIP_WEIGHTS)
     with pytest.raises(CheckpointError, match=message):
         open_clip_checkpoint(tmp_path)
 
 
-@pytest.mark.parametrize("missing", [CONFIG, WEIGHTS])
+@pytest.mark.parametrize("missing", [CLIP_CONFIG, CLIP_WEIGHTS])
 def test_missing_files_are_told(folder: Path, tmp_path: Path, missing: str) -> None:
-    for name in {CONFIG, WEIGHTS} - {missing}:
+    for name in {CLIP_CONFIG, CLIP_WEIGHTS} - {missing}:
         (tmp_path / name).symlink_to(folder / name)
     with pytest.raises(GalagoError, match=missing):
         open_clip_checkpoint(tmp_path)
@@ -260,7 +257,7 @@ def test_a_tower_is_compiled_when_it_is_needed(
         raise AssertionError("compiled")
 
     clip = MobileCLIP.load(folder, precision="fp32")
-    monkeypatch.setattr("galago.mobileclip.ImageTower", refuse)
+    monkeypatch.setattr("galago.engine.clip_sessions.ImageTower", refuse)
     assert clip.embed_texts(["a dog"]).shape == (1, clip.dim)
     with pytest.raises(AssertionError):
         clip.embed_images(pictures(1))
@@ -273,7 +270,7 @@ def test_phrases_are_embedded_once_and_leave_no_tower_behind(
     clip = MobileCLIP.load(folder, precision="fp32")
     rows = clip.embed_phrases(texts)
     assert np.array_equal(rows, clip.embed_texts(texts))
-    monkeypatch.setattr("galago.mobileclip.TextTower", None)  # no other is made
+    monkeypatch.setattr("galago.engine.clip_sessions.TextTower", None)  # no other is made
     assert np.array_equal(clip.embed_phrases(["a cat"]), clip.embed_texts(["a cat"]))
     again = MobileCLIP.load(folder, precision="fp32")
     assert np.array_equal(again.embed_phrases(texts), rows)
@@ -288,18 +285,18 @@ def test_identity_is_of_the_weights_not_of_the_place(
     shutil.copytree(folder, moved)
     other = MobileCLIP.load(moved, precision="bf16")
     assert other.identity == clip.identity and len(clip.identity) == 32
-    data = bytearray((moved / WEIGHTS).read_bytes())
-    entry = SafetensorsFile(moved / WEIGHTS).tensors["text.text_projection"]
+    data = bytearray((moved / CLIP_WEIGHTS).read_bytes())
+    entry = SafetensorsFile(moved / CLIP_WEIGHTS).tensors["text.text_projection"]
     changed = np.asarray(entry.read()).tobytes()
     place = bytes(data).index(changed)
     data[place : place + 4] = np.float32(3).tobytes()
-    (moved / WEIGHTS).write_bytes(bytes(data))
+    (moved / CLIP_WEIGHTS).write_bytes(bytes(data))
     assert MobileCLIP.load(moved).identity != clip.identity
 
 
 def test_no_telemetry_is_loaded() -> None:
     code = (
-        "import sys, galago.mobileclip;"
+        "import sys, galago.clip.mobileclip;"
         "print([m for m in sys.modules if 'telemetry' in m or m.startswith('openvino.tools')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -149,7 +149,7 @@ def test_in_a_namespace_without_network(
 
 
 def test_fetching_sends_no_usage_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    from galago.fetch import _client
+    from galago.hub.fetch import _client
 
     monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
     client = _client()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago import phrases
-from galago.phrases import remembered
+from galago.clip import text_cache as phrases
+from galago.clip.text_cache import remembered
 
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
 TEXTS = ["a", "b", "c"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galago import quantise
+from galago.checkpoints.tensors import to_bf16, widen
+from galago.engine import quantise
 
 
 def matrix(rows: int = 7, columns: int = 256) -> np.ndarray:
@@ -20,10 +21,10 @@ def unpack(packed: np.ndarray) -> np.ndarray:
 
 def test_bf16_rounds_to_nearest_even() -> None:
     values = np.array([1.0, 1.0 + 2**-8, 1.0 + 3 * 2**-8, -2.5, 0.0, 3e38], np.float32)
-    back = quantise.widen(quantise.to_bf16(values), "BF16")
+    back = widen(to_bf16(values), "BF16")
     assert back[:5].tolist() == [1.0, 1.0, 1.0 + 2**-6, -2.5, 0.0]
     x = matrix()
-    error = np.abs(quantise.widen(quantise.to_bf16(x), "BF16") - x)
+    error = np.abs(widen(to_bf16(x), "BF16") - x)
     assert np.all(error <= np.abs(x) * 2**-8)
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import TINY_TEXT, TINY_VISION, random_tensors, tiny_llava
-from running import TEXT, embeds, language_session
 
-from galago import layout, quantise, weights
-from galago.checkpoint import Checkpoint, open_checkpoint
+from galago.checkpoints.names import EMBEDDING, HEAD
+from galago.checkpoints.tensors import to_bf16, widen
+from galago.checkpoints.vlm import Checkpoint, open_checkpoint
+from galago.engine.precision import PrecisionPlan
+from galago.engine.vlm_sessions import LanguageSession
+from galago.engine.vlm_weights import collect, language_items
 from galago.errors import OptionError
-from galago.precision import PrecisionPlan
-from galago.sessions import LanguageSession
 from galago.specs import Qwen2Spec
+from tests.checkpoints import TINY_TEXT, TINY_VISION, random_tensors, tiny_llava
+from tests.running import TEXT, embeds, language_session
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +70,12 @@ def by_hand(tensors: dict[str, np.ndarray], spec: Qwen2Spec, x: np.ndarray) -> n
         gate = h @ tensors[p + "mlp.gate_proj.weight"].T
         up = h @ tensors[p + "mlp.up_proj.weight"].T
         x = x + (gate / (1 + np.exp(-gate)) * up) @ tensors[p + "mlp.down_proj.weight"].T
-    return norm(x, "model.norm.weight") @ tensors[layout.EMBEDDING].T
+    return norm(x, "model.norm.weight") @ tensors[EMBEDDING].T
 
 
 def test_agrees_with_the_formulas(fp32: LanguageSession) -> None:
     arrays = random_tensors(TINY_VISION, TEXT)
-    rounded = {n: quantise.widen(quantise.to_bf16(a), "BF16") for n, a in arrays.items()}
+    rounded = {n: widen(to_bf16(a), "BF16") for n, a in arrays.items()}
     x = embeds(23)
     wanted = by_hand(rounded, TEXT, x)
     found = fp32.new_cache().append_all(x)
@@ -164,8 +166,8 @@ def test_a_long_prompt_is_fed_in_runs(fp32: LanguageSession, monkeypatch) -> Non
         return run(session, request, inputs, *rest)
 
     monkeypatch.setattr(LanguageSession, "run", noted)
-    monkeypatch.setattr("galago.sessions._FIRST_RUN", 24)
-    monkeypatch.setattr("galago.sessions._LATER_RUN", 10)
+    monkeypatch.setattr("galago.engine.vlm_sessions._FIRST_RUN", 24)
+    monkeypatch.setattr("galago.engine.vlm_sessions._LATER_RUN", 10)
     cache = fp32.new_cache()
     assert np.allclose(cache.append_all(x), whole, atol=1e-4)
     assert lengths == [24, 10, 6]
@@ -194,17 +196,17 @@ def test_wrong_input_is_refused(fp32: LanguageSession) -> None:
 
 
 def test_embed_is_the_table(fp32: LanguageSession, source: Checkpoint) -> None:
-    table = source.tensors[layout.EMBEDDING]
+    table = source.tensors[EMBEDDING]
     found = fp32.embed([3, 3, 319])
     assert found.dtype == np.float32 and found.shape == (3, 256)
-    assert np.array_equal(found, quantise.widen(table.read()[[3, 3, 319]], "BF16"))
+    assert np.array_equal(found, widen(table.read()[[3, 3, 319]], "BF16"))
     assert fp32.embed([]).shape == (0, 256)
 
 
 def restored(source: Checkpoint, language: str) -> dict[str, np.ndarray]:
     """The weights a plan stores, back in float: what its session should compute with."""
     plan = PrecisionPlan("fp32", language)  # type: ignore[arg-type]
-    stored = weights.collect(weights.language_items(source, plan))
+    stored = collect(language_items(source, plan))
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in stored.items():
         if name.endswith(".scale"):
@@ -216,8 +218,8 @@ def restored(source: Checkpoint, language: str) -> dict[str, np.ndarray]:
         if f"{name}.scale" in stored:
             scale = stored[f"{name}.scale"].array.reshape(value.shape[0], -1)
             value = value * np.repeat(scale, value.shape[1] // scale.shape[1], axis=1)
-        arrays[name] = quantise.widen(value, tensor.dtype if tensor.dtype == "BF16" else "F32")
-    return arrays | {layout.EMBEDDING: arrays[layout.HEAD]}
+        arrays[name] = widen(value, tensor.dtype if tensor.dtype == "BF16" else "F32")
+    return arrays | {EMBEDDING: arrays[HEAD]}
 
 
 @pytest.mark.parametrize("language", ["bf16", "int8", "int4"])
@@ -271,7 +273,7 @@ def test_tied_and_untied_heads(tmp_path: Path) -> None:
         x = np.random.default_rng(0).standard_normal((5, 64)).astype(np.float32)
         found = language_session(opened, "fp32").new_cache().append_all(x)
         arrays = random_tensors(TINY_VISION, text)
-        rounded = {n: quantise.widen(quantise.to_bf16(a), "BF16") for n, a in arrays.items()}
+        rounded = {n: widen(to_bf16(a), "BF16") for n, a in arrays.items()}
         if not tied:
-            rounded[layout.EMBEDDING] = rounded[layout.HEAD]
+            rounded[EMBEDDING] = rounded[HEAD]
         assert np.allclose(found, by_hand(rounded, text, x), atol=1e-3)

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago import quantise
+from galago.checkpoints.safetensors import SafetensorsFile, SafetensorsWriter
+from galago.checkpoints.tensors import Entry, to_bf16
 from galago.errors import CheckpointError
-from galago.safetensors import Entry, SafetensorsFile, SafetensorsWriter
 
 
 def write(path: Path) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     arrays = {
         "a": rng.standard_normal((3, 5)).astype(np.float32),
-        "b": quantise.to_bf16(rng.standard_normal((4, 2)).astype(np.float32)),
+        "b": to_bf16(rng.standard_normal((4, 2)).astype(np.float32)),
         "c": rng.integers(-8, 8, (2, 2)).astype(np.int8),
     }
     plan = {

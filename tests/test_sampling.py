@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galago.errors import ModelError, OptionError
-from galago.sampling import SamplingOptions, make_sampler
+from galago.vlm.sampling import SamplingOptions, make_sampler
 
 RNG = np.random.default_rng(0)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from galago.scenes import HOLD, INTERVAL, Scene, apart, scenes
-from galago.still import grey
+from galago.media.frames import grey
+from galago.media.scenes import HOLD, INTERVAL, Scene, apart, scenes
 from tests.videos import view
 
 

@@ -392,7 +392,7 @@ def test_few_photos_are_decoded_at_once(
         inside -= 1
         return b"jpeg"
 
-    monkeypatch.setattr("galago.server.api.thumbnail", thumbnail)
+    monkeypatch.setattr("galago.server.page_routes.thumbnail", thumbnail)
     with Searcher(album) as searcher:
         guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
         with serving(folder, lambda: guide) as served, ThreadPoolExecutor(12) as pool:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from galago.errors import OptionError
-from galago.still import SIDE, THRESHOLD, Still, difference, grey
+from galago.media.changes import THRESHOLD, ChangeDetector, difference
+from galago.media.frames import SIDE, grey
 from tests.videos import view
 
 BIG = (640, 480)
@@ -79,7 +80,7 @@ def test_a_slow_pan_does_not_stay_unchanged() -> None:
     frames = [thumb(wide[:, left : left + 640]) for left in range(100, 400)]
     steps = [difference(a, b) for a, b in itertools.pairwise(frames)]
     assert max(steps) < THRESHOLD
-    still = Still(max_age=1e9)
+    still = ChangeDetector(max_age=1e9)
     still.keep(frames[0], 0)
     described = 1
     for at, frame in enumerate(frames):
@@ -91,17 +92,17 @@ def test_a_slow_pan_does_not_stay_unchanged() -> None:
 
 def test_staleness_is_bounded_and_can_be_turned_off() -> None:
     frame = thumb(shot())
-    still = Still(max_age=5)
+    still = ChangeDetector(max_age=5)
     assert not still.unchanged(frame, 0), "nothing has been described yet"
     still.keep(frame, 10)
     assert still.unchanged(frame, 10) and still.unchanged(frame, 14.9)
     assert not still.unchanged(frame, 15) and not still.unchanged(frame, 100)
-    off = Still(max_age=0)
+    off = ChangeDetector(max_age=0)
     off.keep(frame, 0)
     assert not off.unchanged(frame, 0)
     for wrong in ({"max_age": -1.0}, {"threshold": -1.0}, {"max_age": float("nan")}):
         with pytest.raises(OptionError, match="negative"):
-            Still(**wrong)
+            ChangeDetector(**wrong)
 
 
 def test_a_picture_of_one_colour_divides_by_nothing() -> None:

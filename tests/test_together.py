@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import tiny_llava
-from running import TEXT, embeds, language_session
 
-from galago.checkpoint import open_checkpoint
-from galago.sessions import LanguageSession
-from galago.together import Row, Together
+from galago.checkpoints.vlm import open_checkpoint
+from galago.engine.batching import BatchedCache, BatchedDecoder
+from galago.engine.vlm_sessions import LanguageSession
+from tests.checkpoints import tiny_llava
+from tests.running import TEXT, embeds, language_session
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> LanguageSession:
 class Reply:
     """A sequence fed bit by bit to a row, and to a cache alone to compare with."""
 
-    def __init__(self, session: LanguageSession, together: Together, seed: int) -> None:
+    def __init__(self, session: LanguageSession, together: BatchedDecoder, seed: int) -> None:
         self.inputs = embeds(60, seed)
         self.row, self.alone = together.new_cache(), session.new_cache()
         self.feed(3 + 5 * seed)
@@ -48,16 +48,16 @@ class Reply:
         self.alone.truncate(length)
 
 
-def step(together: Together, replies: list[Reply]) -> None:
+def step(together: BatchedDecoder, replies: list[Reply]) -> None:
     """One step of these replies, as their threads would take it."""
     asked = {one.row: one.token for one in replies}
-    for one, logits in zip(replies, together._bench.step(asked), strict=True):
+    for one, logits in zip(replies, together._batch.step(asked), strict=True):
         one.check(logits, asked[one.row])
         one.row.length += 1
 
 
 def test_rows_come_and_go_in_any_order(session: LanguageSession) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     replies = [Reply(session, together, seed) for seed in range(5)]
     rng = random.Random(5)
     for _ in range(14):
@@ -67,14 +67,14 @@ def test_rows_come_and_go_in_any_order(session: LanguageSession) -> None:
             one.truncate(one.row.length - 2)
         if rng.random() < 0.3:
             one.feed(rng.randint(2, 4))
-    assert together._bench.places  # so rows did sit together
+    assert together._batch.places  # so rows did sit together
 
 
 def test_who_stays_is_not_copied(session: LanguageSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     replies = [Reply(session, together, seed) for seed in range(3)]
     step(together, replies)
-    monkeypatch.setattr("galago.together.write_state", forbidden)
+    monkeypatch.setattr("galago.engine.batching.write_state", forbidden)
     step(together, replies)
     step(together, [replies[2], replies[0], replies[1]])
 
@@ -84,11 +84,11 @@ def forbidden(*_: object) -> None:
 
 
 def test_a_reply_alone_decodes_in_its_own_cache(session: LanguageSession) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     reply = Reply(session, together, 1)
     for _ in range(3):
         reply.feed()
-    assert not together._bench.places and reply.row.alone.length == reply.row.length
+    assert not together._batch.places and reply.row.alone.length == reply.row.length
 
 
 def in_threads(work: Callable[[int], None], count: int) -> list[BaseException]:
@@ -110,16 +110,16 @@ def in_threads(work: Callable[[int], None], count: int) -> list[BaseException]:
 
 
 def test_threads_get_what_they_would_get_alone(session: LanguageSession) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     replies = [Reply(session, together, seed) for seed in range(6)]
     sizes: list[int] = []
-    run = together._bench.step
+    run = together._batch.step
 
-    def counted(asked: dict[Row, Any]) -> Any:
+    def counted(asked: dict[BatchedCache, Any]) -> Any:
         sizes.append(len(asked))
         return run(asked)
 
-    together._bench.step = counted  # type: ignore[method-assign]
+    together._batch.step = counted  # type: ignore[method-assign]
     fed: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {at: [] for at in range(6)}
 
     def work(at: int) -> None:
@@ -137,7 +137,7 @@ def test_threads_get_what_they_would_get_alone(session: LanguageSession) -> None
 
 
 def test_a_reader_that_pauses_holds_nobody_up(session: LanguageSession) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     quick, slow = Reply(session, together, 1), Reply(session, together, 2)
     go = threading.Barrier(2)
     done = threading.Event()
@@ -159,7 +159,7 @@ def test_a_reader_that_pauses_holds_nobody_up(session: LanguageSession) -> None:
 
 
 def test_a_finished_reply_is_not_waited_for(session: LanguageSession) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     replies = [Reply(session, together, seed) for seed in range(2)]
     assert in_threads(lambda at: replies[at].feed(), 2) == []
     for one in replies:
@@ -170,7 +170,7 @@ def test_a_finished_reply_is_not_waited_for(session: LanguageSession) -> None:
 def test_a_step_that_fails_fails_for_all_its_replies_and_no_other(
     session: LanguageSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     replies = [Reply(session, together, seed) for seed in range(3)]
     step(together, replies)
     monkeypatch.setattr(session, "run", broken)
@@ -188,18 +188,18 @@ def broken(*_: object) -> None:
 
 
 def test_a_row_can_leave_while_others_step(session: LanguageSession) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     leaver, other = (Reply(session, together, seed) for seed in range(2))
     step(together, [leaver, other])
-    run = together._bench.step
+    run = together._batch.step
 
-    def late(asked: dict[Row, Any]) -> Any:
+    def late(asked: dict[BatchedCache, Any]) -> Any:
         end = time.monotonic() + 30
         while not together._turn._waiters and time.monotonic() < end:  # type: ignore[attr-defined]
             time.sleep(0.001)
         return run(asked)
 
-    together._bench.step = late  # type: ignore[method-assign]
+    together._batch.step = late  # type: ignore[method-assign]
 
     def work(at: int) -> None:
         if at == 0:
@@ -216,12 +216,12 @@ def test_a_row_can_leave_while_others_step(session: LanguageSession) -> None:
 def test_an_interrupt_beside_a_step_leaves_nobody_waiting(
     session: LanguageSession, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     replies = [Reply(session, together, seed) for seed in range(3)]
     together._awaited = {one.row for one in replies}  # so that one step is for all
     once = threading.Lock()
 
-    def interrupted(self: Together, *given: Any) -> Any:
+    def interrupted(self: BatchedDecoder, *given: Any) -> Any:
         if not once.acquire(blocking=False):
             return real(self, *given)
         end = time.monotonic() + 30  # until the others wait for the step
@@ -229,8 +229,8 @@ def test_an_interrupt_beside_a_step_leaves_nobody_waiting(
             time.sleep(0.001)
         raise KeyboardInterrupt
 
-    real = getattr(Together, place)
-    monkeypatch.setattr(Together, place, interrupted)
+    real = getattr(BatchedDecoder, place)
+    monkeypatch.setattr(BatchedDecoder, place, interrupted)
     failed = in_threads(lambda at: replies[at].feed(), 3)
     assert {type(error) for error in failed} == {KeyboardInterrupt} and together._leader is None
 
@@ -238,7 +238,7 @@ def test_an_interrupt_beside_a_step_leaves_nobody_waiting(
 def test_an_interrupt_while_another_steps_leaves_no_answer_behind(
     session: LanguageSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = Together(session)
+    together = BatchedDecoder(session)
     leader, follower = (Reply(session, together, seed) for seed in range(2))
     together._awaited = {leader.row, follower.row}
     running, interrupted = threading.Event(), threading.Event()
@@ -249,7 +249,7 @@ def test_an_interrupt_while_another_steps_leaves_no_answer_behind(
         assert interrupted.wait(30)
         return run(asked)
 
-    def broken_off(row: Row) -> bool:
+    def broken_off(row: BatchedCache) -> bool:
         if row is not follower.row:
             return answered(row)
         assert running.wait(30)

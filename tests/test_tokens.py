@@ -11,7 +11,8 @@ from tokenizers import Tokenizer as Backend
 
 from galago.errors import CheckpointError
 from galago.specs import PromptSpec
-from galago.tokens import ImageSlot, Message, TextStream, Tokenizer, chat_pieces, load_tokenizer
+from galago.text.chat import ImageSlot, Message, chat_pieces
+from galago.text.tokens import TextStream, Tokenizer, load_tokenizer
 from tests.fakes import fake_tokenizer, write_tokenizer
 
 TEXTS = [

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago import torchfile, torchpickle
+from galago.checkpoints import torchfile, torchpickle
+from galago.checkpoints.torchfile import StridedTensor, TorchFile
 from galago.errors import CheckpointError
-from galago.torchfile import StridedTensor, TorchFile
 
 BYTES = np.arange(24, dtype="<f4").tobytes()
 
@@ -196,7 +196,7 @@ def test_ordered_dictionaries_and_parameters(path: Path) -> None:
 def test_nothing_of_torch_is_loaded(path: Path) -> None:
     write(path, {"x": tensor()})
     code = (
-        "import sys, pathlib; from galago.torchfile import TorchFile; "
+        "import sys, pathlib; from galago.checkpoints.torchfile import TorchFile; "
         "TorchFile(pathlib.Path(sys.argv[1])).tensors['x'].read(); "
         "print('torch' in sys.modules)"
     )

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from galago.errors import CutShortError, ImageError, MissingExtraError, VideoError
-from galago.video import Frame, Video, clock
+from galago.media.frames import Frame, clock
+from galago.media.video import Video
 from tests.videos import SIZE, shots, view, write_sound, write_unknown, write_video
 
 pytest.importorskip("av", reason="the extra `video` is not installed")

@@ -69,7 +69,7 @@ def models() -> str:
 
 
 def _table(models: Sequence[Model]) -> str:
-    from galago.fetch import gigabytes
+    from galago.hub.fetch import gigabytes
 
     rows = ["| model | what it is | fetched | parameters | licence of the weights |"]
     rows.append("|---|---|---|---|---|")

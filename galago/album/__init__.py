@@ -16,10 +16,11 @@ from galago.album.duplicates import NEAR, Copy, find_duplicates
 from galago.album.embedder import Embedder
 from galago.album.guide import Found, Guide
 from galago.album.indexing import IndexOptions, Summary, index
-from galago.album.places import album_folder, album_names, albums_dir
+from galago.album.names import album_folder, album_names
 from galago.album.search import Hit, Part, Searcher
 from galago.album.sheet import contact_sheet
 from galago.album.store import Store, check_model
+from galago.places import albums_dir
 
 __all__ = [
     "NEAR",

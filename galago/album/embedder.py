@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.images import Source
+from galago.media.images import Source
 
 __all__ = ["Embedder", "Float"]
 

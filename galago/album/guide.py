@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
 from galago.album.search import Part, Searcher
-from galago.images import Source
+from galago.media.images import Source
 
 __all__ = ["Found", "Guide"]
 

@@ -27,14 +27,16 @@ from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
 from galago.album.store import Store, check_model, clear_errors, discard, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, MissingExtraError, OptionError, StorageError
-from galago.images import PICTURE_SUFFIXES
+from galago.media.images import PICTURE_SUFFIXES
+from galago.progress import Stage
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
 
-Report = Callable[[str, int, int], None]  # what is being done; how many are done; of how many
+Report = Callable[[Stage, int, int], None]  # what is being done; how many are done; of how many
 
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
+_INDEXING, _LOOKING = Stage("indexing"), Stage("looking through folders")
 _MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
 _NO_MEMORY = "there is too little memory to read it"
 _PENDING = 200  # photos that need no encoding, before they are recorded
@@ -110,7 +112,7 @@ def index(
     named = as_roots(folders)
     with (
         clear_errors(folder),
-        write_lock(folder, lambda stage: tell(stage, 0, 0)),
+        write_lock(folder, lambda wait: tell(Stage(wait, lasting=True), 0, 0)),
         _opened(folder) as store,
     ):
         if callable(source):
@@ -172,7 +174,7 @@ class _Run:
         summary.unchanged = summary.seen - todo
         with Writer(store) as writer:
             if model is not None:
-                self._tell("indexing", 0, todo)
+                self._tell(_INDEXING, 0, todo)
                 start = time.monotonic()
                 self._encode(plan, todo, model, writer)
                 summary.seconds = time.monotonic() - start
@@ -184,7 +186,7 @@ class _Run:
         """Walk; what there is to do, and how much; ImageError when there is nothing at all."""
         summary, plan = self.summary, Plan(self._store)
         for count in plan.look(scan):
-            self._tell("looking through folders", count, 0)
+            self._tell(_LOOKING, count, 0)
         todo, summary.gone = plan.compare(scan.roots, scan.unreadable)
         summary.seen, summary.others = plan.seen(), scan.others
         summary.unreadable = scan.unreadable
@@ -203,7 +205,7 @@ class _Run:
             reason = error.strerror or error
             raise StorageError(f"the model {self._source} can't be read: {reason}") from error
         if head is None or self._options.fresh:
-            self._tell("calibrating", 0, 0)
+            self._tell(Stage("calibrating"), 0, 0)
             begin(self._store, model, self._source)
         else:
             check_model(self._store, head, model, self._source)
@@ -222,7 +224,7 @@ class _Run:
             vectors = model.embed_pixels(np.stack(list(new.values()))) if new else None
             writer.record(photos, list(new), vectors)
             self.summary.encoded += len(new)
-            self._tell("indexing", done, todo)
+            self._tell(_INDEXING, done, todo)
             photos.clear()
             new.clear()
 

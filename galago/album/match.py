@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from galago.album.embedder import Float
+from galago.places import DATA
 
 __all__ = [
     "ALIKE",
@@ -36,7 +36,7 @@ __all__ = [
     "words_cut",
 ]
 
-_FILE = Path(__file__).parent.parent / "data" / "background.txt"
+_FILE = DATA / "background.txt"
 
 # Below this a photo shows everyday things better than what was asked for, in any album.
 _FLOOR = 1.5

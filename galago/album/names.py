@@ -1,31 +1,18 @@
-"""Where albums live, and what they may be called."""
+"""What albums may be called, and the folder of each."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import sys
 from pathlib import Path
 
 from galago.errors import OptionError
+from galago.places import albums_dir
 
-__all__ = ["DATABASE", "DEFAULT", "album_folder", "album_names", "albums_dir", "option"]
+__all__ = ["DATABASE", "DEFAULT", "album_folder", "album_names", "option"]
 
 DEFAULT = "default"
 DATABASE = "album.sqlite"
-
-
-def albums_dir() -> Path:
-    """GALAGO_ALBUMS, else galago's place in the platform's folder for data of programs."""
-    if own := os.environ.get("GALAGO_ALBUMS"):
-        return Path(os.path.expanduser(own))
-    if sys.platform == "darwin":
-        base = "~/Library/Application Support"
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(os.path.expanduser(base)) / "galago" / "albums"
 
 
 def album_folder(name: str = DEFAULT) -> Path:

@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from galago.errors import OptionError
-from galago.images import PICTURE_SUFFIXES
+from galago.media.images import PICTURE_SUFFIXES
 
 __all__ = ["SKIPPED", "Found", "Rules", "Scan", "as_roots", "below", "within"]
 

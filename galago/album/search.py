@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from galago.album.embedder import Embedder, Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
-from galago.album.places import DATABASE
+from galago.album.names import DATABASE
 from galago.album.store import Head, Store, check_model, empty
 from galago.album.vectors import Rows
 from galago.errors import OptionError

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from galago.errors import ImageError
-from galago.images import thumbnail
+from galago.media.images import thumbnail
 
 __all__ = ["contact_sheet"]
 

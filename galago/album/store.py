@@ -12,7 +12,6 @@ there today may be back tomorrow.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shlex
 import sqlite3
@@ -26,10 +25,10 @@ import numpy as np
 
 from galago.album.embedder import Embedder, Float
 from galago.album.match import Background
-from galago.album.places import DATABASE, option
+from galago.album.names import DATABASE, option
 from galago.album.vectors import Rows, damaged, remove
-from galago.errors import GalagoError, OptionError, StorageError
-from galago.locks import one_at_a_time
+from galago.disk import one_at_a_time, refusals
+from galago.errors import OptionError, StorageError
 
 __all__ = [
     "MIGRATIONS",
@@ -350,18 +349,16 @@ def discard(folder: Path) -> None:
 @contextlib.contextmanager
 def clear_errors(folder: Path) -> Iterator[None]:
     """What the disk or the database refuses, as one line that says what to do."""
-    try:
-        yield
-    except GalagoError:
-        raise
-    except sqlite3.Error as error:
-        raise StorageError(_database_line(folder, str(error))) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageError(_full(folder)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise StorageError(_closed(folder)) from error
-        raise StorageError(f"{folder} can't be used: {error.strerror or error}") from error
+    refused = refusals(
+        full=_full(folder),
+        closed=_closed(folder),
+        other=lambda error: f"{folder} can't be used: {error.strerror or error}",
+    )
+    with refused:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageError(_database_line(folder, str(error))) from error
 
 
 def _full(folder: Path) -> str:

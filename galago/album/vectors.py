@@ -16,7 +16,7 @@ import simsimd
 from numpy.typing import NDArray
 
 from galago.album.embedder import Float
-from galago.album.places import option
+from galago.album.names import option
 from galago.errors import StorageError
 
 __all__ = ["Rows", "VectorFile", "best"]

@@ -1,18 +1,15 @@
-"""The machine in a few words, and the memory of this process."""
+"""The machine in a few words."""
 
 from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["busy_seconds", "machine", "peak_memory", "resident", "versions"]
-
-_STATUS = Path("/proc/self/status")
+__all__ = ["busy_seconds", "machine", "versions"]
 
 
 def machine(threads: int, packages: Sequence[str]) -> dict[str, Any]:
@@ -48,32 +45,3 @@ def busy_seconds() -> float | None:
         return None
     user, nice, system, _idle, _wait, *rest = stat.read_text().splitlines()[0].split()[1:9]
     return sum(map(int, (user, nice, system, *rest))) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory() -> int:
-    """The most bytes of memory that this process has held."""
-    # ru_maxrss on Linux also counts the process that started this one.
-    return _status("VmHWM:") or _used()
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds now; elsewhere than on Linux, the most so far."""
-    return _status("VmRSS:") or _used()
-
-
-def _status(field: str) -> int:
-    if _STATUS.exists():
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith(field):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def _used() -> int:
-    if os.name == "nt":  # has no resource module, and the standard library no other way
-        return 0
-    import resource
-
-    # On Linux ru_maxrss counts kilobytes, on macOS bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.bench.shapes import NANO, converted_folder, published_side
+from galago.bench.vlm.shapes import NANO, converted_folder, published_side
 
 __all__ = ["PRECISIONS", "Job", "Row", "Settings", "chosen", "rows"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from galago.graph import ov
+from galago.engine.runtime import ov
 
 __all__ = ["product", "read"]
 

@@ -15,22 +15,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import galago
 from galago.bench.machine import busy_seconds, machine, versions
-from galago.bench.peers import NEEDS
 from galago.bench.plan import Job, Row, Settings
-from galago.bench.shapes import discard_sources
+from galago.bench.vlm.peers import NEEDS
+from galago.bench.vlm.shapes import discard_sources
 from galago.errors import StorageError
+from galago.progress import Progress, Stage, silent
+from galago.version import __version__
 
 __all__ = ["PACKAGES", "Run", "merged"]
 
 PACKAGES = ("openvino", "numpy", "torch", "transformers", "timm", "onnxruntime")
 INSTALL = "pip install 'galago[bench]'"
-Progress = Callable[[str, float], None]
 Result = dict[str, Any]
 
 
@@ -39,11 +39,11 @@ class Run:
 
     def __init__(
         self, settings: Settings, *, rounds: int = 1, again: bool = False,
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> None:  # fmt: skip
         self.settings, self.rounds = settings, rounds
         self.failed: dict[str, str] = {}
-        self._report = progress or (lambda stage, share: None)
+        self._progress = progress
         self._file = settings.cache / "rows.jsonl"
         self._again = again
         self._share = 0.0
@@ -63,10 +63,10 @@ class Run:
         turns = [(row, turn) for row, turn in turns if not (row.once and turn)]
         for done, (row, turn) in enumerate(turns):
             self._share = done / len(turns)
-            self._report(row.name, self._share)
+            self._progress(Stage(row.name), self._share)
             self._turn(row, turn)
         discard_sources(self.settings.cache)
-        self._report("done", 1.0)
+        self._progress(Stage("done"), 1.0)
 
     def results(self, rows: Sequence[Row]) -> dict[str, Result]:
         """Rounds joined, by name; a row that could not be measured has an "error"."""
@@ -83,7 +83,7 @@ class Run:
 
     def report(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Everything that the page, the pictures and the JSON file are made of."""
-        found = machine(self.settings.threads, PACKAGES) | {"galago": galago.__version__}
+        found = machine(self.settings.threads, PACKAGES) | {"galago": __version__}
         return {
             "machine": found | {"cores": os.cpu_count()},
             "runs": self.settings.runs,
@@ -100,13 +100,16 @@ class Run:
         result = {"error": problem} if problem else self._measure(row.job)
         if "error" in result:
             self.failed[row.name] = result["error"]
-            self._report(f"not measured: {row.name}: {result['error']}", self._share)
+            self._last(f"not measured: {row.name}: {result['error']}")
             return
         self._found.setdefault(key, {})[turn] = result
         line = {"key": key, "row": row.name, "turn": turn, "result": result}
         with self._file.open("a", encoding="utf-8") as file:
             file.write(f"\n{json.dumps(line)}\n")  # a killed run may have left half a line
-        self._report(f"measured {row.name}: {_brief(result)}", self._share)
+        self._last(f"measured {row.name}: {_brief(result)}")
+
+    def _last(self, words: str) -> None:
+        self._progress(Stage(words, lasting=True), self._share)
 
     def _missing(self, row: Row) -> str:
         """What installs a peer that isn't there."""
@@ -119,9 +122,9 @@ class Run:
         for job in row.needs:
             name = json.dumps([job.kind, job.options], sort_keys=True)
             if name not in self._made:
-                self._report(f"preparing {row.name}", self._share)
+                self._progress(Stage(f"preparing {row.name}"), self._share)
                 self._made[name] = str(self._measure(job).get("error", ""))
-                self._report(row.name, self._share)
+                self._progress(Stage(row.name), self._share)
             if self._made[name]:
                 return self._made[name]
         return ""
@@ -154,7 +157,7 @@ class Run:
     def _key(self, row: Row) -> str:
         made = machine(self.settings.threads, ()) | versions(row.packages)
         if row.ours:
-            made["galago"] = galago.__version__
+            made["galago"] = __version__
         text = json.dumps([row.name, row.job.options, made], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

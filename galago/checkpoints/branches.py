@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from galago import quantise
+from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCKS
+from galago.checkpoints.tensors import FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
-from galago.layout import CLIP_TRUNK, TEXT_BLOCKS
-from galago.safetensors import Stored
 
 Float = npt.NDArray[np.float32]
 Pair = tuple[Float, Float]  # a convolution's weight and bias
@@ -28,19 +26,6 @@ _BRANCHES = re.compile(
     r"(.*?)\.(?:token_mixer\.(?:norm|mixer)\.|token_mixer\.layer_scale\b"
     r"|conv_kxk\.|conv_scale\.|identity\.|large_conv\.|small_conv\.|pos_enc\.)"
 )
-
-
-@dataclass(frozen=True)
-class FusedTensor:
-    """A tensor computed from its branches whenever it is read; float32."""
-
-    name: str
-    shape: tuple[int, ...]
-    compute: Callable[[], Float]
-    dtype: str = "F32"
-
-    def read(self) -> Float:
-        return self.compute()
 
 
 def fused(tensors: Mapping[str, Stored]) -> dict[str, Stored]:
@@ -91,7 +76,7 @@ def _maker(tensors: Mapping[str, Stored], block: str) -> tuple[Callable[[], Pair
 def _read(tensors: Mapping[str, Stored], name: str) -> Float:
     if name not in tensors:
         raise CheckpointError(f"the tensor {name} is missing; fetch the model again")
-    return quantise.read_float(tensors[name])
+    return read_float(tensors[name])
 
 
 def _norm(tensors: Mapping[str, Stored], name: str) -> Pair:

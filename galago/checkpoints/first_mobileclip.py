@@ -2,7 +2,7 @@
 
 They name tensors after Apple's own modules (mobileclip/clip.py there): `image_encoder.model.…` and
 `text_encoder.…`. What the published open_clip files were converted from them with is the same
-renaming. Training-time branches stay; galago/fuse.py joins them.
+renaming. Training-time branches stay; galago/checkpoints/branches.py joins them.
 
 MobileCLIP-B: Apple's code pads its first convolution by a pixel; open_clip and timm, for which the
 same weights were published, don't, and neither does galago.
@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from galago import layout, quantise, specs
+from galago import specs
+from galago.checkpoints.branches import Float
+from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK, llava_to_timm
+from galago.checkpoints.tensors import FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
-from galago.fuse import Float, FusedTensor
-from galago.safetensors import Stored
 
 __all__ = ["is_first", "to_open_clip"]
 
@@ -37,13 +38,13 @@ _WORDS = (
     ("embedding_layer.", "token_embedding."), ("final_layer_norm.", "ln_final."),
     ("positional_embedding.pos_embed.pos_embed", "positional_embedding"),
     ("projection_layer", "text_projection"), ("transformer.", "transformer.resblocks."),
-    *((theirs, f"{layout.TEXT_BLOCK[part]}.") for part, theirs in _BLOCK.items()), *_BRANCHES,
+    *((theirs, f"{TEXT_BLOCK[part]}.") for part, theirs in _BLOCK.items()), *_BRANCHES,
 )  # fmt: skip
 _VIT = (
     ("patch_emb.", "patch_embed.backbone."), (".block.conv.", ".conv."), (".block.norm.", ".bn."),
     ("post_transformer_norm.", "norm."), ("pos_embed.pos_embed.pos_embed", "pos_embed"),
     ("transformer.", "blocks."), ("classifier.proj", "head.proj"),
-    *((theirs, f"{layout.VIT_BLOCK[part]}.") for part, theirs in _BLOCK.items()),
+    *((theirs, f"{VIT_BLOCK[part]}.") for part, theirs in _BLOCK.items()),
 )  # fmt: skip
 
 
@@ -55,17 +56,17 @@ def is_first(names: Mapping[str, Stored]) -> bool:
 def to_open_clip(stored: Mapping[str, Stored]) -> dict[str, Stored]:
     """The same tensors by open_clip's names; the two that lie otherwise there are turned."""
     vit = any(name.startswith(f"{_IMAGE}patch_emb.") for name in stored)
-    head = f"{layout.CLIP_TRUNK}{'head' if vit else 'head.fc'}"
+    head = f"{CLIP_TRUNK}{'head' if vit else 'head.fc'}"
     found: dict[str, Stored] = {}
     for name, tensor in stored.items():
         if name.startswith(_IMAGE):
             rest = name[len(_IMAGE) :]
-            name = layout.CLIP_TRUNK + (_replaced(rest, _VIT) if vit else _trunk(rest))
+            name = CLIP_TRUNK + (_replaced(rest, _VIT) if vit else _trunk(rest))
         elif name.startswith(_TEXT):
             name = "text." + _replaced(name[len(_TEXT) :], _WORDS)
-        if name == f"{layout.CLIP_TRUNK}head.proj":
+        if name == f"{CLIP_TRUNK}head.proj":
             found |= _head(tensor, head)
-        elif name in ("text.positional_embedding", f"{layout.CLIP_TRUNK}pos_embed"):
+        elif name in ("text.positional_embedding", f"{CLIP_TRUNK}pos_embed"):
             found[name] = _positions(tensor, name, 2 if name.startswith("text.") else 3)
         else:
             found[name] = tensor
@@ -75,7 +76,7 @@ def to_open_clip(stored: Mapping[str, Stored]) -> dict[str, Stored]:
 def _trunk(name: str) -> str:
     """FastViT; the trunks of the first MobileCLIP have their stages at the same places."""
     try:
-        name = layout.llava_to_timm(name, specs.MCI0)
+        name = llava_to_timm(name, specs.MCI0)
     except StopIteration:
         raise CheckpointError(f"the tensor {name} belongs to no MobileCLIP known here") from None
     # A scale inside of a token mixer has got its ending already.
@@ -112,4 +113,4 @@ def _positions(tensor: Stored, name: str, dims: int) -> Stored:
 
 
 def _reading(tensor: Stored, turn: Callable[[Float], Float]) -> Callable[[], Float]:
-    return lambda: np.ascontiguousarray(turn(quantise.read_float(tensor)))
+    return lambda: np.ascontiguousarray(turn(read_float(tensor)))

@@ -1,7 +1,7 @@
 """Names and shapes of every tensor, and how published layouts name them.
 
 One naming is canonical: that of llava_qwen2 folders as published with FastVLM. Everything here is
-pure text and integers; files are read in galago/checkpoint.py.
+pure text and integers; files are read in galago/checkpoints/vlm.py.
 """
 
 from __future__ import annotations

@@ -9,130 +9,19 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from galago.checkpoints.tensors import NUMPY_TYPES, Entry, FileState, LazyTensor
 from galago.errors import CheckpointError
 
-_NUMPY: dict[str, str] = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "BF16": "<u2",
-    "I64": "<i8",
-    "I32": "<i4",
-    "I16": "<i2",
-    "I8": "i1",
-    "U8": "u1",
-    "BOOL": "?",
-}
 _MAX_HEADER = 100_000_000
 _ALIGN = 64
-
-
-class Stored(Protocol):
-    """A tensor that can be read: an entry of a file, an array in memory, or computed on reading."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> str: ...
-
-    def read(self) -> npt.NDArray[Any]: ...
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A file as it was found: a change, or another file in its place, shows in its numbers."""
-
-    path: Path
-    numbers: tuple[int, ...]
-
-    @classmethod
-    def of(cls, path: Path) -> FileState:
-        """The file's whole path, and what tells it from others. OSError when it isn't there."""
-        path = path.resolve()
-        state = path.stat()
-        return cls(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
-
-    def unchanged(self) -> bool:
-        """Whether it still is that file."""
-        try:
-            return FileState.of(self.path) == self
-        except OSError:
-            return False
-
-
-@dataclass(frozen=True)
-class LazyTensor:
-    """A tensor in a memory-mapped file; nothing is read from disk until `read()` is used."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    _bytes: npt.NDArray[np.uint8] = field(repr=False, compare=False)
-
-    def read(self) -> npt.NDArray[Any]:
-        """A view of the file, not to be written (bf16 as uint16)."""
-        return self._bytes.view(_NUMPY[self.dtype]).reshape(self.shape)
-
-    def place(self) -> tuple[npt.NDArray[np.uint8], int] | None:
-        """All bytes of the file and where in them the tensor begins; None if it isn't mapped."""
-        mapped = self._mapped()
-        if mapped is None:
-            return None
-        whole = np.frombuffer(mapped, dtype=np.uint8)
-        return whole, self._bytes.ctypes.data - whole.ctypes.data
-
-    def release(self) -> None:
-        """Tell the system that the pages read so far may be dropped from this process."""
-        mapped, place = self._mapped(), self.place()
-        if mapped is None or place is None or not hasattr(mmap, "MADV_DONTNEED"):
-            return
-        first = -(-place[1] // mmap.PAGESIZE) * mmap.PAGESIZE
-        length = place[1] + self._bytes.nbytes - first
-        if length > 0:
-            mapped.madvise(mmap.MADV_DONTNEED, first, length)
-
-    def _mapped(self) -> mmap.mmap | None:
-        base: Any = self._bytes
-        while isinstance(base, np.ndarray):
-            base = base.base
-        return base if isinstance(base, mmap.mmap) else None
-
-
-@dataclass(frozen=True)
-class ScaledTensor:
-    """An int8 tensor with one float32 scale a row, read as float32.
-
-    For small models only: every read computes the whole tensor.
-    """
-
-    name: str
-    values: LazyTensor
-    scale: LazyTensor
-    dtype: str = "F32"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values.shape
-
-    def read(self) -> npt.NDArray[Any]:
-        """values * scale, a new float32 array."""
-        scale = self.scale.read().reshape(-1, *[1] * (len(self.shape) - 1))
-        return np.asarray(self.values.read() * scale, dtype=np.float32)
-
-    def release(self) -> None:
-        """As LazyTensor.release."""
-        self.values.release()
 
 
 class SafetensorsFile:
@@ -164,9 +53,9 @@ class SafetensorsFile:
             begin, end = (int(n) for n in entry["data_offsets"])
         except (KeyError, TypeError, ValueError):
             raise CheckpointError(f"{self.path}: the entry of {name} is damaged") from None
-        if dtype not in _NUMPY:
+        if dtype not in NUMPY_TYPES:
             raise CheckpointError(f"{self.path}: the tensor {name} has unknown type {dtype}")
-        wanted = math.prod(shape) * np.dtype(_NUMPY[dtype]).itemsize
+        wanted = math.prod(shape) * np.dtype(NUMPY_TYPES[dtype]).itemsize
         if min(shape, default=0) < 0 or begin < 0 or end - begin != wanted:
             raise CheckpointError(f"{self.path}: the offsets of {name} do not fit its shape")
         if start + end > size:
@@ -189,18 +78,6 @@ def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} has a damaged header; fetch the model again")
     return header, 8 + length
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The planned place of one tensor."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape) * np.dtype(_NUMPY[self.dtype]).itemsize
 
 
 class SafetensorsWriter:

@@ -2,7 +2,7 @@
 
 Format (pytorch, torch/serialization.py, caffe2/serialize/inline_container.h): a zip of stored
 entries, ROOT/data.pkl with the names and layouts, ROOT/data/KEY with the bytes of each storage.
-data.pkl is read by galago/torchpickle.py. Only the table of contents and data.pkl are read when a
+data.pkl is read by torchpickle.py. Only the table of contents and data.pkl are read when a
 file is opened; entries that nothing refers to are never looked at, whatever they are called.
 """
 
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galago.checkpoints.tensors import Entry, FileState, LazyTensor
+from galago.checkpoints.torchpickle import MAX_PICKLE, Storage, Tensor, is_count, read_pickle, shown
 from galago.errors import CheckpointError
-from galago.safetensors import Entry, FileState, LazyTensor
-from galago.torchpickle import MAX_PICKLE, Storage, Tensor, is_count, read_pickle, shown
 
 __all__ = ["StridedTensor", "TorchFile"]
 

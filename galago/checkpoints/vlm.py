@@ -3,7 +3,7 @@
 Three layouts are read, sharded or not: llava_qwen2 (Apple's repositories and archives), galago's
 own models (the same, with a "galago" block in the configuration; tensors may be I8 with a float32
 `NAME.scale` of one number a row), and transformers' fast_vlm. Their code is never run and pickles
-are never opened. Tensors come out under one naming (galago/layout.py), and each one that is needed
+are never opened. Tensors come out under one naming (names.py), and each one that is needed
 is checked for presence and shape when the folder is opened.
 """
 
@@ -15,10 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from galago import layout
-from galago.config import read_json, read_spec
+from galago.checkpoints.folders import CONFIG, INDEX, WEIGHTS, read_json, shard_names
+from galago.checkpoints.names import (
+    EMBEDDING,
+    HEAD,
+    VISION,
+    fast_vlm_to_llava,
+    projector_shapes,
+    text_shapes,
+    vision_shapes,
+)
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.tensors import LazyTensor, Tensor, scaled
+from galago.checkpoints.vlm_config import read_spec
 from galago.errors import CheckpointError
-from galago.safetensors import LazyTensor, SafetensorsFile, ScaledTensor
 from galago.specs import VLMSpec
 
 _TOKENIZER_FILES = (
@@ -30,9 +40,6 @@ _TOKENIZER_FILES = (
     "tokenizer_config.json",
 )
 _FLOATS = ("BF16", "F16", "F32")
-
-
-Tensor = LazyTensor | ScaledTensor
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def open_spec(folder: Path | str) -> VLMSpec:
 
 
 def _stored(folder: Path) -> tuple[VLMSpec, list[Path], dict[str, LazyTensor]]:
-    config = read_json(folder / "config.json")
+    config = read_json(folder / CONFIG)
     shards = _shards(folder)
     stored: dict[str, LazyTensor] = {}
     for shard in shards:
@@ -73,30 +80,28 @@ def open_checkpoint(folder: Path | str) -> Checkpoint:
     folder = Path(folder)
     spec, shards, stored = _stored(folder)
     if spec.layout == "fast_vlm":
-        stored = {layout.fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
+        stored = {fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
     found: Mapping[str, Tensor] = scaled(stored) if spec.layout == "galago" else stored
     spec = replace(spec, text=replace(spec.text, tied=_is_tied(found)))
     tensors = _needed(folder, found, spec)
     files = tuple(folder / name for name in _TOKENIZER_FILES if (folder / name).is_file())
-    sources = [*shards, folder / "config.json", *files]
+    sources = [*shards, folder / CONFIG, *files]
     identity = {path.name: path.stat().st_size for path in sources}
     return Checkpoint(folder, spec, tensors, files, identity)
 
 
 def _shards(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        weight_map = read_json(index).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise CheckpointError(f"{index} has no weight_map; fetch it again")
-        names = sorted({str(name) for name in weight_map.values()})
+    if (folder / INDEX).is_file():
+        names = shard_names(folder)
         for name in names:
             if Path(name).name != name:
-                raise CheckpointError(f"{index} names {name!r}, which is outside the folder")
+                raise CheckpointError(
+                    f"{folder / INDEX} names {name!r}, which is outside the folder"
+                )
             if not (folder / name).is_file():
                 raise CheckpointError(f"{folder} lacks the shard {name}; fetch the model again")
         return [folder / name for name in names]
-    single = folder / "model.safetensors"
+    single = folder / WEIGHTS
     if single.is_file():
         return [single]
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
@@ -104,24 +109,12 @@ def _shards(folder: Path) -> list[Path]:
             f"{folder} holds pickled weights, which galago never opens; "
             "save the model as safetensors"
         )
-    raise CheckpointError(f"{folder} has no model.safetensors; fetch the model again")
-
-
-def scaled(stored: Mapping[str, LazyTensor]) -> dict[str, Tensor]:
-    """Join int8 tensors with their scales; one without a fitting scale stays as it is."""
-    found: dict[str, Tensor] = dict(stored)
-    for name, tensor in stored.items():
-        scale = stored.get(f"{name}.scale")
-        if tensor.dtype != "I8" or scale is None or scale.dtype != "F32":
-            continue
-        if tensor.shape and scale.shape in ((tensor.shape[0],), (tensor.shape[0], 1)):
-            found[name] = ScaledTensor(name, tensor, scale)
-    return found
+    raise CheckpointError(f"{folder} has no {WEIGHTS}; fetch the model again")
 
 
 def _is_tied(stored: Mapping[str, Tensor]) -> bool:
     """Whether the output projection is the embedding: the tensors decide, not the config."""
-    head, table = stored.get(layout.HEAD), stored.get(layout.EMBEDDING)
+    head, table = stored.get(HEAD), stored.get(EMBEDDING)
     if head is None or table is None:
         return True
     if head.shape != table.shape or head.dtype != table.dtype:
@@ -137,10 +130,10 @@ def _is_tied(stored: Mapping[str, Tensor]) -> bool:
 
 
 def _needed(folder: Path, stored: Mapping[str, Tensor], spec: VLMSpec) -> dict[str, Tensor]:
-    shapes = layout.text_shapes(spec.text)
-    shapes |= layout.projector_shapes(spec.vision.features, spec.projector)
-    for name, shape in layout.vision_shapes(spec.vision).items():
-        shapes[layout.VISION + name] = shape
+    shapes = text_shapes(spec.text)
+    shapes |= projector_shapes(spec.vision.features, spec.projector)
+    for name, shape in vision_shapes(spec.vision).items():
+        shapes[VISION + name] = shape
     for name, shape in shapes.items():
         tensor = stored.get(name)
         if tensor is None:

@@ -6,14 +6,15 @@ rotary positions, another projector) is refused in one line instead of being run
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from galago import layout, specs
+from galago import specs
+from galago.checkpoints.folders import CONFIG, read_json
+from galago.checkpoints.names import EMBEDDING, PROJECTOR, fast_vlm_to_llava
 from galago.errors import CheckpointError, GalagoError
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
@@ -28,22 +29,14 @@ TIMM_TRUNKS = {
     "fastvit_mci4": specs.MCI4,
 }
 _LLAVA_TRUNKS = {"mobileclip_l": specs.FASTVITHD}
-_PIL_RESAMPLE: dict[int, specs.Resample] = {2: "bilinear", 3: "bicubic"}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, or CheckpointError."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(
-            f"{path.parent} is not a model folder: it has no {path.name}"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON ({error}); fetch it again") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} does not hold a JSON object; fetch it again")
-    return value
+# By PIL's numbers, as transformers writes them, and by name, as open_clip does.
+_RESAMPLE: dict[object, specs.Resample] = {
+    2: "bilinear",
+    3: "bicubic",
+    "bilinear": "bilinear",
+    "bicubic": "bicubic",
+}
+Triple = tuple[float, float, float]
 
 
 def read_spec(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
@@ -57,9 +50,7 @@ def read_spec(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
     except GalagoError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise CheckpointError(
-            f"{folder / 'config.json'} is incomplete or damaged ({error!r})"
-        ) from None
+        raise CheckpointError(f"{folder / CONFIG} is incomplete or damaged ({error!r})") from None
     raise CheckpointError(
         f"{folder} has model_type {kind!r}; galago runs llava_qwen2 and fast_vlm (FastVLM)"
     )
@@ -74,12 +65,12 @@ def _llava(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
         vision, image = _own_block(folder, own)
     else:
         vision, image = _llava_tower(folder, config)
-    rows = _projector_rows(folder, stored, f"{layout.PROJECTOR}{{}}.weight", ("0", "2"))
+    rows = _projector_rows(folder, stored, f"{PROJECTOR}{{}}.weight", ("0", "2"))
     return VLMSpec(
         name=str((own or {}).get("name") or folder.name),
         layout="galago" if own is not None else "llava_qwen2",
         vision=vision,
-        text=_text(folder, config, _vocab(folder, stored, layout.EMBEDDING)),
+        text=_text(folder, config, _vocab(folder, stored, EMBEDDING)),
         image=image,
         projector=rows,
         eos_ids=_eos(folder, config),
@@ -89,11 +80,16 @@ def _llava(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
 
 def _own_block(folder: Path, own: Json) -> tuple[FastViTSpec, ImageSpec]:
     """The "galago" block of galago's own models: {"format": 1, "vision": {…}, "image": {…}}."""
+    check_format(folder, own)
+    return own_trunk(own), ImageSpec(**_fields(own["image"]))
+
+
+def check_format(folder: Path, own: Json) -> None:
+    """CheckpointError for a "galago" block of a format that this galago doesn't know."""
     if own.get("format") != 1:
         raise CheckpointError(
             f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
         )
-    return own_trunk(own), ImageSpec(**_fields(own["image"]))
 
 
 def own_trunk(own: Json) -> FastViTSpec:
@@ -138,13 +134,13 @@ def _fast_vlm(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
         trunk, image = _timm_trunk(folder, vision), _processor(folder)
     if config.get("projector_hidden_act", "gelu") != "gelu":
         raise CheckpointError(f"{folder}: projector activation must be gelu")
-    names = {layout.fast_vlm_to_llava(name, trunk): shape for name, shape in stored.items()}
-    rows = _projector_rows(folder, names, f"{layout.PROJECTOR}{{}}.weight", ("0", "2"))
+    names = {fast_vlm_to_llava(name, trunk): shape for name, shape in stored.items()}
+    rows = _projector_rows(folder, names, f"{PROJECTOR}{{}}.weight", ("0", "2"))
     return VLMSpec(
         name=folder.name,
         layout="fast_vlm",
         vision=trunk,
-        text=_text(folder, config["text_config"], _vocab(folder, names, layout.EMBEDDING)),
+        text=_text(folder, config["text_config"], _vocab(folder, names, EMBEDDING)),
         image=image,
         projector=rows,
         eos_ids=_eos(folder, config["text_config"] | _plain(config, "eos_token_id")),
@@ -199,20 +195,27 @@ def _processor(folder: Path) -> ImageSpec:
     side = size if isinstance(size, int) else size.get("height") or size.get("shortest_edge")
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if found.get("do_normalize", True):
-        mean = _triple(found.get("image_mean"), mean)
-        std = _triple(found.get("image_std"), std)
+        mean = triple(found.get("image_mean"), mean)
+        std = triple(found.get("image_std"), std)
     fit: specs.Fit = "crop" if found.get("do_center_crop", True) else "pad"
-    resample = _PIL_RESAMPLE.get(found.get("resample", 3))
-    if resample is None:
-        raise CheckpointError(f"{folder}: resampling {found.get('resample')} is not known")
+    resample = resampling(folder, found.get("resample", 3))
     return ImageSpec(side=int(side or 1024), mean=mean, std=std, resample=resample, fit=fit)
 
 
-def _triple(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
-    if not values:
+def triple(values: Any, default: Triple) -> Triple:
+    """Three numbers, one a colour; ValueError for another count."""
+    if values is None:
         return default
     red, green, blue = (float(value) for value in values)
     return red, green, blue
+
+
+def resampling(folder: Path, value: object) -> specs.Resample:
+    """How pictures are resized, by PIL's number or by name; CheckpointError for another way."""
+    found = _RESAMPLE.get(value)
+    if found is None:
+        raise CheckpointError(f"{folder}: resampling {value!r} is not known")
+    return found
 
 
 def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import albums
-from galago.cli.albums import path_fields, shown
-from galago.cli.terminal import say, write
+from galago.cli.terminal import path_fields, say, shown, write
 
 if TYPE_CHECKING:
     from galago.album import Store

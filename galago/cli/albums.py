@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from galago import catalog
 from galago.cli import options
 
-__all__ = ["AlbumName", "ModelName", "folder_of", "path_fields", "shown", "source_of"]
+__all__ = ["AlbumName", "ModelName", "folder_of", "source_of"]
 
 
 def _complete_album(incomplete: str) -> Iterator[str]:
@@ -57,31 +57,3 @@ def source_of(model: str) -> str:
         return row.name
     path = os.path.expanduser(model)
     return os.path.abspath(path) if os.path.exists(path) else model
-
-
-_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-
-
-def shown(path: str) -> str:
-    """A path as one printable line; an odd one in the quotes that shells read ($'new\\nline')."""
-    if path.isprintable():
-        return path
-    return "$'" + "".join(_escaped(letter) for letter in path) + "'"
-
-
-def _escaped(letter: str) -> str:
-    if letter in _ESCAPES:
-        return _ESCAPES[letter]
-    if letter.isprintable():
-        return letter
-    return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))
-
-
-def path_fields(path: str, field: str = "path") -> dict[str, Any]:
-    """A path for JSON; one that is no text also by its bytes, in hexadecimal."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        readable = os.fsencode(path).decode("utf-8", "replace")
-        return {field: readable, f"{field}_bytes": os.fsencode(path).hex()}
-    return {field: path}

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from galago import __version__
 from galago.cli.album import album
 from galago.cli.bench import bench
 from galago.cli.chat import chat
@@ -20,6 +19,7 @@ from galago.cli.pull import pull
 from galago.cli.search import search
 from galago.cli.serve import serve
 from galago.cli.watch import watch
+from galago.version import __version__
 
 __all__ = ["app"]
 

@@ -91,7 +91,7 @@ def bench(
 
 def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) -> Settings:
     from galago.bench.plan import Settings
-    from galago.hub import as_path, cache_dir
+    from galago.places import as_path, cache_dir
 
     folder = cache_dir() / "bench" if cache is None else as_path(cache)
     may = getattr(os, "sched_getaffinity", None)  # fewer than the machine has, in a container

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago import catalog
 from galago.cli import options
-from galago.cli.options import Opening
+from galago.cli.options import Opening, Sampling
+from galago.cli.spread import spread
 from galago.cli.terminal import complain, say, write
 from galago.errors import ImageError, OptionError
-from galago.hub import as_path
+from galago.places import as_path
 
 if TYPE_CHECKING:
-    from galago.fastvlm import Chunk, Conversation, FastVLM
-    from galago.sampling import SamplingOptions
+    from galago.vlm.fastvlm import Chunk, Conversation, FastVLM
+    from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["chat"]
 
@@ -29,18 +29,11 @@ HELP = """\
 /help           this list"""
 
 
+@spread
 def chat(
     picture: Annotated[str, typer.Argument(metavar="PICTURE", help="The picture to talk about.")],
-    model: options.ModelName = catalog.DEFAULT,
-    resolution: options.Resolution = None,
-    max_tokens: options.MaxTokens = 256,
-    temperature: options.Temperature = 0.0,
-    top_p: options.TopP = 1.0,
-    seed: options.Seed = None,
-    stop: options.Stop = None,
-    precision: options.Precision = "auto",
-    threads: options.Threads = None,
-    offline: options.Offline = False,
+    opening: Opening,
+    sampling: Sampling,
 ) -> None:
     """Talk about a picture.
 
@@ -57,9 +50,8 @@ def chat(
         raise OptionError("chat reads questions from stdin: save the picture to a file first")
     if not os.path.exists(as_path(picture)):
         raise ImageError(f"no such picture: {picture}; check the name")
-    sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)
-    vlm = Opening(model, precision, resolution, threads, offline).load()
-    _Chat(vlm, picture, sampling).run()
+    chosen = sampling.options()
+    _Chat(opening.load(), picture, chosen).run()
 
 
 class _Chat:

@@ -11,14 +11,13 @@ import typer
 
 from galago import catalog
 from galago.cli import options
-from galago.cli.albums import path_fields, shown
 from galago.cli.options import ClipOpening
 from galago.cli.pictures import Picture, expand, for_each
-from galago.cli.terminal import Bar, say, write, write_record
+from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
 from galago.errors import OptionError
 
 if TYPE_CHECKING:
-    from galago.mobileclip import LabelSet, MobileCLIP
+    from galago.clip.mobileclip import LabelSet, MobileCLIP
 
 __all__ = ["classify"]
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from galago import catalog
 from galago.cli import options
-from galago.cli.albums import path_fields, shown
-from galago.cli.options import Opening
+from galago.cli.options import Opening, Sampling
 from galago.cli.pictures import Picture, expand, for_each
-from galago.cli.questions import Language, Preset, Prompt, Question, record_of, statistics
-from galago.cli.terminal import Bar, say, write, write_record
+from galago.cli.questions import Asked, Question, record_of, statistics
+from galago.cli.spread import spread
+from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
 
 if TYPE_CHECKING:
-    from galago.fastvlm import FastVLM, Stats
+    from galago.vlm.fastvlm import FastVLM, Stats
 
 __all__ = ["describe"]
 
 
+@spread
 def describe(
     pictures: Annotated[
         list[str],
@@ -32,18 +32,9 @@ def describe(
             help="Files (videos too), folders, globs, or - for a picture on stdin.",
         ),
     ],
-    prompt: Prompt = None,
-    preset: Preset = None,
-    to: Language = None,
-    model: options.ModelName = catalog.DEFAULT,
-    resolution: options.Resolution = None,
-    max_tokens: options.MaxTokens = 256,
-    temperature: options.Temperature = 0.0,
-    top_p: options.TopP = 1.0,
-    seed: options.Seed = None,
-    stop: options.Stop = None,
-    precision: options.Precision = "auto",
-    threads: options.Threads = None,
+    asked: Asked,
+    opening: Opening,
+    sampling: Sampling,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-R", help="Look in the folders of a folder too.")
     ] = False,
@@ -53,7 +44,6 @@ def describe(
     stats: Annotated[
         bool, typer.Option("--stats", help="Show times, tokens a second and memory on stderr.")
     ] = False,
-    offline: options.Offline = False,
 ) -> None:
     """Say what is in pictures, or answer a question about each.
 
@@ -72,12 +62,9 @@ def describe(
       galago describe sign.png --preset translate --to German -m apple/FastVLM-0.5B
       curl -s URL | galago describe -
     """
-    sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)
-    question = Question.of(prompt, preset, to, sampling, as_json=as_json, stats=stats)
+    question = asked.question(sampling.options(), as_json=as_json, stats=stats)
     found = expand(pictures, recursive=recursive, videos=True)
     _look_ahead(found)
-    opening = Opening(model, precision, resolution, threads, offline)
-
     many = len(found) > 1
 
     def work(vlm: FastVLM, picture: Picture, bar: Bar) -> None:
@@ -96,7 +83,7 @@ def describe(
 def _look_ahead(found: list[Picture]) -> None:
     """A lone video that can't be opened is told before a model is loaded for it."""
     if len(found) == 1 and found[0].is_video:
-        from galago.video import Video
+        from galago.media.video import Video
 
         with Video(found[0].path, name=found[0].label):
             pass
@@ -119,7 +106,7 @@ class _Ahead:
 
     def __call__(self, vlm: FastVLM, picture: Picture, stop: Event) -> Any:
         """A picture's answer, None after `stop`; a video, which is read when its turn comes."""
-        from galago.images import open_near
+        from galago.media.images import open_near
 
         if picture.is_video:
             return picture.source
@@ -160,8 +147,9 @@ def _describe_scenes(
     vlm: FastVLM, picture: Picture, question: Question, bar: Bar, *, many: bool
 ) -> None:
     """One answer for each scene of a video, as soon as the scene is over."""
-    from galago.scenes import INTERVAL, scenes
-    from galago.video import Video, clock
+    from galago.media.frames import clock
+    from galago.media.scenes import INTERVAL, scenes
+    from galago.media.video import Video
 
     with Video(picture.path, name=picture.label) as video:
         for scene in scenes(video.frames(INTERVAL), lambda: video.end):

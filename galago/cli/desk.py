@@ -16,7 +16,7 @@ from galago.errors import GalagoError
 if TYPE_CHECKING:
     from galago.album import Guide
     from galago.album.store import Head
-    from galago.mobileclip import MobileCLIP
+    from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["AlbumDesk"]
 
@@ -79,7 +79,7 @@ class AlbumDesk:
         self._refusal, self._refused_at = error, time.monotonic()
 
     def _exists(self) -> bool:
-        from galago.album.places import DATABASE
+        from galago.album.names import DATABASE
 
         try:
             os.stat(albums.folder_of(self._name) / DATABASE)

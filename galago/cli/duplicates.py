@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import albums
-from galago.cli.albums import path_fields, shown
-from galago.cli.terminal import say, stages, write
+from galago.cli.terminal import path_fields, say, shown, stages, write
+from galago.progress import Stage
 
 if TYPE_CHECKING:
     from galago.album import Copy
@@ -42,11 +42,12 @@ def duplicates(
     """
     from galago.album import NEAR, find_duplicates
 
+    comparing = Stage("comparing")
     with stages() as progress:
         groups = find_duplicates(
             albums.folder_of(album),
             NEAR if threshold is None else threshold,
-            lambda share: progress("comparing", share),
+            lambda share: progress(comparing, share),
         )
     for number, group in enumerate(groups):
         write(_record(group) if as_json else ("\n" if number else "") + _lines(group))

@@ -10,15 +10,15 @@ import typer
 
 from galago import catalog
 from galago.cli import albums, options
-from galago.cli.albums import shown
 from galago.cli.options import ClipOpening
-from galago.cli.terminal import Bar, complain, say, write
+from galago.cli.terminal import Bar, complain, say, shown, write
+from galago.progress import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from galago.album import IndexOptions, Summary
-    from galago.mobileclip import MobileCLIP
+    from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["index"]
 
@@ -65,7 +65,7 @@ def index(
       galago index --fresh -m MobileCLIP2-S0
     """
     from galago.album import IndexOptions
-    from galago.album.places import option
+    from galago.album.names import option
 
     folder = albums.folder_of(album)
     source = None if model is None else albums.source_of(model)
@@ -125,9 +125,9 @@ class _Progress:
         self.done = self.total = 0
         self.begun = False
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: Stage, done: int, total: int) -> None:
         assert self.bar is not None
-        if stage.startswith("waiting"):
+        if stage.lasting:
             with self.bar.aside():
                 say(stage)
             return
@@ -143,7 +143,7 @@ class _Progress:
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
-    from galago.album.places import option
+    from galago.album.names import option
 
     for path, reason in summary.failed[:_NAMED]:
         complain(f"{shown(path)}: {reason}")

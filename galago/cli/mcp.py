@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from galago import __version__, catalog
-from galago.cli import albums, options
+from galago import catalog
+from galago.cli import albums
 from galago.cli.options import Opening
+from galago.cli.spread import spread
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
-from galago.presets import preset_prompt
+from galago.text.presets import preset_prompt
+from galago.version import __version__
 
 if TYPE_CHECKING:
     from galago.cli.desk import AlbumDesk
-    from galago.fastvlm import FastVLM
+    from galago.vlm.fastvlm import FastVLM
 
 __all__ = ["mcp"]
 
 
+@spread
 def mcp(
-    model: options.ModelName = catalog.DEFAULT,
     album: albums.AlbumName = None,
-    resolution: options.Resolution = None,
-    precision: options.Precision = "auto",
-    threads: options.Threads = None,
-    offline: options.Offline = False,
+    *,
+    opening: Opening,
 ) -> None:
     """Let an assistant look at pictures: a server of the Model Context Protocol on stdio.
 
@@ -45,7 +45,7 @@ def mcp(
     except ImportError:
         raise MissingExtraError("this needs the package mcp: pip install 'galago[mcp]'") from None
 
-    tools = Tools(Opening(model, precision, resolution, threads, offline), album)
+    tools = Tools(opening, album)
     server = MCPServer("galago", version=__version__, log_level="ERROR")
 
     @contextmanager
@@ -96,7 +96,7 @@ class Tools:
             text += chunk.text
             if chunk.stats is not None:
                 doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
-        return f"{text}\n\n({doubt})" if doubt else text
+        return f"{text}\n\n({doubt.sentence()})" if doubt else text
 
     def search(self, words: str, count: int) -> list[dict[str, Any]]:
         """Paths and scores of the photos that match."""

@@ -11,7 +11,7 @@ import typer
 
 from galago import catalog
 from galago.cli.terminal import write
-from galago.fetch import gigabytes
+from galago.hub.fetch import gigabytes
 
 __all__ = ["models"]
 
@@ -55,19 +55,20 @@ def models(
 
 
 def _known(row: catalog.Model) -> _Line:
-    from galago import hub, store
+    from galago.convert import store
+    from galago.hub.resolve import local
 
     if row.embedded:
         return _Line(row.name, "embedded", _bytes_in(row.folder), row.summary, row)
     here = ", ".join(sorted({entry.precision for entry in store.kept(row.name)}))
-    if not here and hub.local(row.name):
+    if not here and local(row.name):
         here = "fetched"
     return _Line(row.name, here or None, row.download, row.summary, row)
 
 
 def _own() -> list[_Line]:
     """Conversions of folders and of hub models that the catalogue doesn't have."""
-    from galago import store
+    from galago.convert import store
 
     return [
         _Line(

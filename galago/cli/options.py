@@ -10,12 +10,12 @@ import typer
 
 from galago import catalog
 from galago.errors import OptionError
-from galago.specs import Side
+from galago.specs import CLIP_PRECISIONS, PRECISIONS, Side
 
 if TYPE_CHECKING:
-    from galago.fastvlm import FastVLM
-    from galago.mobileclip import MobileCLIP
-    from galago.sampling import SamplingOptions
+    from galago.clip.mobileclip import MobileCLIP
+    from galago.vlm.fastvlm import FastVLM
+    from galago.vlm.sampling import SamplingOptions
 
 __all__ = [
     "ClipModelName",
@@ -28,6 +28,7 @@ __all__ = [
     "Opening",
     "Precision",
     "Resolution",
+    "Sampling",
     "Seed",
     "Stop",
     "Temperature",
@@ -36,11 +37,9 @@ __all__ = [
     "complete_clip",
     "complete_model",
     "doubt",
-    "sampling",
 ]
 
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4")
-CLIP_PRECISIONS = ("auto", "fp32", "bf16", "int8")
+_SINGLE = tuple(name for name in PRECISIONS if "-" not in name)  # pairs are told in words
 
 
 def complete_model(incomplete: str) -> Iterator[str]:
@@ -61,7 +60,7 @@ def _names(incomplete: str, rows: Iterable[catalog.Model]) -> Iterator[str]:
 
 
 def _complete_precision(incomplete: str) -> Iterator[str]:
-    return (name for name in PRECISIONS if name.startswith(incomplete))
+    return (name for name in _SINGLE if name.startswith(incomplete))
 
 
 def _complete_clip_precision(incomplete: str) -> Iterator[str]:
@@ -99,7 +98,7 @@ ClipPrecision = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        metavar="|".join(PRECISIONS),
+        metavar="|".join(_SINGLE),
         help="Arithmetic; auto: vision as the CPU likes it, language int8 (7B: int4). "
         "A pair is language-vision: int8-int8 tries vision in 8 bits too.",
         autocompletion=_complete_precision,
@@ -159,17 +158,17 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class Opening:
-    """Which model is opened, and how."""
+    """Which FastVLM is opened, and how."""
 
-    model: str = catalog.DEFAULT
-    precision: str = "auto"
-    resolution: str | None = None  # as it was typed
-    threads: int | None = None
-    offline: bool = False
+    model: ModelName = catalog.DEFAULT
+    resolution: Resolution = None  # as it was typed
+    precision: Precision = "auto"
+    threads: Threads = None
+    offline: Offline = False
 
     def load(self) -> FastVLM:
         """The model, with its stages shown on stderr."""
-        from galago.fastvlm import FastVLM
+        from galago.vlm.fastvlm import FastVLM
 
         return _staged(FastVLM.load, self, resolution=_side(self.resolution))
 
@@ -178,14 +177,14 @@ class Opening:
 class ClipOpening:
     """Which MobileCLIP is opened, and how."""
 
-    model: str = catalog.DEFAULT_CLIP
-    precision: str = "auto"
-    threads: int | None = None
-    offline: bool = False
+    model: ClipModelName = catalog.DEFAULT_CLIP
+    precision: ClipPrecision = "auto"
+    threads: Threads = None
+    offline: Offline = False
 
     def load(self) -> MobileCLIP:
         """The model, with its stages shown on stderr."""
-        from galago.mobileclip import MobileCLIP
+        from galago.clip.mobileclip import MobileCLIP
 
         return _staged(MobileCLIP.load, self)
 
@@ -212,25 +211,30 @@ def doubt(model: str, confidence: float) -> None:
     """Say, once per process, that a demonstration model met what it probably doesn't know."""
     from galago.cli.terminal import say
 
-    line = catalog.doubt(model, confidence)
-    if line is not None and model not in _noted:
+    found = catalog.doubt(model, confidence)
+    if found is not None and model not in _noted:
         _noted.add(model)
-        say(line)
+        say(found.sentence())
 
 
-def sampling(
-    max_tokens: int,
-    temperature: float,
-    top_p: float,
-    seed: int | None,
-    stop: list[str] | None,
-) -> SamplingOptions:
-    from galago.sampling import SamplingOptions
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is generated."""
 
-    return SamplingOptions(
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        max_tokens=max_tokens,
-        stop=tuple(stop or ()),
-    )
+    max_tokens: MaxTokens = 256
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    seed: Seed = None
+    stop: Stop = None
+
+    def options(self) -> SamplingOptions:
+        """The same for the model; OptionError for values that none can be."""
+        from galago.vlm.sampling import SamplingOptions
+
+        return SamplingOptions(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+            max_tokens=self.max_tokens,
+            stop=tuple(self.stop or ()),
+        )

@@ -17,10 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from galago.cli.albums import path_fields
-from galago.cli.terminal import Bar, complain, write_record
+from galago.cli.terminal import Bar, complain, path_fields, write_record
 from galago.errors import CutShortError, ImageError
-from galago.hub import as_path
+from galago.places import as_path
 
 __all__ = ["Picture", "expand", "for_each", "is_video", "natural"]
 
@@ -48,7 +47,7 @@ class Picture:
 
 
 def is_video(path: Path) -> bool:
-    from galago.video import VIDEO_SUFFIXES
+    from galago.media.video import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES
 
@@ -93,7 +92,7 @@ def _expand_one(argument: str, recursive: bool, videos: bool) -> list[Picture]:
 
 
 def _folder(folder: Path, recursive: bool) -> list[Picture]:
-    from galago.images import PICTURE_SUFFIXES
+    from galago.media.images import PICTURE_SUFFIXES
 
     files = [p for p in (folder.rglob("*") if recursive else folder.glob("*")) if _is_picture(p)]
     if not files:
@@ -104,7 +103,7 @@ def _folder(folder: Path, recursive: bool) -> list[Picture]:
 
 
 def _is_picture(path: Path) -> bool:
-    from galago.images import PICTURE_SUFFIXES
+    from galago.media.images import PICTURE_SUFFIXES
 
     hidden = path.name.startswith(".")
     return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not hidden

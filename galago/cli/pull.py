@@ -9,10 +9,11 @@ import typer
 from galago.cli import options
 from galago.cli.options import Precision
 from galago.cli.terminal import say, stages, write
+from galago.progress import Stage
 
 if TYPE_CHECKING:
-    from galago.fetch import Progress
-    from galago.hub import ResolvedModel
+    from galago.hub.resolve import ResolvedModel
+    from galago.progress import Progress
 
 __all__ = ["pull"]
 
@@ -44,13 +45,14 @@ def pull(
       galago pull ./my-finetuned-fastvlm
       HF_HUB_OFFLINE=1 galago pull apple/FastVLM-0.5B --precision int4
     """
-    from galago import store
+    from galago.convert import store
+    from galago.hub.fetched import fetched
 
     with stages(verbose=True) as progress:
         # Of a hub name that isn't here only the files tell what it is.
         kind = known = store.kind_of(model)
         if known != "fastvlm":
-            source = store.fetched(model, offline=offline or None, update=True, progress=progress)
+            source = fetched(model, offline=offline or None, update=True, progress=progress)
             kind = source.kind
         if kind == "mobileclip":
             checked = _checked(source, progress)
@@ -77,11 +79,12 @@ def pull(
 
 def _checked(source: ResolvedModel, progress: Progress) -> str:
     """A MobileCLIP in a line, opened and found whole for that."""
-    from galago.clip_checkpoint import open_clip_checkpoint
+    from galago.checkpoints.clip import open_clip_checkpoint
 
-    progress(f"checking {source.name}", 0.0)
+    stage = Stage(f"checking {source.name}")
+    progress(stage, 0.0)
     checkpoint = open_clip_checkpoint(source.folder)
-    progress(f"checking {source.name}", 1.0)
+    progress(stage, 1.0)
     spec = checkpoint.spec
     comes = " and comes with galago" if source.row and source.row.embedded else ""
     return (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.errors import OptionError
-from galago.presets import PRESETS, preset_prompt
+from galago.memory import peak_memory
+from galago.text.presets import PRESETS, preset_prompt
 
 if TYPE_CHECKING:
-    from galago.fastvlm import FastVLM, Stats
-    from galago.sampling import SamplingOptions
+    from galago.vlm.fastvlm import FastVLM, Stats
+    from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Language", "Preset", "Prompt", "Question", "record_of", "statistics"]
+__all__ = ["Asked", "Question", "record_of", "statistics"]
 
 
 def _complete_preset(incomplete: str) -> Iterator[str]:
@@ -47,20 +47,20 @@ class Question:
     as_json: bool = False
     stats: bool = False
 
-    @classmethod
-    def of(
-        cls,
-        prompt: str | None,
-        preset: str | None,
-        to: str | None,
-        options: SamplingOptions,
-        *,
-        as_json: bool,
-        stats: bool,
-    ) -> Question:
+
+@dataclass(frozen=True)
+class Asked:
+    """The question as it was typed."""
+
+    prompt: Prompt = None
+    preset: Preset = None
+    to: Language = None
+
+    def question(self, options: SamplingOptions, *, as_json: bool, stats: bool) -> Question:
         """OptionError when the options contradict each other."""
-        words = _prompt(prompt, preset, to)
-        return cls(words, None if prompt else preset or "describe", options, as_json, stats)
+        words = _prompt(self.prompt, self.preset, self.to)
+        preset = None if self.prompt else self.preset or "describe"
+        return Question(words, preset, options, as_json, stats)
 
 
 def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
@@ -115,10 +115,5 @@ def statistics(vlm: FastVLM, stats: Stats) -> str:
 
 
 def _peak_memory() -> float | None:
-    """Largest resident memory of this process so far in MB; None where the system can't say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+    """The most memory that this process has held, in MB; None where the system can't say."""
+    return round(peak_memory() / 1e6, 1) or None

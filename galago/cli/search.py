@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import albums, options
-from galago.cli.albums import path_fields, shown
 from galago.cli.options import ClipOpening
-from galago.cli.terminal import say, write
+from galago.cli.terminal import path_fields, say, shown, write
+from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
 
 if TYPE_CHECKING:
     from galago.album import Hit, Part
-    from galago.mobileclip import MobileCLIP
+    from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
 
@@ -125,7 +125,7 @@ def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> 
 
 def _is_picture(value: str) -> bool:
     """Whether a file is meant; ImageError for what can only be the name of one."""
-    from galago.images import PICTURE_SUFFIXES
+    from galago.media.images import PICTURE_SUFFIXES
 
     if os.path.isfile(os.path.expanduser(value)):
         return True
@@ -176,24 +176,19 @@ def _page(asked: list[_Asked], hits: list[Hit], html: str | None, view: bool) ->
         ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits),
     )
     path = _page_path(html)
-    beside = path.with_name(f".{path.name}.part")  # a full disk must not cut an older page
     try:
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
+        with whole_file(path) as file:  # a full disk must not cut an older page
             for piece in pieces:
-                file.write(piece)
-        beside.replace(path)
+                file.write(piece.encode())
     except OSError as error:
         raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
     if view and not webbrowser.open(path.as_uri()):
         say(f"no browser could be opened; the page is {path}")
 
 
 def _check_page(html: str | None) -> None:
     """OptionError for a page that would take a picture's or a folder's place."""
-    from galago.images import PICTURE_SUFFIXES
+    from galago.media.images import PICTURE_SUFFIXES
 
     if html is None:
         return

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from galago import __version__, catalog
+from galago import catalog
 from galago.cli import albums, options
 from galago.cli.desk import AlbumDesk
 from galago.cli.options import Opening
+from galago.cli.spread import spread
 from galago.cli.terminal import complain, say
 from galago.errors import MissingExtraError, OptionError
+from galago.version import __version__
 
 __all__ = ["serve"]
 
@@ -21,8 +23,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY = "GALAGO_API_KEY"
 
 
+@spread
 def serve(
-    model: options.ModelName = catalog.DEFAULT,
     clip: Annotated[
         str | None,
         typer.Option(
@@ -59,14 +61,12 @@ def serve(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="For one request, the wait included.")
     ] = 300.0,
-    resolution: options.Resolution = None,
-    precision: options.Precision = "auto",
-    threads: options.Threads = None,
+    *,
+    opening: Opening,
     view: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     log: Annotated[
         bool, typer.Option("--log", help="A line a request on stderr: route, status, time.")
     ] = False,
-    offline: options.Offline = False,
 ) -> None:
     """Serve the page and an OpenAI-compatible API on this computer.
 
@@ -91,9 +91,9 @@ def serve(
     _check(host, api_key, parallel, queue, timeout)
     listening = listen(host, port)
     with contextlib.closing(listening):
-        vlm = Opening(model, precision, resolution, threads, offline).load()
+        vlm = opening.load()
         vlm.keep_caches(max(2, parallel))
-        desk = AlbumDesk(album, clip, threads=threads, offline=offline)
+        desk = AlbumDesk(album, clip, threads=opening.threads, offline=opening.offline)
         engines = Engines(vlm, desk.clip, desk.guide, desk.lock)
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from galago.fetch import Progress
+from galago.progress import Progress, Stage
 
 __all__ = ["Bar", "complain", "say", "stages", "write", "write_record"]
-
-# Stages whose words must stay to be read: the licence, a lock, no network, a conversion's figures,
-# a row of the benchmark.
-_LASTING = ("fetching", "waiting", "the hub", "self-check", "measured", "not measured")
 
 
 def say(text: str) -> None:
@@ -55,10 +52,10 @@ def stages(*, verbose: bool = False) -> Iterator[Progress]:
     bar = _rich_bar() if sys.stderr.isatty() else None
     task = bar.add_task("", total=1.0, visible=False) if bar else None
 
-    def report(stage: str, share: float) -> None:
+    def report(stage: Stage, share: float) -> None:
         nonlocal last
         new, last = stage != last, stage
-        if new and (stage.startswith(_LASTING) or (verbose and bar is None)):
+        if new and (stage.lasting or (verbose and bar is None)):
             bar.console.print(stage, soft_wrap=True, markup=False) if bar else say(stage)
         if bar is not None and task is not None:
             words = stage.split(",")[0]
@@ -155,3 +152,31 @@ def _rich_bar(count: bool = False, rate: bool = False) -> RichProgress:
         redirect_stdout=False,
         redirect_stderr=False,
     )
+
+
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def shown(path: str) -> str:
+    """A path as one printable line; an odd one in the quotes that shells read ($'new\\nline')."""
+    if path.isprintable():
+        return path
+    return "$'" + "".join(_escaped(letter) for letter in path) + "'"
+
+
+def _escaped(letter: str) -> str:
+    if letter in _ESCAPES:
+        return _ESCAPES[letter]
+    if letter.isprintable():
+        return letter
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))
+
+
+def path_fields(path: str, field: str = "path") -> dict[str, Any]:
+    """A path for JSON; one that is no text also by its bytes, in hexadecimal."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        readable = os.fsencode(path).decode("utf-8", "replace")
+        return {field: readable, f"{field}_bytes": os.fsencode(path).hex()}
+    return {field: path}

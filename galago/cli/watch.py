@@ -12,30 +12,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago import catalog
 from galago.cli import options
-from galago.cli.albums import path_fields
 from galago.cli.captions import Output, Speech, WebVTT
-from galago.cli.options import Opening
-from galago.cli.questions import Language, Preset, Prompt, Question, record_of, statistics
-from galago.cli.terminal import Bar, complain, say, write, write_record
+from galago.cli.options import Opening, Sampling
+from galago.cli.questions import Asked, Question, record_of, statistics
+from galago.cli.spread import spread
+from galago.cli.terminal import Bar, complain, path_fields, say, write, write_record
 from galago.errors import CutShortError, OptionError
-from galago.hub import as_path
+from galago.places import as_path
 
 if TYPE_CHECKING:
-    from galago.fastvlm import FastVLM, Stats
-    from galago.live import Camera, Screen
-    from galago.still import Still
-    from galago.video import Frame, Video
+    from galago.media.camera import Camera, Screen
+    from galago.media.changes import ChangeDetector
+    from galago.media.frames import Frame
+    from galago.media.video import Video
+    from galago.vlm.fastvlm import FastVLM, Stats
 
 __all__ = ["watch"]
 
 
+@spread
 def watch(
     source: Annotated[
         str | None,
         typer.Argument(metavar="SOURCE", help="A video file, or screen; a camera by default."),
     ] = None,
+    *,
     camera: Annotated[
         str | None,
         typer.Option(metavar="N", help="Which camera: its number or name; 0 is the first."),
@@ -51,29 +53,19 @@ def watch(
             "one and repeats captions.",
         ),
     ] = "30s",
-    prompt: Prompt = None,
-    preset: Preset = None,
-    to: Language = None,
+    asked: Asked,
     vtt: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the captions as WebVTT, too.")
     ] = None,
     speak: Annotated[bool, typer.Option("--speak", help="Speak the captions aloud.")] = False,
-    model: options.ModelName = catalog.DEFAULT,
-    resolution: options.Resolution = None,
-    max_tokens: options.MaxTokens = 256,
-    temperature: options.Temperature = 0.0,
-    top_p: options.TopP = 1.0,
-    seed: options.Seed = None,
-    stop: options.Stop = None,
-    precision: options.Precision = "auto",
-    threads: options.Threads = None,
+    opening: Opening,
+    sampling: Sampling,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a caption, on a line of its own.")
     ] = False,
     stats: Annotated[
         bool, typer.Option("--stats", help="Show times, tokens a second and memory on stderr.")
     ] = False,
-    offline: options.Offline = False,
 ) -> None:
     """Caption what a camera, the screen or a video shows, as time goes on.
 
@@ -89,12 +81,10 @@ def watch(
       galago watch lecture.mp4 --every 5s --preset read --vtt lecture.vtt
       galago watch screen --json -m apple/FastVLM-0.5B
     """
-    from galago.still import Still
+    from galago.media.changes import ChangeDetector
 
-    sampling = options.sampling(max_tokens, temperature, top_p, seed, stop)
-    question = Question.of(prompt, preset, to, sampling, as_json=as_json, stats=stats)
+    question = asked.question(sampling.options(), as_json=as_json, stats=stats)
     pace, age = _seconds("--every", every), _seconds("--stale", stale)
-    opening = Opening(model, precision, resolution, threads, offline)
     with contextlib.ExitStack() as stack:
         outputs: list[Output] = []
         if vtt is not None:
@@ -103,7 +93,7 @@ def watch(
             outputs.append(stack.enter_context(Speech()))
         seen = _open(source, camera)
         stack.push(seen)
-        watcher = _Watch(opening.load(), seen, question, Still(max_age=age), outputs)
+        watcher = _Watch(opening.load(), seen, question, ChangeDetector(max_age=age), outputs)
         code = watcher.run(pace)
     # Behind the block: any exception in it breaks off the last caption that is spoken.
     raise typer.Exit(code)
@@ -120,10 +110,10 @@ def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
     if source is not None and camera is not None:
         raise OptionError(f"give {source} or --camera {camera}, not both")
     if source is not None and source != "screen":
-        from galago.video import Video
+        from galago.media.video import Video
 
         return Video(os.fspath(as_path(source)), name=source)
-    from galago.live import Camera, Screen
+    from galago.media.camera import Camera, Screen
 
     return Screen() if source == "screen" else Camera(camera or "0")
 
@@ -135,7 +125,7 @@ class _Watch:
     vlm: FastVLM
     source: Camera | Screen | Video
     question: Question
-    still: Still
+    still: ChangeDetector
     outputs: Sequence[Output]
     looked: int = 0
     said: str | None = None
@@ -217,7 +207,7 @@ class _Line:
         self.text += text
 
     def write(self, *, end: bool = False) -> None:
-        from galago.video import clock
+        from galago.media.frames import clock
 
         if not end and (not self.text or (self.before or "").startswith(self.text)):
             return

@@ -16,29 +16,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from galago import hub, quantise, store
-from galago.clip_checkpoint import ClipCheckpoint, open_clip_checkpoint
-from galago.clip_sessions import (
-    ImageTower,
-    TextTower,
-    check_clip_precision,
-    resolve_clip_precision,
-)
-from galago.clip_tokens import ClipTokenizer, load_clip_tokenizer
+from galago.checkpoints.clip import ClipCheckpoint, open_clip_checkpoint
+from galago.checkpoints.names import CLIP_TRUNK
+from galago.checkpoints.tensors import Float, read_float
+from galago.clip.text_cache import remembered
+from galago.engine.precision import check_clip_precision, check_threads
 from galago.errors import OptionError
-from galago.images import Source, load_pixels
-from galago.layout import CLIP_TRUNK
-from galago.phrases import remembered
-from galago.templates import TEMPLATES
+from galago.media.images import Source, load_pixels
+from galago.places import as_path, graphs_dir
+from galago.progress import Progress, silent
+from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
+from galago.text.templates import TEMPLATES
+
+if TYPE_CHECKING:
+    from galago.engine.clip_sessions import ImageTower, TextTower
 
 __all__ = ["LabelSet", "MobileCLIP"]
 
-Float = NDArray[np.float32]
-Progress = Callable[[str, float], None]
 _TEXT_BATCH = 32
 _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2-S0
 # Large JPEGs are decoded to at least twice the side, where FastVLM's, which have letters to show,
@@ -76,13 +74,16 @@ class MobileCLIP:
         threads: int | None = None,
     ) -> None:
         """From an opened checkpoint; `MobileCLIP.load` is the usual way."""
+        from galago.engine.processor import clip_precision_here
+
         _check_options(precision, threads)
         self.name = name or checkpoint.spec.name
         self.spec = checkpoint.spec
-        self.precision = resolve_clip_precision(precision, checkpoint)
+        self.precision = clip_precision_here(precision, checkpoint)
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
         self._checkpoint = checkpoint
         self._threads = threads
+        self._text: TextTower | None = None
 
     @classmethod
     def load(
@@ -104,11 +105,13 @@ class MobileCLIP:
         is missing, damaged or unknown, HubError, StorageError, OptionError.
         """
         _check_options(precision, threads)
-        path = hub.as_path(os.fspath(name))
+        from galago.hub.fetched import fetched
+
+        path = as_path(os.fspath(name))
         if os.path.isfile(path):  # pathlib raises for a name that is too long
             return cls(open_clip_checkpoint(path), precision=precision, threads=threads)
-        source = store.fetched(
-            os.fspath(name), kind="mobileclip", offline=offline, progress=progress
+        source = fetched(
+            os.fspath(name), kind="mobileclip", offline=offline, progress=progress or silent
         )
         checkpoint = open_clip_checkpoint(source.folder)
         # The files of a plain folder tell more than what the folder is called.
@@ -132,28 +135,38 @@ class MobileCLIP:
         digest = hashlib.blake2b(text.encode(), digest_size=16)
         for name in ("text.text_projection", *_HEADS):
             if name in self._checkpoint.tensors:
-                digest.update(quantise.read_float(self._checkpoint.tensors[name]).tobytes())
+                digest.update(read_float(self._checkpoint.tensors[name]).tobytes())
         return digest.hexdigest()
 
     @cached_property
     def _image(self) -> ImageTower:
+        from galago.engine.clip_sessions import ImageTower
+
         return ImageTower(
             self._checkpoint,
             self.precision,
             threads=self._threads,
-            cache_dir=hub.graphs_dir(),
+            cache_dir=graphs_dir(),
         )
 
-    @cached_property
-    def _text(self) -> TextTower:
-        with ThreadPoolExecutor(1) as beside:  # reading the vocabulary and compiling take as long
-            beside.submit(load_clip_tokenizer, self.spec.text.vocab)
-            return TextTower(
-                self._checkpoint,
-                self.precision,
-                threads=self._threads,
-                cache_dir=hub.graphs_dir(),
-            )
+    def _text_tower(self) -> TextTower:
+        if self._text is None:
+            from galago.engine.clip_sessions import TextTower
+
+            # Reading the vocabulary and compiling take as long.
+            with ThreadPoolExecutor(1) as beside:
+                beside.submit(load_clip_tokenizer, self.spec.text.vocab)
+                self._text = TextTower(
+                    self._checkpoint,
+                    self.precision,
+                    threads=self._threads,
+                    cache_dir=graphs_dir(),
+                )
+        return self._text
+
+    def let_text_go(self) -> None:
+        """Free the text tower; it is compiled again when words come."""
+        self._text = None
 
     @cached_property
     def _tokenizer(self) -> ClipTokenizer:
@@ -213,7 +226,7 @@ class MobileCLIP:
         """
         texts = _listed(texts, "texts")
         rows = [
-            unit(self._text(self._tokenizer(part, self.spec.text.context)))
+            unit(self._text_tower()(self._tokenizer(part, self.spec.text.context)))
             for part in _batches(texts, _TEXT_BATCH)
         ]
         return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
@@ -224,13 +237,13 @@ class MobileCLIP:
         The text tower is let go again if it was only loaded for them.
         """
         texts = _listed(texts, "texts")
-        loaded = "_text" in self.__dict__
+        loaded = self._text is not None
         try:
             made_by = (self.identity, self.precision)
             return remembered(made_by, texts, self.dim, lambda: self.embed_texts(texts))
         finally:
             if not loaded:
-                self.__dict__.pop("_text", None)
+                self.let_text_go()
 
     def embed_labels(
         self,
@@ -310,8 +323,7 @@ class MobileCLIP:
 def _check_options(precision: str, threads: int | None) -> None:
     """Before anything is fetched or opened."""
     check_clip_precision(precision)
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise OptionError(f"threads {threads!r} is not possible: use 1 or more")
+    check_threads(threads)
 
 
 def unit(rows: Float) -> Float:

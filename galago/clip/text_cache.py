@@ -16,14 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from galago.checkpoints.tensors import Float
+from galago.disk import keep_newest, whole_file
 from galago.errors import StorageError
-from galago.hub import cache_dir
+from galago.places import cache_dir
 
 __all__ = ["remembered"]
 
-Float = NDArray[np.float32]
 _KEPT = 16  # files; those not used for longest go first
 
 
@@ -64,13 +64,6 @@ def _read(path: Path, shape: tuple[int, int]) -> Float | None:
 def _write(path: Path, rows: Float) -> None:
     """Whole or not at all, and the oldest make room."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.stem}-{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, rows)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    files = sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime)
-    for old in files[:-_KEPT]:
-        old.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.save(file, rows)
+    keep_newest(path.parent, "*.npy", _KEPT)

@@ -13,24 +13,22 @@ d^2 / 12 (Bennett 1948), which must stay well below the signal.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import openvino.opset13 as op
 
-from galago import images, layout
-from galago.checkpoint import Checkpoint
-from galago.graph import fastvit, ops, ov
-from galago.precision import PrecisionPlan
-from galago.quantise import FULL_TOP, HALF_TOP, Range
-from galago.selfcheck import BOUNDS, PICTURES, compare_vision
-from galago.sessions import native_bf16
+from galago.checkpoints.tensors import Float, InMemory
+from galago.checkpoints.vlm import Checkpoint
+from galago.convert.selfcheck import BOUNDS, PICTURES, compare_vision
+from galago.engine.precision import PrecisionPlan
+from galago.engine.processor import exact_products, native_bf16
+from galago.engine.quantise import FULL_TOP, HALF_TOP, Range
+from galago.engine.ranges import measure
+from galago.engine.vlm_weights import Int8Layers, collect, depthwise_before, vision_items
+from galago.media import images
+from galago.media.preprocess import preprocess
 from galago.specs import VLMSpec
-from galago.weights import InMemory, Narrow, collect, depthwise_before, vision_items
-
-Float = npt.NDArray[np.float32]
 
 _SIDE = 512
 _STRETCH = 1.1
@@ -39,7 +37,7 @@ _LEAST_RATIO = 1e3
 _LEVELS = 255
 
 
-def calibrate(weights: Mapping[str, InMemory], spec: VLMSpec, top: int) -> Narrow:
+def calibrate(weights: Mapping[str, InMemory], spec: VLMSpec, top: int) -> Int8Layers:
     """The layers that bear 8 bits, over which ranges; `weights` are fp32 and folded."""
     ranges: dict[str, Range] = {}
     gains: dict[str, Float] = {}
@@ -58,7 +56,7 @@ def calibrate(weights: Mapping[str, InMemory], spec: VLMSpec, top: int) -> Narro
             ranges[name] = (low, high)
             if before:
                 gains[name] = gain
-    return Narrow(ranges, gains, top)
+    return Int8Layers(ranges, gains, top)
 
 
 def balance(widths: Float, columns: Float) -> Float:
@@ -73,83 +71,38 @@ def pictures(spec: VLMSpec) -> list[Float]:
     """Pixel values (1, 3, H, W) of the package's pictures, mirrored."""
     wanted = dataclasses.replace(spec.image, side=min(spec.image.side, _SIDE))
     opened = (images.open_image(path) for path in sorted(PICTURES.glob("*.webp")))
-    seen = [images.preprocess(picture, wanted) for picture in opened]
+    seen = [preprocess(picture, wanted) for picture in opened]
     return [np.ascontiguousarray(pixels[None, :, :, ::-1]) for pixels in seen]
 
 
-def measure(
-    weights: Mapping[str, InMemory], spec: VLMSpec, seen: Sequence[Float]
-) -> dict[str, tuple[Float, Float, Float]]:
-    """Layer -> least, largest and mean square (C,) of its input's channels over all pictures."""
-    model = fastvit.build(weights, spec.vision)
-    layers = [node for node in model.get_ops() if _may_be_narrow(node)]
-    outputs = []
-    for node in layers:
-        x, axes = node.input_value(0), ops.integers(0, 2, 3)
-        square = op.reduce_mean(op.multiply(x, x), axes)
-        parts = (op.reduce_min(x, axes), op.reduce_max(x, axes), square)
-        outputs += [op.result(part) for part in parts]
-    probe = ov.Model(outputs, model.get_parameters(), "ranges")
-    compiled = ov.Core().compile_model(probe, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    runs = [list(compiled({"pixel_values": one}).values()) for one in seen]
-    figures: dict[str, tuple[Float, Float, Float]] = {}
-    for at, node in enumerate(layers):
-        low, high, square = (np.stack([run[3 * at + part] for run in runs]) for part in range(3))
-        name = layout.VISION + node.get_friendly_name()
-        figures[name] = (low.min(0), high.max(0), square.mean(0))
-    return figures
-
-
-def _may_be_narrow(node: ops.Node) -> bool:
-    """1x1 convolutions over the picture: nine tenths of the trunk's work. (Gates are tiny.)"""
-    if node.get_type_name() != "Convolution" or ".se." in node.get_friendly_name():
-        return False
-    return tuple(node.input_value(1).get_shape()[2:]) == (1, 1)
-
-
-def exact_products() -> bool:
-    """Whether 8-bit products add up exactly on this processor.
-
-    Without VNNI two products of an unsigned and a signed byte are added in 16 bits and may hit the
-    end of that range; weights of 7 bits never do.
-    """
-    channels = 64
-    pixels = op.parameter(ov.PartialShape([1, channels, 8, 8]), ov.Type.f32)
-    narrow = op.fake_quantize(pixels, *(np.float32(n) for n in (0, 255, 0, 255)), 256)
-    full = op.constant(np.full((channels, channels, 1, 1), 127, np.int8))
-    matrix = op.multiply(op.convert(full, "f32"), op.constant(np.ones((channels, 1, 1, 1), "f4")))
-    product = op.convolution(narrow, matrix, [1, 1], [0, 0], [0, 0], [1, 1])
-    compiled = ov.Core().compile_model(ov.Model([op.result(product)], [pixels], "probe"), "CPU")
-    found = compiled(np.full((1, channels, 8, 8), 255, np.float32))[0]
-    return bool(np.allclose(found, 255 * 127 * channels, rtol=0.01))
-
-
 @dataclass(frozen=True)
-class Settled:
+class VisionChoice:
     """What vision can be: the plan, its 8-bit layers if any, and a word on how it went."""
 
     plan: PrecisionPlan
-    narrow: Narrow | None
+    int8_layers: Int8Layers | None
     message: str
 
 
-def settle(source: Checkpoint, plan: PrecisionPlan, *, keep: bool = False) -> Settled:
+def choose_vision(source: Checkpoint, plan: PrecisionPlan, *, keep: bool = False) -> VisionChoice:
     """An int8 plan tried on this model's own weights; floating point where it strays too far.
 
     Unless it is to be kept whatever comes out.
     """
     spec = source.spec
     full = collect(vision_items(source, "fp32"))
-    narrow = calibrate(full, spec, FULL_TOP if exact_products() else HALF_TOP)
-    ours = collect(vision_items(source, "int8", narrow))
+    chosen = calibrate(full, spec, FULL_TOP if exact_products() else HALF_TOP)
+    ours = collect(vision_items(source, "int8", chosen))
     mean, least = compare_vision(full, ours, spec, plan)
     bounds = BOUNDS[plan.language]
-    matrices = " and all matrices" if narrow.exact else ""
-    layers = f"{len(narrow.ranges)} convolutions{matrices} of vision in 8 bits"
+    matrices = " and all matrices" if chosen.exact else ""
+    layers = f"{len(chosen.ranges)} convolutions{matrices} of vision in 8 bits"
     found = f"{layers}, feature cosine {mean:.4f}"
     if mean >= bounds.cosine_mean and least >= bounds.cosine_min:
-        return Settled(plan, narrow, f"{found} (least {least:.4f})")
+        return VisionChoice(plan, chosen, f"{found} (least {least:.4f})")
     if keep:
-        return Settled(plan, narrow, f"{found} (least {least:.4f}): kept all the same")
+        return VisionChoice(plan, chosen, f"{found} (least {least:.4f}): kept all the same")
     wide = dataclasses.replace(plan, vision="bf16" if native_bf16() else "fp32")
-    return Settled(wide, None, f"{found} (least {least:.4f}) strays too far: kept {wide.vision}")
+    return VisionChoice(
+        wide, None, f"{found} (least {least:.4f}) strays too far: kept {wide.vision}"
+    )

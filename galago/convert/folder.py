@@ -1,19 +1,18 @@
-"""Folders that galago converted: opening them. (galago/convert.py writes them.)"""
+"""Folders that galago converted: opening them. (galago/convert/write.py writes them.)"""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galago.config import read_json
+from galago.checkpoints.folders import read_json
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.tensors import FileState, LazyTensor
+from galago.engine.precision import PrecisionPlan
 from galago.errors import CheckpointError, OptionError
-from galago.precision import PrecisionPlan
-from galago.safetensors import FileState, LazyTensor, SafetensorsFile
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
 # Raised whenever what is stored changes its meaning; older folders are converted again.
@@ -39,15 +38,6 @@ class Converted:
 
 def is_converted(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
-
-
-def discard(folder: Path) -> None:
-    """Remove a converted folder; a removal that is broken off never leaves half of it in place."""
-    aside = folder.with_name(f".{folder.name}.old.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    if folder.is_dir():
-        os.replace(folder, aside)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Converted:

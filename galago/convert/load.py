@@ -1,6 +1,5 @@
-"""Checkpoints to running sessions: choose a precision, convert once, load.
+"""Converted folders, and small checkpoints as they are, to running sessions.
 
-With galago/graph and galago/sessions.py this is the only part of galago that touches openvino.
 A converted folder is self-contained:
 
   galago.json          format, precision, spec, source identity, self-check figures
@@ -12,39 +11,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from galago import converted, weights
-from galago.calibrate import exact_products, settle
-from galago.checkpoint import Checkpoint, open_checkpoint
-from galago.convert import FORMAT, convert
+from galago.checkpoints.vlm import Checkpoint, open_checkpoint
+from galago.convert.calibrate import choose_vision
+from galago.convert.folder import is_converted, open_converted
+from galago.engine.graph_cache import GraphCache
+from galago.engine.precision import PrecisionPlan
+from galago.engine.processor import exact_products, precision_here
+from galago.engine.quantise import FULL_TOP
+from galago.engine.vlm_sessions import LanguageSession, Sessions, VisionSession
+from galago.engine.vlm_weights import collect, embedding_item, language_items, vision_items
 from galago.errors import CheckpointError
-from galago.graph_cache import GraphCache
-from galago.precision import PRECISIONS, PrecisionPlan
-from galago.precision import resolve_precision as _resolve
-from galago.quantise import FULL_TOP
-from galago.selfcheck import SelfCheck, self_check
-from galago.sessions import KVCache, LanguageSession, Sessions, VisionSession, native_bf16
-from galago.specs import VLMSpec
 
-__all__ = [
-    "FORMAT",
-    "PRECISIONS",
-    "KVCache",
-    "LanguageSession",
-    "PrecisionPlan",
-    "SelfCheck",
-    "Sessions",
-    "VisionSession",
-    "convert",
-    "load_sessions",
-    "native_bf16",
-    "resolve_precision",
-    "self_check",
-]
-
-
-def resolve_precision(wanted: str, spec: VLMSpec) -> PrecisionPlan:
-    """auto, fp32, bf16, int8 or int4 -> the plan for this model on this processor."""
-    return _resolve(wanted, spec, native_bf16=native_bf16())
+__all__ = ["load_sessions"]
 
 
 def load_sessions(
@@ -63,20 +41,20 @@ def load_sessions(
     """
     if not isinstance(source, Checkpoint):
         source = Path(source)
-        if converted.is_converted(source):
+        if is_converted(source):
             return _load_converted(source, precision, threads, cache_dir)
         source = open_checkpoint(source)
     spec = source.spec
-    plan = precision if isinstance(precision, PrecisionPlan) else resolve_precision(precision, spec)
-    narrow = None
+    plan = precision_here(precision, spec)
+    int8_layers = None
     if plan.vision == "int8":
-        settled = settle(source, plan)
-        plan, narrow = settled.plan, settled.narrow
-    seen = weights.collect(weights.vision_items(source, plan.vision, narrow))
+        found = choose_vision(source, plan)
+        plan, int8_layers = found.plan, found.int8_layers
+    seen = collect(vision_items(source, plan.vision, int8_layers))
     vision = VisionSession(seen, spec, plan, threads=threads)
     del seen
-    said = weights.collect(weights.language_items(source, plan))
-    said |= weights.collect(iter([weights.embedding_item(source)]))
+    said = collect(language_items(source, plan))
+    said |= collect(iter([embedding_item(source)]))
     language = LanguageSession(said, spec, plan, threads=threads)
     return Sessions(vision, language, spec, plan)
 
@@ -87,7 +65,7 @@ def _load_converted(
     threads: int | None,
     cache_dir: Path | str | None,
 ) -> Sessions:
-    opened = converted.open_converted(folder, precision)
+    opened = open_converted(folder, precision)
     cache = None if cache_dir is None else GraphCache(Path(cache_dir), opened.file)
     spec, plan = opened.spec, opened.plan
     top = opened.manifest.get("vision", {}).get("top")

@@ -17,30 +17,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from galago import images, layout, quantise, tokens
-from galago.checkpoint import Checkpoint
-from galago.graph import ov, qwen2
-from galago.graph.ops import Weights
-from galago.precision import PrecisionPlan
-from galago.sessions import (
-    Sessions,
-    VisionSession,
-    causal_mask,
-    language_options,
-    rotary_table,
-)
-from galago.specs import Qwen2Spec, VLMSpec
-from galago.weights import InMemory, collect, vision_items
+from galago.checkpoints.names import EMBEDDING, HEAD
+from galago.checkpoints.tensors import Float, widen
+from galago.checkpoints.vlm import Checkpoint
+from galago.engine.graph.ops import Weights
+from galago.engine.layers import run_decoder
+from galago.engine.precision import PrecisionPlan
+from galago.engine.vlm_sessions import VisionSession
+from galago.engine.vlm_weights import collect, vision_items
+from galago.media import images
+from galago.media.preprocess import preprocess
+from galago.places import DATA
+from galago.specs import VLMSpec
+from galago.text import tokens
 
-Float = npt.NDArray[np.float32]
-
-PICTURES = Path(__file__).parent / "data" / "selfcheck"
+PICTURES = DATA / "selfcheck"
 # What a model might be asked and might say: the text whose next tokens are predicted.
 PASSAGE = (
     "Describe the image in English. Output should be brief, about 15 words or less. "
@@ -51,8 +47,6 @@ PASSAGE = (
 UNDECIDED = 0.05
 _FULL_SIDE_PICTURES = 1
 _SMALL_SIDE = 512
-# Weights of the layers compiled together, in bytes as float32.
-_BUDGET = 700_000_000
 _HEAD_ROWS = 8192
 # Next tokens compared per picture, and how many at once: each is a row of the vocabulary.
 _POSITIONS = 64
@@ -161,26 +155,6 @@ def _log_softmax(logits: Float) -> npt.NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
-def self_check(
-    sessions: Sessions,
-    reference: Sessions,
-    pictures: Sequence[Float],
-    prompts: Sequence[Sequence[int]],
-) -> SelfCheck:
-    """Compare two loaded models on pixel values (1, 3, H, W) and prompts of token ids."""
-    features, logits = [], []
-    for pixels, ids in zip(pictures, prompts, strict=True):
-        pair = (reference.vision.encode(pixels)[0], sessions.vision.encode(pixels)[0])
-        features.append(pair)
-        sequence = np.concatenate([pair[0], reference.language.embed(ids)])
-        outputs = [
-            s.language.new_cache().append_all(sequence)[len(pair[0]) :]
-            for s in (reference, sessions)
-        ]
-        logits.append((outputs[0], outputs[1]))
-    return judge(features, logits, sessions.precision.language)
-
-
 def check_conversion(
     source: Checkpoint,
     tensors: Weights,
@@ -199,9 +173,9 @@ def check_conversion(
     progress(0.4)
     # Both decoders see the same inputs, so that the two comparisons don't blur into each other.
     ids = _prompt(source)
-    words = quantise.widen(
-        source.tensors[layout.EMBEDDING].read()[np.asarray(ids)],
-        source.tensors[layout.EMBEDDING].dtype,
+    words = widen(
+        source.tensors[EMBEDDING].read()[np.asarray(ids)],
+        source.tensors[EMBEDDING].dtype,
     )
     sequences = [np.concatenate([features, words]) for features in theirs]
     count = min(len(ids), _POSITIONS)
@@ -241,7 +215,7 @@ def _pictures(spec: VLMSpec) -> Iterator[Float]:
         if index >= _FULL_SIDE_PICTURES:
             side = min(side, _SMALL_SIDE)
         picture = images.open_image(path)
-        yield images.preprocess(picture, dataclasses.replace(spec.image, side=side))[None]
+        yield preprocess(picture, dataclasses.replace(spec.image, side=side))[None]
 
 
 def _prompt(source: Checkpoint) -> list[int]:
@@ -260,85 +234,17 @@ def _reference(
     text = source.spec.text
     hidden = run_decoder(source.tensors, text, plan, sequences, takes, head=False)
     norm = source.tensors["model.norm.weight"]
-    gain = quantise.widen(norm.read(), norm.dtype)
+    gain = widen(norm.read(), norm.dtype)
     normed = [
         h / np.sqrt((h * h).mean(-1, keepdims=True) + np.float32(text.rms_eps)) * gain
         for h in hidden
     ]
-    head = source.tensors[layout.EMBEDDING if text.tied else layout.HEAD]
+    head = source.tensors[EMBEDDING if text.tied else HEAD]
     rows, stored = head.shape[0], head.read()
     logits = [np.empty((len(h), rows), np.float32) for h in normed]
     for start in range(0, rows, _HEAD_ROWS):
-        part = quantise.widen(stored[start : start + _HEAD_ROWS], head.dtype)
+        part = widen(stored[start : start + _HEAD_ROWS], head.dtype)
         for h, out in zip(normed, logits, strict=True):
             out[:, start : start + _HEAD_ROWS] = h @ part.T
     head.release()
     return logits
-
-
-def run_decoder(
-    weights: Weights,
-    spec: Qwen2Spec,
-    plan: PrecisionPlan,
-    sequences: Sequence[Float],
-    takes: Sequence[npt.NDArray[np.int64]],
-    *,
-    head: bool,
-) -> list[Float]:
-    """Run whole sequences (T, hidden) through the decoder, a few layers in memory at a time.
-
-    -> logits (N, vocab) at the positions of `takes`, or without `head` hidden states (N, hidden).
-    """
-    core = ov.Core()
-    settings = language_options(core, plan, None)
-    flowing = [np.ascontiguousarray(s[None]) for s in sequences]
-    step = _layers_at_once(spec)
-    for start in range(0, spec.layers, step):
-        layers = range(start, min(start + step, spec.layers))
-        last = layers.stop == spec.layers
-        held = _read(weights, layers, head=head and last)
-        model = qwen2.build(held, spec, layers, head=head and last)
-        compiled = core.compile_model(model, "CPU", settings)
-        for index, x in enumerate(flowing):
-            take = takes[index] if last else np.arange(x.shape[1])
-            flowing[index] = _infer(compiled, spec, x, take)
-        compiled.release_memory()  # or the engine keeps each run's activations for ever
-        del compiled, model
-        for name in held:  # memory-mapped tensors leave the process again
-            release = getattr(weights[name], "release", None)
-            if release is not None:
-                release()
-    return [x[0] for x in flowing]
-
-
-def _read(weights: Weights, layers: range, *, head: bool) -> dict[str, InMemory]:
-    """The tensors of these layers, read once: a graph shares their bytes without keeping them."""
-    names = tuple(f"model.layers.{index}." for index in layers)
-    if head:
-        names += ("model.norm.", "lm_head.")
-    wanted = {name: tensor for name, tensor in weights.items() if name.startswith(names)}
-    return {name: InMemory(t.dtype, t.shape, t.read()) for name, t in wanted.items()}
-
-
-def _infer(
-    compiled: ov.CompiledModel, spec: Qwen2Spec, x: Float, take: npt.NDArray[np.int64]
-) -> Float:
-    cos, sin = rotary_table(spec, x.shape[1])
-    request = compiled.create_infer_request()
-    request.infer(
-        {
-            "inputs_embeds": x,
-            "mask": causal_mask(0, x.shape[1]),
-            "cos": cos,
-            "sin": sin,
-            "take": take.astype(np.int64),
-            "beam_idx": np.zeros(1, np.int32),
-        }
-    )
-    return np.array(request.get_output_tensor(0).data, dtype=np.float32)
-
-
-def _layers_at_once(spec: Qwen2Spec) -> int:
-    kv = spec.kv_heads * spec.head_dim
-    layer = 2 * spec.hidden * (spec.hidden + kv) + 3 * spec.hidden * spec.intermediate
-    return max(1, min(spec.layers, _BUDGET // (4 * layer)))

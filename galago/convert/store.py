@@ -6,36 +6,34 @@ format, so a source or a format that changed simply has no entry yet. Layout of 
 ::
 
     GALAGO_CACHE (or the platform's cache folder)/
-      sources/<model>/<revision>/                           what galago.fetch fetched
-      converted/<model>-<identity>-<precision>-f<format>/   what galago.convert wrote
-      graphs/                                               compiled graphs (galago.graph_cache)
+      sources/<model>/<revision>/                           what hub.fetch fetched
+      converted/<model>-<identity>-<precision>-f<format>/   what convert.write wrote
+      graphs/                                               compiled graphs (engine.graph_cache)
       locks/<model>.lock
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from galago import catalog, hub
-from galago.converted import FORMAT, MANIFEST, discard, is_converted
-from galago.errors import GalagoError, ModelError, OfflineError, StorageError
-from galago.fetch import Progress, check_space
-from galago.hub import ResolvedModel, cache_dir, slug
-from galago.locks import one_at_a_time
-from galago.precision import PrecisionPlan
+from galago import catalog
+from galago.convert.folder import FORMAT, MANIFEST, is_converted
+from galago.disk import discard_folder
+from galago.engine.precision import PrecisionPlan
+from galago.errors import OfflineError
+from galago.hub.fetch import check_space
+from galago.hub.fetched import check_kind, disk_refusals, only_one
+from galago.hub.fetched import kind_of as hub_kind
+from galago.hub.resolve import Name, ResolvedModel, Wanted, local, resolve, understand
+from galago.places import cache_dir, slug
+from galago.progress import Progress, Stage, silent
 
-if TYPE_CHECKING:
-    from galago.specs import VLMSpec
-
-__all__ = ["Entry", "Prepared", "fetched", "kept", "kind_of", "prepare"]
+__all__ = ["Entry", "Prepared", "kept", "kind_of", "prepare"]
 
 # Bytes of a converted model per byte of its BF16 source, generously.
 _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
@@ -59,7 +57,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model ready to be opened: `folder` is what compile.load_sessions takes.
+    """A model ready to be opened: `folder` is what convert.load opens.
 
     `fresh`: converted just now, so its figures have been reported.
     """
@@ -75,7 +73,7 @@ class Prepared:
 
     def self_check(self) -> str | None:
         """The figures of the conversion in a line; None for a model used as it is."""
-        from galago.selfcheck import Bounds, SelfCheck
+        from galago.convert.selfcheck import Bounds, SelfCheck
 
         entry = _read(self.folder)
         if entry is None or not entry.check:
@@ -84,13 +82,13 @@ class Prepared:
 
 
 def prepare(
-    name: str | Path,
+    name: Name,
     *,
     precision: str = "auto",
     offline: bool | None = None,
     update: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Prepared:
     """Have a FastVLM fetched and converted, and say where it lies.
 
@@ -100,69 +98,37 @@ def prepare(
     the first.
 
     Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, OfflineError, StorageError,
-    and ModelError for a model of another kind.
+    and MisfitError for a model of another kind.
     """
-    report = progress or (lambda stage, share: None)
-    _fits(str(name), kind_of(name), "fastvlm")
-    here = hub.local(name)
+    wanted = understand(name)
+    check_kind(wanted, kind_of(wanted), "fastvlm")
+    here = local(wanted)
     if here is not None and (is_converted(here.folder) or (here.row and here.row.embedded)):
         return Prepared(here.name, here.folder, here.row)
     if here is not None and not (update or force):
         entry = _entry(here, precision)
         if entry is not None:
             return Prepared(here.name, entry.folder, here.row)
-    with _disk_errors(), _lock(str(name), report):
+    with disk_refusals(), only_one(wanted, progress):
         try:
-            source = hub.resolve(name, offline=offline, update=update, progress=progress)
+            source = resolve(wanted, offline=offline, update=update, progress=progress)
         except OfflineError:
-            orphan = _orphan(str(name), precision)
+            orphan = _orphan(wanted, precision)
             if orphan is None:
                 raise
-            return Prepared(orphan.name, orphan.folder, catalog.find(str(name)))
-        _fits(str(name), source.kind, "fastvlm")
+            return Prepared(orphan.name, orphan.folder, wanted.row)
+        check_kind(wanted, source.kind, "fastvlm")
         entry = None if force else _entry(source, precision)
-        folder = entry.folder if entry else _convert(source, precision, force, report)
+        folder = entry.folder if entry else _convert(source, precision, force, progress)
         return Prepared(source.name, folder, source.row, fresh=entry is None)
 
 
-def fetched(
-    name: str | Path,
-    *,
-    kind: catalog.Kind | None = None,
-    offline: bool | None = None,
-    update: bool = False,
-    progress: Progress | None = None,
-) -> ResolvedModel:
-    """Have a model's files on this machine, as published; a second process waits for the first.
-
-    `update` asks the hub for a newer revision first. Raises ModelError for a model of another kind
-    than `kind`, and as `prepare` does.
-    """
-    report = progress or (lambda stage, share: None)
-    _fits(str(name), kind_of(name), kind)
-    here = hub.local(name)
-    if here is not None and not update:
-        return here
-    with _disk_errors(), _lock(str(name), report):
-        source = hub.resolve(name, offline=offline, update=update, progress=progress)
-    _fits(str(name), source.kind, kind)
-    return source
-
-
-def kind_of(name: str | Path) -> catalog.Kind | None:
+def kind_of(name: Name) -> catalog.Kind | None:
     """What a model is for, as far as is known without asking the hub."""
-    row = catalog.find(name) if isinstance(name, str) else None
-    if row is not None:
-        return row.kind
-    here = hub.local(name)
-    if here is not None:
-        return here.kind
-    return "fastvlm" if kept(str(name)) else None  # only those are converted
-
-
-def _fits(name: str, kind: catalog.Kind | None, wanted: catalog.Kind | None) -> None:
-    if kind and wanted and kind != wanted:
-        raise ModelError(catalog.misfit(name, kind))
+    wanted = understand(name)
+    return hub_kind(wanted) or (
+        "fastvlm" if kept(wanted.text) else None
+    )  # only those are converted
 
 
 def kept(name: str | None = None) -> list[Entry]:
@@ -189,26 +155,20 @@ def _read(folder: Path) -> Entry | None:
 
 def _entry(source: ResolvedModel, precision: str) -> Entry | None:
     """The entry made from exactly this source, in this precision and today's format."""
-    from galago.checkpoint import open_spec
+    from galago.checkpoints.vlm import open_spec
+    from galago.engine.processor import precision_here
 
-    plan = _plan(open_spec(source.folder), precision)
+    plan = precision_here(precision, open_spec(source.folder))
     entry = _read(_folder(source, plan))
     same = entry is not None and entry.identity == source.identity and entry.format == FORMAT
     return entry if same else None
 
 
-def _orphan(name: str, precision: str) -> Entry | None:
+def _orphan(wanted: Wanted, precision: str) -> Entry | None:
     """A converted model whose source is gone: still good, as an entry holds all it needs."""
-    row = catalog.find(name)
-    entries = [e for e in kept(row.name if row else name) if e.format == FORMAT]
-    wanted = [e for e in entries if precision == "auto" or e.precision.startswith(precision)]
-    return next(iter(wanted), None)
-
-
-def _plan(spec: VLMSpec, precision: str) -> PrecisionPlan:
-    from galago.compile import resolve_precision
-
-    return resolve_precision(precision, spec)
+    entries = [e for e in kept(wanted.name) if e.format == FORMAT]
+    fitting = [e for e in entries if precision == "auto" or e.precision.startswith(precision)]
+    return next(iter(fitting), None)
 
 
 def _folder(source: ResolvedModel, plan: PrecisionPlan) -> Path:
@@ -216,24 +176,25 @@ def _folder(source: ResolvedModel, plan: PrecisionPlan) -> Path:
     return cache_dir() / "converted" / label
 
 
-def _convert(source: ResolvedModel, precision: str, force: bool, report: Progress) -> Path:
-    from galago.checkpoint import open_checkpoint
-    from galago.compile import convert
+def _convert(source: ResolvedModel, precision: str, force: bool, progress: Progress) -> Path:
+    from galago.checkpoints.vlm import open_checkpoint
+    from galago.convert.write import convert
+    from galago.engine.processor import precision_here
 
     checkpoint = open_checkpoint(source.folder)
-    plan = _plan(checkpoint.spec, precision)
+    plan = precision_here(precision, checkpoint.spec)
     folder = _folder(source, plan)
     weights = sum(path.stat().st_size for path in source.folder.glob("*.safetensors"))
     check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
     _clear(source.name, folder)
-    figures = convert(checkpoint, folder, plan, report, source=source.identity, force=force)
-    report(figures.sentence(), 1.0)
+    figures = convert(checkpoint, folder, plan, progress, source=source.identity, force=force)
+    progress(Stage(figures.sentence(), lasting=True), 1.0)
     place = source.identity.get("path")
     for old in kept(source.name):  # what this one replaces: an older source or format
         same_place = old.identity.get("path") == place
         if old.asked == plan.name and old.folder != folder and same_place:
             with contextlib.suppress(OSError):
-                discard(old.folder)
+                discard_folder(old.folder)
     return folder
 
 
@@ -244,38 +205,3 @@ def _clear(name: str, folder: Path) -> None:
     """
     for leftover in folder.parent.glob(f".{slug(name)}-{'[0-9a-f]' * 12}-*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(name: str, report: Progress) -> Iterator[None]:
-    """One process at a time per model; a second one says that it waits."""
-    row = catalog.find(name)
-    folder = hub.as_path(name)
-    is_folder = row is None and os.path.isdir(folder)
-    label = slug(folder.resolve().name if is_folder else row.name if row else name)
-    path = cache_dir() / "locks" / f"{label}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wait = f"waiting for another galago that is preparing {name}"
-    with one_at_a_time(path, lambda: report(wait, 0.0)):
-        yield
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    """What the disk refuses, as one line that says what to do."""
-    try:
-        yield
-    except GalagoError:
-        raise
-    except OSError as error:
-        where = cache_dir()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageError(
-                f"the disk with {where} is full: make room, or set GALAGO_CACHE to a folder "
-                "on a larger disk; nothing half-made was kept"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise StorageError(
-                f"{where} can't be written: set GALAGO_CACHE to a folder that can"
-            ) from error
-        raise

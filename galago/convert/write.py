@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from galago import converted
-from galago.calibrate import settle
-from galago.checkpoint import Checkpoint
-from galago.converted import FORMAT, MANIFEST, TENSORS
-from galago.errors import SelfCheckError, StorageError
-from galago.precision import PrecisionPlan
-from galago.precision import resolve_precision as resolve
-from galago.safetensors import Entry, SafetensorsWriter
-from galago.selfcheck import SelfCheck, check_conversion
-from galago.sessions import native_bf16
-from galago.weights import Item, Narrow, embedding_item, language_items, vision_items
+from galago.checkpoints.safetensors import SafetensorsWriter
+from galago.checkpoints.tensors import Entry, let_go
+from galago.checkpoints.vlm import Checkpoint
+from galago.convert.calibrate import choose_vision
+from galago.convert.folder import FORMAT, MANIFEST, TENSORS, open_converted, spec_to_json
+from galago.convert.selfcheck import SelfCheck, check_conversion
+from galago.disk import refusals, whole_folder
+from galago.engine.precision import PrecisionPlan
+from galago.engine.processor import precision_here
+from galago.engine.vlm_weights import Int8Layers, Item, embedding_item, language_items, vision_items
+from galago.errors import SelfCheckError
+from galago.progress import Progress, Stage, silent
 
-__all__ = ["FORMAT", "convert"]
-
-Progress = Callable[[str, float], None]
+__all__ = ["convert"]
 
 
 def convert(
     checkpoint: Checkpoint,
     out: Path | str,
     precision: str | PrecisionPlan = "auto",
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     source: Mapping[str, Any] | None = None,
     force: bool = False,
@@ -51,33 +46,33 @@ def convert(
     written.
     """
     out = Path(out)
-    plan = precision
-    if not isinstance(plan, PrecisionPlan):
-        plan = resolve(plan, checkpoint.spec, native_bf16=native_bf16())
-    report = progress or (lambda stage, share: None)
-    asked, narrow, settled = plan.name, None, {}
+    plan = precision_here(precision, checkpoint.spec)
+    asked, int8_layers, chosen = plan.name, None, {}
     if plan.vision == "int8":
-        report("measuring ranges", 0.0)
-        found = settle(checkpoint, plan, keep=force)
-        report(found.message, 1.0)
-        plan, narrow = found.plan, found.narrow
-        settled = {"message": found.message, "top": narrow.top if narrow else None}
+        progress(Stage("measuring ranges"), 0.0)
+        found = choose_vision(checkpoint, plan, keep=force)
+        progress(Stage(found.message), 1.0)
+        plan, int8_layers = found.plan, found.int8_layers
+        chosen = {"message": found.message, "top": int8_layers.top if int8_layers else None}
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "precision": dataclasses.asdict(plan),
         "asked": asked,
-        "vision": settled,
-        "spec": converted.spec_to_json(checkpoint.spec),
+        "vision": chosen,
+        "spec": spec_to_json(checkpoint.spec),
         "source": dict(source if source is not None else checkpoint.identity),
     }
-    with _disk_errors(out), _aside(out) as folder:
-        manifest["tensors"] = _write_tensors(
-            _Items(checkpoint, plan, narrow), folder / TENSORS, report
-        )
+    refused = refusals(
+        full=f"the disk that holds {out.parent} is full; free some space and convert again",
+        other=lambda error: f"{out} cannot be written ({error}); check the folder",
+    )
+    with refused, whole_folder(out) as folder:
+        items = _Items(checkpoint, plan, int8_layers)
+        manifest["tensors"] = _write_tensors(items, folder / TENSORS, progress)
         for path in checkpoint.files:
             shutil.copyfile(path, folder / path.name)
         _write_json(folder / MANIFEST, manifest)
-        figures = _check(checkpoint, folder, report)
+        figures = _check(checkpoint, folder, progress)
         if not figures.passed and not force:
             raise SelfCheckError(
                 f"{checkpoint.spec.name} in {plan.name} is not good enough: {figures.sentence()}; "
@@ -88,11 +83,12 @@ def convert(
     return figures
 
 
-def _check(checkpoint: Checkpoint, folder: Path, report: Progress) -> SelfCheck:
-    report("checking", 0.0)
-    opened = converted.open_converted(folder)
+def _check(checkpoint: Checkpoint, folder: Path, progress: Progress) -> SelfCheck:
+    stage = Stage("checking")
+    progress(stage, 0.0)
+    opened = open_converted(folder)
     return check_conversion(
-        checkpoint, opened.tensors, opened.plan, lambda share: report("checking", share)
+        checkpoint, opened.tensors, opened.plan, lambda share: progress(stage, share)
     )
 
 
@@ -102,33 +98,33 @@ class _Items:
 
     checkpoint: Checkpoint
     plan: PrecisionPlan
-    narrow: Narrow | None
+    int8_layers: Int8Layers | None
 
     def __iter__(self) -> Iterator[Item]:
         return chain(
-            vision_items(self.checkpoint, self.plan.vision, self.narrow),
+            vision_items(self.checkpoint, self.plan.vision, self.int8_layers),
             language_items(self.checkpoint, self.plan),
             [embedding_item(self.checkpoint)],
         )
 
 
-def _write_tensors(items: _Items, path: Path, report: Progress) -> list[str]:
+def _write_tensors(items: _Items, path: Path, progress: Progress) -> list[str]:
     # The header needs every shape first; making the items twice is cheaper than holding them.
     planned: dict[str, Entry] = {}
     for item in items:
         planned.update(item.entries)
     total = max(1, sum(entry.size for entry in planned.values()))
+    stage = Stage("converting")
     writer = SafetensorsWriter(path, planned)
     try:
         for item in items:
             for run in item.runs():
                 for (name, _), array in zip(item.entries, run, strict=True):
                     writer.append(name, array)
-                report("converting", min(1.0, writer.written / total))
+                progress(stage, min(1.0, writer.written / total))
             for name, _ in item.entries:
-                tensor = items.checkpoint.tensors.get(name)
-                if tensor is not None:
-                    tensor.release()
+                if name in items.checkpoint.tensors:
+                    let_go(items.checkpoint.tensors[name])
         writer.close()
     except BaseException:
         writer.abandon()
@@ -138,30 +134,3 @@ def _write_tensors(items: _Items, path: Path, report: Progress) -> list[str]:
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _aside(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its place if all goes well, else is removed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        folder.chmod(0o755)  # mkdtemp makes it private; the cache may be shared
-        yield folder
-        converted.discard(out)
-        os.replace(folder, out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-@contextmanager
-def _disk_errors(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"the disk that holds {out.parent} is full; free some space and convert again"
-            ) from error
-        raise StorageError(f"{out} cannot be written ({error}); check the folder") from error

@@ -20,9 +20,16 @@ from typing import Union
 import numpy as np
 import numpy.typing as npt
 
-from galago.sessions import HIDDEN, KVCache, LanguageSession, State, read_state, write_state
+from galago.engine.vlm_sessions import (
+    HIDDEN,
+    KVCache,
+    LanguageSession,
+    State,
+    read_state,
+    write_state,
+)
 
-__all__ = ["Row", "Together"]
+__all__ = ["BatchedCache", "BatchedDecoder"]
 
 Float = npt.NDArray[np.float32]
 
@@ -31,49 +38,49 @@ Float = npt.NDArray[np.float32]
 _PATIENCE = 0.05  # seconds
 
 
-class Together:
-    """A decoder (galago.decode.LanguageModel) for several threads, each with caches of its own."""
+class BatchedDecoder:
+    """A decoder (vlm.decode.LanguageModel) for several threads, each with caches of its own."""
 
     def __init__(self, session: LanguageSession) -> None:
         self._session = session
         self.hidden, self.vocab = session.hidden, session.vocab
-        self._bench = Bench(session)
+        self._batch = Batch(session)
         self._turn = threading.Condition()
-        self._leader: Row | None = None  # whose thread runs a step
-        self._asked: dict[Row, Float] = {}
-        self._told: dict[Row, Union[Float, BaseException]] = {}  # noqa: UP007
-        self._awaited: set[Row] = set()  # of the last step, not back yet
+        self._leader: BatchedCache | None = None  # whose thread runs a step
+        self._asked: dict[BatchedCache, Float] = {}
+        self._told: dict[BatchedCache, Union[Float, BaseException]] = {}  # noqa: UP007
+        self._awaited: set[BatchedCache] = set()  # of the last step, not back yet
 
     def embed(self, ids: npt.ArrayLike) -> Float:
         """Token ids (T,) -> embeddings (T, hidden) float32."""
         return self._session.embed(ids)
 
-    def new_cache(self) -> Row:
+    def new_cache(self) -> BatchedCache:
         """An empty cache, for one thread at a time."""
-        return Row(self, self._session.new_cache())
+        return BatchedCache(self, self._session.new_cache())
 
     def continuing_pays(self, known: int, new: int) -> bool:
         """As LanguageSession.continuing_pays."""
         return self._session.continuing_pays(known, new)
 
-    def rest(self, row: Row) -> None:
+    def rest(self, row: BatchedCache) -> None:
         """Steps no longer wait for this row."""
         with self._turn:
             self._awaited.discard(row)
             self._turn.notify_all()
 
-    def own(self, row: Row) -> KVCache:
+    def own(self, row: BatchedCache) -> KVCache:
         """The row's cache with all that the row remembers, for its thread to work with."""
         with self._turn:
             self._awaited.discard(row)
             self._turn.notify_all()
             # A step that others run without this row lets it go by itself.
-            self._turn.wait_for(lambda: self._leader is None or row not in self._bench.places)
-            if row in self._bench.places:
-                self._bench.leave([row])
+            self._turn.wait_for(lambda: self._leader is None or row not in self._batch.places)
+            if row in self._batch.places:
+                self._batch.leave([row])
         return row.alone
 
-    def step(self, row: Row, inputs_embeds: Float) -> Float:
+    def step(self, row: BatchedCache, inputs_embeds: Float) -> Float:
         """Feed one token (1, hidden): logits (vocab,), when the step that holds it has run."""
         with self._turn:
             self._asked[row] = inputs_embeds
@@ -96,7 +103,7 @@ class Together:
             raise told
         return told
 
-    def _answered(self, row: Row) -> bool:
+    def _answered(self, row: BatchedCache) -> bool:
         """Waits until the row's step has run (True), or until somebody has to run one."""
         with self._turn:
             self._turn.wait_for(lambda: row in self._told or self._leader is None)
@@ -107,8 +114,8 @@ class Together:
 
     def _lead(self) -> None:
         """Run a step for all who ask, among them those of the last step if they come soon."""
-        taken: dict[Row, Float] = {}
-        answers: dict[Row, Union[Float, BaseException]] = {}  # noqa: UP007
+        taken: dict[BatchedCache, Float] = {}
+        answers: dict[BatchedCache, Union[Float, BaseException]] = {}  # noqa: UP007
         try:
             with self._turn:
                 self._turn.wait_for(lambda: self._awaited <= self._asked.keys(), _PATIENCE)
@@ -124,17 +131,19 @@ class Together:
                 self._awaited = set(taken)
                 self._turn.notify_all()
 
-    def _run(self, asked: dict[Row, Float]) -> dict[Row, Union[Float, BaseException]]:  # noqa: UP007
+    def _run(
+        self, asked: dict[BatchedCache, Float]
+    ) -> dict[BatchedCache, Union[Float, BaseException]]:  # noqa: UP007
         try:
-            return dict(zip(asked, self._bench.step(asked), strict=True))
+            return dict(zip(asked, self._batch.step(asked), strict=True))
         except BaseException as error:  # whoever waits must hear of it, whatever it is
             return dict.fromkeys(asked, error)
 
 
-class Row:
-    """A cache (galago.decode.Cache) whose single tokens are fed together with others'."""
+class BatchedCache:
+    """A cache (galago.vlm.decode.Cache) whose single tokens are fed together with others'."""
 
-    def __init__(self, together: Together, alone: KVCache) -> None:
+    def __init__(self, together: BatchedDecoder, alone: KVCache) -> None:
         self._together = together
         self.alone = alone
         self.length = 0
@@ -166,23 +175,23 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Place:
+class BatchRow:
     """Where a row sits: its number in the batch, and the first position that is its own."""
 
     number: int
     first: int
 
 
-class Bench:
+class Batch:
     """The rows that decode together, in one request.  For one thread at a time."""
 
     def __init__(self, session: LanguageSession) -> None:
         self._session = session
         self._request = session.new_request()
         self._length = 0
-        self.places: dict[Row, Place] = {}
+        self.places: dict[BatchedCache, BatchRow] = {}
 
-    def step(self, asked: dict[Row, Float]) -> Sequence[Float]:
+    def step(self, asked: dict[BatchedCache, Float]) -> Sequence[Float]:
         """Feed each row's token (1, hidden): logits (vocab,) of each."""
         rows = list(asked)
         if len(rows) == 1 and rows[0] not in self.places:
@@ -201,10 +210,10 @@ class Bench:
             order,
         )
         self._length += 1
-        self.places = {row: Place(at, firsts[at]) for at, row in enumerate(rows)}
+        self.places = {row: BatchRow(at, firsts[at]) for at, row in enumerate(rows)}
         return list(logits[:, 0])
 
-    def leave(self, rows: Sequence[Row]) -> None:
+    def leave(self, rows: Sequence[BatchedCache]) -> None:
         """Give rows what they remember, and forget them here."""
         if not rows:
             return
@@ -214,7 +223,7 @@ class Bench:
             row.alone.restore(_cut(state, place), self._length - place.first)
             del self.places[row]
 
-    def _sit(self, rows: Sequence[Row]) -> None:
+    def _sit(self, rows: Sequence[BatchedCache]) -> None:
         """Set the state to these rows', ends aligned; those that were alone come from there."""
         here = read_state(self._request) if self.places else {}
         states = [
@@ -231,7 +240,7 @@ class Bench:
                 joined[name][at, :, longest - lengths[at] :] = state[name][0]
         write_state(self._request, joined)
         self._length = longest
-        self.places = {row: Place(at, longest - lengths[at]) for at, row in enumerate(rows)}
+        self.places = {row: BatchRow(at, longest - lengths[at]) for at, row in enumerate(rows)}
         for row in rows:
             row.alone.restore({}, 0)  # what is remembered twice is memory for nothing
 
@@ -246,7 +255,7 @@ class Bench:
         return np.concatenate([c for c, _ in pairs]), np.concatenate([s for _, s in pairs])
 
 
-def _cut(state: State, place: Place) -> State:
+def _cut(state: State, place: BatchRow) -> State:
     """One row of a request's state, without the empty positions before it."""
     number = slice(place.number, place.number + 1)
     return {name: held[number, :, place.first :] for name, held in state.items()}

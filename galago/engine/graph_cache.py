@@ -22,28 +22,30 @@ import os
 import platform
 import re
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galago import __version__
-from galago.graph import ov
-from galago.safetensors import FileState, LazyTensor, Stored
+from galago.checkpoints.tensors import FileState, LazyTensor, let_go
+from galago.disk import keep_newest, whole_file
+from galago.engine.graph.ops import Weights
+from galago.engine.processor import instructions
+from galago.engine.runtime import ov
+from galago.version import __version__
 
 __all__ = ["GraphCache", "Shared", "compiled"]
 
-Weights = Mapping[str, Stored]
 Settings = Mapping[str, Any]
 Build = Callable[[], tuple[ov.Model, Weights]]
 
 _SINCE = (2026, 4)  # OpenVINO's version that this was tried with; older ones may keep the weights
 _KEPT = 16  # files; those not used for longest go first
-_ABANDONED = 86_400  # seconds after which an unfinished file is a killed process's
 _LARGEST = 32 << 20  # bytes that a graph may still hold; beyond, reading it saves little
 _DIGEST = 32
+# All that makes a graph is in this room, the networks in its folder: what else changes in galago
+# leaves kept graphs as they are.
+_HERE = Path(__file__).parent
 _WEIGHTLESS = {"CACHE_MODE": "OPTIMIZE_SIZE"}
 
 
@@ -69,9 +71,7 @@ class Shared:
         all is simply read again.
         """
         for stored in self.weights.values():
-            release = getattr(stored, "release", None)
-            if release is not None:
-                release()
+            let_go(stored)
         if self.engine_file is not None and sys.platform == "linux":
             _drop_pages(self.engine_file)
 
@@ -130,24 +130,13 @@ def _version() -> tuple[int, ...]:
 def _key(core: ov.Core, settings: Settings, file: FileState, made_from: object) -> bytes:
     engine = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME",
               "OPTIMIZATION_CAPABILITIES")]  # fmt: skip
-    machine = (platform.machine(), os.cpu_count(), _instructions(), *engine)
-    here = Path(__file__).parent
+    machine = (platform.machine(), os.cpu_count(), instructions(), *engine)
     code = [
         (path.name, (state := path.stat()).st_size, state.st_mtime_ns)
-        for folder in (here, here / "graph")
-        for path in sorted(folder.glob("*.py"))
+        for path in sorted((*_HERE.glob("*.py"), *(_HERE / "graph").glob("*.py")))
     ]  # for those who change galago: its version alone would not tell
     galago = (__version__, ov.get_version(), code)
     return repr((galago, machine, file, sorted(settings.items()), made_from)).encode()
-
-
-def _instructions() -> str:
-    """What the processor shows, which virtual machines of one processor differ in (Linux)."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="latin-1") as file:
-        # Of many processors the first: writing all of them down takes the system long.
-        lines = file.read(1 << 14).split("\n")
-        return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return ""
 
 
 def _imported(
@@ -182,21 +171,10 @@ def _write(path: Path, key: bytes, blob: bytes) -> None:
     if len(blob) > 2 * _LARGEST:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with open(handle, "wb") as file:
-            file.write(_digest(key, blob))
-            file.write(blob)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    files = sorted(path.parent.glob("*.graph"), key=lambda file: file.stat().st_mtime)
-    for old in files[:-_KEPT]:
-        old.unlink(missing_ok=True)
-    for left in path.parent.glob(".*.part"):
-        if time.time() - left.stat().st_mtime > _ABANDONED:
-            left.unlink(missing_ok=True)
+    with whole_file(path, private=True) as file:
+        file.write(_digest(key, blob))
+        file.write(blob)
+    keep_newest(path.parent, "*.graph", _KEPT)
 
 
 def _tie(core: ov.Core, model: ov.Model, weights: Weights) -> int:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from galago.errors import OptionError
-from galago.specs import Qwen2Spec, VLMSpec
+from galago.specs import CLIP_PRECISIONS, PRECISIONS, Qwen2Spec, VLMSpec
 
 VisionPrecision = Literal["fp32", "bf16", "int8"]
 LanguagePrecision = Literal["fp32", "bf16", "int8", "int4"]
-# A pair is language-vision; one word leaves vision in floating point.
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "int4", "int8-int8", "int4-int8")
+ClipPrecision = Literal["fp32", "bf16", "int8"]
 
 # Below this many weights a model is bound by overheads, not by memory: full precision costs
 # nothing and gives the same answers on every machine.
@@ -63,3 +62,27 @@ def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> Preci
     if size < _SMALL:
         return PrecisionPlan("fp32", "fp32")
     return PrecisionPlan(vision, "int4" if size > _LARGE else "int8")
+
+
+def check_clip_precision(wanted: str) -> None:
+    """OptionError for a precision that MobileCLIP doesn't run in."""
+    if wanted not in CLIP_PRECISIONS:
+        known = ", ".join(CLIP_PRECISIONS)
+        raise OptionError(f"precision {wanted!r} is not possible here: use one of {known}")
+
+
+def resolve_clip_precision(wanted: str, size: int, *, native_bf16: bool) -> ClipPrecision:
+    """auto -> bf16 where the processor multiplies it and the model is large, else fp32.
+
+    `size`: the model's parameters.
+    """
+    check_clip_precision(wanted)
+    if wanted != "auto":
+        return cast(ClipPrecision, wanted)
+    return "bf16" if size > _SMALL and native_bf16 else "fp32"
+
+
+def check_threads(threads: int | None) -> None:
+    """OptionError for a number of threads that none can be."""
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise OptionError(f"threads {threads!r} is not possible: use 1 or more")

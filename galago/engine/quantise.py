@@ -1,45 +1,21 @@
-"""Weight quantisation and number formats, in plain numpy.
+"""Weight quantisation, in plain numpy.
 
 Weights are symmetric, rounded to nearest. int8: one scale an output row. int4: one scale a group
 of `group` neighbouring weights of a row, two weights to a byte (the low half first). Activations
-are quantised in the graph, over a `Range` measured beforehand (galago/calibrate.py), or by the
-engine as they come.
+are quantised in the graph, over a `Range` measured beforehand (galago/convert/calibrate.py), or
+by the engine as they come.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from galago.safetensors import Stored
+from galago.checkpoints.tensors import Float
 
-Float = npt.NDArray[np.float32]
 Range = tuple[float, float]  # the least and the largest value that a layer's input takes
 # Largest int8 weights of 8 and of 7 bits.
 FULL_TOP, HALF_TOP = 127, 63
-
-
-def widen(array: npt.NDArray[Any], dtype: str) -> Float:
-    """Stored numbers as float32; bf16 comes as its upper 16 bits in uint16."""
-    if dtype == "BF16":
-        out = np.empty(array.shape, dtype=np.uint32)
-        np.left_shift(array, 16, out=out, dtype=np.uint32, casting="unsafe")
-        return out.view(np.float32)
-    return array.astype(np.float32, copy=False)
-
-
-def read_float(stored: Stored) -> Float:
-    """A stored tensor as float32; a view of its file where it is float32 already."""
-    return widen(stored.read(), stored.dtype)
-
-
-def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
-    """float32 to bf16 bits, rounded to nearest even (finite input)."""
-    bits = np.asarray(array, dtype=np.float32, order="C").view(np.uint32)
-    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    return np.asarray(rounded >> np.uint32(16), dtype=np.uint16)
 
 
 def int8_rows(matrix: Float, top: int = FULL_TOP) -> tuple[npt.NDArray[np.int8], Float]:

@@ -1,28 +1,27 @@
 """Compiled networks to call: pictures to features, embeddings to logits, and the cache between.
 
-Sessions are made by galago.compile.load_sessions. Arrays in and out are numpy; nothing here knows
-pictures' files, text or sampling.
+Sessions are made by galago.convert.load. Arrays in and out are numpy; nothing here knows pictures'
+files, text or sampling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from galago import layout, quantise
+from galago.checkpoints.names import EMBEDDING
+from galago.checkpoints.tensors import Float, widen
+from galago.engine.graph import fastvit, qwen2
+from galago.engine.graph.ops import Weights
+from galago.engine.graph_cache import GraphCache
+from galago.engine.network import Network
+from galago.engine.precision import PrecisionPlan, language_size
+from galago.engine.processor import language_options, options, product_format
+from galago.engine.runtime import ov
 from galago.errors import OptionError
-from galago.graph import fastvit, ov, qwen2
-from galago.graph_cache import GraphCache, compiled
-from galago.precision import PrecisionPlan, language_size
-from galago.safetensors import Stored
 from galago.specs import Qwen2Spec, VLMSpec
-
-Float = npt.NDArray[np.float32]
-Weights = Mapping[str, Stored]
 
 # A prompt is fed in runs of this many tokens, which bounds memory: the first run's mask (64 MB),
 # and behind known tokens the scores of all heads, which the engine holds in float32 there (0.5B:
@@ -35,35 +34,6 @@ _FIRST_RUN, _LATER_RUN = 4096, 1024
 _PAIR = 8
 # Finite, so that a row with nothing to see would not become NaN; far below any score.
 HIDDEN = np.float32(-1e30)
-
-
-def native_bf16(core: ov.Core | None = None) -> bool:
-    """Whether this processor multiplies bf16 matrices in hardware."""
-    capabilities = (core or ov.Core()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "BF16" in capabilities
-
-
-def options(precision: str, threads: int | None) -> dict[str, Any]:
-    """The plug-in's settings for one picture or one reply at a time."""
-    chosen: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_PRECISION_HINT": precision,
-        # Where it multiplies bytes, a scale for each 128 numbers of an input (its own choice is 32)
-        # makes prefill 1.2 times as fast, far within the self-check's bounds (docs/performance.md).
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 128,
-    }
-    if threads:
-        chosen["INFERENCE_NUM_THREADS"] = threads
-    return chosen
-
-
-def language_options(core: ov.Core, plan: PrecisionPlan, threads: int | None) -> dict[str, Any]:
-    """The settings a decoder of this plan runs with."""
-    hint = "bf16" if plan.language != "fp32" and native_bf16(core) else "f32"
-    # The plug-in would keep keys and values in 8 bits; a cache cut back and continued should give
-    # what a fresh one gives.
-    return options(hint, threads) | {"KV_CACHE_PRECISION": hint}
 
 
 class VisionSession:
@@ -79,21 +49,16 @@ class VisionSession:
         cache: GraphCache | None = None,
     ) -> None:
         self.spec = spec
-        core = ov.Core()
-        hint = "bf16" if plan.vision != "fp32" and native_bf16(core) else "f32"
+        hint = product_format(plan.vision)
         # 8-bit layers are found in float32 graphs only.
         kind = hint if plan.vision == "bf16" else "f32"
-        # Constants share these bytes, and the compiled graph goes on using some of them in place.
-        self._compiled, self._shared = compiled(
-            core,
+        self._network = Network(
             lambda: (fastvit.build(weights, spec.vision, kind=kind), weights),
             options(hint, threads),
             cache,
             spec.vision,
         )
-        self._request = self._compiled.create_infer_request()
-        self._packed = False
-        self._shared.let_go()
+        self._request = self._network.new_request()
 
     def encode(self, pixel_values: Float) -> Float:
         """(B, 3, H, W) float32 -> image features (B, T, hidden) float32, T = H * W / stride^2.
@@ -107,22 +72,15 @@ class VisionSession:
                 f"pixel values have shape {pixels.shape}; (batch, 3, height, width) with sides in "
                 f"multiples of {stride} are needed"
             )
-        self._request.infer({"pixel_values": pixels}, share_inputs=True)
-        if not self._packed:
-            self._packed = True
-            self._shared.let_go()
-        return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+        return self._network.run(self._request, {"pixel_values": pixels})
 
     def release(self) -> None:
-        """Free what the last pictures took.
-
-        The engine keeps it even when the session is gone, so who makes many sessions says so.
-        """
-        self._compiled.release_memory()
+        """As Network.release."""
+        self._network.release()
 
     def runtime_model(self) -> ov.Model:
-        """The graph as it runs, for tests that look at fusions."""
-        return self._compiled.get_runtime_model()
+        """As Network.runtime_model."""
+        return self._network.runtime_model()
 
 
 class LanguageSession:
@@ -139,17 +97,13 @@ class LanguageSession:
     ) -> None:
         self.spec: Qwen2Spec = spec.text
         self.hidden, self.vocab = spec.text.hidden, spec.text.vocab
-        self._table = weights[layout.EMBEDDING]
-        core = ov.Core()
-        self._compiled, self._shared = compiled(  # kept as in VisionSession
-            core,
+        self._table = weights[EMBEDDING]
+        self._network = Network(
             lambda: (qwen2.build(weights, spec.text), weights),
-            language_options(core, plan, threads),
+            language_options(plan, threads),
             cache,
             spec.text,
         )
-        self._packed = False
-        self._shared.let_go()
         self._rotary = rotary_table(spec.text, 2048)
 
     def embed(self, ids: npt.ArrayLike) -> Float:
@@ -157,15 +111,15 @@ class LanguageSession:
         rows = np.asarray(ids, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= self._table.shape[0]):
             raise OptionError(f"a token id is outside the vocabulary of {self._table.shape[0]}")
-        return quantise.widen(self._table.read()[rows], self._table.dtype)
+        return widen(self._table.read()[rows], self._table.dtype)
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty cache with its own state; weights are shared."""
         return KVCache(self, self.new_request(), batch)
 
     def new_request(self) -> ov.InferRequest:
-        """A request of its own: a state, and buffers; weights are shared."""
-        return self._compiled.create_infer_request()
+        """As Network.new_request."""
+        return self._network.new_request()
 
     def continuing_pays(self, known: int, new: int) -> bool:
         """Whether feeding `new` tokens behind `known` ones is quicker than feeding all of them."""
@@ -182,8 +136,9 @@ class LanguageSession:
         take: npt.ArrayLike,
         beam_idx: npt.ArrayLike,
     ) -> Float:
-        """One run of the graph (galago/graph/qwen2.py says the shapes): logits (B, N, vocab)."""
-        request.infer(
+        """One run of the graph (engine/graph/qwen2.py says the shapes): logits (B, N, vocab)."""
+        return self._network.run(
+            request,
             {
                 "inputs_embeds": np.ascontiguousarray(inputs_embeds),
                 "mask": mask,
@@ -192,16 +147,11 @@ class LanguageSession:
                 "take": np.asarray(take, dtype=np.int64),
                 "beam_idx": np.asarray(beam_idx, dtype=np.int32),
             },
-            share_inputs=True,
         )
-        if not self._packed:
-            self._packed = True
-            self._shared.let_go()
-        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
 
     def runtime_model(self) -> ov.Model:
-        """The graph as it runs, for tests that look at fusions."""
-        return self._compiled.get_runtime_model()
+        """As Network.runtime_model."""
+        return self._network.runtime_model()
 
     def rotary(self, start: int, stop: int) -> tuple[Float, Float]:
         """cos and sin (1, 1, stop - start, head_dim) of positions start .. stop - 1."""

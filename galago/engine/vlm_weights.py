@@ -9,19 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from galago import layout, quantise
-from galago.checkpoint import Checkpoint, Tensor
-from galago.graph import fastvit
-from galago.precision import LanguagePrecision, PrecisionPlan, VisionPrecision
-from galago.safetensors import Entry
+from galago.checkpoints.names import EMBEDDING, HEAD, VISION, projector_shapes, slots, text_shapes
+from galago.checkpoints.tensors import (
+    Array,
+    Entry,
+    Float,
+    InMemory,
+    Tensor,
+    read_float,
+    to_bf16,
+    widen,
+)
+from galago.checkpoints.vlm import Checkpoint
+from galago.engine import quantise
+from galago.engine.graph import fastvit
+from galago.engine.precision import LanguagePrecision, PrecisionPlan, VisionPrecision
 from galago.specs import FastViTSpec
 
-Array = npt.NDArray[Any]
 _RUN_BYTES = 64 << 20
 
 
@@ -38,34 +45,22 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Narrow:
+class Int8Layers:
     """Which layers of the trunk run in 8 bits: llava names -> ranges of their inputs.
 
     `gains` (C,): what their inputs' channels are divided by, and their columns multiplied with.
-    `top` is the largest magnitude of their weights (see calibrate.exact_products); with 127 all
+    `top` is the largest magnitude of their weights (engine.processor.exact_products); with 127 all
     matrices are in 8 bits as well.
     """
 
     ranges: Mapping[str, quantise.Range]
-    gains: Mapping[str, npt.NDArray[np.float32]]
+    gains: Mapping[str, Float]
     top: int
 
     @property
     def exact(self) -> bool:
         """Made for processors that add products of whole bytes exactly."""
         return self.top == quantise.FULL_TOP
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """A tensor held in memory, read like one of a file."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    array: Array
-
-    def read(self) -> Array:
-        return self.array
 
 
 def collect(items: Iterator[Item]) -> dict[str, InMemory]:
@@ -83,44 +78,44 @@ def collect(items: Iterator[Item]) -> dict[str, InMemory]:
 def vision_items(
     checkpoint: Checkpoint,
     precision: VisionPrecision,
-    narrow: Narrow | None = None,
+    int8_layers: Int8Layers | None = None,
 ) -> Iterator[Item]:
     """The folded trunk and the projector in fp32, bf16 or int8.
 
-    In int8 the layers of `narrow` run in bytes over their ranges, and so do all matrices, where the
+    In int8 the `int8_layers` run in bytes over their ranges, and so do all matrices, where the
     processor adds 8-bit products exactly, over ranges that the engine finds for each 128 numbers of
     an input; the rest is bf16.
     """
-    narrow = narrow or Narrow({}, {}, 0)
+    narrow = int8_layers or Int8Layers({}, {}, 0)
     divided = {depthwise_before(layer): gain for layer, gain in narrow.gains.items()}
     trunk = checkpoint.spec.vision
 
-    def get(name: str) -> npt.NDArray[np.float32]:
-        return quantise.read_float(checkpoint.tensors[layout.VISION + name])
+    def get(name: str) -> Float:
+        return read_float(checkpoint.tensors[VISION + name])
 
     for name, array in fastvit.fold(get, trunk):
-        name = layout.VISION + name
+        name = VISION + name
         layer, _, part = name.rpartition(".")
         if layer in divided:
             array = array / divided[layer].reshape(-1, *[1] * (array.ndim - 1))
         if part == "weight" and layer in narrow.ranges:
             if layer in narrow.gains:
                 array = array * narrow.gains[layer].reshape(1, -1, 1, 1)
-            yield _narrow_item(layer, array, narrow.ranges[layer], narrow.top)
+            yield _range_item(layer, array, narrow.ranges[layer], narrow.top)
         elif narrow.exact and part == "weight" and _is_product(layer, array, trunk):
             yield _matrix_item(name, array)
         else:
             yield _float_item(name, array, precision)
-    for name in layout.projector_shapes(trunk.features, checkpoint.spec.projector):
-        array = quantise.read_float(checkpoint.tensors[name])
+    for name in projector_shapes(trunk.features, checkpoint.spec.projector):
+        array = read_float(checkpoint.tensors[name])
         matrix = narrow.exact and array.ndim == 2
         yield _matrix_item(name, array) if matrix else _float_item(name, array, precision)
 
 
-def _is_product(layer: str, array: npt.NDArray[np.float32], spec: FastViTSpec) -> bool:
+def _is_product(layer: str, array: Float, spec: FastViTSpec) -> bool:
     """Those of attention, and the last stage's narrowing layers (ops.pointwise)."""
-    *_, last = layout.slots(spec)
-    narrowing = layer.startswith(f"{layout.VISION}network.{last.index}.") and layer.endswith(".fc2")
+    *_, last = slots(spec)
+    narrowing = layer.startswith(f"{VISION}network.{last.index}.") and layer.endswith(".fc2")
     return array.ndim == 2 or (narrowing and spec.mixers[-1] == "attention")
 
 
@@ -130,16 +125,14 @@ def depthwise_before(layer: str) -> str:
     return f"{block}.conv" if part == "fc1" else ""
 
 
-def _float_item(name: str, array: npt.NDArray[np.float32], precision: VisionPrecision) -> Item:
+def _float_item(name: str, array: Float, precision: VisionPrecision) -> Item:
     wide = precision == "fp32"
-    stored = np.ascontiguousarray(array) if wide else quantise.to_bf16(array)
+    stored = np.ascontiguousarray(array) if wide else to_bf16(array)
     entry = Entry("F32" if wide else "BF16", tuple(stored.shape))
     return Item(((name, entry),), lambda: iter([(stored,)]))
 
 
-def _narrow_item(
-    layer: str, array: npt.NDArray[np.float32], span: quantise.Range, top: int
-) -> Item:
+def _range_item(layer: str, array: Float, span: quantise.Range, top: int) -> Item:
     rows = len(array)
     entries = (
         (f"{layer}.weight", Entry("I8", array.shape)),
@@ -155,7 +148,7 @@ def _narrow_item(
     return Item(entries, runs)
 
 
-def _matrix_item(name: str, array: npt.NDArray[np.float32]) -> Item:
+def _matrix_item(name: str, array: Float) -> Item:
     """Of a layer whose input the engine quantises as it comes."""
     rows = len(array)
     entries = (
@@ -173,19 +166,19 @@ def _matrix_item(name: str, array: npt.NDArray[np.float32]) -> Item:
 def language_items(checkpoint: Checkpoint, plan: PrecisionPlan) -> Iterator[Item]:
     """The decoder; lm_head is always written out, in int8 when the layers are int8 or int4."""
     tensors = checkpoint.tensors
-    for name in layout.text_shapes(checkpoint.spec.text):
-        if name in (layout.EMBEDDING, layout.HEAD):
+    for name in text_shapes(checkpoint.spec.text):
+        if name in (EMBEDDING, HEAD):
             continue
         yield _language_item(name, tensors[name], plan.language, plan.group)
-    head = tensors[layout.EMBEDDING if checkpoint.spec.text.tied else layout.HEAD]
+    head = tensors[EMBEDDING if checkpoint.spec.text.tied else HEAD]
     # The output projection decides between neighbouring words: int4 costs most there.
     precision: LanguagePrecision = "int8" if plan.language == "int4" else plan.language
-    yield _language_item(layout.HEAD, head, precision, plan.group)
+    yield _language_item(HEAD, head, precision, plan.group)
 
 
 def embedding_item(checkpoint: Checkpoint) -> Item:
     """The embedding table as stored: rows are looked up, never multiplied."""
-    return _as_stored(layout.EMBEDDING, checkpoint.tensors[layout.EMBEDDING])
+    return _as_stored(EMBEDDING, checkpoint.tensors[EMBEDDING])
 
 
 def _language_item(name: str, tensor: Tensor, kind: LanguagePrecision, group: int) -> Item:
@@ -214,10 +207,10 @@ def _as_stored(name: str, tensor: Tensor) -> Item:
 
 
 def _runs(
-    tensor: Tensor, quantised: Callable[[npt.NDArray[np.float32]], tuple[Array, ...]]
+    tensor: Tensor, quantised: Callable[[Float], tuple[Array, ...]]
 ) -> Iterator[tuple[Array, ...]]:
     rows, columns = tensor.shape
     step = max(1, _RUN_BYTES // (4 * columns))
     stored = tensor.read()
     for start in range(0, rows, step):
-        yield quantised(quantise.widen(stored[start : start + step], tensor.dtype))
+        yield quantised(widen(stored[start : start + step], tensor.dtype))

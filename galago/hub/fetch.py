@@ -11,31 +11,25 @@ version 2) throws away what an interrupted download had fetched.
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
 from galago import catalog
+from galago.checkpoints.folders import patterns
+from galago.disk import refusal
 from galago.errors import GalagoError, HubError, StorageError, UnknownModelError
+from galago.progress import Progress, Stage
 
-__all__ = ["Progress", "check_space", "fetch", "gigabytes"]
+__all__ = ["check_space", "fetch", "gigabytes"]
 
-Progress = Callable[[str, float], None]
-"""Told a stage in words and how much of it is done, 0..1; called from any thread."""
-
-# Weights and texts only: no code (.py) and no pickles (.bin, .pt) ...
-PATTERNS = ("*.safetensors", "*.json", "*.txt", "LICENSE*", "README.md")
-CLIP_PATTERNS = ("open_clip_config.json", "open_clip_model.safetensors", "LICENSE*")
-# ... but for those of the catalogue that exist as nothing else; they are read without being run.
-PT_PATTERNS = ("mobileclip*.pt", "LICENSE*")
 _SPARE = 256 << 20  # bytes left free beside a download, so that a full disk harms nobody else
 
 
@@ -49,26 +43,37 @@ class _File:
 
 
 def fetch(
-    repo: str, name: str, folder: Path, progress: Progress, *, here: Path | None = None
+    repo: str,
+    row: catalog.Model | None,
+    folder: Path,
+    progress: Progress,
+    *,
+    here: Path | None = None,
 ) -> Path:
     """Fetch what is missing of a repository's newest revision; returns folder/revision.
 
-    `name` is what messages call the model; `here` is a whole copy named after its revision, which
-    is returned when there is nothing newer. Older revisions in `folder` are removed once the new
+    `row` is the catalogue's, if any; `here` is a whole copy named after its revision, which is
+    returned when there is nothing newer. Older revisions in `folder` are removed once the new
     one is whole. Raises UnknownModelError, HubError, StorageError.
     """
     client = _client()
-    progress(f"asking the hub for {name}", 0.0)
+    name = row.name if row else repo
+    progress(Stage(f"asking the hub for {name}"), 0.0)
     try:
         info = client.HfApi().model_info(repo, files_metadata=True)
         if here is not None and here.name == info.sha:
             return here
         target = folder / str(info.sha)
-        files = [file for file in _files(info, name) if not (target / file.name).exists()]
+        files = [
+            file
+            for file in _files(info, row.layout if row else None)
+            if not (target / file.name).exists()
+        ]
         needed = sum(file.size - _part_size(target / file.name) for file in files)
         check_space(folder, needed, name)
-        licence = _licence(name, info)
-        stage = f"fetching {name}, {gigabytes(needed)}; licence of the weights: {licence}"
+        licence = row.licence.line if row else _licence(info)
+        told = f"fetching {name}, {gigabytes(needed)}; licence of the weights: {licence}"
+        stage = Stage(told, lasting=True)
         progress(stage, 0.0)
         target.mkdir(parents=True, exist_ok=True)
         done = _Tally(needed, lambda share: progress(stage, share))
@@ -115,27 +120,17 @@ def _client() -> ModuleType:
     return huggingface_hub
 
 
-def _files(info: Any, model: str) -> list[_File]:
+def _files(info: Any, layout: catalog.Layout | None) -> list[_File]:
     """What is wanted of a repository: its top folder's weights and texts, small files first."""
     siblings = {str(sibling.rfilename): sibling for sibling in info.siblings or []}
-    patterns = _patterns(model, siblings)
+    wanted = patterns(layout, siblings)
     files = []
     for name, sibling in siblings.items():
-        if "/" in name or not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+        if "/" in name or not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
             continue
         lfs = sibling.lfs
         files.append(_File(name, sibling.size or 0, lfs.sha256 if lfs else None))
     return sorted(files, key=lambda file: file.size)
-
-
-def _patterns(model: str, names: Container[str]) -> tuple[str, ...]:
-    """What a model of this layout is made of; of one without a row, its files tell the layout."""
-    row = catalog.find(model)
-    if row is not None and row.layout == "pt":
-        return PT_PATTERNS
-    if row.layout == "open_clip" if row else CLIP_PATTERNS[0] in names:
-        return CLIP_PATTERNS
-    return PATTERNS
 
 
 def _download(
@@ -213,10 +208,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _licence(name: str, info: Any) -> str:
-    row = catalog.find(name)
-    if row is not None:
-        return row.licence.line
+def _licence(info: Any) -> str:
     stated = getattr(getattr(info, "card_data", None), "license", None)
     return str(stated or "not stated, see its page on the hub")
 
@@ -233,8 +225,9 @@ def _explained(client: ModuleType, error: Exception, name: str, folder: Path) ->
     if isinstance(error, errors.RepositoryNotFoundError):
         near = [known for known in catalog.suggest(name) if known != name]
         hint = f"did you mean {' or '.join(near)}?" if near else "`galago models` lists models"
-        return UnknownModelError(f"the hub has no model {name} (or it is private); {hint}")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        line = f"the hub has no model {name} (or it is private); {hint}"
+        return UnknownModelError(line, name=name, near=near)
+    if isinstance(error, OSError) and refusal(error) == "full":
         return StorageError(f"the disk with {folder} is full: make room and {again}")
     if isinstance(error, PermissionError):
         return StorageError(f"{folder} can't be written: set GALAGO_CACHE to a folder that can")

@@ -1,4 +1,5 @@
-"""A name or a path -> a local folder with a whole checkpoint, fetched (galago.fetch) if need be.
+"""What a person means by a model's name, and the whole copy of it on this machine, fetched if need
+be.
 
 What is on disk is used as it is, without asking anybody; the hub is contacted only when files are
 missing or an update is asked for, and never when offline. Nothing is printed here: progress goes
@@ -11,28 +12,46 @@ import hashlib
 import json
 import os
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.errors import HubError, OfflineError, StorageError, UnknownModelError
-from galago.fetch import CLIP_PATTERNS, PT_PATTERNS, Progress, fetch
+from galago.checkpoints.folders import is_complete, kind_of_folder
+from galago.errors import HubError, OfflineError, UnknownModelError
+from galago.hub.fetch import fetch
+from galago.places import as_path, cache_dir, home_path, slug
+from galago.progress import Progress, Stage, silent
 
-__all__ = [
-    "Progress",
-    "ResolvedModel",
-    "as_path",
-    "cache_dir",
-    "graphs_dir",
-    "is_offline",
-    "local",
-    "resolve",
-    "slug",
-]
+__all__ = ["Name", "ResolvedModel", "Wanted", "is_offline", "local", "resolve", "understand"]
 
 _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A name that somebody typed, understood once.
+
+    `row`: the catalogue's; `folder`: one that is there by this path, where no row has the name;
+    `repository`: its hub name, None when it can't be one.
+    """
+
+    text: str
+    row: catalog.Model | None = None
+    folder: Path | None = None
+    repository: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.row.name if self.row else self.text
+
+    @property
+    def layout(self) -> catalog.Layout | None:
+        return self.row.layout if self.row else None
+
+
+Name = str | Path | Wanted
 
 
 @dataclass(frozen=True)
@@ -51,7 +70,7 @@ class ResolvedModel:
 
     @property
     def kind(self) -> catalog.Kind | None:
-        return self.row.kind if self.row else _kind(self.folder)
+        return self.row.kind if self.row else kind_of_folder(self.folder)
 
     @property
     def remote(self) -> bool:
@@ -72,86 +91,82 @@ def is_offline(offline: bool | None = None) -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
 
 
+def understand(name: Name) -> Wanted:
+    """A catalogue name or alias, a folder, or a hub name `owner/name`; a Path is a folder only."""
+    if isinstance(name, Wanted):
+        return name
+    text = str(name)
+    row = catalog.find(text) if isinstance(name, str) else None
+    if row is not None:
+        return Wanted(text, row, repository=row.repo)
+    path = as_path(text)
+    folder = path if os.path.isdir(path) else None
+    looks_local = text.startswith((".", "~", os.sep)) or os.path.exists(text)
+    is_hub_name = _HUB_NAME.fullmatch(text) and not looks_local
+    return Wanted(text, folder=folder, repository=text if is_hub_name else None)
+
+
 def resolve(
-    name: str | Path,
+    name: Name,
     *,
     offline: bool | None = None,
     update: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> ResolvedModel:
     """Find a model, fetching it when it isn't here and that is allowed.
 
-    `name` is a catalogue name or alias, a folder, or a hub name `owner/name`. `update` asks the hub
-    whether there is something newer even when a copy is here.
+    `update` asks the hub whether there is something newer even when a copy is here.
 
     Raises UnknownModelError, OfflineError (fetching needed but offline), HubError, StorageError.
     """
-    text = str(name)
-    found = local(name)
+    wanted = understand(name)
+    found = local(wanted)
     if found is not None and not (update and found.remote):
         return found
-    repo = _repo(text)
-    if repo is None:
-        raise UnknownModelError(_unknown(text))
-    row = catalog.find(text)
+    if wanted.repository is None:
+        raise _unknown(wanted.text)
     if is_offline(offline):
         if found is not None:
             return found
-        raise OfflineError(_not_here(text, row))
-    name = row.name if row else repo
-    report = progress or (lambda stage, share: None)
+        raise OfflineError(_not_here(wanted))
     try:
         here = found.folder if found else None
-        folder = fetch(repo, name, _sources(repo), report, here=here)
+        target = _sources(wanted.repository)
+        folder = fetch(wanted.repository, wanted.row, target, progress, here=here)
     except HubError as error:
         if found is None:
             raise
-        report(f"the hub gave nothing newer ({error}): using the copy of {name} here", 0.0)
+        line = f"the hub gave nothing newer ({error}): using the copy of {wanted.name} here"
+        progress(Stage(line, lasting=True), 0.0)
         return found
-    if not _complete(folder, row):
-        raise HubError(_no_model(name))
-    return _resolved(name, folder, row, folder.name)
+    if not is_complete(folder, wanted.layout):
+        raise HubError(_no_model(wanted.name))
+    return _resolved(wanted.name, folder, wanted.row, folder.name)
 
 
-def local(name: str | Path) -> ResolvedModel | None:
+def local(name: Name) -> ResolvedModel | None:
     """The model if it is whole on this machine; asks nobody. None otherwise."""
-    text = str(name)
-    row = catalog.find(text) if isinstance(name, str) else None
-    if row is not None and row.embedded:
-        return _resolved(row.name, row.folder, row)
-    folder = as_path(text)
-    if row is None and os.path.isdir(folder):
-        return _resolved(folder.resolve().name, folder)
-    repo = _repo(text)
-    snapshot = _snapshot(repo, row) if repo else None
-    if repo is None or snapshot is None:
+    wanted = understand(name)
+    if wanted.row is not None and wanted.row.embedded:
+        return _resolved(wanted.row.name, wanted.row.folder, wanted.row)
+    if wanted.folder is not None:
+        return _resolved(wanted.folder.resolve().name, wanted.folder)
+    if wanted.repository is None:
         return None
-    return _resolved(row.name if row else repo, snapshot, row, snapshot.name)
+    snapshot = _snapshot(wanted.repository, wanted.layout)
+    if snapshot is None:
+        return None
+    return _resolved(wanted.name, snapshot, wanted.row, snapshot.name)
 
 
-def as_path(text: str) -> Path:
-    """What a person typed as a path; "~nobody" stays as it is (Path.expanduser would raise)."""
-    return Path(os.path.expanduser(text))
-
-
-def _repo(text: str) -> str | None:
-    """The hub name behind a name, None when it can't be one."""
-    row = catalog.find(text)
-    if row is not None:
-        return row.repo
-    looks_local = text.startswith((".", "~", os.sep)) or os.path.exists(text)
-    return text if _HUB_NAME.fullmatch(text) and not looks_local else None
-
-
-def _not_here(text: str, row: catalog.Model | None) -> str:
-    wanted = row.name if row else text
-    near = [] if row else catalog.suggest(text)
+def _not_here(wanted: Wanted) -> str:
+    near = [] if wanted.row else catalog.suggest(wanted.text)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-    if os.path.isdir(text):
-        hint = f" (write {os.path.join('.', text)} for the folder)"
+    if os.path.isdir(wanted.text):
+        hint = f" (write {os.path.join('.', wanted.text)} for the folder)"
     return (
-        f"{wanted} is not on this machine{hint} and galago is offline: "
-        f"go online and run `galago pull {wanted}`"
+        f"{wanted.name} is not on this machine{hint} and galago is offline: "
+        f"go online and run `galago pull {wanted.name}`"
     )
 
 
@@ -164,11 +179,13 @@ def _no_model(name: str) -> str:
     )
 
 
-def _unknown(text: str) -> str:
+def _unknown(text: str) -> UnknownModelError:
     if os.path.isfile(text):
-        return f"{text} is a file; give the folder that holds the model's config.json"
+        line = f"{text} is a file; give the folder that holds the model's config.json"
+        return UnknownModelError(line, name=text)
     if text.startswith((".", "~", os.sep)) or text.count("/") > 1:
-        return f"there is no folder {text}; `galago models` lists the models by name"
+        line = f"there is no folder {text}; `galago models` lists the models by name"
+        return UnknownModelError(line, name=text)
     return catalog.unknown(text)
 
 
@@ -190,89 +207,24 @@ def _resolved(
     return ResolvedModel(name, folder, row, identity)
 
 
-def _kind(folder: Path) -> catalog.Kind | None:
-    """What a folder's files say that it is for."""
-    if any((folder / name).is_file() for name in CLIP_PATTERNS[:2]):
-        return "mobileclip"
-    if any(folder.glob(PT_PATTERNS[0])):
-        return "mobileclip"
-    if (folder / "config.json").is_file():
-        return "fastvlm"
-    return "mobileclip" if any(folder.glob("*.pt")) else None
-
-
-def _complete(folder: Path, row: catalog.Model | None) -> bool:
-    """Whether a snapshot has its configuration and every weight file it names."""
-    if row is not None and row.layout == "pt":
-        return len(list(folder.glob(PT_PATTERNS[0]))) == 1
-    if (row.kind if row else _kind(folder)) == "mobileclip":
-        return all((folder / name).is_file() for name in CLIP_PATTERNS[:2])
-    if not (folder / "config.json").is_file():
-        return False
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return any(folder.glob("*.safetensors"))
-    try:
-        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError):
-        return False
-    return all((folder / shard).is_file() for shard in shards)
-
-
-def cache_dir() -> Path:
-    """GALAGO_CACHE, else the platform's folder for what can be made again.
-
-    StorageError where no home folder is known.
-    """
-    if own := os.environ.get("GALAGO_CACHE"):
-        return _home(own)
-    if sys.platform == "darwin":
-        return _home("~/Library/Caches/galago")
-    if sys.platform == "win32":
-        return _home(os.environ.get("LOCALAPPDATA", "~/AppData/Local")) / "galago"
-    return _home(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "galago"
-
-
-def graphs_dir() -> Path | None:
-    """Where compiled graphs are kept for the next start (galago.graph_cache), if anywhere."""
-    try:
-        return cache_dir() / "graphs"
-    except StorageError:  # the embedded models need no cache
-        return None
-
-
-def _home(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # as in a container whose user has no entry and no HOME
-        raise StorageError(
-            f"no home folder is known for {path}: set HOME, or GALAGO_CACHE and HF_HOME to folders"
-        ) from None
-
-
-def slug(name: str) -> str:
-    """A name as one part of a path."""
-    return re.sub(r"[^\w.-]+", "--", name).strip("-.")[:150] or "model"
-
-
-def _sources(repo: str) -> Path:
-    return cache_dir() / "sources" / slug(repo)
+def _sources(repository: str) -> Path:
+    return cache_dir() / "sources" / slug(repository)
 
 
 def _hub_cache() -> Path:
     """Where the hub's own client keeps what it fetches (its documented variables)."""
     if cache := os.environ.get("HF_HUB_CACHE"):
-        return _home(cache)
+        return home_path(cache)
     if home := os.environ.get("HF_HOME"):
-        return _home(home) / "hub"
-    return _home(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface" / "hub"
+        return home_path(home) / "hub"
+    return home_path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface" / "hub"
 
 
-def _snapshot(repo: str, row: catalog.Model | None) -> Path | None:
+def _snapshot(repository: str, layout: catalog.Layout | None) -> Path | None:
     """A whole copy of a repository: the newest of ours, else of the hub client's cache."""
-    theirs = _hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots"
-    for folder in (_sources(repo), theirs):
-        copies = [copy for copy in folder.glob("*") if _complete(copy, row)]
+    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
+    for folder in (_sources(repository), theirs):
+        copies = [copy for copy in folder.glob("*") if is_complete(copy, layout)]
         if copies:
             return max(copies, key=lambda copy: copy.stat().st_mtime)
     return None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from galago.errors import VideoError
-from galago.video import Frame, av_errors, import_av
+from galago.media.frames import Frame, av_errors, import_av
 
 __all__ = ["Camera", "Screen"]
 

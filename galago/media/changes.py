@@ -9,31 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from galago.errors import OptionError
 
-__all__ = ["MAX_AGE", "SIDE", "THRESHOLD", "Still", "difference", "grey"]
+__all__ = ["MAX_AGE", "THRESHOLD", "ChangeDetector", "difference"]
 
-SIDE = 64  # an average over so many cells a side takes most of a sensor's noise away
 THRESHOLD = 6.0  # see `difference`
 MAX_AGE = 30.0  # seconds
 
 _WINDOW = 3  # cells: a twentieth of the side
 _GAIN = (0.75, 1.33)  # beyond this, somebody turned the light on or off
 _OFFSET = 32.0  # grey levels
-
-
-def grey(picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The picture's thumbnail, float32 (64, 64) of 0..255: each cell the mean of its pixels.
-
-    Takes a PIL image, or a uint8 array (H, W) or (H, W, 3).
-    """
-    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    # Grey last: three small channels instead of a large picture converted.
-    small = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    small = small.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
-    return np.asarray(small, np.float32)
 
 
 def difference(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
@@ -58,7 +44,7 @@ def difference(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
     return float(np.sqrt(windows.max() / _WINDOW**2))
 
 
-class Still:
+class ChangeDetector:
     """Remembers the thumbnail of the frame that was described.
 
     max_age: seconds after which even an unchanged frame counts as changed; 0 turns the detector

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from galago.images import fit_square
+from galago.media.preprocess import fit_square
 from galago.specs import ImageSpec
 
-__all__ = ["enough"]
+__all__ = ["smallest_side"]
 
 _LEAST, _STEP = 512, 128  # px
 _BLOCK = 8  # px
@@ -24,7 +24,7 @@ _BLOCK = 8  # px
 _LOST = 3.0
 
 
-def enough(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> ImageSpec:
+def smallest_side(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> ImageSpec:
     """The smallest side, from 512 in steps of 128, at which an RGB picture loses nothing to see.
 
     `size` is that of the picture itself, of which `image` may be a reduced decoding; `spec` has the

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from galago.errors import CutShortError, VideoError
+from galago.media.frames import Frame, av_errors, clock, import_av
+from galago.media.images import MAX_PIXELS
 
-from galago.errors import CutShortError, MissingExtraError, VideoError
-from galago.images import MAX_PIXELS
-from galago.still import SIDE, grey
-
-__all__ = ["VIDEO_SUFFIXES", "Frame", "Video", "av_errors", "clock", "import_av"]
+__all__ = ["VIDEO_SUFFIXES", "Video"]
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
@@ -27,43 +21,6 @@ VIDEO_SUFFIXES = frozenset(
 # file object, which has no protocol, it does.
 _SAFE = {"protocol_whitelist": "file"}
 _MISSING_END = 1.0  # seconds that a stream may end before its header says, and be whole
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a video, a camera or a screen, and when it was, in seconds from the start."""
-
-    at: float
-    _picture: Any  # a PIL image or PyAV's frame, which is turned into one when it is needed
-    _shape: float = 1.0  # how wide a pixel is for its height
-
-    def grey(self) -> NDArray[np.float32]:
-        """A thumbnail for `galago.still` and `galago.scenes`: float32 (64, 64) of 0..255.
-
-        Raises VideoError for a picture FFmpeg can't convert; `image` does as well.
-        """
-        if isinstance(self._picture, Image.Image):
-            return grey(self._picture)
-        with self._converting():
-            small = self._picture.reformat(SIDE, SIDE, "gray", interpolation="AREA")
-            return np.asarray(small.to_ndarray(), np.float32)
-
-    def image(self) -> Image.Image:
-        """The picture, upright, in its true proportions, RGB."""
-        if isinstance(self._picture, Image.Image):
-            return self._picture.convert("RGB")
-        with self._converting():
-            wide = {} if self._shape == 1 else {"width": round(self._picture.width * self._shape)}
-            image: Image.Image = self._picture.to_image(**wide)
-        turn = self._picture.rotation  # degrees against the clock, as Pillow counts
-        return image.rotate(turn, expand=True) if turn else image
-
-    @contextmanager
-    def _converting(self) -> Iterator[None]:
-        try:
-            yield
-        except av_errors() as error:
-            raise VideoError(f"the picture at {clock(self.at)} can't be read: {error}") from error
 
 
 class Video:
@@ -195,35 +152,6 @@ class Video:
         if Path(self.name).suffix.lower() in VIDEO_SUFFIXES:
             return f"{self.name} is not a video, or damaged or cut short (its header can't be read)"
         return f"{self.name} is not a video galago can read (MP4, MOV, MKV, WebM, AVI …)"
-
-
-class _NoPyAV(VideoError, MissingExtraError):
-    """A video or camera without the extra that reads it."""
-
-
-def import_av(what: str) -> Any:
-    """PyAV; `what` needs it. Raises a VideoError that is a MissingExtraError as well."""
-    try:
-        import av
-    except ImportError:
-        raise _NoPyAV(f"{what}, and PyAV reads those: pip install 'galago[video]'") from None
-    return av
-
-
-def av_errors() -> tuple[type[Exception], ...]:
-    """What PyAV raises for what it can't read. Some of FFmpeg's errors are neither of Python's."""
-    import av
-
-    return av.FFmpegError, OSError, ValueError
-
-
-def clock(seconds: float) -> str:
-    """1:02:03.4 for people; hours only where there are any."""
-    tenths = round(seconds * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-    return f"{head}:{tenths // 10:02}.{tenths % 10}"
 
 
 def _pixel_shape(stream: Any) -> float:

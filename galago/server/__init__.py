@@ -4,7 +4,7 @@ Everything heavy is passed in (`Engines`); routes are async and thin, work runs 
 threads.  docs/server.md says how it is used and what it refuses.
 """
 
-from galago.server.engines import Engines
+from galago.server.parts import Engines
 from galago.server.settings import Settings
 
 __all__ = ["Engines", "Settings"]

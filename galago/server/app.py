@@ -11,13 +11,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import galago.server.problems as problems
-from galago.server.api import api_routes
-from galago.server.engines import Engines
-from galago.server.openapi import described, page
+from galago.server.api_docs import described, page
+from galago.server.openai_routes import v1_routes
+from galago.server.page_routes import api_routes
+from galago.server.parts import Engines
 from galago.server.security import Door
 from galago.server.service import Service
 from galago.server.settings import Settings
-from galago.server.v1 import v1_routes
 
 __all__ = ["create_app"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from galago.reply import Stats
 from galago.server.scheduler import Scheduler
+from galago.vlm.reply import Stats
 
 __all__ = ["Metrics"]
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from galago import catalog
-from galago.presets import PRESETS
-from galago.reply import Chunk, EncodedImage, Stats, user_message
-from galago.sampling import SamplingOptions
-from galago.server.openai import ChatMessage, ChatRequest, ImagePart, TextPart
+from galago.server.openai_schemas import ChatMessage, ChatRequest, ImagePart, TextPart
 from galago.server.pictures import Opener
 from galago.server.problems import Problem, problem_of
 from galago.server.service import Service
 from galago.server.settings import Settings
-from galago.tokens import Message
+from galago.text.chat import Message, user_message
+from galago.text.presets import PRESETS
+from galago.vlm.reply import Chunk, EncodedImage, Stats
+from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["Answer", "Asked", "answer", "asked", "events", "first_of", "whole"]
 
@@ -52,13 +52,14 @@ class Answer:
 
     def timing(self, stats: Stats) -> dict[str, Any]:
         first = self.first_token if self.first_token is not None else stats.first_token
+        doubt = catalog.doubt(self.model, stats.confidence)
         return {
             "vision": round(self.vision, 4),
             "prefill": round(stats.prefill, 4),
             "first_token": round(first, 4),
             "tokens_per_second": round(stats.tokens_per_second, 1),
             "confidence": round(stats.confidence, 4),
-            "doubt": catalog.doubt(self.model, stats.confidence),
+            "doubt": doubt.sentence() if doubt else None,
         }
 
 

@@ -15,9 +15,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
-from galago.reply import Chunk
-from galago.server import chat
-from galago.server.openai import (
+from galago.server.openai_chat import Answer, answer, asked, events, first_of, whole
+from galago.server.openai_schemas import (
     ChatRequest,
     Completion,
     EmbeddingRequest,
@@ -29,6 +28,7 @@ from galago.server.openai import (
 from galago.server.problems import Problem, readable, responses
 from galago.server.scheduler import Job
 from galago.server.service import Service, watched
+from galago.vlm.reply import Chunk
 
 __all__ = ["v1_routes"]
 
@@ -93,11 +93,11 @@ class _Events(StreamingResponse):
 async def _chat(service: Service, request: Request, body: ChatRequest) -> Response:
     name = service.engines.vlm.name
     service.check_model(body.model, name)
-    question = chat.asked(body, service.opener, service.settings)
-    about = chat.Answer(name, time.perf_counter())
+    question = asked(body, service.opener, service.settings)
+    about = Answer(name, time.perf_counter())
 
     def work() -> Iterator[Chunk]:
-        for chunk in chat.answer(service, question, about):
+        for chunk in answer(service, question, about):
             if chunk.stats is not None:
                 service.metrics.answered(chunk.stats, about.first_token or 0.0)
             yield chunk
@@ -105,11 +105,11 @@ async def _chat(service: Service, request: Request, body: ChatRequest) -> Respon
     job = service.submit(request, body.user, work)
     chunks = job.items()
     async with watched(request, job):
-        first = await chat.first_of(chunks)
+        first = await first_of(chunks)
         if not body.stream:
-            return JSONResponse(await chat.whole(first, chunks, about))
+            return JSONResponse(await whole(first, chunks, about))
     usage = body.stream_options is not None and body.stream_options.include_usage
-    pieces = chat.events(first, chunks, about, usage=usage)
+    pieces = events(first, chunks, about, usage=usage)
     response = _Events(pieces, media_type="text/event-stream")
     response.job = job
     return response

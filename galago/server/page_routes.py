@@ -15,11 +15,11 @@ from pydantic import BaseModel, Field
 
 from galago import catalog
 from galago.errors import GalagoError, ImageError
-from galago.images import thumbnail
-from galago.presets import LANGUAGES, PRESETS
-from galago.server.engines import Album, Engines
+from galago.media.images import thumbnail
+from galago.server.parts import Album, Engines
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
+from galago.text.presets import LANGUAGES, PRESETS
 
 __all__ = ["api_routes"]
 

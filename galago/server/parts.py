@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.images import Source
-from galago.reply import Chunk, EncodedImage
-from galago.sampling import SamplingOptions
-from galago.tokens import Message
+from galago.media.images import Source
+from galago.text.chat import Message
+from galago.vlm.reply import Chunk, EncodedImage
+from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["Album", "Clip", "Engines", "Photo", "Vlm"]
 

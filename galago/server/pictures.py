@@ -10,9 +10,9 @@ import urllib.parse
 from collections import OrderedDict
 from collections.abc import Callable
 
-from galago.reply import EncodedImage
-from galago.server.engines import Vlm
+from galago.server.parts import Vlm
 from galago.server.problems import Problem
+from galago.vlm.reply import EncodedImage
 
 __all__ = ["Opener", "Pictures"]
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from galago import catalog
-from galago.server.engines import Engines
 from galago.server.metrics import Metrics
+from galago.server.parts import Engines
 from galago.server.pictures import Opener, Pictures
 from galago.server.problems import Problem
 from galago.server.remote import fetch

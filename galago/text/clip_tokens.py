@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from html.entities import html5
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,12 @@ import tokenizers
 from tokenizers import Regex, models, pre_tokenizers
 
 from galago.errors import CheckpointError, OptionError
+from galago.places import DATA
+from galago.specs import CLIP_CONTEXT, CLIP_SMALLEST_VOCAB, CLIP_VOCAB
 
-__all__ = ["CONTEXT", "SMALLEST", "VOCAB", "ClipTokenizer", "clean", "load_clip_tokenizer"]
+__all__ = ["ClipTokenizer", "clean", "load_clip_tokenizer"]
 
-CONTEXT = 77
-VOCAB = 49408
-SMALLEST = 514  # bytes, bytes at the end of a word, start and end
-_MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
+_MERGES = DATA / "clip_merges.txt.gz"
 _MERGE_COUNT = 48894
 _WORD_END = "</w>"
 # The published pattern ignores case. After lower() that still lets a long s stand for an s, and
@@ -74,7 +72,7 @@ class ClipTokenizer:
                 ids += [token.id for token in self._backend.model.tokenize(word)]
         return ids
 
-    def __call__(self, texts: Sequence[str], context: int = CONTEXT) -> npt.NDArray[np.int64]:
+    def __call__(self, texts: Sequence[str], context: int = CLIP_CONTEXT) -> npt.NDArray[np.int64]:
         """Rows of start, ids, end and zeros: int64 (len(texts), context).
 
         A text that is too long is cut so that `end` stands last (see `truncated`).  A single string
@@ -89,14 +87,14 @@ class ClipTokenizer:
             row[: len(ids)] = ids
         return rows
 
-    def truncated(self, text: str, context: int = CONTEXT) -> bool:
+    def truncated(self, text: str, context: int = CLIP_CONTEXT) -> bool:
         """Whether the end of this text would be cut off."""
         return len(self.encode(text)) > context - 2
 
 
 @cache
-def load_clip_tokenizer(vocab: int = VOCAB) -> ClipTokenizer:
-    """The one tokenizer of this process with so many ids, from SMALLEST to VOCAB.
+def load_clip_tokenizer(vocab: int = CLIP_VOCAB) -> ClipTokenizer:
+    """The one tokenizer of this process with so many ids, from CLIP_SMALLEST_VOCAB to CLIP_VOCAB.
 
     CheckpointError when galago's own file is damaged.
     """
@@ -108,7 +106,7 @@ def load_clip_tokenizer(vocab: int = VOCAB) -> ClipTokenizer:
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines)]
     if len(merges) != _MERGE_COUNT:
         raise CheckpointError(f"{_MERGES} has {len(merges)} of {_MERGE_COUNT} merges; {advice}")
-    return ClipTokenizer(merges[: vocab - SMALLEST])
+    return ClipTokenizer(merges[: vocab - CLIP_SMALLEST_VOCAB])
 
 
 def _alphabet() -> list[str]:

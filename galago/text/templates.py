@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+
+from galago.places import DATA
 
 __all__ = ["TEMPLATES"]
 
-_IMAGENET = Path(__file__).parent / "data" / "imagenet_templates.txt"  # OpenAI CLIP's 80, MIT
+_IMAGENET = DATA / "imagenet_templates.txt"  # OpenAI CLIP's 80, MIT
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "photo": ("a photo of a {}.",),

@@ -1,1 +1,1 @@
-"""The trainer: PyTorch, an extra (`pip install 'galago[train]'`), the rest doesn't import it."""
+"""What trains models, with PyTorch: an extra (`galago[train]`) that no other room imports."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from galago.errors import OptionError
-from galago.reply import Chunk, EncodedImage, check_prompt, user_message
-from galago.sampling import SamplingOptions
-from galago.tokens import Piece, chat_pieces
-
-if TYPE_CHECKING:
-    from galago.fastvlm import FastVLM
+from galago.text.chat import Piece, user_message
+from galago.vlm.reply import Chunk, EncodedImage, check_prompt
+from galago.vlm.sampling import SamplingOptions
+from galago.vlm.speaker import Speaker
 
 __all__ = ["Conversation"]
 
@@ -24,10 +20,11 @@ class Conversation:
     """
 
     def __init__(
-        self, vlm: FastVLM, images: Sequence[EncodedImage], options: SamplingOptions
+        self, speaker: Speaker, images: Sequence[EncodedImage], options: SamplingOptions
     ) -> None:
-        self._vlm = vlm
-        self._images = tuple(vlm.encode(image) for image in images)
+        """Of pictures encoded by the same model; `FastVLM.chat` is the usual way."""
+        self._speaker = speaker
+        self._images = tuple(images)
         self._options = options
         self._pieces: list[Piece] = []
         self._busy = False
@@ -54,8 +51,7 @@ class Conversation:
         said: list[str] = []
         finish: str | None = None
         try:
-            started = time.perf_counter()
-            for chunk in self._vlm._reply(asked, self._images, options, started, 0.0):
+            for chunk in self._speaker.reply(asked, self._images, options):
                 if chunk.token_id is not None:
                     ids.append(chunk.token_id)
                 said.append(chunk.text)
@@ -69,10 +65,8 @@ class Conversation:
             self._busy = False
 
     def _next(self, text: str) -> list[Piece]:
-        vlm = self._vlm
-        pictures = 0 if self._pieces else len(self._images)
-        message = user_message(text, pictures)
-        return chat_pieces(vlm.tokenizer, [message], vlm.spec.prompt, continued=bool(self._pieces))
+        message = user_message(text, 0 if self._pieces else len(self._images))
+        return self._speaker.pieces([message], continued=bool(self._pieces))
 
     def _remember(
         self,
@@ -84,6 +78,6 @@ class Conversation:
     ) -> None:
         reply = "".join(said)
         # A stop string and what came with it were never shown, so they weren't said either.
-        kept = self._vlm.tokenizer.encode(reply) if finish == "stop" else ids
+        kept = self._speaker.tokenizer.encode(reply) if finish == "stop" else ids
         self._pieces = [*asked, kept] if kept else asked
         self.messages += [("user", text), ("assistant", reply)]

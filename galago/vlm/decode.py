@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from galago.sampling import Sampler
+from galago.vlm.sampling import Sampler
 
 __all__ = ["Cache", "LanguageModel", "generate", "log_probabilities"]
 

@@ -11,52 +11,32 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Protocol, Union, cast
+from collections.abc import Iterator, Sequence
+from typing import Union, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from galago.conversation import Conversation
-from galago.decode import LanguageModel, generate, log_probabilities
-from galago.detail import enough
 from galago.errors import OptionError
-from galago.images import Source, load_pixels
-from galago.prefix import CachePool
-from galago.reply import (
+from galago.media.detail import smallest_side
+from galago.media.images import Source, load_pixels
+from galago.progress import Progress, silent
+from galago.specs import Side, VLMSpec
+from galago.text.chat import ImageSlot, Message, Piece, user_message
+from galago.text.tokens import Tokenizer
+from galago.vlm.conversation import Conversation
+from galago.vlm.decode import LanguageModel
+from galago.vlm.reply import (
     Chunk,
-    Clock,
     EncodedImage,
     Stats,
+    VisionModel,
     check_prompt,
     prompt_keys,
-    user_message,
 )
-from galago.sampling import SamplingOptions, Sure, make_sampler
-from galago.specs import Side, VLMSpec
-from galago.tokens import (
-    IM_END,
-    ImageSlot,
-    Message,
-    Piece,
-    TextStream,
-    Tokenizer,
-    chat_pieces,
-    load_tokenizer,
-)
+from galago.vlm.sampling import SamplingOptions
+from galago.vlm.speaker import Speaker
 
 __all__ = ["Chunk", "Conversation", "EncodedImage", "FastVLM", "Picture", "Stats", "VisionModel"]
-
-Progress = Callable[[str, float], None]
-
-
-class VisionModel(Protocol):
-    """Trunk and projector."""
-
-    def encode(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 3, H, W) to image features (B, T, hidden)."""
-
 
 Picture = Union[Source, EncodedImage]  # noqa: UP007, numpy's alias is a string at run time
 Pictures = Union[Picture, "Sequence[Picture]"]
@@ -86,11 +66,7 @@ class FastVLM:
         self.resolution = spec.image.side if chosen is None else self._side(chosen)
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
-        self._language = language
-        self._pool = CachePool(language.new_cache, pays=language.continuing_pays)
-        self._end_id = tokenizer.token_id(IM_END)
-        ends = {*spec.eos_ids, self._end_id, tokenizer.token_id("<|endoftext|>")}
-        self._stop_ids = frozenset(one for one in ends if one is not None)
+        self._speaker = Speaker(language, tokenizer, spec)
 
     @classmethod
     def load(
@@ -108,31 +84,22 @@ class FastVLM:
         Fetches and converts it first when that hasn't been done.  `precision` is auto, fp32, bf16,
         int8 or int4, or a pair of language and vision: int8-int8, int4-int8; `resolution` the side
         in pixels pictures are looked at with, the published one by default, "auto" for the smallest
-        of at least 512 that holds all a picture shows (galago/detail.py); `offline` (or
+        of at least 512 that holds all a picture shows (galago/media/detail.py); `offline` (or
         HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares from 0 to 1.
 
         Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, StorageError,
         OptionError.
         """
-        from galago import compile as engine
-        from galago import hub, store
-        from galago.together import Together
+        from galago.vlm.loading import load_parts
 
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise OptionError(f"threads {threads!r} is not possible: use 1 or more")
-        prepared = store.prepare(
-            os.fspath(name), precision=precision, offline=offline, progress=progress
-        )
-        sessions = engine.load_sessions(
-            prepared.folder, precision, threads=threads, cache_dir=hub.graphs_dir()
-        )
+        parts = load_parts(os.fspath(name), precision, offline, threads, progress or silent)
         return cls(
-            sessions.vision,
-            Together(sessions.language),
-            load_tokenizer(prepared.folder),
-            sessions.spec,
-            name=prepared.name,
-            precision=sessions.precision.name,
+            parts.vision,
+            parts.language,
+            parts.tokenizer,
+            parts.spec,
+            name=parts.name,
+            precision=parts.precision,
             resolution=resolution,
         )
 
@@ -146,7 +113,7 @@ class FastVLM:
         if isinstance(picture, EncodedImage):
             return self._checked(picture, resolution)
         side = self.resolution if resolution is None else self._side(resolution)
-        choose = enough if self._by_content and resolution is None else None
+        choose = smallest_side if self._by_content and resolution is None else None
         started = time.perf_counter()
         pixels, size = load_pixels(picture, self.spec.image.with_side(side), choose=choose)
         with self._vision_lock:
@@ -163,7 +130,7 @@ class FastVLM:
         return self.spec.image.with_side(int(resolution)).side
 
     def _checked(self, image: EncodedImage, resolution: int | None = None) -> EncodedImage:
-        if image.model != self.name or image.features.shape[-1] != self._language.hidden:
+        if image.model != self.name or image.features.shape[-1] != self._speaker.language.hidden:
             raise OptionError(
                 f"the picture was encoded by {image.model}; encode it again with {self.name}"
             )
@@ -202,7 +169,7 @@ class FastVLM:
     def chat(self, picture: Pictures, options: SamplingOptions | None = None) -> Conversation:
         """A conversation about a picture or several, which are looked at now."""
         images, _ = self._encode_all(picture)
-        return Conversation(self, images, options or SamplingOptions())
+        return Conversation(self._speaker, images, options or SamplingOptions())
 
     def reply(
         self,
@@ -212,20 +179,21 @@ class FastVLM:
     ) -> Iterator[Chunk]:
         """The next reply of a conversation that is told anew, as `stream` gives it.
 
-        `messages` (galago.tokens) hold slots that number the `images`; a first one of the role
+        `messages` hold slots (ImageSlot) that number the `images`; a first one of the role
         "system" takes the place of the model's own.  Raises OptionError, at once, as
         `prompt_length` does.
         """
         pieces = self._conversation(messages, images)
-        options = options or SamplingOptions()
-        return self._reply(pieces, images, options, time.perf_counter(), 0.0)
+        return self._speaker.reply(
+            pieces, images, options or SamplingOptions(), time.perf_counter()
+        )
 
     def keep_caches(self, count: int) -> None:
         """Remember the beginnings of so many prompts (2 unless told otherwise).
 
         As many as there are threads that ask, so that none computes what another pushed out.
         """
-        self._pool.keep(count)
+        self._speaker.pool.keep(count)
 
     def prompt_length(
         self, messages: Sequence[Message], images: Sequence[EncodedImage] = ()
@@ -244,10 +212,7 @@ class FastVLM:
         slots = (part for message in messages for part in message.content)
         if any(isinstance(part, ImageSlot) and part.index >= len(images) for part in slots):
             raise OptionError("a message speaks of a picture that was not given")
-        prompt = self.spec.prompt
-        if messages and messages[0].role == "system":
-            prompt = replace(prompt, system="")
-        return chat_pieces(self.tokenizer, messages, prompt)
+        return self._speaker.pieces(messages)
 
     def score(self, picture: Pictures, prompt: str, answers: Sequence[str]) -> list[float]:
         """Natural log-probability of each answer being the whole reply.
@@ -261,77 +226,13 @@ class FastVLM:
         if isinstance(answers, str) or not all(isinstance(answer, str) for answer in answers):
             raise OptionError('answers must be a list of texts, such as ["yes", "no"]')
         images, _ = self._encode_all(picture)
-        pieces = self._question(prompt, images)
-        keys = prompt_keys(pieces, images)
-        with self._pool.borrow(keys) as lease:
-            cache = lease.cache
-            first = cache.append(self._embed(pieces, images, cache.length))
-            scores = []
-            for answer in answers:
-                ids = [*self.tokenizer.encode(answer), self._end_token()]
-                scores.append(sum(log_probabilities(self._language, cache, first, ids)))
-                cache.truncate(len(keys))
-        return scores
+        return self._speaker.score(self._question(prompt, images), images, answers)
 
     def _stream(self, pictures: Pictures, prompt: str, options: SamplingOptions) -> Iterator[Chunk]:
         started = time.perf_counter()
         images, vision = self._encode_all(pictures)
-        yield from self._reply(self._question(prompt, images), images, options, started, vision)
+        pieces = self._question(prompt, images)
+        yield from self._speaker.reply(pieces, images, options, started, vision)
 
     def _question(self, prompt: str, images: Sequence[EncodedImage]) -> list[Piece]:
-        return chat_pieces(self.tokenizer, [user_message(prompt, len(images))], self.spec.prompt)
-
-    def _reply(
-        self,
-        pieces: Sequence[Piece],
-        images: Sequence[EncodedImage],
-        options: SamplingOptions,
-        started: float,
-        vision: float,
-    ) -> Iterator[Chunk]:
-        """Chunks of the reply to a tokenised prompt: the one way text is generated."""
-        keys = prompt_keys(pieces, images)
-        text = TextStream(self.tokenizer, options.stop)
-        clock = Clock(started)
-        finish = "length" if options.max_tokens == 0 else "end"
-        with self._pool.borrow(keys) as lease:
-            cached = lease.cache.length
-            embeds = self._embed(pieces, images, cached)
-            sampler = Sure(make_sampler(options))
-            ids = generate(
-                self._language, lease.cache, embeds, sampler, self._stop_ids, options.max_tokens
-            )
-            for count, token_id in enumerate(ids, 1):
-                lease.keys.append(token_id)
-                clock.token()
-                yield Chunk(text.push(token_id), token_id)
-                if text.stopped or count == options.max_tokens:
-                    finish = "stop" if text.stopped else "length"
-                    break
-            else:
-                clock.end()
-        rest = text.finish()
-        finish = "stop" if text.stopped else finish
-        image_tokens = sum(isinstance(key, tuple) for key in keys)
-        side = max((image.resolution for image in images), default=0)
-        stats = clock.stats(vision, len(keys), image_tokens, cached, sampler.confidence, side)
-        yield Chunk(rest, None, stats, finish)
-
-    def _embed(
-        self, pieces: Sequence[Piece], images: Sequence[EncodedImage], start: int
-    ) -> NDArray[np.float32]:
-        """Embeddings (T, hidden) of a prompt from position `start` on, features in their slots."""
-        parts: list[NDArray[np.float32]] = []
-        for piece in pieces:
-            length = len(images[piece.index].features if isinstance(piece, ImageSlot) else piece)
-            if start < length:
-                parts.append(
-                    images[piece.index].features[start:]
-                    if isinstance(piece, ImageSlot)
-                    else self._language.embed(piece[start:])
-                )
-            start = max(start - length, 0)
-        return np.concatenate(parts)
-
-    def _end_token(self) -> int:
-        return min(self._stop_ids) if self._end_id is None else self._end_id
+        return self._speaker.pieces([user_message(prompt, len(images))])

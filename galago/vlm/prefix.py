@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
-from galago.decode import Cache
+from galago.vlm.decode import Cache
 
 __all__ = ["CachePool", "Key", "Lease"]
 

@@ -5,23 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from galago.errors import OptionError
-from galago.prefix import Key
-from galago.tokens import ImageSlot, Message, Piece
+from galago.text.chat import ImageSlot, Piece
+from galago.vlm.prefix import Key
 
 __all__ = [
     "Chunk",
     "Clock",
     "EncodedImage",
     "Stats",
+    "VisionModel",
     "check_prompt",
     "prompt_keys",
-    "user_message",
 ]
+
+
+class VisionModel(Protocol):
+    """Trunk and projector."""
+
+    def encode(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 3, H, W) to image features (B, T, hidden)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +135,6 @@ class Clock:
             confidence=confidence,
             resolution=side,
         )
-
-
-def user_message(text: str, pictures: int, first: int = 0) -> Message:
-    """n pictures from number `first` on, each on a line, then the text: "<image>\\n{text}"."""
-    content: list[str | ImageSlot] = []
-    for index in range(first, first + pictures):
-        content += [ImageSlot(index), "\n"]
-    return Message("user", (*content, text))
 
 
 def prompt_keys(pieces: Sequence[Piece], images: Sequence[EncodedImage]) -> list[Key]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from galago.errors import ModelError, OptionError
 
-__all__ = ["Sampler", "SamplingOptions", "Sure", "make_sampler"]
+__all__ = ["Sampler", "SamplingOptions", "ConfidenceSampler", "make_sampler"]
 
 Sampler = Callable[[NDArray[np.float32]], int]
 
@@ -83,7 +83,7 @@ def make_sampler(options: SamplingOptions) -> Sampler:
     return sample
 
 
-class Sure:
+class ConfidenceSampler:
     """A sampler that remembers how likely what it chose was."""
 
     def __init__(self, sampler: Sampler) -> None:

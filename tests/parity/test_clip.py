@@ -17,9 +17,9 @@ from open_clip.factory import get_model_config
 from PIL import Image
 from safetensors.torch import save_file
 
-from galago.clip_checkpoint import open_clip_checkpoint
-from galago.clip_sessions import ImageTower, TextTower
-from galago.images import preprocess
+from galago.checkpoints.clip import open_clip_checkpoint
+from galago.engine.clip_sessions import ImageTower, TextTower
+from galago.media.preprocess import preprocess
 from galago.specs import ImageSpec
 
 Report = Callable[[str, float], float]

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago import clip_tokens
-from galago.clip_tokens import load_clip_tokenizer
+from galago.text import clip_tokens
+from galago.text.clip_tokens import load_clip_tokenizer
 from tests.test_clip_tokens import TABLE
 
 ftfy = pytest.importorskip("ftfy")

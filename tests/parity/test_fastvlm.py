@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import (
+from tests.checkpoints import (
     FULL_TEXT,
     TINY_TEXT,
     TINY_VISION,
@@ -25,11 +25,12 @@ from checkpoints import (
     tiny_llava,
     write_tokenizer,
 )
-from measure import relative
+from tests.parity.measure import relative
 from transformers import FastVlmConfig, FastVlmForConditionalGeneration, Qwen2Config
 
-from galago import layout
-from galago.compile import Sessions, load_sessions
+from galago.checkpoints.names import llava_to_fast_vlm
+from galago.convert.load import load_sessions
+from galago.engine.vlm_sessions import Sessions
 from galago.specs import FASTVITHD, FastViTSpec, Qwen2Spec
 
 IMAGE = 259
@@ -59,7 +60,7 @@ def reference_model(
 ) -> FastVlmForConditionalGeneration:
     """transformers' model holding these arrays (canonical names)."""
     model = FastVlmForConditionalGeneration(reference_config(vision, text, IMAGE)).eval()
-    renamed = {layout.llava_to_fast_vlm(n, vision): torch.from_numpy(a) for n, a in arrays.items()}
+    renamed = {llava_to_fast_vlm(n, vision): torch.from_numpy(a) for n, a in arrays.items()}
     missing, unexpected = model.load_state_dict(renamed, strict=False)
     assert not unexpected
     assert all(n.endswith("num_batches_tracked") or n == "lm_head.weight" for n in missing)
@@ -198,8 +199,8 @@ def test_bf16_files(kind: str, text: Qwen2Spec, tmp_path: Path, report) -> None:
 @pytest.mark.full
 def test_full_shape(tmp_path_factory: pytest.TempPathFactory, report) -> None:
     """FastVLM-0.5B's shapes in llava_qwen2 files; the same tensors put into transformers."""
-    from galago.checkpoint import open_checkpoint
-    from galago.quantise import widen
+    from galago.checkpoints.tensors import widen
+    from galago.checkpoints.vlm import open_checkpoint
 
     folder = full_llava(tmp_path_factory.mktemp("full"))
     opened = open_checkpoint(folder)
@@ -207,7 +208,7 @@ def test_full_shape(tmp_path_factory: pytest.TempPathFactory, report) -> None:
     model = FastVlmForConditionalGeneration(reference_config(FASTVITHD, FULL_TEXT, IMAGE)).eval()
     state = model.state_dict()
     for name, tensor in opened.tensors.items():
-        target = state[layout.llava_to_fast_vlm(name, FASTVITHD)]
+        target = state[llava_to_fast_vlm(name, FASTVITHD)]
         target.copy_(torch.from_numpy(widen(tensor.read(), tensor.dtype)))
     model.tie_weights()
     sessions = load_sessions(folder, "fp32")

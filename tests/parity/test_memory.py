@@ -17,18 +17,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkpoints import all_shapes, text_config, write_tokenizer
+from tests.checkpoints import all_shapes, text_config, write_tokenizer
 
-from galago import layout
-from galago.safetensors import Entry, SafetensorsWriter
+from galago.checkpoints.names import HEAD
+from galago.checkpoints.safetensors import SafetensorsWriter
+from galago.checkpoints.tensors import Entry
 from galago.specs import FASTVITHD, Qwen2Spec
 
 LAYERS = int(os.environ.get("GALAGO_LAYERS", "3"))
 CONVERT = """
 import sys
 from pathlib import Path
-from galago.checkpoint import open_checkpoint
-from galago.compile import convert
+from galago.checkpoints.vlm import open_checkpoint
+from galago.convert.load import convert
 convert(open_checkpoint(sys.argv[1]), sys.argv[2], "int4", force=True)
 print([l for l in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in l][0].split()[1])
 """
@@ -43,7 +44,7 @@ def sparse_folder(folder: Path, text: Qwen2Spec) -> Path:
     writer.abandon()
     head_first = path.stat().st_size
     for name, entry in plan.items():
-        if name == layout.HEAD:
+        if name == HEAD:
             break
         head_first += entry.size
     with path.open("r+b") as file:

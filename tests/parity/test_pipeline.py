@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import tiny_fast_vlm
-from measure import relative
+from tests.checkpoints import tiny_fast_vlm
+from tests.parity.measure import relative
 from PIL import Image
 from transformers import (
     CLIPImageProcessorPil,
@@ -22,8 +22,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from galago.fastvlm import FastVLM
-from galago.sampling import SamplingOptions
+from galago.vlm.fastvlm import FastVLM
+from galago.vlm.sampling import SamplingOptions
 
 TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from galago.images import open_image, preprocess
+from galago.media.images import open_image
+from galago.media.preprocess import preprocess
 from galago.specs import ImageSpec
 
 transformers = pytest.importorskip("transformers")

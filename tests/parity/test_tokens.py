@@ -18,7 +18,8 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
 from galago.specs import PromptSpec
-from galago.tokens import ImageSlot, Message, Tokenizer, chat_pieces, load_tokenizer
+from galago.text.chat import ImageSlot, Message, chat_pieces
+from galago.text.tokens import Tokenizer, load_tokenizer
 
 transformers = pytest.importorskip("transformers")
 

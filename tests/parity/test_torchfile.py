@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import nn
 
+from galago.checkpoints.torchfile import StridedTensor, TorchFile
 from galago.errors import CheckpointError
-from galago.torchfile import StridedTensor, TorchFile
 
 TYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",

@@ -3,6 +3,7 @@ trained, and what was published can be trained on."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,18 @@ from PIL import Image
 from torch import nn
 
 import galago
-from galago.clip_tokens import load_clip_tokenizer
+from galago.checkpoints.clip_config import read_clip_spec
+from galago.checkpoints.tensors import read_float
+from galago.checkpoints.vlm import open_checkpoint
+from galago.checkpoints.writing import every_shape
 from galago.errors import CheckpointError, OptionError
-from galago.specs import PromptSpec
-from galago.train.clip_publish import publish_clip
-from galago.train.config import (
+from galago.specs import ImageSpec, PromptSpec
+from galago.text.clip_tokens import load_clip_tokenizer
+from galago.text.tokens import load_tokenizer
+from galago.train.nano.clip.contrastive import ClipModel, divergence, token_rows, total
+from galago.train.nano.clip.publish import clip_spec, publish_clip
+from galago.train.nano.clip.teachers import make_teacher
+from galago.train.nano.config import (
     ClipConfig,
     ClipTrainConfig,
     StageConfig,
@@ -29,17 +37,17 @@ from galago.train.config import (
     TrainConfig,
     VisionConfig,
 )
-from galago.train.contrastive import ClipModel, divergence, token_rows, total
-from galago.train.depthwise import quicken
-from galago.train.language import VisionLanguageModel
-from galago.train.model import normalised
-from galago.train.publish import publish
-from galago.train.run import chosen
-from galago.train.start import start_from, start_tokenizer
-from galago.train.teacher import FEATURES
-from galago.train.teachers import make_teacher
-from galago.train.trainer import Stage, run_stage, standing_still
-from galago.train.words import build_tokenizer
+from galago.train.nano.data.image_teacher import FEATURES
+from galago.train.nano.data.words import build_tokenizer
+from galago.train.nano.depthwise import quicken
+from galago.train.nano.folding import all_stored, vision_spec
+from galago.train.nano.log import read_log
+from galago.train.nano.model import PIXEL_MEAN, PIXEL_STD, normalised
+from galago.train.nano.run import chosen
+from galago.train.nano.start import start_from, start_tokenizer
+from galago.train.nano.trainer import Stage, run_stage, standing_still
+from galago.train.nano.vlm.language import VisionLanguageModel
+from galago.train.nano.vlm.publish import canonical, publish
 
 Report = Callable[[str, float], float]
 TASKS: Any = SimpleNamespace(labels=["cup", "pen"], emoji=([], [], [], ["smile", "tree"]))
@@ -125,6 +133,40 @@ def test_what_is_published_is_what_was_trained(
     assert report("published in 8 bits, features, relative", away) < 0.03
 
 
+def test_what_is_published_says_what_it_is(config: TrainConfig, published: Path) -> None:
+    spec = open_checkpoint(published).spec
+    image = ImageSpec(side=config.side, mean=(PIXEL_MEAN,) * 3, std=(PIXEL_STD,) * 3)
+    end = load_tokenizer(published).token_id("<|im_end|>")
+    assert (spec.name, spec.layout, spec.eos_ids) == (config.name, "galago", (end,))
+    assert (spec.vision, spec.text, spec.image) == (
+        vision_spec(config.vision),
+        config.text.spec,
+        image,
+    )
+
+
+def test_what_is_published_reads_as_it_was_written(
+    config: TrainConfig, trained: VisionLanguageModel, published: Path
+) -> None:
+    read = open_checkpoint(published).tensors
+    written = canonical(trained.state_dict(), vision_spec(config.vision))
+    assert set(read) == set(every_shape(vision_spec(config.vision), config.text.spec))
+    for name, array in read.items():
+        # Half a step of 255 in each row, or half of bfloat16's last bit.
+        rows = written[name].reshape(len(written[name]), -1)
+        room = np.maximum(np.abs(rows).max(1, keepdims=True) / 254, np.abs(rows) / 256)
+        assert (np.abs(read_float(array).reshape(rows.shape) - rows) <= room * 1.01).all(), name
+
+
+def test_a_tensor_of_another_shape_is_named() -> None:
+    tensors = {"kept": np.ones((2, 3), np.float32), "left": np.ones(4, np.float32)}
+    assert set(all_stored(tensors, {"kept": (2, 3)})) == {"kept"}
+    with pytest.raises(KeyError, match=r"kept has shape \(2, 3\), expected \(3, 2\)"):
+        all_stored(tensors, {"kept": (3, 2)})
+    with pytest.raises(KeyError, match="lost"):
+        all_stored(tensors, {"lost": (1,)})
+
+
 def test_training_starts_from_what_was_published(
     config: TrainConfig, published: Path, pixels: torch.Tensor, report: Report
 ) -> None:
@@ -167,6 +209,7 @@ def test_a_two_tower_model_is_published_as_trained_and_started_from(
     model.eval()
     torch.save({"model": model.state_dict()}, tmp_path / "final.pt")
     publish_clip(clip_config, tmp_path / "final.pt", tmp_path / "clip-tiny")
+    assert read_clip_spec(tmp_path / "clip-tiny") == clip_spec(clip_config)
     clip = galago.MobileCLIP.load(tmp_path / "clip-tiny", precision="fp32")
     texts = ["a photo of a cat", "zebra", ""]
     pictures = list(pixels.permute(0, 2, 3, 1).numpy().astype(np.uint8))
@@ -298,6 +341,37 @@ def test_what_stands_still_keeps_its_weights_and_norms(
     assert any(name.startswith(learns) for name in changed)
     norms = any("running_mean" in name for name in changed)
     assert norms == ("trunk" in trains and not settled)
+
+
+def test_stages_of_one_process_keep_their_reports_apart(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    def reported(name: str, steps: int, loss: float) -> list[dict[str, float]]:
+        changes = {"name": name, "trains": ("projector",), "steps": steps, "warmup": 1, "lr": 0.0}
+        model = nn.ModuleDict({"projector": nn.Linear(1, 1)})
+        nn.init.zeros_(model["projector"].weight)
+        nn.init.constant_(model["projector"].bias, loss)
+
+        def losses(seen: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"answer": model["projector"](seen).mean()}
+
+        stage = Stage(
+            replace(config.stages[0], **changes),
+            model,
+            lambda rng, step: [torch.ones(1, 1)],
+            losses,
+            lambda it: it["answer"],
+            lambda step: {"all": 1.0},
+        )
+        run_stage(stage, 1, tmp_path)
+        return list(read_log(tmp_path / f"{name}.jsonl"))
+
+    assert [row["answer"] for row in reported("one", 60, 4.0)] == [4.0]  # ten steps are left over
+    time.sleep(1)
+    began = time.monotonic()
+    rows = reported("two", 50, 0.5)
+    assert [row["answer"] for row in rows] == [0.5] and rows[0]["val_all"] == 1.0
+    assert rows[0]["seconds"] <= time.monotonic() - began + 0.1
 
 
 def test_a_run_is_some_of_the_stages(config: TrainConfig) -> None:

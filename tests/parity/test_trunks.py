@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import timm
 import torch
-from checkpoints import random_array
-from measure import relative
+from tests.checkpoints import random_array
+from tests.parity.measure import relative
 
-from galago import layout, specs
-from galago.graph import fastvit
+from galago import specs
+from galago.checkpoints.names import VISION, llava_to_timm, timm_to_llava, vision_shapes
+from galago.checkpoints.tensors import InMemory
+from galago.engine.graph import fastvit
 from galago.specs import FastViTSpec
-from galago.weights import InMemory
 
 # Each kind as published, with fewer and narrower blocks so that it runs in a second.
 SMALL: dict[str, FastViTSpec] = {
@@ -55,7 +56,7 @@ def reference(kind: str, spec: FastViTSpec | None = None) -> torch.nn.Module:
 
 def load(model: torch.nn.Module, tensors: dict[str, np.ndarray], spec: FastViTSpec) -> None:
     """Every tensor of ours into timm's module; nothing may be left over but counters."""
-    renamed = {layout.llava_to_timm(n, spec): torch.from_numpy(a) for n, a in tensors.items()}
+    renamed = {llava_to_timm(n, spec): torch.from_numpy(a) for n, a in tensors.items()}
     missing, unexpected = model.load_state_dict(renamed, strict=False)
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)
@@ -66,11 +67,11 @@ def test_names_and_shapes_are_timms(kind: str) -> None:
     with torch.device("meta"):
         theirs = reference(kind).state_dict()
     spec = FULL[kind]
-    ours = {layout.llava_to_timm(n, spec): s for n, s in layout.vision_shapes(spec).items()}
+    ours = {llava_to_timm(n, spec): s for n, s in vision_shapes(spec).items()}
     assert ours == {
         n: tuple(t.shape) for n, t in theirs.items() if not n.endswith("num_batches_tracked")
     }
-    assert all(layout.timm_to_llava(n, spec) in layout.vision_shapes(spec) for n in ours)
+    assert all(timm_to_llava(n, spec) in vision_shapes(spec) for n in ours)
 
 
 @pytest.mark.parametrize("size", [(1, 256, 256), (2, 192, 320)])
@@ -80,7 +81,7 @@ def test_trunk(kind: str, size: tuple[int, int, int], report) -> None:
 
     spec = SMALL[kind]
     rng = np.random.default_rng(7)
-    tensors = {n: random_array(rng, n, s) for n, s in layout.vision_shapes(spec).items()}
+    tensors = {n: random_array(rng, n, s) for n, s in vision_shapes(spec).items()}
     model = reference(kind, spec)
     load(model, tensors, spec)
     batch, height, width = size
@@ -88,7 +89,7 @@ def test_trunk(kind: str, size: tuple[int, int, int], report) -> None:
     with torch.inference_mode():
         wanted = model.forward_features(torch.from_numpy(pixels)).numpy()
     folded = {
-        layout.VISION + n: InMemory("F32", a.shape, np.ascontiguousarray(a))
+        VISION + n: InMemory("F32", a.shape, np.ascontiguousarray(a))
         for n, a in fastvit.fold(lambda name: tensors[name], spec)
     }
     graph = fastvit.build(folded, spec, projector=False)

@@ -24,10 +24,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.clip.page import page
-from benchmarks.clip.picture import picture
-from benchmarks.clip.rows import EMBEDDED, Command, Group, Row, Sizes, groups
 from benchmarks.shared import DOCS, measured
+from galago.bench.clip.page import page
+from galago.bench.clip.picture import picture
+from galago.bench.clip.rows import EMBEDDED, Command, Group, Row, Sizes, groups
 from galago.bench.machine import machine
 
 PACKAGES = ("openvino", "torch", "open_clip_torch", "timm", "onnxruntime", "numpy", "pillow")

@@ -1,6 +1,6 @@
 """One row of indexing: a folder of photos into vectors, in a process of its own; one JSON line.
 
-`python -m benchmarks.clip.indexing galago|loop MODEL_FOLDER PHOTOS ALBUM SHARE THREADS`
+`python -m galago.bench.clip.indexing galago|loop MODEL_FOLDER PHOTOS ALBUM SHARE THREADS`
 
 `galago` is galago.album.index: it walks, hashes, decodes in threads, encodes, and records each
 batch durably. `loop` is what people write with open_clip and PIL: open, prepare, encode in batches,
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from galago.bench.machine import peak_memory
+from galago.memory import peak_memory
 
 BATCH = 16  # of both
 VARIANT = "MobileCLIP2-S0"
@@ -75,7 +75,7 @@ def run_loop(model: Path, photos: Path, share: float, threads: int) -> dict[str,
     import torch
     from PIL import Image
 
-    from benchmarks.clip import models
+    from galago.bench.clip import models
 
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
@@ -112,8 +112,8 @@ def fastest(model: Path) -> tuple[Any, Any]:
     """The precision and the layout that torch is fastest in here."""
     import torch
 
-    from benchmarks.clip import models
-    from benchmarks.clip.towers import best_layout, pixels, timed
+    from galago.bench.clip import models
+    from galago.bench.clip.towers import best_layout, pixels, timed
 
     times = {}
     for dtype in (torch.bfloat16, torch.float32):

@@ -1,6 +1,6 @@
 """Random models of the published shapes.
 
-`python -m benchmarks.clip.models VARIANT FOLDER [onnx]`
+`python -m galago.bench.clip.models VARIANT FOLDER [onnx]`
 
 Writes the folder as it is published (open_clip's layout, branches not fused), which galago and
 torch both read, and for ONNX Runtime one graph a tower.
@@ -19,7 +19,7 @@ from open_clip.factory import get_model_config
 from open_clip.model import CustomTextCLIP
 from safetensors.torch import load_file, save_file
 
-from benchmarks.clip.rows import BATCH, CONTEXT, TEXTS
+from galago.bench.clip.rows import BATCH, CONTEXT, TEXTS
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 VARIANT, EXPORTED = "variant.json", "exported"  # written last

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.clip.rows import BATCH, EMBEDDED, SMALLEST, TEXTS
+from galago.bench.clip.rows import BATCH, EMBEDDED, SMALLEST, TEXTS
 
 Rows = Mapping[str, Mapping[str, Any]]
 MISSING = "–"

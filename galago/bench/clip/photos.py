@@ -1,4 +1,4 @@
-"""Photos for indexing: `python -m benchmarks.clip.photos large|small COUNT FOLDER PROCESSES`.
+"""Photos for indexing: `python -m galago.bench.clip.photos large|small COUNT FOLDER PROCESSES`.
 
 What is there already is kept.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.clip.page import Rows, best, number, row_of
-from benchmarks.clip.rows import BATCH, EMBEDDED, SMALLEST
+from galago.bench.clip.page import Rows, best, number, row_of
+from galago.bench.clip.rows import BATCH, EMBEDDED, SMALLEST
 from galago.bench.svg import WIDTH, bar, document, legend, text
 
 COLOURS = {"open_clip, torch": "#9aa5b1", "ONNX Runtime": "#5b7083", "galago": "#e07a1f"}

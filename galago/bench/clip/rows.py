@@ -73,7 +73,7 @@ def groups(folder: Path, sizes: Sizes, embedded: bool) -> list[Group]:
 
 
 def _model(variant: str, folder: Path, *more: str) -> Command:
-    return ("benchmarks.clip.models", variant, str(folder / variant), *more)
+    return ("galago.bench.clip.models", variant, str(folder / variant), *more)
 
 
 def _towers(variant: str, folder: Path, sizes: Sizes) -> Group:
@@ -81,7 +81,7 @@ def _towers(variant: str, folder: Path, sizes: Sizes) -> Group:
     rest = (str(place), str(sizes.threads), str(sizes.seconds), sizes.clock)
     rows = []
     for engine, precision in (UNFUSED, *ENGINES) if variant == SMALLEST else ENGINES:
-        command = ("benchmarks.clip.towers", variant, engine, precision, *rest)
+        command = ("galago.bench.clip.towers", variant, engine, precision, *rest)
         model = _model(variant, folder, *(["onnx"] if engine == "onnxruntime" else []))
         name = f"towers/{variant}/{engine}/{precision}"
         rows.append(Row(name, command, (model,), variant in _HEAVY))
@@ -93,14 +93,14 @@ def _indexing(kind: str, folder: Path, sizes: Sizes) -> Group:
     photos, album = folder / f"{kind}-{count}", folder / f"album-{kind}"
     needs = (
         _model(SMALLEST, folder),
-        ("benchmarks.clip.photos", kind, str(count), str(photos), str(sizes.threads)),
+        ("galago.bench.clip.photos", kind, str(count), str(photos), str(sizes.threads)),
     )
     places = (str(folder / SMALLEST), str(photos), str(album))
     numbers = (str(sizes.share), str(sizes.threads))
     rows = tuple(
         Row(
             f"index/{kind}/{count}/{engine}",
-            ("benchmarks.clip.indexing", engine, *places, *numbers),
+            ("galago.bench.clip.indexing", engine, *places, *numbers),
             needs,
             heavy=kind == "small",
         )
@@ -120,6 +120,8 @@ def _searching(folder: Path, sizes: Sizes, embedded: bool) -> Group:
 def _search(what: str, model: str, count: int, folder: Path, sizes: Sizes) -> Row:
     source = EMBEDDED if model == EMBEDDED else str(folder / model)
     rest = (source, str(folder / f"albums-{model}"), str(count), str(sizes.threads))
-    fill = ("benchmarks.clip.searching", "fill", *rest)
+    fill = ("galago.bench.clip.searching", "fill", *rest)
     needs = (fill,) if model == EMBEDDED else (_model(model, folder), fill)
-    return Row(f"search/{what}/{model}/{count}", ("benchmarks.clip.searching", what, *rest), needs)
+    return Row(
+        f"search/{what}/{model}/{count}", ("galago.bench.clip.searching", what, *rest), needs
+    )

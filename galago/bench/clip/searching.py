@@ -1,8 +1,8 @@
 """Rows of searching; each prints one JSON line.
 
-python -m benchmarks.clip.searching fill MODEL ALBUMS COUNT THREADS   an album of random vectors
-python -m benchmarks.clip.searching warm MODEL ALBUMS COUNT THREADS   an open album, asked again
-python -m benchmarks.clip.searching cold MODEL ALBUMS COUNT THREADS   `galago search`, start to end
+fill   an album of random vectors
+python -m galago.bench.clip.searching warm MODEL ALBUMS COUNT THREADS   an open album, asked again
+python -m galago.bench.clip.searching cold MODEL ALBUMS COUNT THREADS   `galago search`, start to end
 
 MODEL is a name or a folder. The files are in the page cache, as after the first search of a day.
 """
@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.clip.towers import words
-from galago.bench.machine import peak_memory
+from galago.bench.clip.towers import words
+from galago.memory import peak_memory
 
 AT_ONCE = 20_000  # rows made in one go
 ASKED = 31  # warm queries; the first three warm up

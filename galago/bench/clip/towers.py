@@ -1,6 +1,6 @@
 """One row of the towers: pictures and texts a second of one variant in one engine.
 
-`python -m benchmarks.clip.towers VARIANT ENGINE PRECISION FOLDER THREADS SECONDS CLOCK`, one JSON
+`python -m galago.bench.clip.towers VARIANT ENGINE PRECISION FOLDER THREADS SECONDS CLOCK`, one JSON
 line. Texts are timed from strings on, pictures from pixel values on; both end in unit vectors.
 CLOCK is "wall", or "cpu": the processor's time, which other programs hardly lengthen.
 """
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.clip.rows import BATCH, TEXTS, VITS
-from galago.bench.machine import peak_memory
+from galago.bench.clip.rows import BATCH, TEXTS, VITS
+from galago.memory import peak_memory
 
 LEAST = 3  # timed steps, however long one takes
 TRIALS = 2
@@ -39,7 +39,7 @@ def run_torch(variant: str, precision: str, folder: Path, threads: int) -> tuple
     import open_clip
     import torch
 
-    from benchmarks.clip.models import load
+    from galago.bench.clip.models import load
 
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from galago import layout
-from galago.compile import native_bf16
-from galago.converted import MANIFEST, TENSORS
-from galago.safetensors import Entry, SafetensorsFile
+from galago.checkpoints.names import slots, text_shapes, vision_shapes
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.tensors import Entry
+from galago.convert.folder import MANIFEST, TENSORS
+from galago.engine.processor import native_bf16
 from galago.specs import FastViTSpec, Qwen2Spec, VLMSpec
 
 __all__ = [
@@ -30,10 +31,10 @@ __all__ = [
 
 def vision_operations(spec: FastViTSpec, side: int) -> float:
     """Of a trunk on one picture of side x side pixels."""
-    stages = {slot.index: slot.stage for slot in layout.slots(spec)}
+    stages = {slot.index: slot.stage for slot in slots(spec)}
     last = len(spec.depths) - 1
     total = 0.0
-    for name, shape in layout.vision_shapes(spec).items():
+    for name, shape in vision_shapes(spec).items():
         if len(shape) in (2, 4):
             total += 2 * math.prod(shape) * _positions(name, side, stages, last)
     for stage, mixer in enumerate(spec.mixers):
@@ -63,7 +64,7 @@ def prefill_operations(spec: Qwen2Spec, tokens: int, known: int = 0) -> float:
 
 def decoder_weights(spec: Qwen2Spec) -> int:
     """Numbers in the matrices that every token is multiplied with, the output projection too."""
-    shapes = layout.text_shapes(spec).items()
+    shapes = text_shapes(spec).items()
     layers = sum(math.prod(s) for n, s in shapes if n.startswith("model.layers.") and len(s) == 2)
     return layers + spec.vocab * spec.hidden
 

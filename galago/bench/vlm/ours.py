@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import galago
-from galago import FastVLM, SamplingOptions, hub
-from galago.bench.cost import costs
-from galago.bench.machine import peak_memory, resident
 from galago.bench.photos import save
+from galago.bench.vlm.cost import costs
+from galago.errors import GalagoError
+from galago.hub.resolve import local
+from galago.memory import peak_memory, resident
+from galago.vlm.fastvlm import FastVLM
+from galago.vlm.reply import Stats
+from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["curve", "describe", "first", "second", "start"]
 
@@ -76,7 +79,7 @@ def _settle(vlm: FastVLM, tokens: int) -> str:
     return asked
 
 
-def _reply(vlm: FastVLM, given: Any, asked: str, tokens: int) -> tuple[galago.Stats, list[float]]:
+def _reply(vlm: FastVLM, given: Any, asked: str, tokens: int) -> tuple[Stats, list[float]]:
     """Statistics of one reply, and when each token came (seconds since the question)."""
     started, times, stats = time.perf_counter(), [], None
     for chunk in vlm.stream(given, asked, SamplingOptions(max_tokens=tokens)):
@@ -276,14 +279,14 @@ def _described(
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     seconds = time.perf_counter() - started
     if done.returncode:
-        raise galago.GalagoError(f"galago describe failed: {done.stderr.strip()[-300:]}")
+        raise GalagoError(f"galago describe failed: {done.stderr.strip()[-300:]}")
     record: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return seconds, record
 
 
 def _forget(model: str) -> None:
     """Ask the system to drop a model's files from its page cache; it may keep what is in use."""
-    found = hub.local(model)
+    found = local(model)
     if found is None or not hasattr(os, "posix_fadvise"):
         return
     for path in found.folder.glob("*"):

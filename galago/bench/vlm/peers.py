@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from galago.bench.cost import (
+from galago.bench.vlm.cost import (
     decoder_weights,
     prefill_operations,
     siglip_operations,
     vision_operations,
 )
-from galago.bench.machine import peak_memory, resident
-from galago.bench.shapes import SHAPES, text_config
+from galago.bench.vlm.shapes import SHAPES, text_config
+from galago.memory import peak_memory, resident
 from galago.specs import FASTVITHD
 
 __all__ = ["NEEDS", "export_vision", "fastvlm", "llava_onevision", "onnx_vision"]

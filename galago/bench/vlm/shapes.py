@@ -17,10 +17,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from galago import catalog, hub, layout, quantise
-from galago.config import text_to_json
+from galago import catalog
+from galago.checkpoints.names import (
+    EMBEDDING,
+    HEAD,
+    VISION,
+    projector_shapes,
+    text_shapes,
+    vision_shapes,
+)
+from galago.checkpoints.safetensors import SafetensorsWriter
+from galago.checkpoints.tensors import Entry, to_bf16
+from galago.checkpoints.vlm_config import text_to_json
 from galago.errors import OptionError
-from galago.safetensors import Entry, SafetensorsWriter
+from galago.hub.resolve import local
 from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
 
 __all__ = [
@@ -75,7 +85,7 @@ def random_array(
     if name.endswith(("bias", "running_mean")):
         return np.asarray(noise * np.float32(0.02))
     fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 1
-    if name == layout.EMBEDDING:
+    if name == EMBEDDING:
         # With an output projection of this size logits spread like a trained model's.
         return np.asarray(noise * np.float32(3 * shape[1] ** -0.5))
     if "token_mixer.reparam_conv" in name:
@@ -96,9 +106,9 @@ def _centre_one(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
 
 def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
     """Every tensor of a model by its canonical name."""
-    shapes = {layout.VISION + n: s for n, s in layout.vision_shapes(vision).items()}
-    shapes |= layout.projector_shapes(vision.features, (text.hidden, text.hidden))
-    return shapes | layout.text_shapes(text)
+    shapes = {VISION + n: s for n, s in vision_shapes(vision).items()}
+    shapes |= projector_shapes(vision.features, (text.hidden, text.hidden))
+    return shapes | text_shapes(text)
 
 
 def text_config(text: Qwen2Spec) -> dict[str, Any]:
@@ -114,11 +124,11 @@ def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     plan = {n: Entry("BF16", s) for n, s in all_shapes(shape.vision, shape.text).items()}
     if shape.text.tied:
-        plan[layout.HEAD] = plan[layout.EMBEDDING]
+        plan[HEAD] = plan[EMBEDDING]
     writer = SafetensorsWriter(folder / "model.safetensors", plan)
     try:
         for name, entry in plan.items():
-            source = layout.EMBEDDING if name == layout.HEAD and shape.text.tied else name
+            source = EMBEDDING if name == HEAD and shape.text.tied else name
             _write_tensor(writer, name, source, entry.shape, seed)
         writer.close()
     except BaseException:
@@ -135,7 +145,7 @@ def _write_tensor(
     step = max(1, _RUN // max(1, int(np.prod(shape[1:]))))
     for start in range(0, shape[0], step):
         run = (min(step, shape[0] - start), *shape[1:])
-        writer.append(name, quantise.to_bf16(random_array(rng, source, run)))
+        writer.append(name, to_bf16(random_array(rng, source, run)))
 
 
 def _config(shape: Shape) -> Mapping[str, Any]:
@@ -155,7 +165,7 @@ def _config(shape: Shape) -> Mapping[str, Any]:
 
 def converted_folder(cache: Path, shape: str, precision: str) -> Path:
     """Where a converted random model lies, or will."""
-    from galago.compile import FORMAT
+    from galago.convert.folder import FORMAT
 
     return cache / "models" / f"{shape}-{precision}-f{FORMAT}"
 
@@ -166,8 +176,8 @@ def build(options: Mapping[str, Any]) -> dict[str, Any]:
     The random weights themselves go when another shape is made, or with `discard_sources`.
     Raises OptionError for an unknown shape, StorageError when the disk is full.
     """
-    from galago.checkpoint import open_checkpoint
-    from galago.compile import convert
+    from galago.checkpoints.vlm import open_checkpoint
+    from galago.convert.write import convert
 
     cache, name = Path(options["cache"]), options["shape"]
     if name not in (NANO, *SHAPES):
@@ -199,12 +209,12 @@ def discard_sources(cache: Path) -> None:
 
 def published_side() -> int:
     """The side in pixels that the embedded model looks at pictures with."""
-    from galago.checkpoint import open_checkpoint
+    from galago.checkpoints.vlm import open_checkpoint
 
     return open_checkpoint(_embedded()).spec.image.side
 
 
 def _embedded() -> Path:
-    found = hub.local(catalog.DEFAULT)
+    found = local(catalog.DEFAULT)
     assert found is not None, "the embedded model is part of the package"
     return found.folder

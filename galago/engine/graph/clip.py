@@ -8,12 +8,11 @@ CLIP https://arxiv.org/abs/2103.00020. Names are open_clip's, fused and folded: 
 from __future__ import annotations
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as op
 
-from galago.graph import fastvit, ops
-from galago.graph.ops import Node, Weights
-from galago.layout import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK
+from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK
+from galago.engine.graph import fastvit, ops
+from galago.engine.graph.ops import Node, Weights
+from galago.engine.runtime import op, ov
 from galago.specs import ClipSpec, ClipTextSpec, FastViTSpec, ViTSpec
 
 

@@ -17,12 +17,11 @@ from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-import openvino.opset13 as op
 
-from galago.graph import ops
-from galago.graph.ops import Node, Weights
-from galago.layout import PROJECTOR, VISION, slots
+from galago.checkpoints.names import PROJECTOR, VISION, slots
+from galago.engine.graph import ops
+from galago.engine.graph.ops import Node, Weights
+from galago.engine.runtime import op, ov
 from galago.specs import FastViTSpec
 
 Float = npt.NDArray[np.float32]

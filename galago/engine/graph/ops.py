@@ -1,8 +1,9 @@
 """Building blocks shared by the networks: constants, linear layers, norms, attention, rotary.
 
 Each function takes and returns OpenVINO nodes. The CPU plug-in fuses by pattern, so the exact
-sequence of nodes matters in rms_norm, rotary, cached_attention and linear; tests/test_qwen2.py
-and tests/test_fastvit.py look at the compiled graph to hold that.
+sequence of nodes matters in rms_norm, rotary, linear and the decoder's attention;
+tests/engine/test_qwen2.py
+and tests/engine/test_fastvit.py look at the compiled graph to hold that.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-import openvino.opset13 as op
-from openvino.op import Constant
 
-from galago.safetensors import Stored
+from galago.checkpoints.tensors import Stored
+from galago.engine.runtime import op, ov
 
 Node = Any  # openvino.Node and openvino.Output are interchangeable here and untyped upstream
 
@@ -76,7 +75,7 @@ def floats(value: npt.ArrayLike) -> Node:
 def raw(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
     """A constant that shares the tensor's (memory-mapped) bytes, in its own element type."""
     sizes = ov.Shape(list(shape or stored.shape))
-    return Constant(ov.Tensor(stored.read(), sizes, _TYPES[stored.dtype]))
+    return ov.op.Constant(ov.Tensor(stored.read(), sizes, _TYPES[stored.dtype]))
 
 
 def weight(stored: Stored, x: Node, shape: tuple[int, ...] | None = None) -> Node:
@@ -105,7 +104,7 @@ def _int4(packed: Stored, scale: Stored, columns: int) -> Node:
     """Symmetric int4, two to a byte, one scale a group of a row."""  # (O, G, 1)
     rows, groups, _ = scale.shape
     shape = ov.Shape([rows, groups, columns // groups])
-    values = Constant(ov.Tensor(packed.read(), shape, ov.Type.i4))
+    values = ov.op.Constant(ov.Tensor(packed.read(), shape, ov.Type.i4))
     scaled = op.multiply(op.convert(values, "f32"), raw(scale))
     return op.reshape(scaled, integers(rows, columns), special_zero=False)
 

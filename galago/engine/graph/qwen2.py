@@ -14,11 +14,9 @@ inside the graph would round positions to bf16 where the plug-in runs in bf16.
 
 from __future__ import annotations
 
-import openvino as ov
-import openvino.opset13 as op
-
-from galago.graph import ops
-from galago.graph.ops import Node, Weights
+from galago.engine.graph import ops
+from galago.engine.graph.ops import Node, Weights
+from galago.engine.runtime import op, ov
 from galago.specs import Qwen2Spec
 
 

@@ -1,6 +1,6 @@
-"""`python -m galago.train CONFIG --data SHARDS --packages NODE_MODULES --out DIR`."""
+"""`python -m galago.train.nano CONFIG --data SHARDS --packages NODE_MODULES --out DIR`."""
 
-from galago.train.run import main
+from galago.train.nano.run import main
 
 if __name__ == "__main__":
     main()

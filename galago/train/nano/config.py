@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from galago.errors import OptionError
-from galago.specs import Qwen2Spec
+from galago.specs import CLIP_CONTEXT, ClipTextSpec, Qwen2Spec
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+CONFIGS = Path(__file__).parent / "configs"
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,19 @@ class ClipConfig:
     heads: int
     layers: int
     vocab: int
-    context: int = 77
+    context: int = CLIP_CONTEXT
+
+    @property
+    def spec(self) -> ClipTextSpec:
+        """The same as galago knows it."""
+        return ClipTextSpec(
+            self.width, self.heads, self.layers, True, context=self.context, vocab=self.vocab
+        )
 
 
 @dataclass(frozen=True)
 class TeachersConfig:
-    """Who reinforces the dataset: see galago/train/teachers.py."""
+    """Who reinforces the dataset: see galago/train/nano/clip/teachers.py."""
 
     pair: str = "conse"  # or "open_clip:MODEL:PRETRAINED"
     captioner: str = "templates"  # or an open_clip CoCa

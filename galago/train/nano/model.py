@@ -11,10 +11,10 @@ from timm.models.fastvit import FastVit, RepConditionalPosEnc
 from torch import nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from galago.config import text_to_json
-from galago.train.config import TextConfig, VisionConfig
-from galago.train.depthwise import quicken
-from galago.train.render import CELL, CHARACTERS
+from galago.checkpoints.vlm_config import text_to_json
+from galago.train.nano.config import TextConfig, VisionConfig
+from galago.train.nano.data.render import CELL, CHARACTERS
+from galago.train.nano.depthwise import quicken
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
 STRIDE = 64

@@ -4,70 +4,36 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from galago.errors import OptionError
-from galago.train.assets import build_emoji, build_photos
-from galago.train.card import START
-from galago.train.config import ClipTrainConfig, StageConfig, load_config
-from galago.train.start import start_from
-from galago.train.trainer import Stage, run_stage
+from galago.train.nano.config import ClipTrainConfig, StageConfig, load_config
+from galago.train.nano.data.assets import build_emoji, build_photos
+from galago.train.nano.log import START
+from galago.train.nano.recipe import Places, Recipe
+from galago.train.nano.start import start_from
+from galago.train.nano.trainer import run_stage
 
 DESCRIPTION = """Train a model: builds what it needs from the shards and packages (once), runs the
 config's stages in order, each from where it stopped, and leaves a folder that galago loads."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a run's things lie."""
-
-    out: Path  # checkpoints, logs and the model
-    fonts: Path  # npm's @fontsource
-    start: Path | None = None  # the published folder that it starts from
-
-    @property
-    def cache(self) -> Path:
-        return self.out / "cache"
-
-    @property
-    def tokenizer(self) -> Path:
-        return self.out / "tokenizer"
-
-
-class Recipe(Protocol):
-    """What is particular about a kind of model (galago/train/vlm.py, galago/train/clip.py)."""
-
-    def prepare(self, stages: Sequence[StageConfig]) -> None:
-        """Build, once, what the processes share and these stages need."""
-
-    def stage(self, stage: StageConfig) -> Stage:
-        """One stage, in one of the processes."""
-
-    def settling(self, stage: StageConfig) -> torch.Tensor:
-        """Pictures of the stage's mixture as the trunk takes them, the same in every process."""
-
-    def finish(self) -> None:
-        """Publish the last stage's weights, measure them and write the card."""
 
 
 def make_recipe(path: Path, places: Places) -> tuple[Recipe, tuple[StageConfig, ...]]:
     """The recipe of a config file, and its stages."""
     config = load_config(path)
     if isinstance(config, ClipTrainConfig):
-        from galago.train.clip import ClipRecipe
+        from galago.train.nano.clip.recipe import ClipRecipe
 
         return ClipRecipe(config, places), config.stages
-    from galago.train.vlm import VLMRecipe
+    from galago.train.nano.vlm.recipe import VLMRecipe
 
     return VLMRecipe(config, places), config.stages
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m galago.train", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog="python -m galago.train.nano", description=DESCRIPTION)
     parser.add_argument("config", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder of WebDataset tars")
     parser.add_argument("--packages", type=Path, required=True, help="node_modules: fonts, emoji")

@@ -1,8 +1,8 @@
 """Start from a published model instead of from nothing.
 
-Publishing folds batch norms into convolutions; training needs them apart. Each folded convolution
-is scaled to the size of a fresh one and its norm set, from a batch of pictures, to undo that: the
-trunk computes what it computed when it was published, and learns like one that never was.
+Publishing folds batch norms into convolutions (folding.py); training needs them apart. Each folded
+convolution is scaled to the size of a fresh one and its norm set, from a batch of pictures, to undo
+that: the trunk computes what it computed when it was published, and learns like one that never was.
 
 A two-tower model may start from a vision-language one and the other way round: then it is the trunk
 that is taken over, as FastViTHD was from its CLIP training (arXiv 2412.13303).
@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from galago import layout, quantise
-from galago.checkpoint import open_checkpoint
-from galago.clip_checkpoint import CONFIG, open_clip_checkpoint
+from galago.checkpoints.clip import open_clip_checkpoint
+from galago.checkpoints.folders import CLIP_CONFIG
+from galago.checkpoints.names import CLIP_TRUNK, PROJECTOR, VISION, timm_to_llava
+from galago.checkpoints.tensors import Stored, read_float
+from galago.checkpoints.vlm import open_checkpoint
 from galago.errors import CheckpointError
-from galago.safetensors import Stored
-from galago.specs import FastViTSpec, ViTSpec
 
 Names = Callable[[str], str]  # torch's name in the trunk -> the folder's
 
@@ -57,7 +57,7 @@ def start_tokenizer(start: Path | None, out: Path) -> bool:
 
     A decoder knows words by their numbers: built anew, from one label more, they mean other words.
     """
-    if start is None or (start / CONFIG).is_file():
+    if start is None or (start / CLIP_CONFIG).is_file():
         return False
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(start / "tokenizer.json", out / "tokenizer.json")
@@ -66,27 +66,26 @@ def start_tokenizer(start: Path | None, out: Path) -> bool:
 
 def _published(folder: Path) -> tuple[Mapping[str, Stored], Names, dict[str, Names]]:
     """A folder's tensors, how its trunk's are named, and the names of its other parts."""
-    spec: FastViTSpec | ViTSpec
-    if (folder / CONFIG).is_file():
+    if (folder / CLIP_CONFIG).is_file():
         clip = open_clip_checkpoint(folder)
         parts: dict[str, Names] = {
             "text": lambda name: "text." + name.replace(".in_proj_", ".in_proj."),
-            "project": lambda name: f"{layout.CLIP_TRUNK}head.fc.{name}",
+            "project": lambda name: f"{CLIP_TRUNK}head.fc.{name}",
         }
-        return clip.tensors, lambda name: layout.CLIP_TRUNK + name, parts
+        return clip.tensors, lambda name: CLIP_TRUNK + name, parts
     checkpoint = open_checkpoint(folder)
     spec = checkpoint.spec.vision
     tied = {"lm_head.weight": "model.embed_tokens.weight"}
     parts = {
-        "projector": lambda name: layout.PROJECTOR + name,
+        "projector": lambda name: PROJECTOR + name,
         "language": lambda name: tied.get(name, name),
     }
-    names = lambda name: layout.VISION + layout.timm_to_llava(name, spec)  # noqa: E731
+    names = lambda name: VISION + timm_to_llava(name, spec)  # noqa: E731
     return checkpoint.tensors, names, parts
 
 
 def _read(tensors: Mapping[str, Stored], name: str) -> torch.Tensor:
-    return torch.from_numpy(quantise.read_float(tensors[name]).copy())
+    return torch.from_numpy(read_float(tensors[name]).copy())
 
 
 def _unfold(trunk: nn.Module, read: Callable[[str], torch.Tensor], pixels: torch.Tensor) -> None:

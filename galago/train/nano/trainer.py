@@ -3,16 +3,14 @@
 Each core is a process of its own with a share of the batch, and gradients are averaged once a step:
 threads that meet after every operation lose more time than that, above all on a busy machine.
 
-A stage writes OUT/<stage>.pt (weights, optimiser, step) every 200 steps, and one
-JSON line per report to OUT/<stage>.jsonl. Starting the same command again goes on from there.
+A stage writes OUT/<stage>.pt (weights, optimiser, step) every SAVE_EVERY steps, and its losses to
+OUT/<stage>.jsonl (log.py). Starting the same command again goes on from there.
 """
 
 from __future__ import annotations
 
-import json
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,12 @@ from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from galago.train.arithmetic import autocast
-from galago.train.config import StageConfig
+from galago.train.nano.arithmetic import autocast
+from galago.train.nano.config import StageConfig
+from galago.train.nano.log import Report, log_of
 
 console = Console(stderr=True)
-REPORT_EVERY = 50  # steps
-SAVE_EVERY = 200
+SAVE_EVERY = 200  # steps
 CLIP_NORM = 5.0
 
 
@@ -46,7 +44,7 @@ class Stage:
 
 
 class Batches(Dataset[list[Any]]):
-    """The batch of a step is a function of the seed and the step alone."""
+    """A process's batch of a step is a function of the seed, the stage and the step alone."""
 
     def __init__(self, stage: Stage, seed: int, first: int) -> None:
         self.make, self.seed, self.name = stage.make_batch, seed, stage.config.name
@@ -109,14 +107,14 @@ def run_stage(stage: Stage, seed: int, out: Path, before: Path | None = None) ->
         prefetch_factor=4,
         multiprocessing_context="fork",
     )
-    log = out / f"{stage.config.name}.jsonl"
+    report = Report(log_of(stage.config, out))
     step = first
     try:
         for step, parts in enumerate(loader, first):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(stage.config, step) * group["share"]
             losses = _step(stage, parts, optimiser)
-            _report(stage, step, losses, log)
+            _report(stage, step, losses, report)
             if (step + 1) % SAVE_EVERY == 0:
                 _save(path, stage.model, optimiser, step + 1)
     except KeyboardInterrupt:
@@ -180,27 +178,13 @@ def _step(stage: Stage, parts: list[Any], optimiser: torch.optim.Optimizer) -> d
     return seen
 
 
-_sums: dict[str, float] = {}
-_started = time.monotonic()
-
-
-def _report(stage: Stage, step: int, losses: dict[str, float], log: Path) -> None:
-    global _started
-    for key, value in losses.items():
-        _sums[key] = _sums.get(key, 0.0) + value / REPORT_EVERY
-    if (step + 1) % REPORT_EVERY:
-        return
-    seconds, _started = time.monotonic() - _started, time.monotonic()
-    row: dict[str, float] = {"step": step + 1, "seconds": round(seconds, 1)}
-    row |= {k: round(v, 4) for k, v in _sums.items()}
-    _sums.clear()
-    if rank():
+def _report(stage: Stage, step: int, losses: dict[str, float], report: Report) -> None:
+    row = report.add(step, losses)
+    if row is None or rank():
         return
     if (step + 1) % stage.evaluate_every == 0 or step + 1 == stage.config.steps:
         row |= {f"val_{k}": round(v, 4) for k, v in stage.evaluate(step).items()}
-        _started = time.monotonic()
-    with open(log, "a") as sink:
-        sink.write(json.dumps(row) + "\n")
+    report.write(row)
     console.print(" ".join(f"{k} {v}" for k, v in row.items()))
 
 
@@ -222,8 +206,3 @@ def _resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> i
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return int(state["step"])
-
-
-def read_log(path: Path) -> Iterator[dict[str, float]]:
-    for line in path.read_text().splitlines():
-        yield json.loads(line)

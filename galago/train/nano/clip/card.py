@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from galago.clip_checkpoint import WEIGHTS
-from galago.train.captions import load_synonyms
-from galago.train.card import stage_table, started_from
-from galago.train.clip_evaluate import Figures
-from galago.train.config import ClipTrainConfig
+from galago.checkpoints.folders import CLIP_WEIGHTS
+from galago.train.nano.clip.evaluate import Figures
+from galago.train.nano.config import ClipTrainConfig
+from galago.train.nano.data.captions import load_synonyms
+from galago.train.nano.log import percent, stage_table, started_from
 
 DATA = """\
 | material | licence | use |
@@ -33,7 +33,7 @@ MobileCLIP2.
 
 def write_clip_card(config: ClipTrainConfig, figures: Figures, out: Path, folder: Path) -> None:
     """`folder`/README.md from the figures, the config and the logs in `out`."""
-    size = (folder / WEIGHTS).stat().st_size
+    size = (folder / CLIP_WEIGHTS).stat().st_size
     held_out = ", ".join(f'"{word}"' for word in load_synonyms().held_out)
     (folder / "README.md").write_text(
         f"""# {config.name}
@@ -41,8 +41,8 @@ def write_clip_card(config: ClipTrainConfig, figures: Figures, out: Path, folder
 MobileCLIP's two towers, small: a FastViT trunk in the topology of mci3 and a causal text
 transformer of {config.clip.layers} layers with {config.clip.vocab:,} of CLIP's tokens,
 {size / 1e6:.1f} MB together (matrices in 8 bits), {config.clip.embed} dimensions, pictures of
-{config.side} px. Trained on two CPU cores with `galago/train/configs/{config.name}.toml`, starting
-from {started_from(out)}. Weights: Apache-2.0.
+{config.side} px. Trained on two CPU cores with `galago/train/nano/configs/{config.name}.toml`,
+starting from {started_from(out)}. Weights: Apache-2.0.
 
 ## Held-out figures
 
@@ -52,7 +52,7 @@ Seed {config.seed}.
 {_figures(figures)}
 "Recall at k": the share of queries with a right photograph among the first k of all held-out
 photographs. Words never used: {held_out}; no caption of a photograph held them
-(`galago/train/configs/synonyms.toml` says which labels count as right).
+(`galago/train/nano/configs/synonyms.toml` says which labels count as right).
 
 ## Training
 
@@ -84,20 +84,16 @@ def _figures(figures: Figures) -> str:
     lines = [
         "| task | figure | count |",
         "|---|---|---|",
-        f"| zero-shot, top-1 of {shots['labels']} labels | {_share(shots['top1'])} | {count} |",
-        f"| zero-shot, top-5 | {_share(shots['top5'])} | {count} |",
+        f"| zero-shot, top-1 of {shots['labels']} labels | {percent(shots['top1'])} | {count} |",
+        f"| zero-shot, top-5 | {percent(shots['top5'])} | {count} |",
     ]
     for key in shots:
         if key.startswith("top1_"):
             name = key.removeprefix("top1_")
-            lines.append(f"| top-1: {name} | {_share(shots[key])} | {shots[f'count_{name}']:,} |")
+            lines.append(f"| top-1: {name} | {percent(shots[key])} | {shots[f'count_{name}']:,} |")
     for title, task in (("labels", "recall"), ("words never used", "recall_unseen")):
         found = figures[task]
-        recalls = ", ".join(_share(found[f"at{k}"]) for k in (1, 5, 10))
+        recalls = ", ".join(percent(found[f"at{k}"]) for k in (1, 5, 10))
         lines.append(f"| recall at 1, 5, 10: {title} | {recalls} | {found['queries']} queries |")
-        lines.append(f"| right among the first 10: {title} | {_share(found['precision10'])} | |")
+        lines.append(f"| right among the first 10: {title} | {percent(found['precision10'])} | |")
     return "\n".join(lines) + "\n"
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"

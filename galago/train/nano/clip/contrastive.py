@@ -4,7 +4,7 @@ The loss of MobileCLIP (arXiv 2311.17049, equations 1-3): CLIP's own on pictures
 the divergence of the student's similarities from the teachers'. Beside it, because two CPU cores
 see so few pictures: each step's captions cover many labels that no picture of the batch shows, so
 that a picture is told apart from those too; words without pictures take the place that the text
-teacher gives them among the captions; and the trunk's direct losses go on (galago/train/direct.py).
+teacher gives them among the captions; and the trunk's direct losses go on (vlm/direct.py).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from galago.clip_tokens import ClipTokenizer, load_clip_tokenizer
-from galago.train.arithmetic import autocast
-from galago.train.config import ClipTrainConfig
-from galago.train.model import EncoderHeads, build_trunk, normalised
-from galago.train.reinforce import CAPTIONS, Reinforced, crop_of
-from galago.train.tasks import Tasks, jitter
-from galago.train.teacher import FEATURES
+from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
+from galago.train.nano.arithmetic import autocast
+from galago.train.nano.clip.reinforce import CAPTIONS, Reinforced, crop_of
+from galago.train.nano.config import ClipTrainConfig
+from galago.train.nano.data.image_teacher import FEATURES
+from galago.train.nano.data.tasks import Tasks, jitter
+from galago.train.nano.model import EncoderHeads, build_trunk, normalised
 
 EXTRA_LABELS = 64  # captions a step of labels that no picture of it shows
 WORDS = 64  # a step, without pictures

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 from rich.progress import Progress
 
-from galago import MobileCLIP
-from galago.train.captions import load_synonyms
-from galago.train.tasks import Tasks
-from galago.train.words import phrase
+from galago.clip.mobileclip import MobileCLIP
+from galago.train.nano.data.captions import load_synonyms
+from galago.train.nano.data.tasks import Tasks
+from galago.train.nano.data.words import phrase
 
 Figures = dict[str, dict[str, float | int]]
 

@@ -6,28 +6,25 @@ import json
 import random
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 
-from galago.train import contrastive
-from galago.train.card import draw_curves
-from galago.train.clip_card import write_clip_card
-from galago.train.clip_evaluate import evaluate_clip
-from galago.train.clip_publish import publish_clip
-from galago.train.config import ClipTrainConfig, StageConfig
-from galago.train.model import normalised
-from galago.train.reinforce import Reinforced, build_reinforced, load_reinforced
-from galago.train.tasks import Tasks
-from galago.train.teacher import build_teacher_features
-from galago.train.trainer import Stage, processes
-
-if TYPE_CHECKING:
-    from galago.train.run import Places
+from galago.train.nano.clip import contrastive
+from galago.train.nano.clip.card import write_clip_card
+from galago.train.nano.clip.evaluate import evaluate_clip
+from galago.train.nano.clip.publish import publish_clip
+from galago.train.nano.clip.reinforce import Reinforced, build_reinforced, load_reinforced
+from galago.train.nano.config import ClipTrainConfig, StageConfig
+from galago.train.nano.data.image_teacher import build_teacher_features
+from galago.train.nano.data.tasks import Tasks
+from galago.train.nano.log import draw_curves
+from galago.train.nano.model import normalised
+from galago.train.nano.recipe import Places
+from galago.train.nano.trainer import Stage, processes
 
 
 class ClipRecipe:
-    """See galago.train.run.Recipe."""
+    """See galago.train.nano.recipe.Recipe."""
 
     def __init__(self, config: ClipTrainConfig, places: Places) -> None:
         self.config, self.places = config, places

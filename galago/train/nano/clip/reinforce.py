@@ -3,8 +3,8 @@
 Multi-modal reinforced training (MobileCLIP, arXiv 2311.17049, section 3): for every training
 photograph a few crops with the teachers' rows for each crop, and captions with the text teacher's
 rows, so that a student's step runs no teacher. The student sees exactly the crops that the teachers
-saw. Which teachers: galago/train/teachers.py; the trunk also regresses the features of the image
-teacher of galago/train/teacher.py.
+saw. Which teachers: teachers.py; the trunk also regresses the features of the image
+teacher of galago/train/nano/data/image_teacher.py.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from PIL import Image
 from rich.progress import track
 
 from galago.errors import OptionError
-from galago.train.arithmetic import autocast
-from galago.train.assets import PhotoStore, find_words
-from galago.train.captions import captions, holds_out, load_synonyms
-from galago.train.config import TeachersConfig
-from galago.train.teacher import load_teacher, teacher_pixels
-from galago.train.teachers import OpenClip, Teacher, make_teacher
+from galago.train.nano.arithmetic import autocast
+from galago.train.nano.clip.teachers import OpenClip, Teacher, make_teacher
+from galago.train.nano.config import TeachersConfig
+from galago.train.nano.data.assets import PhotoStore, find_words
+from galago.train.nano.data.captions import captions, holds_out, load_synonyms
+from galago.train.nano.data.image_teacher import load_teacher, teacher_pixels
 
 CROPS = 2  # besides the whole picture, which teacher.npy holds
 CROP_SIDE = 160  # px; what the shards hold, and half as dear for the teacher as 224

@@ -70,7 +70,7 @@ class Conse:
     def pictures(self, crops: Iterable[Image.Image], features: np.ndarray) -> np.ndarray:
         from timm.data import ImageNetInfo
 
-        from galago.train.teacher import load_teacher
+        from galago.train.nano.data.image_teacher import load_teacher
 
         info = ImageNetInfo("imagenet-1k")
         names = [info.index_to_description(i).split(",")[0] for i in range(1000)]

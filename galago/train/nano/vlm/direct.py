@@ -3,7 +3,7 @@
 Every step sees pictures of all kinds. Text is learned from the map of characters, read off the
 tokens and the two stages before them, because what a late stage must carry an early one must have
 found; objects, emoji and fingers from one linear read-out each of the mean token; objects also
-regress a teacher's features (see teacher.py).
+regress a teacher's features (data/image_teacher.py).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from galago.train.arithmetic import autocast
-from galago.train.config import TrainConfig
-from galago.train.model import CELL_LABELS, EncoderHeads, build_trunk, normalised
-from galago.train.tasks import IGNORED, KINDS, Sample, Tasks
-from galago.train.teacher import FEATURES
+from galago.train.nano.arithmetic import autocast
+from galago.train.nano.config import TrainConfig
+from galago.train.nano.data.image_teacher import FEATURES
+from galago.train.nano.data.tasks import IGNORED, KINDS, Sample, Tasks
+from galago.train.nano.model import CELL_LABELS, EncoderHeads, build_trunk, normalised
 
 NO_CHARACTER_WEIGHT = 0.2  # nine cells in ten are empty
 Batch = dict[str, torch.Tensor]

@@ -2,7 +2,7 @@
 
 Each task is asked with its preset and judged on the words that come out: text by character error
 rate (white space folded), fingers, emoji and objects by the exact answer. Nothing here was trained
-on: fonts, emoji design, recordings and photographs are the held-out ones of galago/train/assets.py.
+on: fonts, emoji design, recordings and photographs are the held-out ones of data/assets.py.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from galago import FastVLM, SamplingOptions
-from galago.presets import PRESETS
-from galago.train.assets import HELD_OUT_FONTS, emoji_label
-from galago.train.tasks import Tasks
-from galago.train.words import phrase
+from galago.text.presets import PRESETS
+from galago.train.nano.data.assets import HELD_OUT_FONTS, emoji_label
+from galago.train.nano.data.tasks import Tasks
+from galago.train.nano.data.words import phrase
+from galago.vlm.fastvlm import FastVLM
+from galago.vlm.sampling import SamplingOptions
 
 OPTIONS = SamplingOptions(max_tokens=96)
 Figures = dict[str, float | int]

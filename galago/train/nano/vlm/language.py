@@ -15,14 +15,15 @@ import torch
 import torch.nn.functional as F
 
 from galago.specs import PromptSpec
-from galago.tokens import ImageSlot, Message, Tokenizer, chat_pieces, load_tokenizer
-from galago.train import direct
-from galago.train.arithmetic import autocast
-from galago.train.config import StageConfig, TrainConfig
-from galago.train.direct import Batch, DirectModel
-from galago.train.model import STRIDE, build_language, build_projector, normalised
-from galago.train.tasks import KINDS, Sample, Tasks
-from galago.train.words import Spoken, speak
+from galago.text.chat import ImageSlot, Message, chat_pieces
+from galago.text.tokens import Tokenizer, load_tokenizer
+from galago.train.nano.arithmetic import autocast
+from galago.train.nano.config import StageConfig, TrainConfig
+from galago.train.nano.data.tasks import KINDS, Sample, Tasks
+from galago.train.nano.data.words import Spoken, speak
+from galago.train.nano.model import STRIDE, build_language, build_projector, normalised
+from galago.train.nano.vlm import direct
+from galago.train.nano.vlm.direct import Batch, DirectModel
 
 
 class VisionLanguageModel(DirectModel):
@@ -74,7 +75,7 @@ def total(losses: dict[str, torch.Tensor], direct_weight: float) -> torch.Tensor
     return losses["answer"] + (direct_weight * direct.total(kept) if kept else 0.0)
 
 
-class Speaker:
+class PromptWriter:
     """Samples -> token ids with the picture's places, exactly as galago prompts at run time."""
 
     def __init__(self, folder: Path) -> None:
@@ -106,7 +107,7 @@ class Speaker:
 
 def collate(
     samples: Sequence[Sample],
-    speaker: Speaker,
+    writer: PromptWriter,
     rng: random.Random,
     teacher: np.ndarray,
     share: float = 1.0,
@@ -124,8 +125,8 @@ def collate(
     wheres: list[slice] = []
     for row, sample in enumerate(samples[i] for i in asked):
         spoken = speak(sample, rng)
-        prompt, where = speaker.prompt_ids(spoken.prompt, tokens)
-        answer = speaker.answer_ids(spoken)
+        prompt, where = writer.prompt_ids(spoken.prompt, tokens)
+        answer = writer.answer_ids(spoken)
         wheres.append(where)
         rows.append(prompt + answer[:-1])
         places += [(row, len(prompt) - 1 + i) for i in range(len(answer))]
@@ -148,7 +149,7 @@ def collate(
 def answer_accuracy(
     model: VisionLanguageModel,
     tasks: Tasks,
-    speaker: Speaker,
+    writer: PromptWriter,
     stage: StageConfig,
     count: int,
     seed: int,
@@ -163,7 +164,7 @@ def answer_accuracy(
         right = seen = 0
         for _ in range(0, count, 25):
             samples = [tasks.sample(kind, rng, side) for _ in range(25)]
-            batch = collate(samples, speaker, rng, teacher)
+            batch = collate(samples, writer, rng, teacher)
             with autocast():
                 features = model.trunk.forward_features(normalised(batch["pixels"]))
                 logits = model.answer_logits(features, batch)

@@ -6,31 +6,29 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from galago.specs import PromptSpec
-from galago.train import direct, language
-from galago.train.assets import emoji_label
-from galago.train.card import draw_curves, write_card
-from galago.train.config import StageConfig, TrainConfig
-from galago.train.evaluate import evaluate
-from galago.train.model import normalised
-from galago.train.publish import publish
-from galago.train.start import start_tokenizer
-from galago.train.tasks import Sample, Tasks
-from galago.train.teacher import build_teacher_features, load_teacher_features
-from galago.train.trainer import Stage, processes
-from galago.train.words import build_tokenizer
-
-if TYPE_CHECKING:
-    from galago.train.run import Places
+from galago.train.nano.config import StageConfig, TrainConfig
+from galago.train.nano.data.assets import emoji_label
+from galago.train.nano.data.image_teacher import build_teacher_features, load_teacher_features
+from galago.train.nano.data.tasks import Sample, Tasks
+from galago.train.nano.data.words import build_tokenizer
+from galago.train.nano.log import draw_curves
+from galago.train.nano.model import normalised
+from galago.train.nano.recipe import Places
+from galago.train.nano.start import start_tokenizer
+from galago.train.nano.trainer import Stage, processes
+from galago.train.nano.vlm import direct, language
+from galago.train.nano.vlm.card import write_card
+from galago.train.nano.vlm.evaluate import evaluate
+from galago.train.nano.vlm.publish import publish
 
 
 class VLMRecipe:
-    """See galago.train.run.Recipe."""
+    """See galago.train.nano.recipe.Recipe."""
 
     def __init__(self, config: TrainConfig, places: Places) -> None:
         self.config, self.places = config, places
@@ -80,15 +78,15 @@ class VLMRecipe:
 
     def _language(self, stage: StageConfig) -> Stage:
         model = language.VisionLanguageModel(self.config, self.train, stage)
-        speaker = language.Speaker(self.places.tokenizer)
+        writer = language.PromptWriter(self.places.tokenizer)
 
         def make_batch(rng: random.Random, step: int) -> list[direct.Batch]:
             parts = drawn(stage, self.train, rng)
-            return [language.collate(s, speaker, rng, self.teacher, stage.asked) for s in parts]
+            return [language.collate(s, writer, rng, self.teacher, stage.asked) for s in parts]
 
         def evaluate(step: int) -> dict[str, float]:
             seed = self.config.seed
-            return language.answer_accuracy(model, self.held_out, speaker, stage, 100, seed)
+            return language.answer_accuracy(model, self.held_out, writer, stage, 100, seed)
 
         total = partial(language.total, direct_weight=stage.direct)
         return Stage(stage, model, make_batch, model, total, evaluate)

@@ -1,0 +1,1 @@
+"""What is measured of MobileCLIP, albums and their peers."""

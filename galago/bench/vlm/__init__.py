@@ -1,0 +1,1 @@
+"""What is measured of FastVLM and its peers."""

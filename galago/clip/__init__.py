@@ -1,0 +1,1 @@
+"""MobileCLIP: pictures and words as unit vectors of one space."""

@@ -1,0 +1,1 @@
+"""A checkpoint in the form that runs: folded, quantised, checked against its source, kept."""

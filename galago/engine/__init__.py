@@ -1,0 +1,1 @@
+"""Networks that run: the only room that knows OpenVINO."""

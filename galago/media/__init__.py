@@ -1,0 +1,1 @@
+"""What people show: pictures, videos, cameras, the screen, made ready to be looked at."""

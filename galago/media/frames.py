@@ -1,0 +1,95 @@
+"""Frames with times, wherever they come from, and PyAV, which decodes them (the extra `video`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from galago.errors import MissingExtraError, VideoError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video, a camera or a screen, and when it was, in seconds from the start."""
+
+    at: float
+    _picture: Any  # a PIL image or PyAV's frame, which is turned into one when it is needed
+    _shape: float = 1.0  # how wide a pixel is for its height
+
+    def grey(self) -> NDArray[np.float32]:
+        """A thumbnail for `changes` and `scenes` beside this: float32 (64, 64) of 0..255.
+
+        Raises VideoError for a picture FFmpeg can't convert; `image` does as well.
+        """
+        if isinstance(self._picture, Image.Image):
+            return grey(self._picture)
+        with self._converting():
+            small = self._picture.reformat(SIDE, SIDE, "gray", interpolation="AREA")
+            return np.asarray(small.to_ndarray(), np.float32)
+
+    def image(self) -> Image.Image:
+        """The picture, upright, in its true proportions, RGB."""
+        if isinstance(self._picture, Image.Image):
+            return self._picture.convert("RGB")
+        with self._converting():
+            wide = {} if self._shape == 1 else {"width": round(self._picture.width * self._shape)}
+            image: Image.Image = self._picture.to_image(**wide)
+        turn = self._picture.rotation  # degrees against the clock, as Pillow counts
+        return image.rotate(turn, expand=True) if turn else image
+
+    @contextmanager
+    def _converting(self) -> Iterator[None]:
+        try:
+            yield
+        except av_errors() as error:
+            raise VideoError(f"the picture at {clock(self.at)} can't be read: {error}") from error
+
+
+class _NoPyAV(VideoError, MissingExtraError):
+    """A video or camera without the extra that reads it."""
+
+
+def import_av(what: str) -> Any:
+    """PyAV; `what` needs it. Raises a VideoError that is a MissingExtraError as well."""
+    try:
+        import av
+    except ImportError:
+        raise _NoPyAV(f"{what}, and PyAV reads those: pip install 'galago[video]'") from None
+    return av
+
+
+def av_errors() -> tuple[type[Exception], ...]:
+    """What PyAV raises for what it can't read. Some of FFmpeg's errors are neither of Python's."""
+    import av
+
+    return av.FFmpegError, OSError, ValueError
+
+
+def clock(seconds: float) -> str:
+    """1:02:03.4 for people; hours only where there are any."""
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{head}:{tenths // 10:02}.{tenths % 10}"
+
+
+SIDE = 64  # an average over so many cells a side takes most of a sensor's noise away
+
+
+def grey(picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The picture's thumbnail, float32 (64, 64) of 0..255: each cell the mean of its pixels.
+
+    Takes a PIL image, or a uint8 array (H, W) or (H, W, 3).
+    """
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    # Grey last: three small channels instead of a large picture converted.
+    small = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    small = small.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
+    return np.asarray(small, np.float32)

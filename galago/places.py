@@ -1,0 +1,83 @@
+"""Where galago keeps things, and what a path means that a person typed.
+
+GALAGO_CACHE (or the platform's cache folder) holds what can be made again, GALAGO_ALBUMS what
+can't; DATA and MODELS are part of the package.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from galago.errors import StorageError
+
+__all__ = [
+    "DATA",
+    "MODELS",
+    "albums_dir",
+    "as_path",
+    "cache_dir",
+    "graphs_dir",
+    "home_path",
+    "slug",
+]
+
+DATA = Path(__file__).parent / "data"
+MODELS = Path(__file__).parent / "models"
+
+
+def as_path(text: str) -> Path:
+    """What a person typed as a path; "~nobody" stays as it is (Path.expanduser would raise)."""
+    return Path(os.path.expanduser(text))
+
+
+def cache_dir() -> Path:
+    """GALAGO_CACHE, else the platform's folder for what can be made again.
+
+    StorageError where no home folder is known.
+    """
+    if own := os.environ.get("GALAGO_CACHE"):
+        return home_path(own)
+    if sys.platform == "darwin":
+        return home_path("~/Library/Caches/galago")
+    if sys.platform == "win32":
+        return home_path(os.environ.get("LOCALAPPDATA", "~/AppData/Local")) / "galago"
+    return home_path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "galago"
+
+
+def graphs_dir() -> Path | None:
+    """Where compiled graphs are kept for the next start, if anywhere."""
+    try:
+        return cache_dir() / "graphs"
+    except StorageError:  # the embedded models need no cache
+        return None
+
+
+def albums_dir() -> Path:
+    """GALAGO_ALBUMS, else galago's place in the platform's folder for data of programs."""
+    if own := os.environ.get("GALAGO_ALBUMS"):
+        return Path(os.path.expanduser(own))
+    if sys.platform == "darwin":
+        base = "~/Library/Application Support"
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(os.path.expanduser(base)) / "galago" / "albums"
+
+
+def home_path(path: str) -> Path:
+    """A path that may begin with "~"; StorageError where no home folder is known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # as in a container whose user has no entry and no HOME
+        raise StorageError(
+            f"no home folder is known for {path}: set HOME, or GALAGO_CACHE and HF_HOME to folders"
+        ) from None
+
+
+def slug(name: str) -> str:
+    """A name as one part of a path."""
+    return re.sub(r"[^\w.-]+", "--", name).strip("-.")[:150] or "model"

@@ -1,0 +1,1 @@
+"""What people say: tokens, the chat template, ready questions, sentences for labels."""

@@ -1,0 +1,1 @@
+"""The trainer of the embedded models, fastvlm-nano and mobileclip2-nano, made for two CPU cores."""

@@ -1,0 +1,1 @@
+"""How mobileclip2-nano is trained, measured and published."""

@@ -1,0 +1,1 @@
+"""What the embedded models learn from: pictures, emoji, fonts, words, captions, a teacher."""

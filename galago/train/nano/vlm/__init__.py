@@ -1,0 +1,1 @@
+"""How fastvlm-nano is trained, measured and published."""
