@@ -6,9 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,7 +55,7 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
     Its folder must be there. `private`: nobody else may read it.
     """
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    part = _beside(path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(part, flags, 0o600 if private else 0o666)
     try:
@@ -73,15 +71,20 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place if all goes well, else is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    folder = _beside(path)
+    folder.mkdir()
     try:
-        folder.chmod(0o755)  # mkdtemp makes it private; the cache may be shared
         yield folder
         discard_folder(path)
         os.replace(folder, path)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    """A new name in the same folder, for what isn't whole yet."""
+    return path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
 
 
 def discard_folder(folder: Path) -> None:

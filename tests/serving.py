@@ -61,7 +61,7 @@ class Served:
 @contextlib.contextmanager
 def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served]:
     """A server that babbles (FakeLanguage), on a free port."""
-    from galago.server import Engines, Settings
+    from galago.server import Parts, Settings
     from galago.server.app import create_app
     from galago.server.run import listen, server_of
 
@@ -69,10 +69,10 @@ def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served
     end_id = tokenizer.token_id("<|im_end|>")
     vision, language = FakeVision(), SlowLanguage(tokenizer.vocab_size, end_id=end_id)
     vlm = FastVLM(vision, language, tokenizer, fake_spec(tokenizer.vocab_size))
-    engines = Engines(vlm, clip := FakeClip(), album or (lambda: None))
+    parts = Parts(vlm, clip := FakeClip(), album or (lambda: None))
     listening = listen("127.0.0.1", 0)
     chosen = Settings(**({"static": folder / "static"} | settings))
-    server = server_of(create_app(engines, chosen, "0"))
+    server = server_of(create_app(parts, chosen, "0"))
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()
     try:

@@ -15,11 +15,12 @@ __all__ = ["Found", "Guide"]
 
 @dataclass(frozen=True)
 class Found:
-    """A photo found: its path, its number in the album, and galago.album.Hit's score and match."""
+    """A photo found: its number in the album, and the rest as in galago.album.Hit."""
 
     path: str
     number: int
     score: float
+    strength: float
     match: bool
 
 
@@ -42,23 +43,27 @@ class Guide:
         pictures: Sequence[Source] = (),
         minus: Sequence[str] = (),
         k: int = 12,
+        *,
+        minus_pictures: Sequence[Source] = (),
     ) -> list[Found]:
         """The k best photos for all of the words and pictures, as Searcher.search orders them.
 
-        Raises ImageError for a picture that can't be read, OptionError, StorageError.
+        What `minus` names or `minus_pictures` show is rather not wanted.  Raises ImageError for a
+        picture that can't be read, OptionError, StorageError.
         """
-        prepared = [self._embedder.prepare(picture) for picture in pictures]
+        # Decoded before the model is taken: others may use it meanwhile.
+        prepared = [self._embedder.prepare(one) for one in (*pictures, *minus_pictures)]
+        texts = [*words, *minus]
         with self._lock:
-            texts = [*words, *minus]
             rows = list(self._embedder.embed_texts(texts)) if texts else []
             seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
         parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
-        parts += [Part(row, "picture") for row in seen]
+        parts += [Part(row, "picture", at < len(pictures)) for at, row in enumerate(seen)]
         found = []
         for hit in self._searcher.search(parts, k):
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
-                found.append(Found(hit.path, number, hit.score, hit.match))
+                found.append(Found(hit.path, number, hit.score, hit.strength, hit.match))
         return found
 
     def is_current(self) -> bool:

@@ -23,7 +23,7 @@ from galago.checkpoints.names import (
 from galago.checkpoints.safetensors import SafetensorsWriter
 from galago.checkpoints.tensors import Array, Entry
 from galago.checkpoints.vlm_config import text_to_json
-from galago.specs import FASTVITHD, ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec
+from galago.specs import CLIP_VOCAB, FASTVITHD, ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec
 
 __all__ = [
     "every_shape",
@@ -109,9 +109,11 @@ def write_llava(folder: Path, arrays: Mapping[str, Array], config: Mapping[str, 
 
 
 def open_clip_config(spec: ClipSpec) -> dict[str, Any]:
-    """The open_clip_config.json of a model; an unpublished trunk stands in a "galago" block."""
-    published = next((name for name, trunk in TRUNKS.items() if trunk == spec.vision), None)
+    """The open_clip_config.json of a model; what is no published one stands in a "galago" block."""
     text, image = spec.text, spec.image
+    published = next((name for name, trunk in TRUNKS.items() if trunk == spec.vision), None)
+    if text.vocab != CLIP_VOCAB:  # only galago's own models may have a smaller one
+        published = None
     model: dict[str, Any] = {
         "embed_dim": spec.embed,
         "vision_cfg": {"image_size": image.side},

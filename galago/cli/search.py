@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
 
 if TYPE_CHECKING:
-    from galago.album import Hit, Part
+    from galago.album import Found, Guide
     from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
@@ -81,17 +82,18 @@ def search(
       galago search beach --plus photo.jpg --minus people
       galago search sunset --json > sunsets.jsonl
     """
-    from galago.album import Searcher
+    from galago.album import Guide, Searcher
 
     asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
     if k < 1:
         raise OptionError(f"-k {k} is not possible: ask for 1 or more")
     _check_page(html)
-    with Searcher(albums.folder_of(album)) as searcher:
+    folder = albums.folder_of(album)
+    with Searcher(folder) as searcher:
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
         searcher.check(clip, source)
-        hits = searcher.search(_parts(clip, asked), k)
+        hits = _hits(Guide(folder.name, searcher, clip, threading.Lock()), clip, asked, k)
     found = hits if show_all else [hit for hit in hits if hit.match]
     if not found:
         say("no photo matches; --all shows the nearest all the same")
@@ -134,27 +136,24 @@ def _is_picture(value: str) -> bool:
     return False
 
 
-def _parts(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[Part]:
-    """The parts of the query as vectors; says so when words were too many."""
-    from galago.album import Part
-
-    parts = []
+def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> list[Found]:
+    """What the album has for all parts of the query; says so when words were too many."""
     for part in asked:
-        if part.picture:
-            pixels = clip.prepare(Path(os.path.expanduser(part.text)))
-            vector = clip.embed_pixels(pixels[None])[0]
-        else:
-            vector = clip.embed_texts([part.text])[0]
-            if not clip.fits(part.text):
-                limit = clip.spec.text.context
-                say(
-                    f"note: the model reads {limit} tokens of a query; the end of yours is left out"
-                )
-        parts.append(Part(vector, "picture" if part.picture else "words", part.wanted))
-    return parts
+        if not part.picture and not clip.fits(part.text):
+            limit = clip.spec.text.context
+            say(f"note: the model reads {limit} tokens of a query; the end of yours is left out")
+
+    def texts(wanted: bool) -> list[str]:
+        return [part.text for part in asked if not part.picture and part.wanted == wanted]
+
+    def pictures(wanted: bool) -> list[Path]:
+        shown = (part.text for part in asked if part.picture and part.wanted == wanted)
+        return [Path(os.path.expanduser(path)) for path in shown]
+
+    return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
 
 
-def _record(hit: Hit) -> str:
+def _record(hit: Found) -> str:
     record = {
         **path_fields(hit.path),
         "score": round(hit.score, 5),
@@ -164,7 +163,7 @@ def _record(hit: Hit) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _page(asked: list[_Asked], hits: list[Hit], html: str | None, view: bool) -> None:
+def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 

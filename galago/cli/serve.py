@@ -86,7 +86,7 @@ def serve(
         raise MissingExtraError(
             f"the server needs {error.name}: pip install 'galago[serve]'"
         ) from None
-    from galago.server import Engines, Settings
+    from galago.server import Parts, Settings
 
     _check(host, api_key, parallel, queue, timeout)
     listening = listen(host, port)
@@ -94,7 +94,7 @@ def serve(
         vlm = opening.load()
         vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, threads=opening.threads, offline=opening.offline)
-        engines = Engines(vlm, desk.clip, desk.guide, desk.lock)
+        parts = Parts(vlm, desk.clip, desk.guide, desk.lock)
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
@@ -104,7 +104,7 @@ def serve(
             queue=queue,
             timeout=timeout,
         )
-        app = create_app(engines, settings, __version__)
+        app = create_app(parts, settings, __version__)
         address = _address(host, listening.getsockname()[1])
         with contextlib.suppress(OSError):  # a full disk behind stderr is no reason not to serve
             if desk.refusal is not None:

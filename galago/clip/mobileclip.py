@@ -164,7 +164,7 @@ class MobileCLIP:
                 )
         return self._text
 
-    def let_text_go(self) -> None:
+    def _let_text_go(self) -> None:
         """Free the text tower; it is compiled again when words come."""
         self._text = None
 
@@ -243,7 +243,7 @@ class MobileCLIP:
             return remembered(made_by, texts, self.dim, lambda: self.embed_texts(texts))
         finally:
             if not loaded:
-                self.let_text_go()
+                self._let_text_go()
 
     def embed_labels(
         self,

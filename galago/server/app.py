@@ -12,9 +12,9 @@ from starlette.types import ASGIApp
 
 import galago.server.problems as problems
 from galago.server.api_docs import described, page
-from galago.server.openai_routes import v1_routes
-from galago.server.page_routes import api_routes
-from galago.server.parts import Engines
+from galago.server.openai_routes import openai_routes
+from galago.server.page_routes import page_routes
+from galago.server.parts import Parts
 from galago.server.security import Door
 from galago.server.service import Service
 from galago.server.settings import Settings
@@ -28,9 +28,9 @@ _NO_PAGE = (
 _GRACE = 10.0  # seconds for threads to end their last token
 
 
-def create_app(engines: Engines, settings: Settings, version: str) -> ASGIApp:
+def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     """The ASGI application of one server; its threads run until its lifespan ends."""
-    service = Service.begin(engines, settings)
+    service = Service.begin(parts, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -46,8 +46,8 @@ def create_app(engines: Engines, settings: Settings, version: str) -> ASGIApp:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(v1_routes(service))
-    app.include_router(api_routes(service, version))
+    app.include_router(openai_routes(service))
+    app.include_router(page_routes(service, version))
     _plain_routes(app, service)
     schema = described(app)
     app.openapi = lambda: schema  # type: ignore[method-assign]

@@ -144,7 +144,7 @@ def answer(service: Service, question: Asked, into: Answer) -> Iterator[Chunk]:
         images.append(service.pictures.encode(data, question.resolution))
         into.vision += time.perf_counter() - began
         yield Chunk("")
-    vlm, context = service.engines.vlm, service.settings.context
+    vlm, context = service.parts.vlm, service.settings.context
     length = vlm.prompt_length(question.messages, images)
     if length >= context:
         raise _too_long(service.settings, f"{length} positions")

@@ -30,7 +30,7 @@ from galago.server.scheduler import Job
 from galago.server.service import Service, watched
 from galago.vlm.reply import Chunk
 
-__all__ = ["v1_routes"]
+__all__ = ["openai_routes"]
 
 _CHARACTERS = 100_000  # of one text to embed; a model reads the first few hundred
 _BATCH = 8
@@ -42,7 +42,7 @@ _STREAM = {
 Float = NDArray[np.float32]
 
 
-def v1_routes(service: Service) -> APIRouter:
+def openai_routes(service: Service) -> APIRouter:
     """Chat, embeddings, models."""
     router = APIRouter(prefix="/v1", tags=["OpenAI"])
     begun = int(time.time())
@@ -68,7 +68,7 @@ def v1_routes(service: Service) -> APIRouter:
     @router.get("/models", responses={200: {"model": ModelList}, **responses()})
     async def models() -> dict[str, Any]:
         """The models that this server has loaded."""
-        named = ((service.engines.vlm.name, "fastvlm"), (service.engines.clip.name, "mobileclip"))
+        named = ((service.parts.vlm.name, "fastvlm"), (service.parts.clip.name, "mobileclip"))
         cards = [
             {"id": name, "object": "model", "created": begun, "owned_by": "galago", "kind": kind}
             for name, kind in named
@@ -91,7 +91,7 @@ class _Events(StreamingResponse):
 
 
 async def _chat(service: Service, request: Request, body: ChatRequest) -> Response:
-    name = service.engines.vlm.name
+    name = service.parts.vlm.name
     service.check_model(body.model, name)
     question = asked(body, service.opener, service.settings)
     about = Answer(name, time.perf_counter())
@@ -116,7 +116,7 @@ async def _chat(service: Service, request: Request, body: ChatRequest) -> Respon
 
 
 async def _embeddings(service: Service, request: Request, body: EmbeddingRequest) -> dict[str, Any]:
-    clip = service.engines.clip
+    clip = service.parts.clip
     service.check_model(body.model, clip.name)
     inputs = [body.input] if isinstance(body.input, str) else body.input
     given = [_given(service, one, at) for at, one in enumerate(inputs)]
@@ -165,7 +165,7 @@ def _embed(
 
     Empty lists while pictures are opened: a request that is over ends there.
     """
-    engines = service.engines
+    parts = service.parts
     for kind in (False, True):
         places = [at for at, (_, picture) in enumerate(given) if picture is kind]
         for start in range(0, len(places), _BATCH):
@@ -176,18 +176,18 @@ def _embed(
                 for value in values:
                     prepared.append(_prepare(service, value))
                     yield []
-                with engines.clip_lock:
-                    found = engines.clip.embed_pixels(np.stack(prepared))
+                with parts.clip_lock:
+                    found = parts.clip.embed_pixels(np.stack(prepared))
             else:
-                with engines.clip_lock:
-                    found = engines.clip.embed_texts(values)
+                with parts.clip_lock:
+                    found = parts.clip.embed_texts(values)
             yield list(zip(part, found, strict=True))
 
 
 def _prepare(service: Service, url: str) -> Float:
     data = service.opener.open(url)
     with service.decoding:
-        return service.engines.clip.prepare(data)
+        return service.parts.clip.prepare(data)
 
 
 def _packed(row: Float) -> str:

@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field
 from galago import catalog
 from galago.errors import GalagoError, ImageError
 from galago.media.images import thumbnail
-from galago.server.parts import Album, Engines
+from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
 from galago.text.presets import LANGUAGES, PRESETS
 
-__all__ = ["api_routes"]
+__all__ = ["page_routes"]
 
 _NO_MATCH = "no photo matches; these are merely the nearest"
 
@@ -93,14 +93,14 @@ class Page(BaseModel):
     languages: list[str]
 
 
-def api_routes(service: Service, version: str) -> APIRouter:
+def page_routes(service: Service, version: str) -> APIRouter:
     """What the page asks for."""
     router = APIRouter(prefix="/api", tags=["galago"])
 
     @router.get("/page", responses=responses())
     def page() -> Page:
         """Models, ready questions, the album."""
-        return _page(service.engines, version)
+        return _page(service.parts, version)
 
     @router.post("/search", responses=responses(404, 500, 504))
     async def search(request: Request, body: SearchRequest) -> Hits:
@@ -136,16 +136,16 @@ def api_routes(service: Service, version: str) -> APIRouter:
     return router
 
 
-def _page(engines: Engines, version: str) -> Page:
+def _page(parts: Parts, version: str) -> Page:
     album, problem = None, None
     try:
-        album = _album(engines.album())
+        album = _album(parts.album())
     except GalagoError as error:
         problem = readable(str(error))
     return Page(
         version=version,
-        models=[_model(engines.vlm.name, "fastvlm"), _model(engines.clip.name, "mobileclip")],
-        default=engines.vlm.name,
+        models=[_model(parts.vlm.name, "fastvlm"), _model(parts.clip.name, "mobileclip")],
+        default=parts.vlm.name,
         presets=[Preset(id=name, prompt=prompt) for name, prompt in PRESETS.items()],
         album=album,
         album_problem=problem,
@@ -167,7 +167,7 @@ def _album(album: Album | None) -> PageAlbum | None:
 
 def _open_album(service: Service) -> Album | None:
     try:
-        return service.engines.album()
+        return service.parts.album()
     except GalagoError as error:
         told = f"the album can't be searched: {readable(str(error))}"
         raise Problem(500, told, code="album_closed") from None
@@ -224,5 +224,5 @@ def _labels(given: Sequence[str]) -> list[str]:
 
 def _classify(service: Service, url: str, labels: Sequence[str]) -> list[float]:
     data = service.opener.open(url)
-    with service.decoding, service.engines.clip_lock:
-        return service.engines.clip.classify(data, labels)
+    with service.decoding, service.parts.clip_lock:
+        return service.parts.clip.classify(data, labels)

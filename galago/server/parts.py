@@ -15,7 +15,7 @@ from galago.text.chat import Message
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Album", "Clip", "Engines", "Photo", "Vlm"]
+__all__ = ["Album", "Clip", "Parts", "Photo", "Vlm"]
 
 Float = NDArray[np.float32]
 
@@ -95,7 +95,7 @@ class Album(Protocol):
 
 
 @dataclass(frozen=True)
-class Engines:
+class Parts:
     """One model that answers, one that finds, and the album if there is one.
 
     `album` is asked each time, as it may be made while the server runs; it raises GalagoError for

@@ -1,4 +1,4 @@
-"""What the routes share: engines, pictures, the scheduler, the figures."""
+"""What the routes share: parts, pictures, the scheduler, the figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from galago import catalog
 from galago.server.metrics import Metrics
-from galago.server.parts import Engines
+from galago.server.parts import Parts
 from galago.server.pictures import Opener, Pictures
 from galago.server.problems import Problem
 from galago.server.remote import fetch
@@ -29,7 +29,7 @@ T = TypeVar("T")
 class Service:
     """One of each for a running server."""
 
-    engines: Engines
+    parts: Parts
     settings: Settings
     scheduler: Scheduler
     opener: Opener
@@ -40,12 +40,12 @@ class Service:
     decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     @classmethod
-    def begin(cls, engines: Engines, settings: Settings) -> Service:
+    def begin(cls, parts: Parts, settings: Settings) -> Service:
         """With its threads running."""
         scheduler = Scheduler(settings.parallel, settings.queue, settings.timeout)
         opener = Opener(settings.body_bytes, fetch if settings.allow_remote_images else None)
-        pictures = Pictures(engines.vlm, settings.kept_pictures)
-        return cls(engines, settings, scheduler, opener, pictures, Metrics(scheduler))
+        pictures = Pictures(parts.vlm, settings.kept_pictures)
+        return cls(parts, settings, scheduler, opener, pictures, Metrics(scheduler))
 
     def submit(self, request: Request, user: str | None, work: Callable[[], Iterator[T]]) -> Job[T]:
         """Queue work for whoever asks: an address, and the user it names."""

@@ -31,7 +31,7 @@ class Places:
 
 
 class Recipe(Protocol):
-    """What is particular about a kind of model: VLMRecipe (vlm/recipe.py), ClipRecipe (clip/)."""
+    """What is particular about a kind of model: vlm/recipe.py, clip/recipe.py."""
 
     def prepare(self, stages: Sequence[StageConfig]) -> None:
         """Build, once, what the processes share and these stages need."""
