@@ -43,9 +43,10 @@ _SINCE = (2026, 4)  # OpenVINO's version that this was tried with; older ones ma
 _KEPT = 16  # files; those not used for longest go first
 _LARGEST = 32 << 20  # bytes that a graph may still hold; beyond, reading it saves little
 _DIGEST = 32
-# All that makes a graph is in this room, the networks in its folder: what else changes in galago
-# leaves kept graphs as they are.
-_HERE = Path(__file__).parent
+# What makes a graph: this room, its networks, and how tensors are read (MobileCLIP's branches are
+# joined into constants). What else changes in galago leaves kept graphs as they are.
+_ROOM = Path(__file__).parent
+_MADE_BY = (_ROOM, _ROOM / "graph", _ROOM.parent / "checkpoints")
 _WEIGHTLESS = {"CACHE_MODE": "OPTIMIZE_SIZE"}
 
 
@@ -133,7 +134,8 @@ def _key(core: ov.Core, settings: Settings, file: FileState, made_from: object) 
     machine = (platform.machine(), os.cpu_count(), instructions(), *engine)
     code = [
         (path.name, (state := path.stat()).st_size, state.st_mtime_ns)
-        for path in sorted((*_HERE.glob("*.py"), *(_HERE / "graph").glob("*.py")))
+        for folder in _MADE_BY
+        for path in sorted(folder.glob("*.py"))
     ]  # for those who change galago: its version alone would not tell
     galago = (__version__, ov.get_version(), code)
     return repr((galago, machine, file, sorted(settings.items()), made_from)).encode()
