@@ -97,11 +97,11 @@ screenshots: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## write docs/screenshots agai
 wheel: $(VENV)/.dev $(STATIC) ## build the wheel, install it in an empty environment, and run it in an empty folder
 	@PYTHON=$(PYTHON) bash tests/wheel.sh
 
-bench: $(PARITY)/.bench ## docs/performance.md: speed, memory and growth, beside peers (some hours)
+bench: $(PARITY)/.bench ## docs/performance.md and docs/benchmark-clip.md: speed and memory, beside peers (some hours)
 	@$(PARITY)/bin/python -m galago bench --out docs $(ARGS)
 
-bench-clip: $(PARITY)/.bench ## the same for MobileCLIP2: towers, indexing, search (about 20 minutes)
-	@$(PARITY)/bin/python -m benchmarks.clip $(ARGS)
+bench-clip: $(PARITY)/.bench ## the second of them alone, in two rounds: towers, indexing, search (about 20 minutes)
+	@$(PARITY)/bin/python -m galago bench clip --rounds 2 --out docs $(ARGS)
 
 golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py

@@ -1,9 +1,10 @@
 """How fast galago is on this machine, beside its peers: rows, each in a process of its own.
 
-    plan.rows(quick=True)      what is measured
+    plan.rows(settings)        what is measured; vlm/ and clip/ hold it, the peers' work too
     run.Run(...).all(rows)     measures what is missing, and keeps each finished row
-    page.page(report)          Markdown of a report; picture.py draws it
+    page.told(run, rows)       the tables as Markdown; page.write_pages(...) their files
 
-galago is used through its public API, as people use it; only building random models reaches into
-the engine. Peers (torch, ONNX Runtime) are looked for when their rows come.
+galago is measured as people use it: through FastVLM, MobileCLIP, albums and its commands. Random
+models and albums are written in the layouts of the rooms that read them. Peers (torch, ONNX
+Runtime) are looked for when their rows come.
 """

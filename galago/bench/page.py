@@ -1,293 +1,79 @@
-"""The page that a run writes: Markdown tables from the rows that were measured."""
+"""The pages of results: of which rows each tells, and the files that it is made of."""
 
 from __future__ import annotations
 
-import statistics
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from galago.bench.fit import exponent, line, medians
-from galago.bench.plan import PRECISIONS
-from galago.bench.shares import Limits
+from galago.bench.clip.page import page as clip_page
+from galago.bench.clip.picture import picture as clip_picture
+from galago.bench.clip.rows import PACKAGES as CLIP_PACKAGES
+from galago.bench.jobs import CLIP, Row
+from galago.bench.markdown import Report, spliced
+from galago.bench.run import Run
+from galago.bench.vlm.page import page as vlm_page
+from galago.bench.vlm.picture import curves, first_token
+from galago.bench.vlm.rows import PACKAGES as VLM_PACKAGES
 
-__all__ = ["BEGIN", "END", "first_rows", "middle", "number", "page", "ratio", "spliced"]
-
-BEGIN, END = "<!-- begin performance -->\n", "<!-- end performance -->"
-MISSING = "–"
-_LLAVA = "llava-onevision"
-_QUIET = 0.05  # of the processor, that others may take unmentioned
-Row = Mapping[str, Any]
-Rows = Mapping[str, Row]
-_TITLES = {"int8-int8": "int8-int8: vision in 8 bits too"}
+__all__ = ["told", "write_pages"]
 
 
-def page(report: Mapping[str, Any]) -> str:
-    """Markdown; what was not measured is a dash."""
-    rows: Rows = {n: r for n, r in report["rows"].items() if "error" not in r}
-    failed = {n: r["error"] for n, r in report["rows"].items() if "error" in r}
-    limits = Limits(rows)
-    parts = [
-        _about(report),
-        _headline(rows),
-        *(_precision(rows, limits, precision) for precision in PRECISIONS),
-        _reading(rows),
-        *_others(rows),
-        _curves(rows),
-        _limits(rows),
-        _failed(failed),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+@dataclass(frozen=True, eq=False)
+class _Page:
+    """One page: `stem` is what its files are called, `packages` those whose versions it names.
+
+    `pictures` have what stands behind the stem as their names; an empty one is not written. A page
+    with a `title` has a generated part, which people write around; one without is all generated.
+    """
+
+    stem: str
+    packages: tuple[str, ...]
+    text: Callable[[Report], str]
+    pictures: Mapping[str, Callable[[Report], str]]
+    title: str = ""
 
 
-def spliced(text: str, part: str) -> str:
-    """A page of docs with its generated part replaced, or put at its end."""
-    if BEGIN in text and END in text:
-        before, rest = text.split(BEGIN, 1)
-        return before + BEGIN + part + END + rest.split(END, 1)[1]
-    return f"{text.rstrip()}\n\n{BEGIN}{part}{END}\n".lstrip()
+_VLM = _Page(
+    "performance",
+    VLM_PACKAGES,
+    vlm_page,
+    {"": first_token, "-curves": curves},
+    title="How fast galago is",
+)
+_CLIP = _Page("benchmark-clip", CLIP_PACKAGES, clip_page, {"": clip_picture})
 
 
-def prose(text: str) -> str:
-    """A paragraph in lines of 100."""
-    words = " ".join(text.split())
-    return textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False)
+def told(run: Run, rows: Sequence[Row]) -> str:
+    """Markdown of these rows, page behind page."""
+    pages = (page.text(run.report(part, page.packages)) for page, part in _parts(rows))
+    return "\n".join(pages)
 
 
-def number(value: float | None, scale: float = 1.0) -> str:
-    """Three digits, or a dash."""
-    if value is None:
-        return MISSING
-    value *= scale
-    places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    text = f"{value:,.{places}f}"
-    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text
+def write_pages(run: Run, wanted: Sequence[Row], every: Sequence[Row], folder: Path) -> None:
+    """The pages that tell of `wanted` as files, with all that is finished, of earlier runs too.
+
+    OSError for what can't be written.
+    """
+    whole = dict(_parts(every))
+    for page, _ in _parts(wanted):
+        report = run.report(whole[page], page.packages)
+        path = folder / f"{page.stem}.md"
+        text = page.text(report)
+        if page.title:
+            old = path.read_text("utf-8") if path.exists() else f"# {page.title}\n"
+            text = spliced(old, text)
+        path.write_text(text, "utf-8")
+        figures = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+        (folder / f"{page.stem}.json").write_text(figures, "utf-8")
+        for name, draw in page.pictures.items():
+            if drawn := draw(report):
+                (folder / f"{page.stem}{name}.svg").write_text(drawn, "utf-8")
 
 
-def ratio(of: float | None, to: float | None) -> str:
-    return f"{number(of / to)}×" if of and to else MISSING
-
-
-def middle(row: Row | None, name: str) -> float | None:
-    """The median of a row's measurements."""
-    values = (row or {}).get("samples", {}).get(name)
-    return statistics.median(values) if values else None
-
-
-def first_rows(rows: Rows) -> Iterator[tuple[str, str, Row]]:
-    """(whose, precision, row) of the headline: the 0.5B shape at its own resolution, measured."""
-    for name, row in rows.items():
-        _, _, rest = name.partition("first/0.5B/")
-        whose, _, rest = rest.partition("/")
-        precision, _, side = rest.partition("/")
-        if rest and side in ("", "1024") and "error" not in row:
-            yield whose, precision, row
-
-
-def _about(report: Mapping[str, Any]) -> str:
-    machine = ", ".join(f"{k} {v}" for k, v in report["machine"].items() if v != "absent")
-    drawn = any(first_rows(report["rows"]))
-    pictures = "![First token beside its peers](performance.svg)\n\n" * drawn
-    made = "galago bench --quick" if report["quick"] else "make bench"
-    times = report["runs"] * report["rounds"]
-    about = f"""Made by `{made}`: random weights of the published shapes (speed does not depend on
-        their values), every row in a process of its own, medians of {times} runs after a warm-up.
-        Machine: {machine}."""
-    others = max((row.get("others", 0.0) for row in report["rows"].values()), default=0.0)
-    if others >= _QUIET:
-        about += f""" Other processes took up to {others:.0%} of the processor while rows were
-            measured: the figures are worse than this machine's, and ratios are rough."""
-    return pictures + prose(about)
-
-
-def _headline(rows: Rows) -> str:
-    found = list(first_rows(rows))
-    if not found:
-        return ""
-    llava = {kind: middle(row, "first_token") for who, kind, row in found if who == _LLAVA}
-    peer = _fastest(found, "transformers")
-    lines = [
-        "## First token\n",
-        "| FastVLM-0.5B, 1024 px | first token s | LLaVA-OneVision bf16 takes | fp32 takes "
-        "| transformers takes |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    names = {"galago": "**galago**", "transformers": "transformers' FastVLM"}
-    names[_LLAVA] = "LLaVA-OneVision-0.5B's shape, torch"
-    for whose, precision, row in found:
-        took = middle(row, "first_token")
-        cells = [f"{names.get(whose, whose)} {precision}", f"{number(took)}{_spread(row)}"]
-        cells += [ratio(llava.get(kind), took) for kind in ("bf16", "fp32")]
-        cells.append(ratio(peer, took))
-        lines.append(f"| {' | '.join(cells)} |")
-    about = """First token: from a picture's pixels and 30 tokens of text to the first token of the
-        answer (256 tokens of picture; LLaVA-OneVision 7,290, one run each). transformers' ratio is
-        to its faster precision; ± is half the range of the runs. transformers uses its
-        default attention and the faster of torch's two memory layouts."""
-    return "\n".join(lines) + "\n\n" + prose(about)
-
-
-def _fastest(found: Sequence[tuple[str, str, Row]], whose: str) -> float | None:
-    """A peer's first token in its better precision."""
-    took = [middle(row, "first_token") for name, _, row in found if name == whose]
-    return min((seconds for seconds in took if seconds), default=None)
-
-
-def _spread(row: Row) -> str:
-    values = row["samples"].get("first_token", [])
-    if len(values) < 2:
-        return ""
-    return f" ±{50 * (max(values) - min(values)) / statistics.median(values):.0f} %"
-
-
-def _named(rows: Rows, start: str) -> Iterator[tuple[str, Row]]:
-    return ((name, row) for name, row in rows.items() if name.startswith(start))
-
-
-def _precision(rows: Rows, limits: Limits, precision: str) -> str:
-    """One table: every shape and resolution in one precision, its self-check beside it."""
-    lines = [
-        f"## {_TITLES.get(precision, precision)}\n",
-        "| model | px | vision s | prefill s | first token s | second token ms | tokens/s "
-        "| loaded MB | peak MB | self-check: cosine, least, top-1, KL |",
-        "|---|---:|" + "---:|" * 7 + "---|",
-    ]
-    for name, row in _named(rows, "first/"):
-        parts = name.split("/")
-        if len(parts) == 5 and parts[2] == "galago" and parts[3] == precision:
-            lines.append(_speed(parts[1], parts[4], row, limits))
-    return "\n".join(lines) if len(lines) > 3 else ""
-
-
-def _reading(rows: Rows) -> str:
-    if not dict(_named(rows, "first/")):
-        return ""
-    return prose(
-        """In these tables vision is resizing, trunk and projector (one graph: the two are not told
-        apart), prefill all tokens up to the first of the answer, second token the first step of
-        decoding; loaded is resident memory when the first answers have been given, peak the most of
-        the whole process. The self-check compares with float32: cosine of picture tokens (mean,
-        least), agreement of the next token, KL divergence. nano's are those of trained weights; of
-        random ones, which magnify every rounding, they say little, and only conversion of the real
-        weights, which runs the same check, can tell."""
-    )
-
-
-def _speed(model: str, side: str, row: Row, limits: Limits) -> str:
-    shares = limits.shares(row)
-    cells = [model, side]
-    for key in ("vision", "prefill"):
-        cells.append(number(middle(row, key)) + _percent(shares.get(key)))
-    cells.append(number(middle(row, "first_token")) + _spread(row))
-    cells.append(number(middle(row, "first_decode"), 1e3))
-    cells.append(number(middle(row, "tokens_per_second")) + _percent(shares.get("decode")))
-    cells += [f"{row[key] / 1e6:,.0f}" for key in ("answered_bytes", "peak_bytes")]
-    return f"| {' | '.join([*cells, _check(row)])} |"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f" ({share:.0%})"
-
-
-def _check(row: Row) -> str:
-    check = row.get("self_check")
-    if not check:
-        return "runs from its checkpoint"
-    figures = (
-        f"{check['cosine_mean']:.4f}, {check['cosine_min']:.4f}, {check['top1']:.1%}, "
-        f"{check['kl']:.4f}"
-    )
-    return figures + ("" if check["passed"] else " (not passed)")
-
-
-def _others(rows: Rows) -> Iterator[str]:
-    lines = ["## Again, and from a cold start\n", "| what | seconds | |", "|---|---:|---|"]
-    for name, row in _named(rows, "second/"):
-        one, two = middle(row, "first_question"), middle(row, "second_question")
-        share = f"{two / one:.0%} of the first" if one and two else ""
-        lines.append(f"| {name[7:]}: second question on a picture | {number(two)} | {share} |")
-    for name, row in _named(rows, "start/"):
-        for kind, about in (("cold", "files not in memory"), ("warm", "again")):
-            took, token = middle(row, kind), middle(row, f"{kind}_first_token")
-            rest = f"{number(took - token)} s before the question" if took and token else ""
-            what = f"{name[6:]}: `galago describe`, process start to first token, {about}"
-            lines.append(f"| {what} | {number(took)} | {rest} |")
-    if len(lines) > 3:
-        yield "\n".join(lines)
-    vision = [(n, r) for n, r in _named(rows, "vision/")]
-    if vision:
-        yield "\n".join(_graphs(rows, vision))
-
-
-def _graphs(rows: Rows, vision: Sequence[tuple[str, Row]]) -> Iterator[str]:
-    yield "## The vision graph alone\n"
-    yield "| px | ONNX Runtime fp32 s | transformers fp32 s | galago fp32 s | galago bf16 s |"
-    yield "|---:|---:|---:|---:|---:|"
-    for name, row in vision:
-        side = name.rsplit("/", 1)[1]
-        others = ("transformers/fp32", "galago/fp32", "galago/bf16")
-        cells = [number(middle(row, "vision"))]
-        cells += [number(middle(rows.get(f"first/0.5B/{o}/{side}"), "vision")) for o in others]
-        yield f"| {side} | {' | '.join(cells)} |"
-    yield "\n" + prose(
-        """ONNX Runtime runs the trunk without the projector; the others have it with the trunk,
-        fused into one graph, so the two are not told apart."""
-    )
-
-
-_GROWTH = {
-    "resolution": ("looking, by the side in pixels", "power"),
-    "prompt": ("prefill, by tokens of text", "line"),
-    "answer": ("the answer behind its first token, by tokens", "line"),
-    "requests": ("all replies, by requests at once", "line"),
-    "threads": ("first token, by threads", "power"),
-    "describe": ("`galago describe`, by pictures of 12 megapixels", "line"),
-}
-
-
-def _curves(rows: Rows) -> str:
-    lines = ["| what | model | from | to | grows as |", "|---|---|---:|---:|---|"]
-    for name, row in _named(rows, "curve/"):
-        _, along, model = name.split("/")
-        points = medians(row["points"])
-        if len(points) > 1:
-            what, kind = _GROWTH[along]
-            ends = [f"{number(cost)} s at {size:g}" for size, cost in (points[0], points[-1])]
-            if kind == "power":
-                grows = f"size^{exponent(points):.2f}"
-            else:
-                fixed, each = line(points)
-                grows = f"{number(fixed)} s + {number(each, 1e3)} ms each"
-            lines.append(f"| {what} | {model} | {ends[0]} | {ends[1]} | {grows} |")
-    if len(lines) == 2:
-        return ""
-    head = "## How it grows\n\n![Curves of cost](performance-curves.svg)\n\n"
-    return head + "\n".join(lines)
-
-
-# What the engine calls the arithmetic that was asked for.
-_RAN = {"fp32": ("f32",), "bf16": ("bf16",), "int8": ("i8", "u8")}
-
-
-def _limits(rows: Rows) -> str:
-    lines = ["## What the machine can do\n", "| limit | measured |", "|---|---:|"]
-    for name, row in _named(rows, "roofline/"):
-        samples = row["samples"]
-        if "gflops" in samples:
-            ran = "" if row["ran_in"] in _RAN[name[9:]] else f" (ran in {row['ran_in']})"
-            lines.append(
-                f"| products in {name[9:]}{ran} | {number(max(samples['gflops']))} GFLOP/s |"
-            )
-        else:
-            read = number(max(samples["gigabytes_per_second"]))
-            lines.append(f"| reading memory | {read} GB/s |")
-    about = """Percentages behind times are the share of these limits that was reached: a part's
-        operations over its time and the product's rate in its precision, or in a wider one where
-        that is faster (prefill of int8 and int4 against int8); a token's bytes of weights and cache
-        over the bandwidth."""
-    return "\n".join(lines) + "\n\n" + prose(about) if len(lines) > 3 else ""
-
-
-def _failed(failed: Mapping[str, str]) -> str:
-    lines = [f"- {name}: {reason}" for name, reason in failed.items()]
-    return "\n".join(["## Not measured\n", *lines]) if lines else ""
+def _parts(rows: Sequence[Row]) -> Iterator[tuple[_Page, list[Row]]]:
+    """The pages that tell of any of these rows, and their rows."""
+    clip = [row for row in rows if row.name.startswith(CLIP)]
+    vlm = [row for row in rows if not row.name.startswith(CLIP)]
+    yield from ((page, part) for page, part in ((_VLM, vlm), (_CLIP, clip)) if part)

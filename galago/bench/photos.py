@@ -7,8 +7,11 @@ the same photo; what is there already is kept.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,3 +80,11 @@ def save(kind: str, folder: Path, number: int) -> int:
         photo(kind, number).save(part, "JPEG", quality=QUALITY[kind])
         part.rename(path)
     return path.stat().st_size
+
+
+def make(options: Mapping[str, Any]) -> dict[str, Any]:
+    """`count` photos of a `kind` in a `folder`: the preparation of rows that index them."""
+    work = partial(save, options["kind"], Path(options["folder"]))
+    with ProcessPoolExecutor(options["threads"]) as pool:
+        list(pool.map(work, range(options["count"]), chunksize=5))
+    return {}

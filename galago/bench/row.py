@@ -15,7 +15,7 @@ __all__ = ["main"]
 def main(given: Path, result: Path) -> None:
     """Do the job of one file and leave its result, or what went wrong in a line, in the other."""
     job = json.loads(given.read_text("utf-8"))
-    module, name = job["kind"].split(".")
+    module, _, name = job["kind"].rpartition(".")
     work = getattr(importlib.import_module(f"galago.bench.{module}"), name)
     try:
         found = work(job["options"])

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,17 +20,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from galago.bench.jobs import Job, Row, Settings
 from galago.bench.machine import busy_seconds, machine, versions
-from galago.bench.plan import Job, Row, Settings
-from galago.bench.vlm.peers import NEEDS
-from galago.bench.vlm.shapes import discard_sources
 from galago.errors import StorageError
 from galago.progress import Progress, Stage, silent
 from galago.version import __version__
 
-__all__ = ["PACKAGES", "Run", "merged"]
+__all__ = ["Run", "merged"]
 
-PACKAGES = ("openvino", "numpy", "torch", "transformers", "timm", "onnxruntime")
 INSTALL = "pip install 'galago[bench]'"
 Result = dict[str, Any]
 
@@ -61,11 +59,15 @@ class Run:
         """Measure every row that isn't there, round by round."""
         turns = [(row, turn) for turn in range(self.rounds) for row in rows]
         turns = [(row, turn) for row, turn in turns if not (row.once and turn)]
+        needed = [{job.scratch for job in row.needs if job.scratch} for row, _ in turns]
+        last = {folder: done for done, folders in enumerate(needed) for folder in folders}
         for done, (row, turn) in enumerate(turns):
             self._share = done / len(turns)
             self._progress(Stage(row.name), self._share)
             self._turn(row, turn)
-        discard_sources(self.settings.cache)
+            for folder in needed[done]:
+                if last[folder] == done:
+                    shutil.rmtree(folder, ignore_errors=True)
         self._progress(Stage("done"), 1.0)
 
     def results(self, rows: Sequence[Row]) -> dict[str, Result]:
@@ -81,9 +83,12 @@ class Run:
                 found[row.name] = {"error": self.failed[row.name]}
         return found
 
-    def report(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Everything that the page, the pictures and the JSON file are made of."""
-        found = machine(self.settings.threads, PACKAGES) | {"galago": __version__}
+    def report(self, rows: Sequence[Row], packages: Sequence[str]) -> dict[str, Any]:
+        """Everything that a page, its pictures and its JSON file are made of.
+
+        `packages` are named with their versions.
+        """
+        found = machine(self.settings.threads, packages) | {"galago": __version__}
         return {
             "machine": found | {"cores": os.cpu_count()},
             "runs": self.settings.runs,
@@ -112,9 +117,8 @@ class Run:
         self._progress(Stage(words, lasting=True), self._share)
 
     def _missing(self, row: Row) -> str:
-        """What installs a peer that isn't there."""
-        module, name = row.job.kind.split(".")
-        needed = NEEDS.get(name, ()) if module == "peers" else ()
+        """What installs the modules of a row that aren't there."""
+        needed = dict.fromkeys(one for job in (row.job, *row.needs) for one in job.modules)
         absent = [one for one in needed if importlib.util.find_spec(one) is None]
         return f"{', '.join(absent)} not installed: {INSTALL}" if absent else ""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
-__all__ = ["WIDTH", "bar", "document", "legend", "line_chart", "text"]
+__all__ = ["WIDTH", "bar", "document", "foot", "legend", "line_chart", "text"]
 
 WIDTH = 760
 _STYLE = """.title { font-size: 14px; font-weight: 600 }
@@ -36,6 +37,11 @@ def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
         f'<rect x="{x:g}" y="{y:g}" width="{max(1.0, width):.1f}" height="{height:g}" '
         f'fill="{colour}"/>'
     )
+
+
+def foot(machine: Mapping[str, Any]) -> str:
+    """The line below a picture: where it was measured, and on what."""
+    return f"{machine['cpu']}, {machine['threads']} threads, random weights of the published shapes"
 
 
 def legend(colours: Mapping[str, str]) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +13,7 @@ from galago.cli.terminal import say, stages, write
 from galago.errors import OptionError, StorageError
 
 if TYPE_CHECKING:
-    from galago.bench.plan import Row, Settings
+    from galago.bench.jobs import Row, Settings
 
 __all__ = ["bench"]
 
@@ -24,11 +23,11 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="ROW",
-            help="Beginnings of names of rows, such as first/nano or curve; all by default.",
+            help="Beginnings of names of rows, such as first/nano, curve or clip; all by default.",
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The embedded model and a small one: about 3 minutes.")
+        bool, typer.Option("--quick", help="The embedded models and a small one: about 3 minutes.")
     ] = False,
     runs: Annotated[int, typer.Option(metavar="N", help="Measurements of each row.", min=1)] = 5,
     rounds: Annotated[
@@ -50,7 +49,8 @@ def bench(
         typer.Option(
             metavar="FOLDER",
             help="Write performance.json, its pictures, and the generated part of "
-            "performance.md there, with all rows that are finished.",
+            "performance.md there, with all rows that are finished; of rows of clip "
+            "benchmark-clip.json, .md and .svg.",
         ),
     ] = None,
     again: Annotated[
@@ -65,13 +65,16 @@ def bench(
     Time to the first token in its parts, tokens a second, memory and starting, in every precision
     and resolution, with the share of this machine's limits that is reached. Models are random
     ones of the published shapes: nothing is fetched. transformers, LLaVA-OneVision's shape and ONNX
-    Runtime are measured when pip install 'galago[bench]' has been done. Each finished row is kept:
-    a run that was stopped goes on where it was. The tables go to stdout, as Markdown.
+    Runtime are measured when pip install 'galago[bench]' has been done. Rows of clip are
+    MobileCLIP2's towers, indexing and search, beside open_clip; all but the embedded model's need
+    that, too. Each finished row is kept: a run that was stopped goes on where it was. The tables go
+    to stdout, as Markdown.
 
     \b
     Examples:
       galago bench --quick
       galago bench first/0.5B/galago/int8
+      galago bench clip/towers/MobileCLIP2-S0
       galago bench --cache /mnt/large/bench --out docs
     """
     from galago.bench.plan import chosen
@@ -90,7 +93,7 @@ def bench(
 
 
 def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) -> Settings:
-    from galago.bench.plan import Settings
+    from galago.bench.jobs import Settings
     from galago.places import as_path, cache_dir
 
     folder = cache_dir() / "bench" if cache is None else as_path(cache)
@@ -107,7 +110,7 @@ def _measure(
     again: bool,
     out: str | None,
 ) -> None:
-    from galago.bench.page import page
+    from galago.bench.page import told, write_pages
     from galago.bench.run import Run
 
     folder = None if out is None else _writable(Path(out).expanduser())
@@ -119,9 +122,12 @@ def _measure(
         except KeyboardInterrupt:
             say(f"stopped; the same command goes on from {settings.cache}")
             raise
-    write(page(run.report(wanted)))
+    write(told(run, wanted))
     if folder is not None:
-        _write_all(run.report(every), folder)  # rows of earlier runs stay in the files
+        try:
+            write_pages(run, wanted, every, folder)
+        except OSError as error:
+            raise StorageError(f"{error.filename} can't be written: {error.strerror}") from error
     raise typer.Exit(1 if run.failed else 0)
 
 
@@ -142,20 +148,3 @@ def _writable(folder: Path) -> Path:
             return folder
     except OSError as error:
         raise StorageError(f"{folder} can't be written: {error.strerror}") from error
-
-
-def _write_all(report: dict[str, Any], folder: Path) -> None:
-    from galago.bench.page import page, spliced
-    from galago.bench.picture import curves, first_token
-
-    path = folder / "performance.md"
-    try:
-        old = path.read_text("utf-8") if path.exists() else "# How fast galago is\n"
-        path.write_text(spliced(old, page(report)), "utf-8")
-        text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-        (folder / "performance.json").write_text(text, "utf-8")
-        for name, drawn in (("", first_token(report)), ("-curves", curves(report))):
-            if drawn:
-                (folder / f"performance{name}.svg").write_text(drawn, "utf-8")
-    except OSError as error:
-        raise StorageError(f"{error.filename} can't be written: {error.strerror}") from error

@@ -1,1 +1,1 @@
-"""What is measured of MobileCLIP, albums and their peers."""
+"""What is measured of MobileCLIP, of albums, and of their peers."""

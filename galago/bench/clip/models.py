@@ -1,44 +1,72 @@
-"""Random models of the published shapes.
+"""Random models of the published shapes, as they are published: branches not fused.
 
-`python -m galago.bench.clip.models VARIANT FOLDER [onnx]`
-
-Writes the folder as it is published (open_clip's layout, branches not fused), which galago and
-torch both read, and for ONNX Runtime one graph a tower.
+galago and open_clip read the same folder; for ONNX Runtime there is one graph a tower beside it.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from open_clip.factory import get_model_config
-from open_clip.model import CustomTextCLIP
-from safetensors.torch import load_file, save_file
+from galago.checkpoints.clip_config import SECOND
+from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
+from galago.checkpoints.writing import write_open_clip
+from galago.specs import CLIP_CONTEXT
 
-from galago.bench.clip.rows import BATCH, CONTEXT, TEXTS
+__all__ = ["build", "load"]
 
-CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
-VARIANT, EXPORTED = "variant.json", "exported"  # written last
-_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_EXPORTED = "exported"  # written last
+_SPECS = {spec.name: spec for spec in SECOND}
 
 
-def empty(variant: str) -> torch.nn.Module:
+def build(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a folder of a random model: the preparation of rows that need it.
+
+    With `export` both towers are there as ONNX, too, of the batches that are measured.
+    """
+    import torch
+
+    logging.disable(logging.WARNING)
+    torch.set_grad_enabled(False)
+    folder = Path(options["model"])
+    if not (folder / CLIP_CONFIG).exists():
+        _write(folder)
+    if options["export"] and not (folder / _EXPORTED).exists():
+        _export(folder, options)
+    return {}
+
+
+def load(folder: Path, *, fused: bool = True) -> Any:
+    """open_clip's model from such a folder; fused as the model cards say, by timm."""
+    from safetensors.torch import load_file
+    from timm.utils import reparameterize_model
+
+    model = _empty(folder.name)
+    model.load_state_dict(load_file(folder / CLIP_WEIGHTS), assign=True)
+    if model.text.attn_mask is not None:  # not among the stored tensors
+        model.text.attn_mask = model.text.build_causal_mask()
+    return reparameterize_model(model, inplace=True).eval() if fused else model.eval()
+
+
+def _empty(variant: str) -> Any:
     """open_clip's model without values: making them with torch's own start takes long."""
+    import torch
+    from open_clip.factory import get_model_config
+    from open_clip.model import CustomTextCLIP
+
     config: dict[str, Any] = get_model_config(variant)
     with torch.device("meta"):
         model = CustomTextCLIP(**{k: v for k, v in config.items() if k != "custom_text"})
     return model.eval()
 
 
-def write(variant: str, folder: Path) -> None:
+def _write(folder: Path) -> None:
     """With weights that let a picture show in every layer: tiny ones make denormal numbers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model = empty(variant).to_empty(device="cpu")
+    import torch
+
+    model = _empty(folder.name).to_empty(device="cpu")
     generator = torch.Generator().manual_seed(1)
     for name, tensor in model.state_dict().items():
         if "num_batches" in name:
@@ -57,68 +85,32 @@ def write(variant: str, folder: Path) -> None:
             wide = tensor[0].numel() if name.endswith("weight") else tensor.shape[-1]
             gain = 1.4 if tensor.ndim == 4 else 1.0
             tensor.normal_(0, gain * wide**-0.5, generator=generator)
-    save_file(model.state_dict(), folder / WEIGHTS)
-    config = get_model_config(variant)
-    wide = config["embed_dim"] == 768
-    seen = {
-        "mean": _CLIP_MEAN if wide else [0.0] * 3,
-        "std": _CLIP_STD if wide else [1.0] * 3,
-        "interpolation": "bicubic" if variant.endswith("L-14") else "bilinear",
-        "resize_mode": "shortest",
-    }
-    (folder / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": seen}))
+    arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    write_open_clip(folder, arrays, _SPECS[folder.name])
 
 
-def load(folder: Path, *, fused: bool = True) -> torch.nn.Module:
-    """open_clip's model from such a folder; fused as the model cards say, by timm."""
-    from timm.utils import reparameterize_model
+def _export(folder: Path, options: Mapping[str, Any]) -> None:
+    """Both towers fused; of these batches alone, as ONNX Runtime does best with known shapes."""
+    import torch
 
-    variant = json.loads((folder / VARIANT).read_text())
-    model = empty(variant)
-    model.load_state_dict(load_file(folder / WEIGHTS), assign=True)
-    if model.text.attn_mask is not None:  # not among the stored tensors
-        model.text.attn_mask = model.text.build_causal_mask()
-    return reparameterize_model(model, inplace=True).eval() if fused else model.eval()
+    class Tower(torch.nn.Module):  # type: ignore[misc]
+        """One side of the model, features not normalised."""
 
+        def __init__(self, model: Any, side: str) -> None:
+            super().__init__()
+            self.model, self.side = model, side
 
-class Tower(torch.nn.Module):
-    """One side of the model, features not normalised."""
+        def forward(self, given: Any) -> Any:
+            encode = self.model.encode_image if self.side == "image" else self.model.encode_text
+            return encode(given)
 
-    def __init__(self, model: torch.nn.Module, side: str) -> None:
-        super().__init__()
-        self.model, self.side = model, side
-
-    def forward(self, given: torch.Tensor) -> torch.Tensor:
-        encode = self.model.encode_image if self.side == "image" else self.model.encode_text
-        return encode(given)
-
-
-def export(variant: str, folder: Path) -> None:
-    """Both towers as ONNX, of the batches that are measured, so that every shape is known."""
     model = load(folder)
     side = model.visual.image_size[0]
     inputs = {
-        "image": torch.rand(BATCH[variant], 3, side, side),
-        "text": torch.randint(1, 49000, (TEXTS, CONTEXT)),
+        "image": torch.rand(options["pictures"], 3, side, side),
+        "text": torch.randint(1, 49000, (options["texts"], CLIP_CONTEXT)),
     }
     for name, given in inputs.items():
         path = folder / f"{name}.onnx"
         torch.onnx.export(Tower(model, name).eval(), (given,), path, dynamo=True, verbose=False)
-    (folder / EXPORTED).touch()
-
-
-def main() -> None:
-    variant, target, *more = sys.argv[1:]
-    folder = Path(target)
-    logging.disable(logging.WARNING)
-    torch.set_grad_enabled(False)
-    if not (folder / VARIANT).exists():
-        write(variant, folder)
-        (folder / VARIANT).write_text(json.dumps(variant))
-    if more and not (folder / EXPORTED).exists():
-        export(variant, folder)
-    print(json.dumps({"parameters": sum(t.numel() for t in empty(variant).parameters())}))
-
-
-if __name__ == "__main__":
-    main()
+    (folder / _EXPORTED).touch()

@@ -1,13 +1,13 @@
-"""The picture that a run draws: bars in SVG, longer is faster."""
+"""What is drawn of MobileCLIP and of albums: bars beside those of their peers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from galago.bench.clip.page import best, drawn, indexed, published, searched
+from galago.bench.clip.rows import EMBEDDED, SMALLEST
+from galago.bench.markdown import Report, Rows, measured, middle, number
+from galago.bench.svg import WIDTH, bar, document, foot, legend, text
 
-from galago.bench.clip.page import Rows, best, number, row_of
-from galago.bench.clip.rows import BATCH, EMBEDDED, SMALLEST
-from galago.bench.svg import WIDTH, bar, document, legend, text
+__all__ = ["picture"]
 
 COLOURS = {"open_clip, torch": "#9aa5b1", "ONNX Runtime": "#5b7083", "galago": "#e07a1f"}
 _LEFT, _BAR, _GAP, _ROOM = 150, 15, 12, 110
@@ -16,64 +16,64 @@ Bar = tuple[str, float, str]  # whose, how long (of the panel's own unit), what 
 Cluster = tuple[str, list[Bar]]
 
 
-def picture(report: Mapping[str, Any]) -> str:
-    """SVG of towers beside their peers, of indexing, and of search latencies."""
-    rows, sizes = report["rows"], report["sizes"]
+def picture(report: Report) -> str:
+    """SVG of towers beside their peers, of indexing, and of search latencies; "" without rows."""
+    rows = measured(report)
+    if not drawn(rows):
+        return ""
     panels = (
         ("Pictures a second, image tower (bars: relative to torch)", _tower_bars(rows)),
-        (f"Photos indexed a second, {SMALLEST}", _index_bars(rows, sizes)),
-        ("An album searched, milliseconds (shorter is faster)", _search_bars(rows, sizes)),
+        (f"Photos indexed a second, {SMALLEST}", _index_bars(rows)),
+        ("An album searched, milliseconds (shorter is faster)", _search_bars(rows)),
     )
     parts: list[str] = []
     y = 62
     for title, clusters in panels:
         if clusters:
-            drawn, y = _panel(title, clusters, y)
-            parts += drawn
-    cold = row_of(rows, f"search/cold/{EMBEDDED}/") or row_of(rows, f"search/cold/{SMALLEST}/")
-    if cold is not None:
-        line = f"galago search, {sizes['cold']:,} photos, process start to end: "
-        parts.append(text(20, y - 6, f"{line}{cold['seconds']:.2f} s", "value"))
+            lines, y = _panel(title, clusters, y)
+            parts += lines
+    cold = {model: (count, row) for model, count, row in searched(rows, "cold")}
+    if cold:
+        count, row = cold[EMBEDDED if EMBEDDED in cold else SMALLEST]
+        line = f"galago search, {count:,} photos, process start to end: "
+        parts.append(text(20, y - 6, f"{line}{middle(row, 'seconds'):.2f} s", "value"))
         y += 18
-    machine = report["machine"]
-    foot = f"{machine['cpu']}, {machine['threads']} threads, random weights of the published shapes"
-    parts.append(text(20, y + 4, foot, "note"))
+    parts.append(text(20, y + 4, foot(report["machine"]), "note"))
     return document(_TITLE, y + 20, [*legend(COLOURS), *parts])
 
 
 def _tower_bars(rows: Rows) -> list[Cluster]:
     clusters: list[Cluster] = []
-    for variant in BATCH:
+    for model in published(rows):
         engines = zip(COLOURS, ("torch", "onnxruntime", "galago"), strict=True)
-        rates = {name: best(rows, variant, e, "images_per_second") for name, e in engines}
+        rates = {name: best(rows, model, e, "images_per_second") for name, e in engines}
         base = rates["open_clip, torch"] or max((r for r in rates.values() if r), default=None)
         if base:
             bars = [(n, r / base, f"{number(r)}  ({r / base:.1f}×)") for n, r in rates.items() if r]
-            clusters.append((variant, bars))
+            clusters.append((model, bars))
     return clusters
 
 
-def _index_bars(rows: Rows, sizes: Mapping[str, Any]) -> list[Cluster]:
+def _index_bars(rows: Rows) -> list[Cluster]:
     clusters: list[Cluster] = []
-    for kind, pixels, key in (("large", "12 megapixels", "photos"), ("small", "640×480", "small")):
+    for kind, pixels in (("large", "12 megapixels"), ("small", "640×480")):
         bars: list[Bar] = []
-        for name, engine in (("open_clip, torch", "loop"), ("galago", "galago")):
-            row = rows.get(f"index/{kind}/{sizes[key]}/{engine}")
-            if row is not None:
-                rate = row["pictures_per_second"]
-                bars.append((name, rate, f"{number(rate)}, {row['peak_memory'] / 1e6:.0f} MB"))
+        count, loop, ours = indexed(rows, kind)
+        for name, row in (("open_clip, torch", loop), ("galago", ours)):
+            rate = middle(row, "pictures_per_second")
+            if row is not None and rate is not None:
+                bars.append((name, rate, f"{number(rate)}, {row['peak_bytes'] / 1e6:.0f} MB"))
         if bars:
-            clusters.append((f"{sizes[key]:,} of {pixels}", bars))
+            clusters.append((f"{count:,} of {pixels}", bars))
     return clusters
 
 
-def _search_bars(rows: Rows, sizes: Mapping[str, Any]) -> list[Cluster]:
+def _search_bars(rows: Rows) -> list[Cluster]:
     clusters: list[Cluster] = []
-    for count in sizes["vectors"]:
-        row = rows.get(f"search/warm/{SMALLEST}/{count}")
-        if row is not None:
-            shown = f"{number(row['vector_ms'])} ms"
-            clusters.append((f"{count:,} photos", [("galago", row["vector_ms"], shown)]))
+    for _, count, row in searched(rows, "warm"):
+        took = middle(row, "vector_ms")
+        if took is not None:
+            clusters.append((f"{count:,} photos", [("galago", took, f"{number(took)} ms")]))
     return clusters
 
 

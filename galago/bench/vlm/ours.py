@@ -1,4 +1,4 @@
-"""Rows of galago itself, through its public API and its command.
+"""Rows of FastVLM as people use it: through `FastVLM` and the command `galago describe`.
 
 Every function takes the row's options and gives a JSON-ready result: `samples` are lists of
 measurements (seconds, unless the name says otherwise), `points` are curves, the rest are facts.

@@ -23,16 +23,9 @@ from galago.bench.vlm.shapes import SHAPES, text_config
 from galago.memory import peak_memory, resident
 from galago.specs import FASTVITHD
 
-__all__ = ["NEEDS", "export_vision", "fastvlm", "llava_onevision", "onnx_vision"]
+__all__ = ["export_vision", "fastvlm", "llava_onevision", "onnx_vision"]
 
 Options = Mapping[str, Any]
-# Modules that a kind of row imports, all of them in the extra `bench`.
-NEEDS = {
-    "fastvlm": ("torch", "transformers", "timm"),
-    "llava_onevision": ("torch", "transformers"),
-    "onnx_vision": ("onnxruntime", "onnxscript", "torch", "timm"),
-    "export_vision": ("torch", "timm", "onnxscript"),
-}
 CROPS, CROP_SIDE, PATCH = 10, 384, 14
 # SigLIP-SO400M as LLaVA-OneVision uses it: without its last layer and its head.
 SIGLIP = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from galago import catalog
-from galago.checkpoints.names import (
-    EMBEDDING,
-    HEAD,
-    VISION,
-    projector_shapes,
-    text_shapes,
-    vision_shapes,
-)
-from galago.checkpoints.safetensors import SafetensorsWriter
+from galago.checkpoints.folders import CONFIG, WEIGHTS
+from galago.checkpoints.names import EMBEDDING, HEAD
 from galago.checkpoints.tensors import Entry, to_bf16
 from galago.checkpoints.vlm_config import text_to_json
+from galago.checkpoints.writing import every_shape, llava_config, write_runs
 from galago.errors import OptionError
 from galago.hub.resolve import local
 from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
@@ -37,18 +31,18 @@ __all__ = [
     "NANO",
     "SHAPES",
     "Shape",
-    "all_shapes",
     "build",
     "converted_folder",
-    "discard_sources",
     "published_side",
     "random_array",
+    "sources",
     "text_config",
     "write_random",
 ]
 
 NANO = "nano"  # the embedded model, whose weights are trained
 _RUN = 16 << 20  # numbers drawn at once: 64 MB as float32
+_END = 2  # the id that ends a reply
 
 
 @dataclass(frozen=True)
@@ -104,16 +98,9 @@ def _centre_one(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     return kernel
 
 
-def all_shapes(vision: FastViTSpec, text: Qwen2Spec) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a model by its canonical name."""
-    shapes = {VISION + n: s for n, s in vision_shapes(vision).items()}
-    shapes |= projector_shapes(vision.features, (text.hidden, text.hidden))
-    return shapes | text_shapes(text)
-
-
 def text_config(text: Qwen2Spec) -> dict[str, Any]:
     """The decoder's part of a config.json."""
-    return text_to_json(text) | {"eos_token_id": 2}
+    return text_to_json(text) | {"eos_token_id": _END}
 
 
 def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:
@@ -122,45 +109,23 @@ def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:
     Same seed, same tensors, however they are cut into runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plan = {n: Entry("BF16", s) for n, s in all_shapes(shape.vision, shape.text).items()}
+    plan = {n: Entry("BF16", s) for n, s in every_shape(shape.vision, shape.text).items()}
     if shape.text.tied:
         plan[HEAD] = plan[EMBEDDING]
-    writer = SafetensorsWriter(folder / "model.safetensors", plan)
-    try:
-        for name, entry in plan.items():
-            source = EMBEDDING if name == HEAD and shape.text.tied else name
-            _write_tensor(writer, name, source, entry.shape, seed)
-        writer.close()
-    except BaseException:
-        writer.abandon()
-        raise
-    (folder / "config.json").write_text(json.dumps(_config(shape)))  # last: now it is whole
+
+    def runs(name: str, entry: Entry) -> Iterator[npt.NDArray[np.uint16]]:
+        source = EMBEDDING if name == HEAD and shape.text.tied else name
+        rng = np.random.default_rng([seed, *source.encode()])
+        step = max(1, _RUN // max(1, int(np.prod(entry.shape[1:]))))
+        for start in range(0, entry.shape[0], step):
+            run = (min(step, entry.shape[0] - start), *entry.shape[1:])
+            yield to_bf16(random_array(rng, source, run))
+
+    write_runs(folder / WEIGHTS, plan, runs)
+    config = llava_config(shape.vision, shape.text, ImageSpec(shape.side), end=_END)
+    config["tie_word_embeddings"] = False  # as published: the tensors tell
+    (folder / CONFIG).write_text(json.dumps(config), "utf-8")  # last: now it is whole
     return folder
-
-
-def _write_tensor(
-    writer: SafetensorsWriter, name: str, source: str, shape: tuple[int, ...], seed: int
-) -> None:
-    rng = np.random.default_rng([seed, *source.encode()])
-    step = max(1, _RUN // max(1, int(np.prod(shape[1:]))))
-    for start in range(0, shape[0], step):
-        run = (min(step, shape[0] - start), *shape[1:])
-        writer.append(name, to_bf16(random_array(rng, source, run)))
-
-
-def _config(shape: Shape) -> Mapping[str, Any]:
-    config = text_config(shape.text) | {
-        "model_type": "llava_qwen2",
-        "mm_vision_tower": f"mobileclip_l_{shape.side}",
-        "mm_hidden_size": shape.vision.features,
-        "mm_projector_type": "mlp2x_gelu",
-        "image_aspect_ratio": "pad",
-        "tie_word_embeddings": False,  # as published: the tensors tell
-    }
-    if shape.vision != FASTVITHD:
-        vision, image = dataclasses.asdict(shape.vision), dataclasses.asdict(ImageSpec(shape.side))
-        config["galago"] = {"format": 1, "vision": vision, "image": image}
-    return config
 
 
 def converted_folder(cache: Path, shape: str, precision: str) -> Path:
@@ -173,7 +138,7 @@ def converted_folder(cache: Path, shape: str, precision: str) -> Path:
 def build(options: Mapping[str, Any]) -> dict[str, Any]:
     """Have a random model (or the embedded one) converted: the preparation of rows that need it.
 
-    The random weights themselves go when another shape is made, or with `discard_sources`.
+    The random weights themselves go when another shape is made, or behind the last row.
     Raises OptionError for an unknown shape, StorageError when the disk is full.
     """
     from galago.checkpoints.vlm import open_checkpoint
@@ -191,8 +156,8 @@ def build(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _random(cache: Path, name: str) -> Path:
-    source = cache / "sources" / name
-    for other in (cache / "sources").glob("*"):
+    source = sources(cache) / name
+    for other in sources(cache).glob("*"):
         if other != source:  # at most one shape's random weights lie about
             shutil.rmtree(other, ignore_errors=True)
     if not (source / "config.json").exists():
@@ -202,9 +167,9 @@ def _random(cache: Path, name: str) -> Path:
     return source
 
 
-def discard_sources(cache: Path) -> None:
-    """Drop the random weights: what was converted from them is enough."""
-    shutil.rmtree(cache / "sources", ignore_errors=True)
+def sources(cache: Path) -> Path:
+    """Where random weights lie until they are converted."""
+    return cache / "sources"
 
 
 def published_side() -> int:

@@ -1,13 +1,11 @@
-"""The pictures that a run draws: the first token beside its peers, and the curves."""
+"""What is drawn of FastVLM: the first token beside its peers, and the curves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from galago.bench.fit import medians
-from galago.bench.page import first_rows, middle, number
-from galago.bench.svg import WIDTH, bar, document, legend, line_chart, text
+from galago.bench.markdown import Report, middle, number
+from galago.bench.svg import WIDTH, bar, document, foot, legend, line_chart, text
+from galago.bench.vlm.page import first_rows
 
 __all__ = ["curves", "first_token"]
 
@@ -23,7 +21,7 @@ _TITLES = {
 }
 
 
-def first_token(report: Mapping[str, Any]) -> str:
+def first_token(report: Report) -> str:
     """SVG bars of vision and prefill, shorter is faster; "" without such rows.
 
     Bars longer than the picture are cut, and say so by their number.
@@ -49,11 +47,11 @@ def first_token(report: Mapping[str, Any]) -> str:
         behind = f"{number(middle(row, 'first_token'))} s{cut}"
         parts.append(text(min(_LEFT + seen + rest + 6, WIDTH - 150), y + 12, behind, "value"))
         y += _STEP
-    parts.append(text(20, y + 12, _foot(report), "note"))
+    parts.append(text(20, y + 12, foot(report["machine"]), "note"))
     return document("galago beside its peers: seconds to the first token", y + 28, parts)
 
 
-def curves(report: Mapping[str, Any]) -> str:
+def curves(report: Report) -> str:
     """SVG of every curve, two in a line; "" without curves."""
     found = []
     for name, row in report["rows"].items():
@@ -70,10 +68,5 @@ def curves(report: Mapping[str, Any]) -> str:
         place = (56 + (index % 2) * (wide + 56), 40 + (index // 2) * (high + 66), wide, high)
         parts += line_chart(title, points, place, PREFILL)
     height = 40 + (len(found) + 1) // 2 * (high + 66)
-    parts.append(text(20, height, _foot(report), "note"))
+    parts.append(text(20, height, foot(report["machine"]), "note"))
     return document("galago: how its costs grow", height + 16, parts)
-
-
-def _foot(report: Mapping[str, Any]) -> str:
-    machine = report["machine"]
-    return f"{machine['cpu']}, {machine['threads']} threads, random weights of the published shapes"

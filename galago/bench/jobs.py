@@ -1,0 +1,58 @@
+"""What a plan is made of: a row, the work behind it, and how much is measured."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CLIP", "ENGINE", "Job", "Row", "Settings"]
+
+CLIP = "clip/"  # how names of rows of MobileCLIP and of albums begin
+ENGINE = ("openvino", "numpy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A function of galago.bench by name ("vlm.ours.first"), and its options.
+
+    `modules` are those of the extra `bench` that it imports. `scratch` is a folder that it makes
+    and that goes behind the last row that needs the job.
+    """
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    modules: tuple[str, ...] = ()
+    scratch: Path | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the results, and what has to be made for it first.
+
+    `packages` are those whose versions matter; `ours`: galago's own does, too; `once`: no rounds.
+    """
+
+    name: str
+    job: Job
+    needs: tuple[Job, ...] = ()
+    packages: tuple[str, ...] = ENGINE
+    once: bool = False
+    ours: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured, and where things are kept."""
+
+    cache: Path
+    threads: int
+    runs: int = 5
+    quick: bool = False
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """Numbers of threads: powers of two up to the cores."""
+        most = max(self.threads, os.cpu_count() or 1)
+        return tuple(sorted({*(1 << n for n in range(10) if 1 << n <= most), most}))
