@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from galago.clip.mobileclip import LabelSet, MobileCLIP
     from galago.errors import (
         CheckpointError,
+        CutShortError,
         GalagoError,
         HubError,
         ImageError,
+        MisfitError,
         MissingExtraError,
         ModelError,
         OfflineError,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         SelfCheckError,
         StorageError,
         UnknownModelError,
+        VideoError,
     )
     from galago.text.chat import ImageSlot, Message
     from galago.text.presets import PRESETS, preset_prompt
@@ -38,9 +41,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "galago.errors": (
         "CheckpointError",
+        "CutShortError",
         "GalagoError",
         "HubError",
         "ImageError",
+        "MisfitError",
         "MissingExtraError",
         "ModelError",
         "OfflineError",
@@ -48,6 +53,7 @@ _HOMES = {
         "SelfCheckError",
         "StorageError",
         "UnknownModelError",
+        "VideoError",
     ),
     "galago.vlm.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
     "galago.clip.mobileclip": ("LabelSet", "MobileCLIP"),
@@ -65,6 +71,7 @@ __all__ = [
     "CheckpointError",
     "Chunk",
     "Conversation",
+    "CutShortError",
     "EncodedImage",
     "FastVLM",
     "GalagoError",
@@ -73,6 +80,7 @@ __all__ = [
     "ImageSlot",
     "LabelSet",
     "Message",
+    "MisfitError",
     "MissingExtraError",
     "MobileCLIP",
     "ModelError",
@@ -83,6 +91,7 @@ __all__ = [
     "Stats",
     "StorageError",
     "UnknownModelError",
+    "VideoError",
     "__version__",
     "preset_prompt",
 ]

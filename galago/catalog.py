@@ -23,6 +23,7 @@ __all__ = [
     "Layout",
     "Licence",
     "Model",
+    "check_kind",
     "doubt",
     "find",
     "lookup",
@@ -262,6 +263,12 @@ def doubt(name: str, confidence: float) -> Doubt | None:
     if row is None or row.name != name or confidence >= row.sure:
         return None
     return Doubt(row.name, confidence, row.knows)
+
+
+def check_kind(name: str, kind: Kind | None, needed: Kind | None) -> None:
+    """MisfitError for a model of another kind than is needed, as far as that is known."""
+    if kind and needed and kind != needed:
+        raise misfit(name, kind)
 
 
 def misfit(name: str, kind: Kind) -> MisfitError:

@@ -38,7 +38,7 @@ __all__ = [
     "album_names",
     "albums_dir",
     "check_model",
+    "contact_sheet",
     "find_duplicates",
     "index",
-    "contact_sheet",
 ]

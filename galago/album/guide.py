@@ -20,8 +20,8 @@ class Found:
     path: str
     number: int
     score: float
-    strength: float
     match: bool
+    strength: float
 
 
 class Guide:
@@ -63,7 +63,7 @@ class Guide:
         for hit in self._searcher.search(parts, k):
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
-                found.append(Found(hit.path, number, hit.score, hit.strength, hit.match))
+                found.append(Found(hit.path, number, hit.score, hit.match, hit.strength))
         return found
 
     def is_current(self) -> bool:

@@ -19,7 +19,7 @@ from galago.album.embedder import Float
 from galago.album.names import option
 from galago.errors import StorageError
 
-__all__ = ["Rows", "VectorFile", "best"]
+__all__ = ["Rows", "VectorFile", "best", "damaged", "remove"]
 
 ITEM = 2  # bytes of a number
 

@@ -44,12 +44,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured, and where things are kept."""
+    """How much is measured, and where things are kept.
+
+    MobileCLIP's towers are timed by `clock`: "wall", or on a machine that others are using "cpu",
+    the processor's time for one thread.
+    """
 
     cache: Path
     threads: int
     runs: int = 5
     quick: bool = False
+    clock: str = "wall"
 
     @property
     def cores(self) -> tuple[int, ...]:

@@ -56,8 +56,9 @@ class Run:
         self._found = self._read()
 
     def all(self, rows: Sequence[Row]) -> None:
-        """Measure every row that isn't there, round by round."""
-        turns = [(row, turn) for turn in range(self.rounds) for row in rows]
+        """Measure every row that isn't there: round by round, those that share files together."""
+        parts = _sharing(rows)
+        turns = [(row, turn) for part in parts for turn in range(self.rounds) for row in part]
         turns = [(row, turn) for row, turn in turns if not (row.once and turn)]
         needed = [{job.scratch for job in row.needs if job.scratch} for row, _ in turns]
         last = {folder: done for done, folders in enumerate(needed) for folder in folders}
@@ -175,6 +176,24 @@ class Run:
                 except (ValueError, KeyError, TypeError):
                     continue  # the last line of a run that was killed
         return found
+
+
+def _sharing(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows in parts that have no scratch folder in common, so that each frees its disk."""
+    parts: list[tuple[set[Path | None], list[Row]]] = []
+    for row in rows:
+        folders: set[Path | None] = {job.scratch for job in row.needs if job.scratch} or {None}
+        joined = [part for part in parts if part[0] & folders]
+        first = joined[0] if joined else (set(), [])
+        if not joined:
+            parts.append(first)
+        for part in joined[1:]:
+            parts.remove(part)
+            first[0].update(part[0])
+            first[1].extend(part[1])
+        first[0].update(folders)
+        first[1].append(row)
+    return [members for _, members in parts]
 
 
 def _brief(result: Result) -> str:

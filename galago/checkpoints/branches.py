@@ -12,13 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCKS
-from galago.checkpoints.tensors import FusedTensor, Stored, read_float
+from galago.checkpoints.tensors import Float, FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
 
-Float = npt.NDArray[np.float32]
 Pair = tuple[Float, Float]  # a convolution's weight and bias
 _EPS = 1e-5
 _NORM = ("weight", "bias", "running_mean", "running_var")

@@ -8,7 +8,7 @@ from typing import Any
 
 from galago import specs
 from galago.checkpoints.folders import CLIP_CONFIG, read_json
-from galago.checkpoints.vlm_config import (
+from galago.checkpoints.vision_config import (
     TIMM_TRUNKS,
     Triple,
     check_format,
@@ -33,8 +33,6 @@ TRUNKS: dict[str, FastViTSpec | ViTSpec] = {
     "vit_base_mci_224": specs.VIT_B_MCI,
     "vit_large_patch14_clip_224": specs.VIT_L_14,
 }
-
-
 _MAX_SIDE = 1536
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -77,8 +75,6 @@ SECOND = (
     _published("MobileCLIP2-S4", specs.MCI4, 768),
     _published("MobileCLIP2-L-14", specs.VIT_L_14, 768),
 )
-
-
 FIRST = (
     _published("MobileCLIP-S0", specs.MCI0, mixers=True),
     _published("MobileCLIP-S1", specs.MCI1),
@@ -89,8 +85,6 @@ FIRST = (
     _published("MobileCLIP-S4", specs.MCI4, 768),
     _published("MobileCLIP-L-14", specs.VIT_L_14, 768),
 )
-
-
 PUBLISHED = SECOND + FIRST
 
 

@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from galago import specs
-from galago.checkpoints.branches import Float
 from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK, llava_to_timm
-from galago.checkpoints.tensors import FusedTensor, Stored, read_float
+from galago.checkpoints.tensors import Float, FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
 
 __all__ = ["is_first", "to_open_clip"]

@@ -17,6 +17,7 @@ __all__ = [
     "INDEX",
     "WEIGHTS",
     "is_complete",
+    "kind_of_files",
     "kind_of_folder",
     "patterns",
     "read_json",
@@ -40,6 +41,13 @@ def patterns(layout: Layout | None, names: Container[str]) -> tuple[str, ...]:
     if layout == "open_clip" if layout else CLIP_CONFIG in names:
         return _OPEN_CLIP
     return _VLM
+
+
+def kind_of_files(names: Container[str]) -> Kind | None:
+    """What a repository with files of these names is for; None when they don't tell."""
+    if CLIP_CONFIG in names:
+        return "mobileclip"
+    return "fastvlm" if CONFIG in names else None
 
 
 def kind_of_folder(folder: Path) -> Kind | None:

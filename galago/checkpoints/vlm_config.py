@@ -15,31 +15,25 @@ from typing import Any
 from galago import specs
 from galago.checkpoints.folders import CONFIG, read_json
 from galago.checkpoints.names import EMBEDDING, PROJECTOR, fast_vlm_to_llava
+from galago.checkpoints.vision_config import (
+    TIMM_TRUNKS,
+    Json,
+    check_format,
+    checked_trunk,
+    fields,
+    own_trunk,
+    resampling,
+    triple,
+)
 from galago.errors import CheckpointError, GalagoError
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
-Json = Mapping[str, Any]
-Shapes = Mapping[str, tuple[int, ...]]
+Stored = Mapping[str, tuple[int, ...]]  # names and shapes of a folder's tensors
 
-TIMM_TRUNKS = {
-    "fastvit_mci0": specs.MCI0,
-    "fastvit_mci1": specs.MCI1,
-    "fastvit_mci2": specs.MCI2,
-    "fastvit_mci3": specs.MCI3,
-    "fastvit_mci4": specs.MCI4,
-}
 _LLAVA_TRUNKS = {"mobileclip_l": specs.FASTVITHD}
-# By PIL's numbers, as transformers writes them, and by name, as open_clip does.
-_RESAMPLE: dict[object, specs.Resample] = {
-    2: "bilinear",
-    3: "bicubic",
-    "bilinear": "bilinear",
-    "bicubic": "bicubic",
-}
-Triple = tuple[float, float, float]
 
 
-def read_spec(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
+def read_spec(folder: Path, config: Json, stored: Stored) -> VLMSpec:
     """The spec of a model folder from its config.json and the shapes of its tensors."""
     kind = config.get("model_type")
     try:
@@ -56,7 +50,7 @@ def read_spec(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
     )
 
 
-def _llava(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
+def _llava(folder: Path, config: Json, stored: Stored) -> VLMSpec:
     projector = config.get("mm_projector_type", "mlp2x_gelu")
     if projector != "mlp2x_gelu":
         raise CheckpointError(f"{folder}: projector {projector!r} is not known, only mlp2x_gelu")
@@ -81,38 +75,7 @@ def _llava(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
 def _own_block(folder: Path, own: Json) -> tuple[FastViTSpec, ImageSpec]:
     """The "galago" block of galago's own models: {"format": 1, "vision": {…}, "image": {…}}."""
     check_format(folder, own)
-    return own_trunk(own), ImageSpec(**_fields(own["image"]))
-
-
-def check_format(folder: Path, own: Json) -> None:
-    """CheckpointError for a "galago" block of a format that this galago doesn't know."""
-    if own.get("format") != 1:
-        raise CheckpointError(
-            f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
-        )
-
-
-def own_trunk(own: Json) -> FastViTSpec:
-    """The trunk of a "galago" block; ValueError or TypeError when it is none."""
-    return _checked_trunk(FastViTSpec(**_fields(own["vision"])))
-
-
-def _checked_trunk(trunk: FastViTSpec) -> FastViTSpec:
-    """ValueError unless every stage has every field and attention heads divide the widths."""
-    per_stage = (trunk.widths, trunk.mixers, trunk.mlp_ratios, trunk.se_downsamples)
-    if any(len(values) != len(trunk.depths) for values in per_stage):
-        raise ValueError("the trunk's fields differ in their number of stages")
-    for width, mixer in zip(trunk.widths, trunk.mixers, strict=True):
-        if mixer not in ("repmixer", "attention") or width < 1:
-            raise ValueError(f"a stage of width {width} and mixer {mixer!r} is not possible")
-        if mixer == "attention" and width % trunk.head_dim:
-            raise ValueError(f"width {width} is not a multiple of {trunk.head_dim}")
-    return trunk
-
-
-def _fields(block: Json) -> dict[str, Any]:
-    """JSON has lists where the specs have tuples."""
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in block.items()}
+    return own_trunk(own), ImageSpec(**fields(own["image"]))
 
 
 def _llava_tower(folder: Path, config: Json) -> tuple[FastViTSpec, ImageSpec]:
@@ -125,7 +88,7 @@ def _llava_tower(folder: Path, config: Json) -> tuple[FastViTSpec, ImageSpec]:
     return _LLAVA_TRUNKS[match[1]], ImageSpec(side=int(match[2]), fit=fit)
 
 
-def _fast_vlm(folder: Path, config: Json, stored: Shapes) -> VLMSpec:
+def _fast_vlm(folder: Path, config: Json, stored: Stored) -> VLMSpec:
     vision = config["vision_config"]
     own = config.get("galago")
     if own is not None:
@@ -167,7 +130,7 @@ def _timm_trunk(folder: Path, vision: Json) -> FastViTSpec:
     changes = {k: v for k, v in (vision.get("model_args") or {}).items() if k in _TIMM_ARGS}
     if not changes:
         return trunk
-    return _checked_trunk(replace(trunk, **_fields({_TIMM_ARGS[k]: v for k, v in changes.items()})))
+    return checked_trunk(replace(trunk, **fields({_TIMM_ARGS[k]: v for k, v in changes.items()})))
 
 
 # timm's constructor arguments that reshape a trunk, and the FastViTSpec fields they set.
@@ -200,22 +163,6 @@ def _processor(folder: Path) -> ImageSpec:
     fit: specs.Fit = "crop" if found.get("do_center_crop", True) else "pad"
     resample = resampling(folder, found.get("resample", 3))
     return ImageSpec(side=int(side or 1024), mean=mean, std=std, resample=resample, fit=fit)
-
-
-def triple(values: Any, default: Triple) -> Triple:
-    """Three numbers, one a colour; ValueError for another count."""
-    if values is None:
-        return default
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
-
-
-def resampling(folder: Path, value: object) -> specs.Resample:
-    """How pictures are resized, by PIL's number or by name; CheckpointError for another way."""
-    found = _RESAMPLE.get(value)
-    if found is None:
-        raise CheckpointError(f"{folder}: resampling {value!r} is not known")
-    return found
 
 
 def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
@@ -258,7 +205,7 @@ def text_to_json(text: Qwen2Spec) -> dict[str, Any]:
     }
 
 
-def _vocab(folder: Path, stored: Shapes, name: str) -> int:
+def _vocab(folder: Path, stored: Stored, name: str) -> int:
     """Rows of the embedding: published configs and tensors pad differently, the tensor is true."""
     if name not in stored:
         raise CheckpointError(f"{folder} lacks the tensor {name}; fetch the model again")
@@ -266,7 +213,7 @@ def _vocab(folder: Path, stored: Shapes, name: str) -> int:
 
 
 def _projector_rows(
-    folder: Path, stored: Shapes, pattern: str, parts: tuple[str, str]
+    folder: Path, stored: Stored, pattern: str, parts: tuple[str, str]
 ) -> tuple[int, ...]:
     for part in parts:
         if pattern.format(part) not in stored:

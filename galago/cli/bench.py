@@ -36,6 +36,14 @@ def bench(
     threads: Annotated[
         int | None, typer.Option(metavar="N", help="CPU threads; all cores by default.", min=1)
     ] = None,
+    clock: Annotated[
+        str,
+        typer.Option(
+            metavar="wall|cpu",
+            help="What times MobileCLIP's towers; cpu, with --threads 1, on a machine that others "
+            "are using.",
+        ),
+    ] = "wall",
     cache: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +88,7 @@ def bench(
     from galago.bench.plan import chosen
     from galago.bench.plan import rows as planned
 
-    settings = _settings(quick, runs, threads, cache)
+    settings = _settings(quick, runs, threads, clock, cache)
     every = planned(settings)
     wanted = chosen(every, rows or [])
     if not wanted:
@@ -92,14 +100,20 @@ def bench(
     _measure(settings, wanted, every, rounds, again, out)
 
 
-def _settings(quick: bool, runs: int, threads: int | None, cache: str | None) -> Settings:
+def _settings(
+    quick: bool, runs: int, threads: int | None, clock: str, cache: str | None
+) -> Settings:
     from galago.bench.jobs import Settings
     from galago.places import as_path, cache_dir
 
+    if clock not in ("wall", "cpu"):
+        raise OptionError(f"--clock {clock!r}: choose wall or cpu")
+    if clock == "cpu" and threads != 1:
+        raise OptionError("--clock cpu adds up what threads take: use it with --threads 1")
     folder = cache_dir() / "bench" if cache is None else as_path(cache)
     may = getattr(os, "sched_getaffinity", None)  # fewer than the machine has, in a container
     cores = len(may(0)) if may else os.cpu_count() or 1
-    return Settings(folder.resolve(), threads or cores, runs, quick)
+    return Settings(folder.resolve(), threads or cores, runs, quick, clock)
 
 
 def _measure(

@@ -51,9 +51,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception) -> int:
     """One line on stderr for an error, and its exit code."""
-    import errno
-
     from galago.cli.terminal import complain
+    from galago.disk import refusal
     from galago.errors import GalagoError
 
     if isinstance(error, GalagoError):
@@ -69,7 +68,7 @@ def _explain(error: Exception) -> int:
             "not enough memory: try --precision int4, a smaller --resolution or a smaller model"
         )
         return 2
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and refusal(error) == "full":
         complain("the disk is full: make room, or set GALAGO_CACHE to a folder on a larger disk")
         return 2
     what = " ".join(str(error).split())[:300]

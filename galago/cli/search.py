@@ -147,8 +147,8 @@ def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> li
         return [part.text for part in asked if not part.picture and part.wanted == wanted]
 
     def pictures(wanted: bool) -> list[Path]:
-        shown = (part.text for part in asked if part.picture and part.wanted == wanted)
-        return [Path(os.path.expanduser(path)) for path in shown]
+        given = (part.text for part in asked if part.picture and part.wanted == wanted)
+        return [Path(os.path.expanduser(path)) for path in given]
 
     return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
 

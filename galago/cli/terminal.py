@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from galago.progress import Progress, Stage
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-from galago.progress import Progress, Stage
-
-__all__ = ["Bar", "complain", "say", "stages", "write", "write_record"]
+__all__ = ["Bar", "complain", "path_fields", "say", "shown", "stages", "write", "write_record"]
 
 
 def say(text: str) -> None:

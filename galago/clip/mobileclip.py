@@ -35,7 +35,7 @@ from galago.text.templates import TEMPLATES
 if TYPE_CHECKING:
     from galago.engine.clip_sessions import ImageTower, TextTower
 
-__all__ = ["LabelSet", "MobileCLIP"]
+__all__ = ["LabelSet", "MobileCLIP", "unit"]
 
 _TEXT_BATCH = 32
 _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2-S0
@@ -104,9 +104,9 @@ class MobileCLIP:
         Raises UnknownModelError, ModelError for a model of another kind, CheckpointError for what
         is missing, damaged or unknown, HubError, StorageError, OptionError.
         """
-        _check_options(precision, threads)
         from galago.hub.fetched import fetched
 
+        _check_options(precision, threads)
         path = as_path(os.fspath(name))
         if os.path.isfile(path):  # pathlib raises for a name that is too long
             return cls(open_clip_checkpoint(path), precision=precision, threads=threads)

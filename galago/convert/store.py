@@ -27,7 +27,7 @@ from galago.disk import discard_folder
 from galago.engine.precision import PrecisionPlan
 from galago.errors import OfflineError
 from galago.hub.fetch import check_space
-from galago.hub.fetched import check_kind, disk_refusals, only_one
+from galago.hub.fetched import disk_refusals, only_one
 from galago.hub.fetched import kind_of as hub_kind
 from galago.hub.resolve import Name, ResolvedModel, Wanted, local, resolve, understand
 from galago.places import cache_dir, slug
@@ -101,7 +101,7 @@ def prepare(
     and MisfitError for a model of another kind.
     """
     wanted = understand(name)
-    check_kind(wanted, kind_of(wanted), "fastvlm")
+    catalog.check_kind(wanted.text, kind_of(wanted), "fastvlm")
     here = local(wanted)
     if here is not None and (is_converted(here.folder) or (here.row and here.row.embedded)):
         return Prepared(here.name, here.folder, here.row)
@@ -111,13 +111,15 @@ def prepare(
             return Prepared(here.name, entry.folder, here.row)
     with disk_refusals(), only_one(wanted, progress):
         try:
-            source = resolve(wanted, offline=offline, update=update, progress=progress)
+            source = resolve(
+                wanted, kind="fastvlm", offline=offline, update=update, progress=progress
+            )
         except OfflineError:
             orphan = _orphan(wanted, precision)
             if orphan is None:
                 raise
             return Prepared(orphan.name, orphan.folder, wanted.row)
-        check_kind(wanted, source.kind, "fastvlm")
+        catalog.check_kind(wanted.text, source.kind, "fastvlm")
         entry = None if force else _entry(source, precision)
         folder = entry.folder if entry else _convert(source, precision, force, progress)
         return Prepared(source.name, folder, source.row, fresh=entry is None)
@@ -126,9 +128,8 @@ def prepare(
 def kind_of(name: Name) -> catalog.Kind | None:
     """What a model is for, as far as is known without asking the hub."""
     wanted = understand(name)
-    return hub_kind(wanted) or (
-        "fastvlm" if kept(wanted.text) else None
-    )  # only those are converted
+    kind = hub_kind(wanted)
+    return "fastvlm" if kind is None and kept(wanted.text) else kind  # only those are converted
 
 
 def kept(name: str | None = None) -> list[Entry]:

@@ -67,6 +67,7 @@ def convert(
         other=lambda error: f"{out} cannot be written ({error}); check the folder",
     )
     with refused, whole_folder(out) as folder:
+        folder.chmod(0o755)  # whatever the umask: the cache may be shared
         items = _Items(checkpoint, plan, int8_layers)
         manifest["tensors"] = _write_tensors(items, folder / TENSORS, progress)
         for path in checkpoint.files:

@@ -20,6 +20,7 @@ from typing import Union
 import numpy as np
 import numpy.typing as npt
 
+from galago.checkpoints.tensors import Float
 from galago.engine.vlm_sessions import (
     HIDDEN,
     KVCache,
@@ -31,7 +32,6 @@ from galago.engine.vlm_sessions import (
 
 __all__ = ["BatchedCache", "BatchedDecoder"]
 
-Float = npt.NDArray[np.float32]
 
 # A step waits this long for a reply that was in the last one: its thread may be choosing a token.
 # Who reads slower than that decodes alone meanwhile.
@@ -143,35 +143,35 @@ class BatchedDecoder:
 class BatchedCache:
     """A cache (galago.vlm.decode.Cache) whose single tokens are fed together with others'."""
 
-    def __init__(self, together: BatchedDecoder, alone: KVCache) -> None:
-        self._together = together
+    def __init__(self, decoder: BatchedDecoder, alone: KVCache) -> None:
+        self._decoder = decoder
         self.alone = alone
         self.length = 0
 
     def append(self, inputs_embeds: Float) -> Float:
         """As KVCache.append for (T, hidden)."""
         if len(inputs_embeds) == 1 and self.length:
-            logits = self._together.step(self, inputs_embeds)
+            logits = self._decoder.step(self, inputs_embeds)
         else:
-            logits = self._together.own(self).append(inputs_embeds)
+            logits = self._decoder.own(self).append(inputs_embeds)
         self.length += len(inputs_embeds)
         return logits
 
     def append_all(self, inputs_embeds: Float) -> Float:
         """As KVCache.append_all for (T, hidden)."""
-        logits = self._together.own(self).append_all(inputs_embeds)
+        logits = self._decoder.own(self).append_all(inputs_embeds)
         self.length += len(inputs_embeds)
         return logits
 
     def truncate(self, length: int) -> None:
         """As KVCache.truncate."""
         if length != self.length:
-            self._together.own(self).truncate(length)
+            self._decoder.own(self).truncate(length)
             self.length = length
 
     def rest(self) -> None:
         """No token comes soon: others need not wait for one."""
-        self._together.rest(self)
+        self._decoder.rest(self)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from galago.engine.processor import instructions
 from galago.engine.runtime import ov
 from galago.version import __version__
 
-__all__ = ["GraphCache", "Shared", "compiled"]
+__all__ = ["Build", "GraphCache", "Settings", "Shared", "compiled"]
 
 Settings = Mapping[str, Any]
 Build = Callable[[], tuple[ov.Model, Weights]]

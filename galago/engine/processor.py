@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from galago.checkpoints.clip import ClipCheckpoint
 from galago.engine.precision import (
     ClipPrecision,
     PrecisionPlan,
@@ -17,6 +16,9 @@ from galago.engine.precision import (
 )
 from galago.engine.runtime import op, ov
 from galago.specs import VLMSpec
+
+if TYPE_CHECKING:
+    from galago.checkpoints.clip import ClipCheckpoint
 
 
 def native_bf16(core: ov.Core | None = None) -> bool:

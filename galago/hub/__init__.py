@@ -1,1 +1,1 @@
-"""A name -> a folder on this machine; the only room that contacts anybody."""
+"""A name -> a folder on this machine; the only room that fetches models."""

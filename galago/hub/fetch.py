@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from galago import catalog
-from galago.checkpoints.folders import patterns
+from galago.checkpoints.folders import kind_of_files, patterns
 from galago.disk import refusal
 from galago.errors import GalagoError, HubError, StorageError, UnknownModelError
 from galago.progress import Progress, Stage
@@ -49,12 +49,14 @@ def fetch(
     progress: Progress,
     *,
     here: Path | None = None,
+    kind: catalog.Kind | None = None,
 ) -> Path:
     """Fetch what is missing of a repository's newest revision; returns folder/revision.
 
     `row` is the catalogue's, if any; `here` is a whole copy named after its revision, which is
     returned when there is nothing newer. Older revisions in `folder` are removed once the new
-    one is whole. Raises UnknownModelError, HubError, StorageError.
+    one is whole. Raises UnknownModelError, HubError, StorageError, and before anything is fetched
+    MisfitError where a model of another `kind` is needed.
     """
     client = _client()
     name = row.name if row else repo
@@ -63,6 +65,9 @@ def fetch(
         info = client.HfApi().model_info(repo, files_metadata=True)
         if here is not None and here.name == info.sha:
             return here
+        if row is None:
+            names = {str(sibling.rfilename) for sibling in info.siblings or []}
+            catalog.check_kind(name, kind_of_files(names), kind)
         target = folder / str(info.sha)
         files = [
             file

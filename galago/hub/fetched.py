@@ -11,7 +11,7 @@ from galago.hub.resolve import Name, ResolvedModel, Wanted, local, resolve, unde
 from galago.places import cache_dir, slug
 from galago.progress import Progress, Stage, silent
 
-__all__ = ["check_kind", "disk_refusals", "fetched", "kind_of", "only_one"]
+__all__ = ["disk_refusals", "fetched", "kind_of", "only_one"]
 
 
 def fetched(
@@ -28,13 +28,13 @@ def fetched(
     than `kind`, and as galago.hub.resolve.resolve does.
     """
     wanted = understand(name)
-    check_kind(wanted, kind_of(wanted), kind)
+    catalog.check_kind(wanted.text, kind_of(wanted), kind)
     here = local(wanted)
     if here is not None and not update:
         return here
     with disk_refusals(), only_one(wanted, progress):
-        source = resolve(wanted, offline=offline, update=update, progress=progress)
-    check_kind(wanted, source.kind, kind)
+        source = resolve(wanted, kind=kind, offline=offline, update=update, progress=progress)
+    catalog.check_kind(wanted.text, source.kind, kind)
     return source
 
 
@@ -45,12 +45,6 @@ def kind_of(name: Name) -> catalog.Kind | None:
         return wanted.row.kind
     here = local(wanted)
     return here.kind if here is not None else None
-
-
-def check_kind(wanted: Wanted, kind: catalog.Kind | None, needed: catalog.Kind | None) -> None:
-    """MisfitError for a model of another kind than is needed, as far as that is known."""
-    if kind and needed and kind != needed:
-        raise catalog.misfit(wanted.text, kind)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,8 @@ def is_offline(offline: bool | None = None) -> bool:
 
 
 def understand(name: Name) -> Wanted:
-    """A catalogue name or alias, a folder, or a hub name `owner/name`; a Path is a folder only."""
+    """A catalogue name or alias, a folder, or a hub name `owner/name`; a Path is never read
+    as a catalogue name."""
     if isinstance(name, Wanted):
         return name
     text = str(name)
@@ -109,15 +110,18 @@ def understand(name: Name) -> Wanted:
 def resolve(
     name: Name,
     *,
+    kind: catalog.Kind | None = None,
     offline: bool | None = None,
     update: bool = False,
     progress: Progress = silent,
 ) -> ResolvedModel:
     """Find a model, fetching it when it isn't here and that is allowed.
 
-    `update` asks the hub whether there is something newer even when a copy is here.
+    `update` asks the hub whether there is something newer even when a copy is here. Nothing of
+    another `kind` is fetched; what is here is returned whatever it is.
 
-    Raises UnknownModelError, OfflineError (fetching needed but offline), HubError, StorageError.
+    Raises UnknownModelError, MisfitError, OfflineError (fetching needed but offline), HubError,
+    StorageError.
     """
     wanted = understand(name)
     found = local(wanted)
@@ -132,7 +136,7 @@ def resolve(
     try:
         here = found.folder if found else None
         target = _sources(wanted.repository)
-        folder = fetch(wanted.repository, wanted.row, target, progress, here=here)
+        folder = fetch(wanted.repository, wanted.row, target, progress, here=here, kind=kind)
     except HubError as error:
         if found is None:
             raise

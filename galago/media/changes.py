@@ -23,7 +23,7 @@ _OFFSET = 32.0  # grey levels
 
 
 def difference(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
-    """How far two thumbnails of `grey` lie apart where they differ most, in grey levels.
+    """How far thumbnails (galago.media.frames.grey) lie apart where they differ most, in levels.
 
     The root mean square difference in the window of 3 x 3 cells where it is largest, after the
     gain and offset that explain `now` best (least squares, within bounds) are taken out of

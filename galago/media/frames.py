@@ -13,6 +13,8 @@ from PIL import Image
 
 from galago.errors import MissingExtraError, VideoError
 
+SIDE = 64  # an average over so many cells a side takes most of a sensor's noise away
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -55,6 +57,18 @@ class _NoPyAV(VideoError, MissingExtraError):
     """A video or camera without the extra that reads it."""
 
 
+def grey(picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The picture's thumbnail, float32 (64, 64) of 0..255: each cell the mean of its pixels.
+
+    Takes a PIL image, or a uint8 array (H, W) or (H, W, 3).
+    """
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    # Grey last: three small channels instead of a large picture converted.
+    small = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    small = small.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
+    return np.asarray(small, np.float32)
+
+
 def import_av(what: str) -> Any:
     """PyAV; `what` needs it. Raises a VideoError that is a MissingExtraError as well."""
     try:
@@ -78,18 +92,3 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
     return f"{head}:{tenths // 10:02}.{tenths % 10}"
-
-
-SIDE = 64  # an average over so many cells a side takes most of a sensor's noise away
-
-
-def grey(picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The picture's thumbnail, float32 (64, 64) of 0..255: each cell the mean of its pixels.
-
-    Takes a PIL image, or a uint8 array (H, W) or (H, W, 3).
-    """
-    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    # Grey last: three small channels instead of a large picture converted.
-    small = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    small = small.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
-    return np.asarray(small, np.float32)

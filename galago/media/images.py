@@ -21,12 +21,12 @@ from galago.specs import ImageSpec
 
 __all__ = [
     "MAX_PIXELS",
-    "Choose",
     "PICTURE_SUFFIXES",
+    "Choose",
     "Source",
     "load_pixels",
-    "open_near",
     "open_image",
+    "open_near",
     "thumbnail",
 ]
 

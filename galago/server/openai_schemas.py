@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "ChatMessage",
     "ChatRequest",
     "Completion",
     "EmbeddingRequest",

@@ -20,7 +20,7 @@ from galago.server.remote import fetch
 from galago.server.scheduler import Job, Scheduler
 from galago.server.settings import Settings
 
-__all__ = ["Service"]
+__all__ = ["Service", "watched"]
 
 T = TypeVar("T")
 

@@ -34,8 +34,6 @@ class _Control:
 
 
 Piece = Union["list[int]", ImageSlot]
-
-
 _Part = Union[str, ImageSlot, _Control]  # noqa: UP007, as Piece above
 
 

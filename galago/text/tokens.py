@@ -1,8 +1,8 @@
-"""Text to ids and back: Qwen2's tokenizer, its chat template, and text as it streams.
+"""Text to ids and back: Qwen2's tokenizer, and text as it streams.
 
 The tokenizer comes from tokenizer.json, or is put together from vocab.json and merges.txt as the
 published FastVLM folders have them.  What people type is never read as control tokens: those come
-from the template only.
+from the chat template only (galago/text/chat.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ __all__ = [
     "Tokenizer",
     "load_tokenizer",
 ]
-
 
 # Qwen2's word boundaries (transformers, models/qwen2/tokenization_qwen2.py).
 QWEN2_WORDS = (
@@ -165,9 +164,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
-
-
-# -- chat template ---------------------------------------------------------------------------------
 
 
 # -- text as it streams ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from galago.errors import ModelError, OptionError
 
-__all__ = ["Sampler", "SamplingOptions", "ConfidenceSampler", "make_sampler"]
+__all__ = ["ConfidenceSampler", "Sampler", "SamplingOptions", "make_sampler"]
 
 Sampler = Callable[[NDArray[np.float32]], int]
 

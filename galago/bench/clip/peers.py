@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from galago.bench.clip import models
 from galago.bench.clip.towers import measured, pixels, timed
+from galago.checkpoints.tensors import Float
 from galago.memory import peak_memory
 
 __all__ = ["eager", "loop", "onnx"]
 
 Options = Mapping[str, Any]
-Float = npt.NDArray[np.float32]
 TRIALS = 2
 
 

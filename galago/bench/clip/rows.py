@@ -45,8 +45,7 @@ class Sizes:
 
     `photos` of 12 megapixels and `small` ones of 640x480 are indexed, a `share` of them by the
     loop beside; albums of `vectors` photos are searched while they are open, one of `cold` from the
-    start of the command. A tower is timed for `seconds` by its `clock`: "wall", or "cpu" (the
-    processor's time, with one thread) on a machine that others are using.
+    start of the command. A tower is timed for `seconds`.
     """
 
     photos: int = 500
@@ -55,7 +54,6 @@ class Sizes:
     vectors: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     cold: int = 100_000
     seconds: float = 1.5
-    clock: str = "wall"
 
 
 QUICK = Sizes(cold=10_000, seconds=0.5)
@@ -93,7 +91,7 @@ def _model(name: str, settings: Settings, *, export: bool = False) -> tuple[str,
 
 def _asked(model: str, name: str, settings: Settings, sizes: Sizes) -> dict[str, Any]:
     asked = {"model": model, "threads": settings.threads, "texts": TEXTS}
-    return asked | {"pictures": PICTURES[name], "seconds": sizes.seconds, "clock": sizes.clock}
+    return asked | {"pictures": PICTURES[name], "seconds": sizes.seconds, "clock": settings.clock}
 
 
 def _ours(name: str, settings: Settings, sizes: Sizes) -> Iterator[Row]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from galago.checkpoints.tensors import Float
 from galago.clip.mobileclip import MobileCLIP
 from galago.errors import ModelError
 from galago.memory import peak_memory
@@ -19,7 +19,6 @@ from galago.memory import peak_memory
 __all__ = ["galago", "measured", "pixels", "timed", "words"]
 
 Options = Mapping[str, Any]
-Float = npt.NDArray[np.float32]
 Clock = Callable[[], float]
 LEAST = 3  # timed steps, however long one takes
 # The processor's time is hardly longer when other programs run.

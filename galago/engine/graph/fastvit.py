@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from galago.checkpoints.names import PROJECTOR, VISION, slots
+from galago.checkpoints.tensors import Float
 from galago.engine.graph import ops
 from galago.engine.graph.ops import Node, Weights
 from galago.engine.runtime import op, ov
 from galago.specs import FastViTSpec
 
-Float = npt.NDArray[np.float32]
 Get = Callable[[str], Float]
 BN_EPS = 1e-5
 

@@ -2,8 +2,7 @@
 
 Each function takes and returns OpenVINO nodes. The CPU plug-in fuses by pattern, so the exact
 sequence of nodes matters in rms_norm, rotary, linear and the decoder's attention;
-tests/engine/test_qwen2.py
-and tests/engine/test_fastvit.py look at the compiled graph to hold that.
+tests/engine/test_qwen2.py and tests/engine/test_fastvit.py look at the compiled graph to hold that.
 """
 
 from __future__ import annotations
