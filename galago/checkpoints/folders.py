@@ -45,7 +45,7 @@ def patterns(layout: Layout | None, names: Container[str]) -> tuple[str, ...]:
 
 def kind_of_files(names: Container[str]) -> Kind | None:
     """What a repository with files of these names is for; None when they don't tell."""
-    if CLIP_CONFIG in names:
+    if CLIP_CONFIG in names or CLIP_WEIGHTS in names:
         return "mobileclip"
     return "fastvlm" if CONFIG in names else None
 
