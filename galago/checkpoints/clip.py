@@ -21,6 +21,7 @@ from galago.checkpoints.clip_config import FIRST, PUBLISHED, read_clip_spec
 from galago.checkpoints.clip_names import clip_shapes
 from galago.checkpoints.first_mobileclip import is_first, to_open_clip
 from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
+from galago.checkpoints.limits import check_clip
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import FileState, Stored, read_float, scaled
 from galago.checkpoints.torchfile import TorchFile
@@ -59,6 +60,10 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     if not path.is_file():
         raise CheckpointError(f"{source} has no {CLIP_WEIGHTS}; fetch the model again")
     file = SafetensorsFile(path)
+    try:
+        check_clip(spec, len(file.tensors))
+    except ValueError as error:
+        raise CheckpointError(f"{source / CLIP_CONFIG} doesn't fit {path.name}: {error}") from None
     return _checked(spec, file, _named(scaled(file.tensors)))
 
 

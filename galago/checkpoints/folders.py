@@ -15,6 +15,7 @@ __all__ = [
     "CLIP_WEIGHTS",
     "CONFIG",
     "INDEX",
+    "MANIFEST",
     "WEIGHTS",
     "is_complete",
     "kind_of_files",
@@ -24,6 +25,7 @@ __all__ = [
     "shard_names",
 ]
 
+MANIFEST = "galago.json"  # of a folder that galago converted; nobody else's is believed
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CLIP_CONFIG, CLIP_WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 # Weights and texts only: no code (.py) and no pickles (.bin, .pt) ...

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import specs
+from galago.checkpoints.limits import check_trunk
 from galago.errors import CheckpointError
 from galago.specs import FastViTSpec
 
@@ -55,15 +56,8 @@ def own_trunk(own: Json) -> FastViTSpec:
 
 
 def checked_trunk(trunk: FastViTSpec) -> FastViTSpec:
-    """ValueError unless every stage has every field and attention heads divide the widths."""
-    per_stage = (trunk.widths, trunk.mixers, trunk.mlp_ratios, trunk.se_downsamples)
-    if any(len(values) != len(trunk.depths) for values in per_stage):
-        raise ValueError("the trunk's fields differ in their number of stages")
-    for width, mixer in zip(trunk.widths, trunk.mixers, strict=True):
-        if mixer not in ("repmixer", "attention") or width < 1:
-            raise ValueError(f"a stage of width {width} and mixer {mixer!r} is not possible")
-        if mixer == "attention" and width % trunk.head_dim:
-            raise ValueError(f"width {width} is not a multiple of {trunk.head_dim}")
+    """The trunk; ValueError when it is none."""
+    check_trunk(trunk)
     return trunk
 
 

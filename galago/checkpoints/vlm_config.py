@@ -14,6 +14,7 @@ from typing import Any
 
 from galago import specs
 from galago.checkpoints.folders import CONFIG, read_json
+from galago.checkpoints.limits import check_vlm
 from galago.checkpoints.names import EMBEDDING, PROJECTOR, fast_vlm_to_llava
 from galago.checkpoints.vision_config import (
     TIMM_TRUNKS,
@@ -37,10 +38,11 @@ def read_spec(folder: Path, config: Json, stored: Stored) -> VLMSpec:
     """The spec of a model folder from its config.json and the shapes of its tensors."""
     kind = config.get("model_type")
     try:
-        if kind == "llava_qwen2":
-            return _llava(folder, config, stored)
-        if kind == "fast_vlm":
-            return _fast_vlm(folder, config, stored)
+        read = {"llava_qwen2": _llava, "fast_vlm": _fast_vlm}.get(str(kind))
+        if read is not None:
+            spec = read(folder, config, stored)
+            check_vlm(spec, len(stored))
+            return spec
     except GalagoError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -173,7 +175,7 @@ def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
     if config.get("use_sliding_window"):
         raise CheckpointError(f"{folder}: sliding-window attention is not supported")
     heads = int(config["num_attention_heads"])
-    spec = Qwen2Spec(
+    return Qwen2Spec(
         hidden=int(config["hidden_size"]),
         intermediate=int(config["intermediate_size"]),
         layers=int(config["num_hidden_layers"]),
@@ -183,10 +185,6 @@ def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
         rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 1e6),
         rms_eps=float(config.get("rms_norm_eps", 1e-6)),
     )
-    sizes = (spec.hidden, spec.intermediate, spec.layers, spec.heads, spec.kv_heads, spec.vocab)
-    if min(sizes) < 1 or spec.hidden % (2 * spec.heads) or spec.heads % spec.kv_heads:
-        raise ValueError(f"sizes {sizes} do not fit together")
-    return spec
 
 
 def text_to_json(text: Qwen2Spec) -> dict[str, Any]:

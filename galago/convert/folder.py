@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galago.checkpoints.folders import read_json
+from galago.checkpoints.folders import MANIFEST, read_json
+from galago.checkpoints.limits import check_types, check_vlm
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import FileState, LazyTensor
+from galago.convert.contents import unlike
 from galago.engine.precision import PrecisionPlan
 from galago.errors import CheckpointError, OptionError
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
 # Raised whenever what is stored changes its meaning; older folders are converted again.
 FORMAT = 2
-MANIFEST = "galago.json"
 TENSORS = "model.safetensors"
 
 
@@ -25,7 +26,7 @@ TENSORS = "model.safetensors"
 class Converted:
     """An opened converted folder; `tensors` are folded and quantised, `manifest` is galago.json.
 
-    `file` is the one that holds the tensors.
+    `file` is the one that holds the tensors; `top` the largest magnitude of vision's int8 weights.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Converted:
     tensors: Mapping[str, LazyTensor]
     manifest: Mapping[str, Any]
     file: FileState
+    top: int | None = None
 
 
 def is_converted(folder: Path) -> bool:
@@ -50,7 +52,9 @@ def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Con
     try:
         plan = PrecisionPlan(**manifest["precision"])
         spec = spec_from_json(manifest["spec"])
-    except (KeyError, TypeError, ValueError):
+        check_types(plan)
+        top = manifest.get("vision", {}).get("top")
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise CheckpointError(f"{folder / MANIFEST} is damaged; convert the model again") from None
     wanted = precision.name if isinstance(precision, PrecisionPlan) else precision
     if wanted not in ("auto", plan.name, plan.language, manifest.get("asked")):
@@ -61,10 +65,16 @@ def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Con
     if not path.is_file():
         raise CheckpointError(f"{folder} lacks {TENSORS}; convert the model again")
     file = SafetensorsFile(path)
-    missing = set(manifest.get("tensors", [])) - set(file.tensors)
-    if missing:
-        raise CheckpointError(f"{path} lacks {min(missing)}; convert the model again")
-    return Converted(folder, spec, plan, file.tensors, manifest, file.state)
+    try:
+        check_vlm(spec, len(file.tensors))
+    except (ValueError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"{folder / MANIFEST} is damaged ({error}); convert the model again"
+        ) from None
+    fault = unlike(file.tensors, spec, plan)
+    if fault is not None:
+        raise CheckpointError(f"{path} {fault}; convert the model again")
+    return Converted(folder, spec, plan, file.tensors, manifest, file.state, top)
 
 
 def spec_to_json(spec: VLMSpec) -> dict[str, Any]:

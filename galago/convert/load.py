@@ -68,8 +68,7 @@ def _load_converted(
     opened = open_converted(folder, precision)
     cache = None if cache_dir is None else GraphCache(Path(cache_dir), opened.file)
     spec, plan = opened.spec, opened.plan
-    top = opened.manifest.get("vision", {}).get("top")
-    if plan.vision == "int8" and top == FULL_TOP and not exact_products():
+    if plan.vision == "int8" and opened.top == FULL_TOP and not exact_products():
         raise CheckpointError(
             f"{folder} was converted on a processor whose 8-bit products are exact, which this "
             "one's aren't; convert the model again"

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.convert.folder import FORMAT, MANIFEST, is_converted
+from galago.checkpoints.folders import MANIFEST
+from galago.convert.folder import FORMAT, is_converted
 from galago.disk import discard_folder
 from galago.engine.precision import PrecisionPlan
 from galago.errors import OfflineError
@@ -103,7 +104,8 @@ def prepare(
     wanted = understand(name)
     catalog.check_kind(wanted.text, kind_of(wanted), "fastvlm")
     here = local(wanted)
-    if here is not None and (is_converted(here.folder) or (here.row and here.row.embedded)):
+    named = wanted.folder is not None  # what came from the hub is no conversion of ours
+    if here is not None and ((named and is_converted(here.folder)) or here.embedded):
         return Prepared(here.name, here.folder, here.row)
     if here is not None and not (update or force):
         entry = _entry(here, precision)

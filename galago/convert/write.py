@@ -11,11 +11,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from galago.checkpoints.folders import MANIFEST
 from galago.checkpoints.safetensors import SafetensorsWriter
 from galago.checkpoints.tensors import Entry, let_go
 from galago.checkpoints.vlm import Checkpoint
 from galago.convert.calibrate import choose_vision
-from galago.convert.folder import FORMAT, MANIFEST, TENSORS, open_converted, spec_to_json
+from galago.convert.folder import FORMAT, TENSORS, open_converted, spec_to_json
 from galago.convert.selfcheck import SelfCheck, check_conversion
 from galago.disk import refusals, whole_folder
 from galago.engine.precision import PrecisionPlan

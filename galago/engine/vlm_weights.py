@@ -26,7 +26,7 @@ from galago.checkpoints.tensors import (
 from galago.checkpoints.vlm import Checkpoint
 from galago.engine import quantise
 from galago.engine.graph import fastvit
-from galago.engine.precision import LanguagePrecision, PrecisionPlan, VisionPrecision
+from galago.engine.precision import PrecisionPlan, VisionPrecision
 from galago.specs import FastViTSpec
 
 _RUN_BYTES = 64 << 20
@@ -102,7 +102,7 @@ def vision_items(
             if layer in narrow.gains:
                 array = array * narrow.gains[layer].reshape(1, -1, 1, 1)
             yield _range_item(layer, array, narrow.ranges[layer], narrow.top)
-        elif narrow.exact and part == "weight" and _is_product(layer, array, trunk):
+        elif narrow.exact and part == "weight" and is_product(layer, array.ndim, trunk):
             yield _matrix_item(name, array)
         else:
             yield _float_item(name, array, precision)
@@ -112,11 +112,12 @@ def vision_items(
         yield _matrix_item(name, array) if matrix else _float_item(name, array, precision)
 
 
-def _is_product(layer: str, array: Float, spec: FastViTSpec) -> bool:
-    """Those of attention, and the last stage's narrowing layers (ops.pointwise)."""
+def is_product(layer: str, dimensions: int, spec: FastViTSpec) -> bool:
+    """Whether a layer of the trunk is a product of matrices: those of attention, and the last
+    stage's narrowing layers (ops.pointwise)."""
     *_, last = slots(spec)
     narrowing = layer.startswith(f"{VISION}network.{last.index}.") and layer.endswith(".fc2")
-    return array.ndim == 2 or (narrowing and spec.mixers[-1] == "attention")
+    return dimensions == 2 or (narrowing and spec.mixers[-1] == "attention")
 
 
 def depthwise_before(layer: str) -> str:
@@ -164,16 +165,12 @@ def _matrix_item(name: str, array: Float) -> Item:
 
 
 def language_items(checkpoint: Checkpoint, plan: PrecisionPlan) -> Iterator[Item]:
-    """The decoder; lm_head is always written out, in int8 when the layers are int8 or int4."""
-    tensors = checkpoint.tensors
-    for name in text_shapes(checkpoint.spec.text):
-        if name in (EMBEDDING, HEAD):
-            continue
-        yield _language_item(name, tensors[name], plan.language, plan.group)
-    head = tensors[EMBEDDING if checkpoint.spec.text.tied else HEAD]
-    # The output projection decides between neighbouring words: int4 costs most there.
-    precision: LanguagePrecision = "int8" if plan.language == "int4" else plan.language
-    yield _language_item(HEAD, head, precision, plan.group)
+    """The decoder; lm_head is always written out."""
+    tensors, text = checkpoint.tensors, checkpoint.spec.text
+    for name in text_shapes(text):
+        if name not in (EMBEDDING, HEAD):
+            yield _language_item(name, tensors[name], plan)
+    yield _language_item(HEAD, tensors[EMBEDDING if text.tied else HEAD], plan)
 
 
 def embedding_item(checkpoint: Checkpoint) -> Item:
@@ -181,22 +178,35 @@ def embedding_item(checkpoint: Checkpoint) -> Item:
     return _as_stored(EMBEDDING, checkpoint.tensors[EMBEDDING])
 
 
-def _language_item(name: str, tensor: Tensor, kind: LanguagePrecision, group: int) -> Item:
-    if len(tensor.shape) != 2 or kind in ("fp32", "bf16"):
-        return _as_stored(name, tensor)
-    rows, columns = tensor.shape
-    size = quantise.group_size(columns, group) if kind == "int4" else 0
+def language_entries(
+    name: str, shape: tuple[int, ...], plan: PrecisionPlan
+) -> tuple[tuple[str, Entry], ...] | None:
+    """What a tensor of the decoder is stored as: values and scales; None: as it comes.
+
+    lm_head is in int8 when the layers are int4: it decides between neighbouring words.
+    """
+    if len(shape) != 2 or name == EMBEDDING or plan.language in ("fp32", "bf16"):
+        return None
+    rows, columns = shape
+    int4 = plan.language == "int4" and name != HEAD
+    size = quantise.group_size(columns, plan.group) if int4 else 0
     if size:
-        entries = (
+        return (
             (name, Entry("U8", (rows, columns // 2))),
             (f"{name}.scale", Entry("F32", (rows, columns // size, 1))),
         )
-        return Item(entries, lambda: _runs(tensor, lambda m: quantise.int4_groups(m, size)))
-    entries = (
-        (name, Entry("I8", (rows, columns))),
-        (f"{name}.scale", Entry("F32", (rows, 1))),
-    )
-    return Item(entries, lambda: _runs(tensor, quantise.int8_rows))
+    return (name, Entry("I8", (rows, columns))), (f"{name}.scale", Entry("F32", (rows, 1)))
+
+
+def _language_item(name: str, tensor: Tensor, plan: PrecisionPlan) -> Item:
+    entries = language_entries(name, tensor.shape, plan)
+    if entries is None:
+        return _as_stored(name, tensor)
+    values, scales = (entry for _, entry in entries)
+    if values.dtype == "I8":
+        return Item(entries, lambda: _runs(tensor, quantise.int8_rows))
+    size = tensor.shape[1] // scales.shape[1]
+    return Item(entries, lambda: _runs(tensor, lambda m: quantise.int4_groups(m, size)))
 
 
 def _as_stored(name: str, tensor: Tensor) -> Item:

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from galago import catalog
-from galago.checkpoints.folders import kind_of_files, patterns
+from galago.checkpoints.folders import MANIFEST, kind_of_files, patterns
 from galago.disk import refusal
 from galago.errors import GalagoError, HubError, StorageError, UnknownModelError
 from galago.progress import Progress, Stage
@@ -131,7 +131,11 @@ def _files(info: Any, layout: catalog.Layout | None) -> list[_File]:
     wanted = patterns(layout, siblings)
     files = []
     for name, sibling in siblings.items():
-        if "/" in name or not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
+        if (
+            "/" in name or name == MANIFEST
+        ):  # an own folder's: a repository's is not to be taken for it
+            continue
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
             continue
         lfs = sibling.lfs
         files.append(_File(name, sibling.size or 0, lfs.sha256 if lfs else None))

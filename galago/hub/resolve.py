@@ -73,6 +73,11 @@ class ResolvedModel:
         return self.row.kind if self.row else kind_of_folder(self.folder)
 
     @property
+    def embedded(self) -> bool:
+        """Whether it is part of the package."""
+        return self.row is not None and self.row.embedded
+
+    @property
     def remote(self) -> bool:
         """Whether it comes from the hub, and isn't a plain folder or part of the package."""
         return "revision" in self.identity

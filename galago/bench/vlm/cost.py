@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from galago.checkpoints.folders import MANIFEST
 from galago.checkpoints.names import slots, text_shapes, vision_shapes
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import Entry
-from galago.convert.folder import MANIFEST, TENSORS
+from galago.convert.folder import TENSORS
 from galago.engine.processor import native_bf16
 from galago.specs import FastViTSpec, Qwen2Spec, VLMSpec
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from galago.checkpoints.names import PROJECTOR, VISION, slots
+from galago.checkpoints.names import PROJECTOR, VISION, slots, vision_shapes
 from galago.checkpoints.tensors import Float
 from galago.engine.graph import ops
 from galago.engine.graph.ops import Node, Weights
@@ -54,6 +54,35 @@ def fold(get: Get, spec: FastViTSpec) -> Iterator[tuple[str, Float]]:
                 yield from _fold_block(get, f"{name}.{block}", spec, slot.stage)
     order = yield from _split(get, "conv_exp", "reparam_conv", spec.widths[-1])
     yield from _fold_excite(get, "conv_exp.se", order)
+
+
+def folded_shapes(spec: FastViTSpec) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of what `fold` gives, without making it."""
+    groups = {
+        f"network.{slot.index}.proj.0": spec.widths[slot.stage - 1]
+        for slot in slots(spec)
+        if slot.kind == "down"
+    } | {"conv_exp": spec.widths[-1]}
+    folded: dict[str, tuple[int, ...]] = {}
+    for name, shape in vision_shapes(spec).items():
+        stored, _, part = name.rpartition(".")
+        layer = stored.removesuffix(".reparam_conv").removesuffix(".lkb_reparam")
+        if layer in groups and layer != stored:
+            for index in range(shape[0] // groups[layer]):
+                folded[f"{layer}.{index}.{part}"] = (groups[layer], *shape[1:])
+        elif layer.endswith(".convffn.conv.conv"):
+            layer = layer.removesuffix(".conv")
+            folded |= {f"{layer}.weight": shape, f"{layer}.bias": shape[:1]}
+        elif layer.endswith(".token_mixer.qkv") and spec.norm == "batch":
+            folded |= {f"{layer}.weight": shape, f"{layer}.bias": shape[:1]}
+        elif not _is_folded_away(layer, part, spec):
+            folded[f"{layer}.{part}"] = shape
+    return folded
+
+
+def _is_folded_away(layer: str, part: str, spec: FastViTSpec) -> bool:
+    norm = layer.endswith(".bn") or (layer.endswith(".norm") and spec.norm == "batch")
+    return norm or part.startswith("layer_scale")
 
 
 def _split(

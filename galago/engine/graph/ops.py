@@ -7,6 +7,7 @@ tests/engine/test_qwen2.py and tests/engine/test_fastvit.py look at the compiled
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from galago.checkpoints.tensors import Stored
 from galago.engine.runtime import op, ov
+from galago.errors import CheckpointError
 
 Node = Any  # openvino.Node and openvino.Output are interchangeable here and untyped upstream
 
@@ -73,8 +75,21 @@ def floats(value: npt.ArrayLike) -> Node:
 
 def raw(stored: Stored, shape: tuple[int, ...] | None = None) -> Node:
     """A constant that shares the tensor's (memory-mapped) bytes, in its own element type."""
-    sizes = ov.Shape(list(shape or stored.shape))
-    return ov.op.Constant(ov.Tensor(stored.read(), sizes, _TYPES[stored.dtype]))
+    kind = _TYPES.get(stored.dtype)
+    if kind is None:
+        raise CheckpointError(f"no network is built from tensors of {stored.dtype}")
+    return _shared(stored, shape or tuple(stored.shape), kind)
+
+
+def _shared(stored: Stored, shape: tuple[int, ...], kind: ov.Type) -> Node:
+    """The stored bytes as numbers of this kind; CheckpointError when there are more or fewer.
+
+    The engine would read beyond them.
+    """
+    values = stored.read()
+    if 8 * values.nbytes != math.prod(shape) * kind.bitwidth:
+        raise CheckpointError(f"{values.nbytes} bytes are no {list(shape)} of {kind.to_string()}")
+    return ov.op.Constant(ov.Tensor(values, ov.Shape(list(shape)), kind))
 
 
 def weight(stored: Stored, x: Node, shape: tuple[int, ...] | None = None) -> Node:
@@ -102,8 +117,7 @@ def _narrow(x: Node, span: Stored) -> Node:
 def _int4(packed: Stored, scale: Stored, columns: int) -> Node:
     """Symmetric int4, two to a byte, one scale a group of a row."""  # (O, G, 1)
     rows, groups, _ = scale.shape
-    shape = ov.Shape([rows, groups, columns // groups])
-    values = ov.op.Constant(ov.Tensor(packed.read(), shape, ov.Type.i4))
+    values = _shared(packed, (rows, groups, columns // groups), ov.Type.i4)
     scaled = op.multiply(op.convert(values, "f32"), raw(scale))
     return op.reshape(scaled, integers(rows, columns), special_zero=False)
 
