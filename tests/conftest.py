@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.albums import photo
+from tests.helpers.albums import photo
+from tests.helpers.once import once
+
+if TYPE_CHECKING:
+    from galago.text.tokens import Tokenizer
 
 collect_ignore = [] if importlib.util.find_spec("torch") else ["parity"]
 
 
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled graphs of models that many tests open are kept."""
+    return once(tmp_path_factory, "graphs", lambda folder: None)
+
+
 @pytest.fixture(autouse=True)
-def clean_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty home and cache; offline, as nothing but tests of the hub's client may fetch."""
+def clean_world(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, graphs: Path
+) -> Path:
+    """An empty home and cache, but for compiled graphs, which are the same whoever made them.
+
+    Offline, as nothing but tests of the hub's client may fetch.
+    """
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GALAGO_CACHE", str(home / "galago"))
@@ -25,15 +44,18 @@ def clean_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     clean = ("GALAGO_ALBUMS", "GALAGO_DEBUG", "HF_HUB_CACHE", "HF_ENDPOINT")
     for name in (*clean, "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
+    (home / "galago").mkdir()
+    with contextlib.suppress(OSError):  # where links need rights, each test makes its own
+        (home / "galago" / "graphs").symlink_to(graphs)
     return home
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random model in the published layout. Copy it before changing it."""
-    from tests.checkpoints import tiny_llava
+    from tests.helpers.checkpoints import tiny_llava
 
-    return tiny_llava(tmp_path_factory.mktemp("models") / "tiny")
+    return once(tmp_path_factory, "tiny", tiny_llava)
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +64,39 @@ def ready(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from galago.checkpoints.vlm import open_checkpoint
     from galago.convert.write import convert
 
-    folder = tmp_path_factory.mktemp("converted") / "tiny"
-    convert(open_checkpoint(tiny), folder, "fp32")
-    return folder
+    source = open_checkpoint(tiny)
+    return once(tmp_path_factory, "ready", lambda to: convert(source, to / "tiny", "fp32")) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose layers are wide enough for every precision. Copy it before changing it."""
+    from tests.helpers.checkpoints import WIDE_TEXT, tiny_llava
+
+    return once(tmp_path_factory, "wide", lambda folder: tiny_llava(folder, text=WIDE_TEXT))
+
+
+@pytest.fixture(scope="session")
+def converted(wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The same, converted to a precision. Copy a folder before changing it."""
+    from galago.checkpoints.vlm import open_checkpoint
+    from galago.convert.write import convert
+
+    def made(precision: str) -> Path:
+        def make(to: Path) -> None:  # forced, as random weights don't bear four bits
+            convert(open_checkpoint(wide), to / "wide", precision, force=True)
+
+        return once(tmp_path_factory, f"wide-{precision}", make) / "wide"
+
+    return cache(made)
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random MobileCLIP. Copy it before changing it."""
+    from tests.helpers.clips import tiny_clip
+
+    return once(tmp_path_factory, "tiny-clip", tiny_clip)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +107,14 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "noise.jpg"
     Image.effect_noise((120, 90), 80).convert("RGB").save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """A small vocabulary in Qwen2's files."""
+    from tests.helpers.fakes import fake_tokenizer
+
+    return fake_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 def pytest_configure() -> None:

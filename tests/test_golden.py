@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 
 from galago import catalog
+from tests.helpers.places import TOP
 
-TOP = Path(__file__).resolve().parent.parent
 NANOS = ("fastvlm-nano", "mobileclip2-nano")
 
 # Sums of float32 products in another order (other CPU, other thread count) move features by about

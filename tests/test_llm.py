@@ -12,8 +12,8 @@ llm = pytest.importorskip("llm", reason="needs the llm command")
 
 from galago.llm import Galago  # noqa: E402
 from galago.text.chat import ImageSlot  # noqa: E402
-from tests.fakes import fake_tokenizer, fake_vlm  # noqa: E402
-from tests.serving import data_url  # noqa: E402
+from tests.helpers.fakes import fake_tokenizer, fake_vlm  # noqa: E402
+from tests.helpers.serving import data_url  # noqa: E402
 
 
 @pytest.fixture

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from galago import catalog
-from tests.commandline import TOP
+from tests.helpers.places import TOP
 
-# Run before galago in its own process: any use of the network ends the test at once. Sockets of
-# the machine itself (AF_UNIX) stay allowed, as the standard library may use them.
+Command = Sequence[str | Path]
+
+# Runs commands one after the other, and tells how each ended and what is loaded.
+RUN = """
+import json, sys, threading
+from galago.cli.main import main
+for args in json.loads(sys.argv[1]):
+    print("EXIT", main(args), file=sys.stderr)
+tools = ("openvino.tools", "openvino_telemetry", "nncf", "torch")
+print("LOADED", sorted(m for m in sys.modules if m.startswith(tools)), file=sys.stderr)
+threads = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+print("THREADS", threads, file=sys.stderr)
+"""
+# Run before them: any use of the network ends the test at once. Sockets of the machine itself
+# (AF_UNIX) stay allowed, as the standard library may use them.
 GUARD = """
-import socket, sys
+import socket
 
 class Blocked(BaseException):
     pass
@@ -32,16 +49,7 @@ class Socket(socket.socket):
 
 socket.socket = Socket
 socket.create_connection = socket.getaddrinfo = socket.gethostbyname = refuse
-
-from galago.cli.main import main
-code = main(sys.argv[1:])
-loaded = sorted(m for m in sys.modules if m.startswith(("openvino_telemetry", "openvino.tools.ovc", "nncf")))
-loaded = [m for m in loaded if sys.modules[m] is not None]
-import threading
-threads = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
-print(f"LOADED {loaded} THREADS {threads}", file=sys.stderr)
-sys.exit(code)
-"""  # noqa: E501
+"""
 
 
 def world(home: Path) -> dict[str, str]:
@@ -51,9 +59,26 @@ def world(home: Path) -> dict[str, str]:
     return {**env, "HOME": str(home), "PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def guarded(home: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", GUARD, *(str(a) for a in args)]
-    return subprocess.run(command, capture_output=True, text=True, env=world(home), timeout=120)
+@dataclass(frozen=True)
+class Done:
+    """What commands said and how they ended."""
+
+    codes: list[int]
+    out: str
+    err: str
+
+
+def told(home: Path, code: str, *commands: Command, within: Sequence[str] = ()) -> Done:
+    """Commands run one after the other by a fresh process in an empty world."""
+    given = json.dumps([[str(part) for part in command] for command in commands])
+    line = [*within, sys.executable, "-c", code, given]
+    done = subprocess.run(line, capture_output=True, text=True, env=world(home), timeout=120)
+    codes = [int(code) for code in re.findall(r"^EXIT (\d+)$", done.stderr, re.MULTILINE)]
+    return Done(codes, done.stdout, done.stderr)
+
+
+def guarded(home: Path, *commands: Command) -> Done:
+    return told(home, GUARD + RUN, *commands)
 
 
 def left_in(home: Path) -> list[str]:
@@ -70,22 +95,12 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_guard_guards(home: Path) -> None:
-    """Without --offline a model that isn't here makes galago ask the hub: that must be caught."""
-    done = guarded(home, "pull", "apple/FastVLM-0.5B")
-    assert done.returncode != 0 and "the network was used" in done.stderr
-
-
 def test_pull_and_describe_with_sockets_blocked(home: Path, tiny: Path, picture: Path) -> None:
-    for command in (
-        ["pull", tiny],
-        ["describe", picture, "-m", tiny, "--max-tokens", "2"],
-        ["models"],
-    ):
-        done = guarded(home, *command)
-        assert done.returncode == 0 and "the network was used" not in done.stderr, done.stderr
-        assert "LOADED []" in done.stderr, "telemetry must not even be loaded"
-        assert "THREADS []" in done.stderr, "no thread is left that might send something"
+    describe = ["describe", picture, "-m", tiny, "--max-tokens", "2"]
+    done = guarded(home, ["pull", tiny], describe, ["models"])
+    assert done.codes == [0, 0, 0] and "the network was used" not in done.err, done.err
+    assert "LOADED []" in done.err, "telemetry must not even be loaded"
+    assert "THREADS []" in done.err, "no thread is left that might send something"
     assert left_in(home) == []
 
 
@@ -94,20 +109,23 @@ def test_pull_and_describe_with_sockets_blocked(home: Path, tiny: Path, picture:
     reason="the embedded model is not there",
 )
 def test_the_embedded_model_with_sockets_blocked(home: Path, picture: Path) -> None:
-    done = guarded(home, "describe", picture, "--max-tokens", "2")
-    assert done.returncode == 0 and "the network was used" not in done.stderr, done.stderr
-    assert "LOADED []" in done.stderr and "THREADS []" in done.stderr
+    done = guarded(home, ["describe", picture, "--max-tokens", "2"])
+    assert done.codes == [0] and "the network was used" not in done.err, done.err
+    assert "LOADED []" in done.err and "THREADS []" in done.err
     assert list(home.iterdir()) == [], "the embedded model writes nothing at all"
 
 
-def test_offline_asks_nobody(home: Path, picture: Path) -> None:
-    for command in (
+def test_offline_asks_nobody_and_the_guard_guards(home: Path, picture: Path) -> None:
+    """Without --offline a model that isn't here makes galago ask the hub: that must be caught."""
+    done = guarded(
+        home,
         ["pull", "apple/FastVLM-0.5B", "--offline"],
         ["describe", picture, "-m", "apple/FastVLM-0.5B", "--offline"],
         ["pull", "somebody/some-model", "--offline"],
-    ):
-        done = guarded(home, *command)
-        assert done.returncode == 2 and "galago is offline" in done.stderr
+        ["pull", "apple/FastVLM-0.5B"],
+    )
+    assert done.codes == [2, 2, 2] and done.err.count("galago is offline") == 3
+    assert "the network was used" in done.err
 
 
 @pytest.fixture(scope="session")
@@ -124,27 +142,20 @@ def namespace() -> list[str]:
 
 
 def test_in_a_namespace_without_network(
-    namespace: list[str], home: Path, tiny: Path, picture: Path
+    namespace: list[str], home: Path, ready: Path, picture: Path
 ) -> None:
-    galago = [*namespace, sys.executable, "-m", "galago"]
-    for command in (
-        ["pull", str(tiny)],
-        ["describe", str(picture), "-m", str(tiny), "--max-tokens", "2", "--json"],
-    ):
-        done = subprocess.run(
-            [*galago, *command], capture_output=True, text=True, env=world(home), timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip()
-    done = subprocess.run(
-        [*galago, "pull", "apple/FastVLM-0.5B"],
-        capture_output=True,
-        text=True,
-        env=world(home),
-        timeout=120,
+    done = told(
+        home,
+        RUN,
+        ["pull", ready],
+        ["describe", picture, "-m", ready, "--max-tokens", "2", "--json"],
+        ["pull", "apple/FastVLM-0.5B"],
+        within=namespace,
     )
-    assert done.returncode == 2 and "check the network" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.codes == [0, 0, 2], done.err
+    folder, record = done.out.splitlines()
+    assert Path(folder) == ready and json.loads(record)["tokens"] == 2
+    assert "check the network" in done.err and "Traceback" not in done.err
     assert left_in(home) == []
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import TOP, run
+from tests.helpers.commandline import run
+from tests.helpers.places import TOP
 
 PAGES = [TOP / "README.md", TOP / "README.zh.md", *sorted((TOP / "docs").glob("*.md"))]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import TOP
+from tests.helpers.places import TOP
 from tests.load.process import Server
 
 NOTE = TOP / "examples" / "note.png"

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-TOP = Path(__file__).resolve().parent.parent.parent
+from tests.helpers.places import TOP
+
 PICTURES = sorted(TOP.glob("examples/*.png")) + sorted(TOP.glob("examples/*.jpg"))
 URLS = [
     f"data:image/{path.suffix[1:]};base64,{base64.b64encode(path.read_bytes()).decode()}"

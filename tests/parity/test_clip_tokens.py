@@ -19,7 +19,7 @@ import pytest
 
 from galago.text import clip_tokens
 from galago.text.clip_tokens import load_clip_tokenizer
-from tests.test_clip_tokens import TABLE
+from tests.helpers.clip_ids import TABLE
 
 ftfy = pytest.importorskip("ftfy")
 open_clip_tokenizer = pytest.importorskip("open_clip.tokenizer")

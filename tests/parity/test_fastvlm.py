@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.checkpoints import (
+from transformers import FastVlmConfig, FastVlmForConditionalGeneration, Qwen2Config
+
+from galago.checkpoints.names import llava_to_fast_vlm
+from galago.convert.load import load_sessions
+from galago.engine.vlm_sessions import Sessions
+from galago.specs import FASTVITHD, FastViTSpec, Qwen2Spec
+from tests.helpers.checkpoints import (
     FULL_TEXT,
     TINY_TEXT,
     TINY_VISION,
@@ -25,13 +31,7 @@ from tests.checkpoints import (
     tiny_llava,
     write_tokenizer,
 )
-from tests.parity.measure import relative
-from transformers import FastVlmConfig, FastVlmForConditionalGeneration, Qwen2Config
-
-from galago.checkpoints.names import llava_to_fast_vlm
-from galago.convert.load import load_sessions
-from galago.engine.vlm_sessions import Sessions
-from galago.specs import FASTVITHD, FastViTSpec, Qwen2Spec
+from tests.helpers.measure import relative
 
 IMAGE = 259
 SIDES = (256, 512, 768, 1024)

@@ -17,19 +17,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.checkpoints import all_shapes, text_config, write_tokenizer
 
 from galago.checkpoints.names import HEAD
 from galago.checkpoints.safetensors import SafetensorsWriter
 from galago.checkpoints.tensors import Entry
-from galago.specs import FASTVITHD, Qwen2Spec
+from galago.checkpoints.writing import every_shape, llava_config
+from galago.specs import FASTVITHD, ImageSpec, Qwen2Spec
+from tests.helpers.checkpoints import write_tokenizer
 
 LAYERS = int(os.environ.get("GALAGO_LAYERS", "3"))
 CONVERT = """
 import sys
 from pathlib import Path
 from galago.checkpoints.vlm import open_checkpoint
-from galago.convert.load import convert
+from galago.convert.write import convert
 convert(open_checkpoint(sys.argv[1]), sys.argv[2], "int4", force=True)
 print([l for l in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in l][0].split()[1])
 """
@@ -37,7 +38,7 @@ print([l for l in Path("/proc/self/status").read_text().splitlines() if "VmHWM" 
 
 def sparse_folder(folder: Path, text: Qwen2Spec) -> Path:
     """Published shapes full of zeros; one number keeps lm_head from being the embedding."""
-    shapes = all_shapes(FASTVITHD, text)
+    shapes = every_shape(FASTVITHD, text)
     plan = {name: Entry("BF16", shape) for name, shape in shapes.items()}
     path = folder / "model.safetensors"
     writer = SafetensorsWriter(path, plan)
@@ -51,12 +52,7 @@ def sparse_folder(folder: Path, text: Qwen2Spec) -> Path:
         file.truncate(path.stat().st_size + sum(entry.size for entry in plan.values()))
         file.seek(head_first)
         file.write(b"\x80\x3f")
-    config = text_config(text) | {
-        "model_type": "llava_qwen2",
-        "mm_vision_tower": "mobileclip_l_1024",
-        "mm_projector_type": "mlp2x_gelu",
-        "image_aspect_ratio": "pad",
-    }
+    config = llava_config(FASTVITHD, text, ImageSpec(side=1024), end=2)
     (folder / "config.json").write_text(json.dumps(config))
     write_tokenizer(folder)
     return folder

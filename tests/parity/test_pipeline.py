@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.checkpoints import tiny_fast_vlm
-from tests.parity.measure import relative
 from PIL import Image
 from transformers import (
     CLIPImageProcessorPil,
@@ -24,6 +22,8 @@ from transformers import (
 
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
+from tests.helpers.checkpoints import tiny_fast_vlm
+from tests.helpers.measure import relative
 
 TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

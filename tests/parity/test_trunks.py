@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import timm
 import torch
-from tests.checkpoints import random_array
-from tests.parity.measure import relative
 
 from galago import specs
 from galago.checkpoints.names import VISION, llava_to_timm, timm_to_llava, vision_shapes
 from galago.checkpoints.tensors import InMemory
 from galago.engine.graph import fastvit
 from galago.specs import FastViTSpec
+from tests.helpers.checkpoints import random_array
+from tests.helpers.measure import relative
 
 # Each kind as published, with fewer and narrower blocks so that it runs in a second.
 SMALL: dict[str, FastViTSpec] = {

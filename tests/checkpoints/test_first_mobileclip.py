@@ -1,0 +1,127 @@
+"""Apple's files of the first generation, which have names of their own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galago import specs
+from galago.checkpoints import clip as clip_checkpoint
+from galago.checkpoints.clip import open_clip_checkpoint
+from galago.checkpoints.clip_config import FIRST
+from galago.checkpoints.clip_names import clip_shapes
+from galago.checkpoints.first_mobileclip import to_open_clip
+from galago.checkpoints.names import timm_to_llava
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.clip.mobileclip import MobileCLIP
+from galago.errors import CheckpointError
+from galago.specs import ClipSpec
+from tests.helpers.checkpoints import Arrays, random_array
+from tests.helpers.clips import TINY_MCI
+from tests.helpers.pickles import write_pt
+
+
+def first_names(spec: ClipSpec) -> Arrays:
+    """Random tensors as the files of the first MobileCLIP name them."""
+    rng = np.random.default_rng(3)
+    found = {}
+    for name, shape in clip_shapes(spec).items():
+        array = np.float32(3) if name == "logit_scale" else random_array(rng, name, shape)
+        if "head" in name:
+            continue
+        if name in ("text.positional_embedding", "visual.trunk.pos_embed"):
+            array = array.reshape(1, 1, *shape[-2:])
+        found[first_name(name)] = np.asarray(array)
+    part = "head" if isinstance(spec.vision, specs.FastViTSpec) else "classifier"
+    projection = random_array(rng, "proj", (spec.vision.features, spec.embed))
+    return found | {f"image_encoder.model.{part}.proj": projection}
+
+
+BLOCK = {
+    "ln_1": "pre_norm_mha.0", "norm1": "pre_norm_mha.0", "attn.in_proj": "pre_norm_mha.1.qkv_proj",
+    "attn.qkv": "pre_norm_mha.1.qkv_proj", "attn.out_proj": "pre_norm_mha.1.out_proj",
+    "attn.proj": "pre_norm_mha.1.out_proj", "ln_2": "pre_norm_ffn.0", "norm2": "pre_norm_ffn.0",
+    "mlp.c_fc": "pre_norm_ffn.1", "mlp.fc1": "pre_norm_ffn.1", "mlp.c_proj": "pre_norm_ffn.4",
+    "mlp.fc2": "pre_norm_ffn.4",
+}  # fmt: skip
+
+
+def first_name(name: str) -> str:
+    """open_clip's name of a fused tensor -> apple/ml-mobileclip's."""
+    if match := re.fullmatch(r"(.*(?:resblocks|blocks)\.\d+)\.(.+)\.(\w+)", name):
+        stem, part, end = match.groups()
+        if part in BLOCK and "stages" not in stem:
+            prefix = "text_encoder" if "text." in stem else "image_encoder.model"
+            return f"{prefix}.transformer.{stem.rpartition('.')[2]}.{BLOCK[part]}.{end}"
+    if name.startswith("text."):
+        rest = name.removeprefix("text.").replace("transformer.resblocks.", "transformer.")
+        rest = rest.replace("token_embedding.", "embedding_layer.")
+        rest = rest.replace("positional_embedding", "positional_embedding.pos_embed.pos_embed")
+        rest = rest.replace("ln_final.", "final_layer_norm.")
+        return "text_encoder." + rest.replace("text_projection", "projection_layer")
+    trunk = name.removeprefix("visual.trunk.")
+    if trunk == name:
+        return name
+    rest = timm_to_llava(trunk, TINY_MCI)
+    rest = re.sub(r"^patch_embed\.backbone\.(\d)\.conv\.", r"patch_emb.\1.block.conv.", rest)
+    rest = re.sub(r"^patch_embed\.backbone\.(\d)\.bn\.", r"patch_emb.\1.block.norm.", rest)
+    rest = re.sub(r"^pos_embed$", "pos_embed.pos_embed.pos_embed", rest)
+    return "image_encoder.model." + re.sub(r"^norm\.", "post_transformer_norm.", rest)
+
+
+VIT = specs.ViTSpec(32, 1, 2, 16, stem="conv", class_position=False)
+WORDS = specs.ClipTextSpec(32, 2, 1, causal=False)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        replace(FIRST[1], vision=TINY_MCI, text=WORDS, embed=16),
+        replace(FIRST[3], vision=VIT, text=replace(WORDS, causal=True), embed=16),
+        replace(FIRST[0], vision=TINY_MCI, text=replace(WORDS, mixers=True), embed=16),
+    ],
+    ids=lambda spec: spec.name,
+)
+def test_the_first_generation_has_names_of_its_own(
+    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clip_checkpoint, "FIRST", (spec,))
+    arrays = first_names(spec)
+    checkpoint = open_clip_checkpoint(write_pt(tmp_path / "mobileclip.pt", arrays))
+    assert checkpoint.spec == spec and set(checkpoint.tensors) == set(clip_shapes(spec))
+    (turned,) = [a for name, a in arrays.items() if re.search(r"(head|classifier)\.proj$", name)]
+    (head,) = [t for name, t in checkpoint.tensors.items() if re.search(r"head.*weight$", name)]
+    assert np.array_equal(head.read(), turned.T)
+    clip = MobileCLIP(checkpoint, precision="fp32")
+    assert np.isfinite(clip.embed_texts(["a dog"])).all()
+    assert clip.embed_images([np.zeros((80, 90, 3), np.uint8)]).shape == (1, 16)
+
+
+def test_branches_of_the_first_generation() -> None:
+    renamed = {
+        "patch_embed.0.rbr_conv.0.conv.weight": "stem.0.conv_kxk.0.conv.weight",
+        "patch_embed.2.rbr_skip.bias": "stem.2.identity.bias",
+        "network.0.1.token_mixer.layer_scale": "stages.0.blocks.1.token_mixer.layer_scale.gamma",
+        "network.0.1.layer_scale": "stages.0.blocks.1.layer_scale.gamma",
+        "network.2.0.token_mixer.norm.rbr_skip.weight":
+            "stages.1.blocks.0.token_mixer.norm.identity.weight",
+        "network.3.proj.0.lkb_origin.bn.bias": "stages.2.downsample.proj.0.large_conv.bn.bias",
+        "network.5.proj.0.se.reduce.weight": "stages.3.downsample.proj.0.se.fc1.weight",
+        "network.6.pe.weight": "stages.3.pos_emb.pos_enc.weight",
+        "network.7.1.convffn.fc1.weight": "stages.3.blocks.1.mlp.fc1.weight",
+        "network.7.1.layer_scale_2": "stages.3.blocks.1.layer_scale_2.gamma",
+        "conv_exp.rbr_scale.conv.weight": "final_conv.conv_scale.conv.weight",
+    }  # fmt: skip
+    nothing = SafetensorsFile.__new__(SafetensorsFile)  # only names are looked at
+    found = to_open_clip({f"image_encoder.model.{name}": nothing for name in renamed})  # type: ignore[misc]
+    assert list(found) == [f"visual.trunk.{name}" for name in renamed.values()]
+
+
+def test_a_tensor_of_no_known_trunk() -> None:
+    nothing = SafetensorsFile.__new__(SafetensorsFile)
+    with pytest.raises(CheckpointError, match=r"network\.9"):
+        to_open_clip({"image_encoder.model.network.9.0.convffn.fc1.weight": nothing})  # type: ignore[dict-item]

@@ -1,0 +1,51 @@
+"""`galago models`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from galago import catalog
+from tests.helpers.commandline import run
+from tests.helpers.running import unchecked
+
+Capture = pytest.CaptureFixture[str]
+NAME = "timm/MobileCLIP2-S0-OpenCLIP"
+
+
+def test_models(capsys: Capture) -> None:
+    table = run(capsys, "models").out
+    for word in ("fastvlm-nano", "embedded", "apple/FastVLM-0.5B", "1.5 GB", "apple-amlr"):
+        assert word in table
+    records = [json.loads(line) for line in run(capsys, "models", "--json").out.splitlines()]
+    assert {"model", "here", "licence", "bytes"} <= set(records[0])
+
+
+def test_models_lists_what_was_converted_here(
+    capsys: Capture, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchecked(monkeypatch)
+    assert run(capsys, "pull", tiny, "--precision", "int8").code == 0
+    *_, last = run(capsys, "models").out.splitlines()
+    assert last.startswith("tiny") and "int8" in last and str(tiny) in last
+
+
+def test_a_row_makes_a_folder_of_the_package_a_model(
+    clip_folder: Path, capsys: Capture, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = replace(catalog.lookup("MobileCLIP2-S0"), name="my-nano", repo=None)
+    others = tuple(r for r in catalog.MODELS if r.name not in (catalog.DEFAULT_CLIP, NAME))
+    monkeypatch.setattr(catalog, "MODELS", (*others, replace(row, aliases=())))
+    monkeypatch.setattr(catalog.Model, "folder", clip_folder)
+    monkeypatch.setattr("galago.hub.resolve.fetch", None)
+    shown = run(capsys, "classify", picture, "--labels", "a,b", "-m", "my-nano", "--json")
+    assert json.loads(shown.out)["model"] == "my-nano"
+    assert "comes with galago" in run(capsys, "pull", "my-nano").err
+    assert run(capsys, "models").out.splitlines()[-1].split()[:3] == [
+        "my-nano",
+        "mobileclip",
+        "embedded",
+    ]

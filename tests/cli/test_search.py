@@ -1,0 +1,161 @@
+"""`galago search`: what a person types and sees."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.albums import Models, photo
+from tests.helpers.commandline import found, run
+
+Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("models")
+
+
+def test_search_by_words(capsys: Capture, indexed: Path) -> None:
+    result = run(capsys, "search", "a", "red", "thing", "-k", "5")
+    paths = found(result)
+    assert result.code == 0 and len(paths) == 5 and result.err == ""
+    assert {Path(path).parent.name for path in paths} == {"red"}
+    scores = [float(line.split()[0]) for line in result.out.splitlines()]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_json_has_what_was_promised(capsys: Capture, indexed: Path) -> None:
+    lines = run(capsys, "search", "a red thing", "-k", "3", "--json").out.splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len(records) == 3
+    assert all(set(record) == {"path", "score", "strength", "match"} for record in records)
+    assert all(record["match"] and Path(record["path"]).is_file() for record in records)
+
+
+def test_a_query_with_no_match_says_so(capsys: Capture, indexed: Path) -> None:
+    nothing = next(
+        result
+        for word in ("xylophone", "seven", "quarter", "figures")
+        if not (result := run(capsys, "search", word)).out
+    )
+    assert nothing.code == 0 and nothing.err == (
+        "no photo matches; --all shows the nearest all the same\n"
+    )
+    every = run(capsys, "search", "a red thing", "--all", "-k", "100", "--json")
+    records = [json.loads(line) for line in every.out.splitlines()]
+    assert len(records) == 45 and not all(record["match"] for record in records)
+
+
+def test_search_by_pictures(capsys: Capture, indexed: Path) -> None:
+    blue, red = indexed / "blue" / "3.png", indexed / "red" / "3.png"
+    like = found(run(capsys, "search", "--image", blue, "-k", "15"))
+    assert like[0] == str(blue) and {Path(path).parent.name for path in like} == {"blue"}
+    mixed = found(run(capsys, "search", "a red thing", "--plus", blue, "--all", "-k", "30"))
+    assert {Path(path).parent.name for path in mixed} == {"red", "blue"}
+    apart = found(run(capsys, "search", "a red thing", "--plus", blue, "--minus", red, "-k", "9"))
+    assert {Path(path).parent.name for path in apart} == {"blue"}
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "say what to look for"),
+        ([""], "say what to look for"),
+        (["--minus", "people"], "say what to look for"),
+        (["red", "--plus", " "], "--plus is empty"),
+        (["--image", "none.jpg"], "no such picture"),
+        (["red", "--plus", "none.jpg"], "no such picture: none.jpg"),
+        (["red", "-k", "0"], "ask for 1 or more"),
+        (["red", "--html", "/"], "is no file"),
+        (["red", "--html", ""], "is no file"),
+    ],
+)
+def test_queries_that_ask_nothing(
+    capsys: Capture, indexed: Path, models: Models, args: list[str], said: str
+) -> None:
+    models.asked.clear()
+    result = run(capsys, "search", *args)
+    assert result.code == 2 and said in result.line
+    assert models.asked == []  # a model may be large, and have to be fetched
+
+
+def test_a_very_long_query_is_cut_with_a_note(capsys: Capture, indexed: Path) -> None:
+    result = run(capsys, "search", "red " * 10_000, "-k", "2")
+    assert result.code == 0 and len(result.out.splitlines()) == 2
+    assert (
+        result.err == "note: the model reads 77 tokens of a query; the end of yours is left out\n"
+    )
+
+
+def test_another_model_is_refused(capsys: Capture, indexed: Path, models: Models) -> None:
+    refused = run(capsys, "search", "red", "-m", "other")
+    assert refused.code == 2 and refused.line.endswith("galago index --fresh -m other")
+    assert run(capsys, "index", "--fresh", "-m", "other").code == 0
+    models.asked.clear()
+    assert run(capsys, "search", "red", "--all").code == 0 and models.asked == ["other"]
+
+
+def test_a_page_to_look_at(
+    capsys: Capture, indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    page = tmp_path / "page.html"
+    result = run(capsys, "search", "a <red> thing", "--html", page, "-k", "4")
+    assert result.code == 0 and not opened
+    text = page.read_text("utf-8")
+    assert text.count("data:image/jpeg") == 4 and "a &lt;red&gt; thing" in text
+    run(capsys, "search", "a red thing", "--open", "-k", "4")
+    (address,) = opened
+    assert Path(address.removeprefix("file://")).is_relative_to(tmp_path)
+    refused = run(capsys, "search", "a red thing", "--html", tmp_path / "none" / "page.html")
+    assert refused.code == 2 and "can't be written" in refused.line
+
+
+def test_a_page_takes_no_place_of_value(
+    capsys: Capture, indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = run(capsys, "search", "red", "--html", indexed / "red" / "1.png")
+    assert refused.code == 2 and "is the name of a picture" in refused.line
+
+    def full(*_: object, **__: object) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("galago.album.sheet.thumbnail", full)
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    before = sorted(tmp_path.iterdir())
+    cut = run(capsys, "search", "a red thing", "--html", page)
+    assert cut.code == 2 and f"can't be written to {page}: No space" in cut.line
+    assert page.read_text() == "old" and sorted(tmp_path.iterdir()) == before
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    nowhere = run(capsys, "search", "a red thing", "--open")
+    assert nowhere.code == 2 and f"can't be written to {tempfile.gettempdir()}: " in nowhere.line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names of POSIX")
+def test_odd_names_are_printed_safely(capsys: Capture, tmp_path: Path) -> None:
+    odd = [b"new\nline.png", "🐶 dog.png".encode(), b"latin \xe9.png", b"esc\x1b[31m.png"]
+    for name in odd:
+        shutil.copy2(photo(tmp_path / "a.png"), tmp_path / os.fsdecode(name))
+    run(capsys, "index", tmp_path)
+    paths = found(run(capsys, "search", "red", "--all"))
+    assert len(paths) == 5 and not any("\x1b" in path for path in paths)
+    assert any(path.endswith("new\\nline.png'") for path in paths)
+    assert any(path.endswith("latin \\351.png'") for path in paths)
+    lines = run(capsys, "search", "red", "--all", "--json").out.splitlines()
+    records = [json.loads(line) for line in lines]
+    raw = {
+        os.path.basename(
+            bytes.fromhex(r["path_bytes"]) if "path_bytes" in r else r["path"].encode()
+        )
+        for r in records
+    }
+    assert raw == {*odd, b"a.png"} and any("🐶" in line for line in lines)
+    assert run(capsys, "search", "red", "--all", "--html", tmp_path / "p.html").code == 0

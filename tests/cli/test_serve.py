@@ -1,0 +1,89 @@
+"""`galago serve` and `galago mcp` as commands: what they refuse, and how they end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.commandline import POSIX_ONLY, run, start
+
+serves = pytest.mark.skipif(
+    importlib.util.find_spec("fastapi") is None, reason="needs galago[serve]"
+)
+
+
+@serves
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--host", "0.0.0.0"), "--api-key"),
+        (("--host", "203.0.113.9", "--api-key", "k"), "no address of this computer"),
+        (("--api-key", " "), "--api-key"),
+        (("--parallel", "0"), "--parallel"),
+        (("--queue", "-1"), "--queue"),
+        (("--timeout", "0"), "--timeout"),
+        (("--port", "70000"), "70000"),
+        (("--port", "0", "--album", "nowhere"), "galago index"),
+    ],
+)
+def test_one_line_for_what_cannot_be_served(
+    capsys: pytest.CaptureFixture[str], args: tuple[str, ...], told: str
+) -> None:
+    result = run(capsys, "serve", *args)
+    assert result.code == 2 and told in result.line and not result.out
+
+
+@serves
+def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        result = run(capsys, "serve", "--port", str(other.getsockname()[1]))
+    assert result.code == 2 and "in use" in result.line and "--port" in result.line
+
+
+@pytest.mark.parametrize(("verb", "module"), [("serve", "fastapi"), ("mcp", "mcp.server")])
+def test_a_missing_extra_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str, module: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("galago.server.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    result = run(capsys, verb)
+    assert result.code == 2 and f"pip install 'galago[{verb}]'" in result.line
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """The address that a server prints."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "answers at " in line:
+            return line.split("answers at ")[1].split()[0]
+    raise AssertionError("the server ended")
+
+
+@serves
+@pytest.mark.model
+@POSIX_ONLY
+def test_the_embedded_models_are_served_until_told_to_stop(tmp_path: Path) -> None:
+    process = start("serve", "--port", "0", "--api-key", " k\n")  # as a file's line may end
+    try:
+        address = address_of(process)
+        key = {"Authorization": "Bearer k"}
+        asked = urllib.request.Request(f"{address}v1/models", headers=key)
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            names = [one["id"] for one in json.load(answer)["data"]]
+        assert names == ["fastvlm-nano", "mobileclip2-nano"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()

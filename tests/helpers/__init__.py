@@ -1,0 +1,1 @@
+"""What several tests share, imported by one name: `from tests.helpers.… import …`."""

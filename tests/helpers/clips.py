@@ -1,0 +1,88 @@
+"""Small random MobileCLIPs in the open_clip layout, written with galago's own writer.
+
+tiny_clip(folder)   a trunk of 4 small stages and a small vocabulary, told by a "galago" block
+published(folder)   a published trunk and vocabulary; only the text tower is small
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galago.checkpoints import clip
+from galago.checkpoints.clip_config import SECOND, clip_image_spec
+from galago.checkpoints.clip_names import clip_shapes
+from galago.checkpoints.tensors import to_bf16
+from galago.checkpoints.writing import write_open_clip
+from galago.specs import CLIP_SMALLEST_VOCAB, MCI0, ClipSpec, ClipTextSpec, FastViTSpec
+from tests.helpers.checkpoints import Arrays, random_array
+
+TINY_MCI = FastViTSpec(
+    depths=(1, 1, 1, 1),
+    widths=(8, 16, 32, 32),
+    mixers=("repmixer", "repmixer", "repmixer", "attention"),
+    mlp_ratios=(3.0,) * 4,
+    se_downsamples=(False, False, True, True),
+    norm="batch",
+    downsample_act=False,
+)
+_IMAGE = clip_image_spec(64, TINY_MCI.stride, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
+_TEXT = ClipTextSpec(32, 2, 1, causal=False)
+PUBLISHED = ClipSpec("published", MCI0, _TEXT, replace(_IMAGE, stride=MCI0.stride), 16)
+TINY_CLIP = ClipSpec("tiny-clip", TINY_MCI, replace(_TEXT, vocab=CLIP_SMALLEST_VOCAB), _IMAGE, 16)
+
+
+def tiny_clip(
+    folder: Path, *, seed: int = 0, scale: float = 3.0, dtype: str = "F32", causal: bool = False
+) -> Path:
+    """A MobileCLIP of 64 px; returns the folder. `dtype` is that of the stored scale."""
+    spec = replace(TINY_CLIP, text=replace(TINY_CLIP.text, causal=causal))
+    arrays = clip_tensors(spec, seed=seed, scale=scale)
+    if dtype == "BF16":
+        arrays["logit_scale"] = to_bf16(arrays["logit_scale"])
+    write_open_clip(folder, arrays, spec)
+    return folder
+
+
+def clip_tensors(spec: ClipSpec, *, seed: int = 0, scale: float = 3.0) -> Arrays:
+    """Random float32 arrays by open_clip's names, fused."""
+    rng = np.random.default_rng(seed)
+    arrays = {n: random_array(rng, n, shape) for n, shape in clip_shapes(spec).items()}
+    arrays["logit_scale"] = np.asarray(scale, np.float32)
+    return {n.replace(".in_proj.", ".in_proj_"): array for n, array in arrays.items()}
+
+
+def published(folder: Path) -> Path:
+    """A folder with random single-branch weights; returns it."""
+    rng = np.random.default_rng(5)
+    arrays = {n: _published_array(rng, n, shape) for n, shape in clip_shapes(PUBLISHED).items()}
+    write_open_clip(folder, arrays, PUBLISHED)
+    return folder
+
+
+def _published_array(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if name == "logit_scale":
+        return np.asarray(1, np.float32)
+    fan = max(1, int(np.prod(shape[1:])))
+    array = rng.standard_normal(shape, dtype=np.float32) / np.float32(fan**0.5)
+    if "running_var" in name:
+        array = 0.5 + np.abs(array)
+    return array * np.float32(0.1 if "layer_scale" in name else 1)
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 256, (count, 4, 5, 3), dtype=np.uint8)
+    return list(coarse.repeat(20, axis=1).repeat(20, axis=2))
+
+
+def shrink_published(monkeypatch: pytest.MonkeyPatch) -> ClipSpec:
+    """Every published model in the shapes of a tiny one; returns these."""
+    tiny = replace(SECOND[0], vision=TINY_MCI, text=_TEXT, embed=16)
+    for name in ("FIRST", "PUBLISHED"):
+        models = tuple(replace(tiny, name=spec.name) for spec in getattr(clip, name))
+        monkeypatch.setattr(clip, name, models)
+    return tiny

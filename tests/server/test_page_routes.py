@@ -1,0 +1,125 @@
+"""What the page asks for: itself, the album, labels, figures, the documents."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galago.album import Guide, Searcher
+from galago.errors import StorageError
+from tests.helpers.albums import FakeEmbedder, photo, update
+from tests.helpers.serving import Served, ask, data_url, serving
+from tests.helpers.waiting import until
+
+
+def test_page_metrics_docs(served: Served) -> None:
+    page = ask(f"{served.url}/api/page").json
+    assert set(page) == {
+        *("version", "models", "default", "presets", "album", "album_problem", "languages")
+    }
+    assert page["album"] is page["album_problem"] is None and page["default"] == "fake"
+    assert any("{language}" in preset["prompt"] for preset in page["presets"])
+    figures = ask(f"{served.url}/metrics").body.decode()
+    for name in ("galago_requests_total", "galago_queue_waiting", "galago_first_token_seconds"):
+        assert name in figures
+    docs = ask(f"{served.url}/docs")
+    assert b"/v1/chat/completions" in docs.body and b"<script" not in docs.body
+    assert b"http://" not in docs.body and b"https://" not in docs.body
+    schema = ask(f"{served.url}/openapi.json").json
+    assert all(
+        "422" not in one["responses"] for p in schema["paths"].values() for one in p.values()
+    )
+    unbuilt = ask(f"{served.url}/")
+    assert unbuilt.status == 200 and b"make page" in unbuilt.body
+
+
+def test_the_built_page_is_served(folder: Path, tmp_path: Path) -> None:
+    static = tmp_path / "static"
+    (static / "assets").mkdir(parents=True)
+    (static / "index.html").write_text("<!doctype html><title>page</title>")
+    (static / "assets" / "a.js").write_text("1")
+    (tmp_path / "secret").write_text("no")
+    with serving(folder, static=static, api_key="k") as served:
+        assert b"<title>page" in ask(f"{served.url}/").body
+        assert ask(f"{served.url}/assets/a.js").body == b"1"
+        wrong = ask(f"{served.url}/v1/embeddings", Authorization="Bearer k")
+        assert wrong.status == 405 and wrong.headers["Allow"] == "POST"
+        assert ask(f"{served.url}/assets/../../secret").status in (401, 404)
+        assert ask(f"{served.url}/assets/%2e%2e/%2e%2e/secret").status in (401, 404)
+
+
+def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) -> None:
+    for at, colour in enumerate(("red", "red", "blue", "green")):
+        photo(tmp_path / "photos" / f"{colour}{at}.png", colour, at)
+    update(album, tmp_path / "photos")
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served:
+            page = ask(f"{served.url}/api/page").json
+            assert page["album"] == {"name": "mine", "photos": 4, "model": "fake"}
+            found = ask(f"{served.url}/api/search", {"text": "red", "k": 2}).json
+            assert {hit["name"] for hit in found["hits"]} == {"red0.png", "red1.png"}
+            like = ask(f"{served.url}/api/search", {"image": data_url("blue"), "k": 1}).json
+            assert like["hits"][0]["name"] == "blue2.png" and like["any_match"]
+            both = {"plus": data_url("red"), "minus": "blue"}
+            assert ask(f"{served.url}/api/search", both).status == 200
+            thumb = ask(served.url + found["hits"][0]["thumb"])
+            assert thumb.body[:2] == b"\xff\xd8" and thumb.headers["Content-Type"] == "image/jpeg"
+            for path in ("999", "0", "-1", "..%2f..", "1e3"):
+                assert ask(f"{served.url}/api/photo/{path}").status in (400, 404)
+            assert ask(f"{served.url}/api/search", {}).status == 400
+            fields = {"image": data_url(), "labels": ["a", "b"]}
+            labels = ask(f"{served.url}/api/classify", fields).json
+            assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
+
+
+def test_few_photos_are_decoded_at_once(
+    folder: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(tmp_path / "photos" / "a.png")
+    update(album, tmp_path / "photos")
+    at_once: list[int] = []
+    inside = 0
+    go = threading.Event()
+
+    def thumbnail(*_: Any) -> bytes:
+        nonlocal inside
+        inside += 1
+        at_once.append(inside)
+        assert go.wait(30)
+        inside -= 1
+        return b"jpeg"
+
+    monkeypatch.setattr("galago.server.page_routes.thumbnail", thumbnail)
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served, ThreadPoolExecutor(12) as pool:
+            coming = pool.map(lambda _: ask(f"{served.url}/api/photo/1"), range(12))
+            assert until(lambda: inside == 2)
+            for _ in range(3):  # others have come as far as they get
+                assert ask(f"{served.url}/health").status == 200
+            go.set()
+            replies = list(coming)
+    assert [reply.body for reply in replies] == [b"jpeg"] * 12
+    assert len(at_once) == 12 and max(at_once) <= 2
+
+
+def test_search_without_an_album_says_how_to_make_one(served: Served) -> None:
+    reply = ask(f"{served.url}/api/search", {"text": "red"})
+    assert reply.status == 404 and "galago index" in reply.json["error"]["message"]
+
+
+def test_an_album_that_cannot_be_opened_is_told(folder: Path) -> None:
+    def album() -> Any:
+        raise StorageError("the album is damaged: galago index --fresh")
+
+    with serving(folder, album) as served:
+        page = ask(f"{served.url}/api/page").json
+        assert page["album"] is None and "--fresh" in page["album_problem"]
+        for path, body in (("/api/search", {"text": "red"}), ("/api/photo/1", None)):
+            reply = ask(served.url + path, body)
+            assert reply.status == 500 and "--fresh" in reply.json["error"]["message"]
