@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore_glob = [] if importlib.util.find_spec("fastapi") else ["test_*.py"]
+from tests.helpers.serving import Served, serving
 
-from tests.helpers.serving import Served, serving  # noqa: E402
+collect_ignore_glob = [] if importlib.util.find_spec("fastapi") else ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
