@@ -26,7 +26,7 @@ from galago.specs import FASTVITHD, MCI0, MCI2, FastViTSpec
 from tests.helpers.checkpoints import TINY_VISION
 from tests.helpers.running import answer
 
-CHANGES = int(os.environ.get("GALAGO_CHANGES", "15"))  # of each precision
+CHANGES = int(os.environ.get("GALAGO_CHANGES", "12"))  # of each precision
 
 
 def header_of(path: Path) -> tuple[dict[str, Any], bytes]:
@@ -48,7 +48,7 @@ def test_the_shapes_are_those_that_folding_gives(spec: FastViTSpec) -> None:
     assert fastvit.folded_shapes(spec) == found
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4", "int8-int8"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
 def test_what_galago_writes_fits(converted: Callable[[str], Path], precision: str) -> None:
     opened = open_converted(converted(precision))
     assert unlike(opened.tensors, opened.spec, opened.plan) is None
@@ -136,7 +136,7 @@ def test_numbers_that_no_model_has(
         load_sessions(folder)
 
 
-@pytest.mark.parametrize("precision", ["int8", "int4"])
+@pytest.mark.parametrize("precision", ["int4"])  # its lm_head is in int8
 def test_random_changes_load_rightly_or_are_refused(
     converted: Callable[[str], Path], tmp_path: Path, precision: str
 ) -> None:
