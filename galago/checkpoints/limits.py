@@ -15,8 +15,8 @@ from galago.specs import ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec, ViTSpec, V
 
 __all__ = ["check_clip", "check_trunk", "check_types", "check_vlm"]
 
-_MAX_SIDE = 4096  # pixels: sixteen times what the published models see
-_LARGE = 1e9  # of a mean, a deviation or rotary's base
+_MAX_SIDE = 4096  # pixels: four times that of the published models
+_LARGE = 1e9  # beyond any mean, deviation or ratio
 
 
 def check_vlm(spec: VLMSpec, tensors: int) -> None:

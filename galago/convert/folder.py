@@ -24,7 +24,7 @@ TENSORS = "model.safetensors"
 
 @dataclass(frozen=True)
 class Converted:
-    """An opened converted folder; `tensors` are folded and quantised, `manifest` is galago.json.
+    """An opened converted folder; `tensors` are folded and quantised.
 
     `file` is the one that holds the tensors; `top` the largest magnitude of vision's int8 weights.
     """
@@ -33,7 +33,6 @@ class Converted:
     spec: VLMSpec
     plan: PrecisionPlan
     tensors: Mapping[str, LazyTensor]
-    manifest: Mapping[str, Any]
     file: FileState
     top: int | None = None
 
@@ -74,7 +73,7 @@ def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Con
     fault = unlike(file.tensors, spec, plan)
     if fault is not None:
         raise CheckpointError(f"{path} {fault}; convert the model again")
-    return Converted(folder, spec, plan, file.tensors, manifest, file.state, top)
+    return Converted(folder, spec, plan, file.tensors, file.state, top)
 
 
 def spec_to_json(spec: VLMSpec) -> dict[str, Any]:

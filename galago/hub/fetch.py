@@ -131,11 +131,9 @@ def _files(info: Any, layout: catalog.Layout | None) -> list[_File]:
     wanted = patterns(layout, siblings)
     files = []
     for name, sibling in siblings.items():
-        if (
-            "/" in name or name == MANIFEST
-        ):  # an own folder's: a repository's is not to be taken for it
-            continue
-        if not any(fnmatch.fnmatch(name, pattern) for pattern in wanted):
+        # Nothing that is fetched may pass for a conversion of our own.
+        fits = name != MANIFEST and any(fnmatch.fnmatch(name, pattern) for pattern in wanted)
+        if "/" in name or not fits:
             continue
         lfs = sibling.lfs
         files.append(_File(name, sibling.size or 0, lfs.sha256 if lfs else None))
