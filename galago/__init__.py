@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         SelfCheckError,
         StorageError,
         UnknownModelError,
+        UnopenedError,
         VideoError,
     )
+    from galago.media.pool import PicturePool
     from galago.text.chat import ImageSlot, Message
     from galago.text.presets import PRESETS, preset_prompt
     from galago.text.templates import TEMPLATES
@@ -52,11 +54,13 @@ _HOMES = {
         "OptionError",
         "SelfCheckError",
         "StorageError",
+        "UnopenedError",
         "UnknownModelError",
         "VideoError",
     ),
     "galago.vlm.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
     "galago.clip.mobileclip": ("LabelSet", "MobileCLIP"),
+    "galago.media.pool": ("PicturePool",),
     "galago.text.chat": ("ImageSlot", "Message"),
     "galago.text.presets": ("PRESETS", "preset_prompt"),
     "galago.vlm.sampling": ("SamplingOptions",),
@@ -86,10 +90,12 @@ __all__ = [
     "ModelError",
     "OfflineError",
     "OptionError",
+    "PicturePool",
     "SamplingOptions",
     "SelfCheckError",
     "Stats",
     "StorageError",
+    "UnopenedError",
     "UnknownModelError",
     "VideoError",
     "__version__",

@@ -7,6 +7,7 @@ any of these into exit code 2.
 
     GalagoError
     ├── ImageError           a picture that can't be opened, decoded or is too large
+    │   ├── UnopenedError        a picture that was given up; another time it may open
     │   └── VideoError           a video, camera or screen that gives no pictures
     │       └── CutShortError        a video that could be read only in part
     ├── OptionError          an argument outside what is allowed (resolution, precision, prompt …)
@@ -38,6 +39,7 @@ __all__ = [
     "OptionError",
     "SelfCheckError",
     "StorageError",
+    "UnopenedError",
     "UnknownModelError",
     "VideoError",
 ]
@@ -49,6 +51,10 @@ class GalagoError(Exception):
 
 class ImageError(GalagoError):
     """A picture that can't be opened, decoded, or is too large to be one."""
+
+
+class UnopenedError(ImageError):
+    """A picture whose opening was given up; another time it may succeed."""
 
 
 class VideoError(ImageError):

@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "bench": {"checkpoints", "engine", "convert", "hub", "album", "vlm", "clip"},
     "__main__": {"cli"},
     # The public names.
-    "": {"text", "vlm", "clip"},
+    "": {"media", "text", "vlm", "clip"},
 }
 # What a single module may import beyond its room's, or the only ones that may be imported of a
 # room.

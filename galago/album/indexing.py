@@ -26,7 +26,7 @@ from galago.album.plan import Plan
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
 from galago.album.store import Store, check_model, clear_errors, discard, write_lock
 from galago.album.write import Photo, Writer, begin
-from galago.errors import ImageError, MissingExtraError, OptionError, StorageError
+from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
 from galago.media.images import PICTURE_SUFFIXES
 from galago.progress import Stage
 
@@ -94,13 +94,14 @@ def index(
     source: str | Callable[[str | None], str],
     options: IndexOptions | None = None,
     report: Report | None = None,
+    give_up: Callable[[], None] | None = None,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
     Without folders, those indexed before.  `model` is called when something has to be encoded;
     `source` is what opens it again, or a function that chooses it, given the album's own (None for
     a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
-    most the batch in hand.
+    most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -118,7 +119,8 @@ def index(
         if callable(source):
             head = store.head()
             source = source(head.source if head else None)
-        summary = _Run(store, model, source, options, tell).run(named)
+        run = _Run(store, model, source, options, tell, give_up or (lambda: None))
+        summary = run.run(named)
         summary.photos = store.count()
     return summary
 
@@ -149,9 +151,10 @@ class _Run:
         source: str,
         options: IndexOptions,
         tell: Report,
+        give_up: Callable[[], None],
     ) -> None:
         self._store, self._model, self._source = store, model, source
-        self._options, self._tell = options, tell
+        self._options, self._tell, self._give_up = options, tell, give_up
         self.summary = Summary()
 
     def run(self, named: tuple[str, ...]) -> Summary:
@@ -235,6 +238,7 @@ class _Run:
             closing(
                 _read_ahead(plan.todo(), partial(_read, model, seen), self._options.workers, ahead)
             ) as outcomes,
+            _stopped(self._give_up),
         ):
             for outcome in outcomes:
                 done += 1
@@ -272,6 +276,16 @@ def _nothing(scan: Scan) -> str:
     others = f", only {scan.others:,} other files" if scan.others else ""
     kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
     return f"no picture ({kinds}) in {where}{others}"
+
+
+@contextmanager
+def _stopped(give_up: Callable[[], None]) -> Iterator[None]:
+    """Calls it when the work inside is broken off, before anyone waits for threads to end."""
+    try:
+        yield
+    except BaseException:
+        give_up()
+        raise
 
 
 def _read_ahead(
@@ -324,6 +338,7 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
     except MemoryError:
         return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
     except ImageError as error:
-        # What only an extra is missing for is tried again, when it may have been installed.
-        kind: Kind = "unread" if isinstance(error, MissingExtraError) else "bad"
+        # An extra may have been installed by the next time, and a busy machine have more of it.
+        again = isinstance(error, (MissingExtraError, UnopenedError))
+        kind: Kind = "unread" if again else "bad"
         return _Outcome(kind, replace(photo, digest=None, error=str(error)))

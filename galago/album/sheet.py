@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from galago.errors import ImageError
-from galago.media.images import thumbnail
+from galago.media import images
 
 __all__ = ["contact_sheet"]
 
@@ -40,15 +40,22 @@ figcaption {{ margin-top: .3rem; overflow-wrap: anywhere; font-size: .85rem; }}
 _TAIL = "</main>\n</body>\n</html>\n"
 
 
-def contact_sheet(title: str, photos: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The page in pieces, of photos as (path, caption); one that can't be read says why."""
+def contact_sheet(
+    title: str,
+    photos: Iterable[tuple[str, str]],
+    thumbnail: Callable[[str, int], bytes] = images.thumbnail,
+) -> Iterator[str]:
+    """The page in pieces, of photos as (path, caption); one that can't be read says why.
+
+    `thumbnail` makes a JPEG of a path, of at most so many pixels a side; a pool's, say.
+    """
     yield _HEAD.format(title=_text(title))
     for path, caption in photos:
-        yield _figure(path, caption)
+        yield _figure(path, caption, thumbnail)
     yield _TAIL
 
 
-def _figure(path: str, caption: str) -> str:
+def _figure(path: str, caption: str, thumbnail: Callable[[str, int], bytes]) -> str:
     try:
         data = b64encode(thumbnail(path, _SIDE)).decode("ascii")
         inside = f'<img alt="{_text(caption)}" src="data:image/jpeg;base64,{data}">'

@@ -18,6 +18,7 @@ from galago.errors import OptionError
 
 if TYPE_CHECKING:
     from galago.clip.mobileclip import LabelSet, MobileCLIP
+    from galago.media.pool import PicturePool
 
 __all__ = ["classify"]
 
@@ -99,8 +100,8 @@ def classify(
     opening = ClipOpening(model, precision, threads, offline)
     most = top or (len(names) if as_json else _SHOWN)
 
-    def load() -> Labelling:
-        return _embed(opening.load(), names, templates)
+    def load(pool: PicturePool | None) -> Labelling:
+        return _embed(opening.load(pool), names, templates)
 
     def work(labelling: Labelling, picture: Picture, bar: Bar) -> None:
         ranked = _ranked(labelling, picture)[:most]

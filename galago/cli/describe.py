@@ -106,11 +106,9 @@ class _Ahead:
 
     def __call__(self, vlm: FastVLM, picture: Picture, stop: Event) -> Any:
         """A picture's answer, None after `stop`; a video, which is read when its turn comes."""
-        from galago.media.images import open_near
-
         if picture.is_video:
             return picture.source
-        opened = open_near(picture.source, vlm.resolution)
+        opened = vlm.prepare(picture.source)
         # The model looks at one picture at a time; whoever waits for that here sees the stop.
         with self._looking:
             image = None if stop.is_set() else vlm.encode(opened)

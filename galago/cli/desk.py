@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from galago.album import Guide
     from galago.album.store import Head
     from galago.clip.mobileclip import MobileCLIP
+    from galago.media.pool import PicturePool
 
 __all__ = ["AlbumDesk"]
 
@@ -30,13 +31,22 @@ class AlbumDesk:
     """
 
     def __init__(
-        self, name: str | None, clip: str | None, *, threads: int | None, offline: bool
+        self,
+        name: str | None,
+        clip: str | None,
+        pool: PicturePool,
+        *,
+        threads: int | None,
+        offline: bool,
     ) -> None:
-        """Raises GalagoError when the model, or an album that was named, can't be opened."""
+        """`pool` opens pictures to search by.
+
+        Raises GalagoError when the model, or an album that was named, can't be opened.
+        """
         self.lock = threading.Lock()
         self._opening = threading.Lock()
         self._name = name
-        self._threads, self._offline = threads, offline
+        self._pool, self._threads, self._offline = pool, threads, offline
         self._loaded: dict[str, MobileCLIP] = {}
         self._guide: Guide | None = None
         self._refusal: GalagoError | None = None
@@ -107,7 +117,7 @@ class AlbumDesk:
     def _load(self, source: str) -> MobileCLIP:
         if source not in self._loaded:
             opening = ClipOpening(source, threads=self._threads, offline=self._offline)
-            self._loaded[source] = opening.load()
+            self._loaded[source] = opening.load(self._pool)
         return self._loaded[source]
 
     def _maker(self, head: Head) -> MobileCLIP:

@@ -99,21 +99,28 @@ def _run(
 ) -> Summary:
     """Index; without a source by the album's own model, or the one of `opening` for a new album."""
     from galago.album import index as index_folders
+    from galago.media.pool import PicturePool
 
     def choose(own: str | None) -> str:
         nonlocal opening
         opening = replace(opening, model=own or opening.model)
         return opening.model
 
-    with Bar(None, rate=True) as bar:
+    with PicturePool(chosen.workers) as pool, Bar(None, rate=True) as bar:
         progress.bar = bar
 
         def load() -> MobileCLIP:
             with bar.aside():
-                return opening.load()
+                return opening.load(pool.warm())
 
         return index_folders(
-            folder, folders, load, source=source or choose, options=chosen, report=progress
+            folder,
+            folders,
+            load,
+            source=source or choose,
+            options=chosen,
+            report=progress,
+            give_up=pool.close,
         )
 
 

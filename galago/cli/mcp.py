@@ -17,6 +17,7 @@ from galago.version import __version__
 
 if TYPE_CHECKING:
     from galago.cli.desk import AlbumDesk
+    from galago.media.pool import PicturePool
     from galago.vlm.fastvlm import FastVLM
 
 __all__ = ["mcp"]
@@ -45,7 +46,10 @@ def mcp(
     except ImportError:
         raise MissingExtraError("this needs the package mcp: pip install 'galago[mcp]'") from None
 
-    tools = Tools(opening, album)
+    from galago.media.pool import PicturePool
+
+    pool = PicturePool(1)
+    tools = Tools(opening, album, pool)
     server = MCPServer("galago", version=__version__, log_level="ERROR")
 
     @contextmanager
@@ -73,16 +77,16 @@ def mcp(
         with told():
             return tools.search(words, count)
 
-    server.run("stdio")
+    with pool:
+        server.run("stdio")
 
 
 class Tools:
     """What the tools do; each model is opened when it is first needed."""
 
-    def __init__(self, opening: Opening, album: str | None) -> None:
-        self._opening = opening
-        self._album = album
-        self._vlm = _once(opening.load)
+    def __init__(self, opening: Opening, album: str | None, pool: PicturePool) -> None:
+        self._opening, self._album, self._pool = opening, album, pool
+        self._vlm = _once(lambda: opening.load(pool))
         self._desk = _once(self._open_desk)
 
     def describe(self, path: str, question: str | None) -> str:
@@ -113,7 +117,7 @@ class Tools:
         from galago.cli.desk import AlbumDesk
 
         threads, offline = self._opening.threads, self._opening.offline
-        return AlbumDesk(self._album, None, threads=threads, offline=offline)
+        return AlbumDesk(self._album, None, self._pool, threads=threads, offline=offline)
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:

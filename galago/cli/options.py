@@ -14,6 +14,7 @@ from galago.specs import CLIP_PRECISIONS, PRECISIONS, Side
 
 if TYPE_CHECKING:
     from galago.clip.mobileclip import MobileCLIP
+    from galago.media.pool import PicturePool
     from galago.vlm.fastvlm import FastVLM
     from galago.vlm.sampling import SamplingOptions
 
@@ -166,11 +167,11 @@ class Opening:
     threads: Threads = None
     offline: Offline = False
 
-    def load(self) -> FastVLM:
-        """The model, with its stages shown on stderr."""
+    def load(self, pool: PicturePool | None = None) -> FastVLM:
+        """The model, with its stages shown on stderr; `pool` opens its pictures."""
         from galago.vlm.fastvlm import FastVLM
 
-        return _staged(FastVLM.load, self, resolution=_side(self.resolution))
+        return _staged(FastVLM.load, self, resolution=_side(self.resolution), pool=pool)
 
 
 @dataclass(frozen=True)
@@ -182,11 +183,11 @@ class ClipOpening:
     threads: Threads = None
     offline: Offline = False
 
-    def load(self) -> MobileCLIP:
-        """The model, with its stages shown on stderr."""
+    def load(self, pool: PicturePool | None = None) -> MobileCLIP:
+        """The model, with its stages shown on stderr; `pool` opens its pictures."""
         from galago.clip.mobileclip import MobileCLIP
 
-        return _staged(MobileCLIP.load, self)
+        return _staged(MobileCLIP.load, self, pool=pool)
 
 
 def _staged(load: Callable[..., Loaded], opening: Opening | ClipOpening, **more: Any) -> Loaded:

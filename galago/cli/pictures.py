@@ -15,17 +15,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from galago.cli.terminal import Bar, complain, path_fields, write_record
 from galago.errors import CutShortError, ImageError
 from galago.places import as_path
+
+if TYPE_CHECKING:
+    from galago.media.pool import PicturePool
 
 __all__ = ["Picture", "expand", "for_each", "is_video", "natural"]
 
 Opened = TypeVar("Opened")
 # What the work needs of a picture, made beforehand; it ends early when the event is set.
 Ready = Callable[[Opened, "Picture", threading.Event], Any]
+# Each picture, and what waits until it is ready.
+_Coming = Generator[tuple["Picture", Callable[[], "Picture"]], None, None]
 _AT_ONCE = 4  # beyond it replies share little, and as many decoded pictures are held
 
 
@@ -115,7 +120,7 @@ def _sorted(files: Iterable[Path]) -> list[Picture]:
 
 def for_each(
     found: list[Picture],
-    load: Callable[[], Opened],
+    load: Callable[[PicturePool | None], Opened],
     work: Callable[[Opened, Picture, Bar], None],
     *,
     as_json: bool,
@@ -123,7 +128,8 @@ def for_each(
 ) -> int:
     """Load a model and work on every picture: 0, 1 when some could not be read, 2 when none could.
 
-    Of many, threads make the sources of a few pictures `ready`, the one at work and those after it.
+    Of many, threads make the sources of a few pictures `ready`, the one at work and those after it,
+    and `load` gets a pool to open them: a lone picture is the person's own, many may be anyone's.
     When all of many are missing nothing is loaded. A lone picture's failure is raised; of
     many each is told on stderr and, `as_json`, in a record of its own.
     """
@@ -134,12 +140,27 @@ def for_each(
             for picture in found:
                 _report(picture, ImageError(_missing(picture)), bar, as_json)
         return 2
-    opened = load()
+    if len(found) == 1:
+        return _work(found, load(None), work, as_json, lambda opened: _one_by_one(found))
+    from galago.media.pool import PicturePool
+
+    with PicturePool(min(_AT_ONCE, len(found))).warm() as pool:
+        ahead = partial(_ahead, found, ready, pool) if ready else lambda opened: _one_by_one(found)
+        return _work(found, load(pool), work, as_json, ahead)
+
+
+def _work(
+    found: list[Picture],
+    opened: Opened,
+    work: Callable[[Opened, Picture, Bar], None],
+    as_json: bool,
+    ahead: Callable[[Opened], _Coming],
+) -> int:
     failed = unread = 0
     with (
         Bar(len(found)) as bar,
         # Closed here: an interrupt while its threads end would be a traceback elsewhere.
-        closing(_ahead(found, opened, ready if len(found) > 1 else None)) as pictures,
+        closing(ahead(opened)) as pictures,
     ):
         for picture, get in pictures:
             bar.name(picture.label)
@@ -157,28 +178,30 @@ def for_each(
     return 2 if unread == len(found) else 1 if failed else 0
 
 
+def _one_by_one(found: list[Picture]) -> _Coming:
+    yield from ((picture, partial(replace, picture)) for picture in found)
+
+
 def _ahead(
-    found: list[Picture], opened: Opened, ready: Ready[Opened] | None
-) -> Generator[tuple[Picture, Callable[[], Picture]], None, None]:
+    found: list[Picture], ready: Ready[Opened], pool: PicturePool, opened: Opened
+) -> _Coming:
     """Each picture, and what waits until it is ready; threads are at work on a few at once."""
-    if ready is None:
-        yield from ((picture, partial(replace, picture)) for picture in found)
-        return
     stop = threading.Event()
 
     def made(picture: Picture) -> Picture:
         return replace(picture, source=ready(opened, picture, stop))
 
     left = iter(found)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        coming = deque((p, pool.submit(made, p)) for p in islice(left, _AT_ONCE))
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        coming = deque((p, threads.submit(made, p)) for p in islice(left, _AT_ONCE))
         try:
             while coming:
                 picture, current = coming.popleft()
                 yield picture, current.result
-                coming.extend((p, pool.submit(made, p)) for p in islice(left, 1))
+                coming.extend((p, threads.submit(made, p)) for p in islice(left, 1))
         finally:
             stop.set()
+            pool.close()  # nobody waits for what is being opened
             for _, waiting in coming:
                 waiting.cancel()
 

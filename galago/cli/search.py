@@ -168,16 +168,15 @@ def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) 
     import webbrowser
 
     from galago.album import contact_sheet
+    from galago.media.pool import PicturePool
 
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
-    pieces = contact_sheet(
-        title.removeprefix("+ "),
-        ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits),
-    )
+    photos = ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits)
     path = _page_path(html)
     try:
-        with whole_file(path) as file:  # a full disk must not cut an older page
-            for piece in pieces:
+        # A full disk must not cut an older page.
+        with PicturePool(1) as pool, whole_file(path) as file:
+            for piece in contact_sheet(title.removeprefix("+ "), photos, pool.thumbnail):
                 file.write(piece.encode())
     except OSError as error:
         raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error

@@ -86,15 +86,16 @@ def serve(
         raise MissingExtraError(
             f"the server needs {error.name}: pip install 'galago[serve]'"
         ) from None
+    from galago.media.pool import PicturePool
     from galago.server import Parts, Settings
 
     _check(host, api_key, parallel, queue, timeout)
     listening = listen(host, port)
-    with contextlib.closing(listening):
-        vlm = opening.load()
+    with contextlib.closing(listening), PicturePool().warm() as pool:
+        vlm = opening.load(pool)
         vlm.keep_caches(max(2, parallel))
-        desk = AlbumDesk(album, clip, threads=opening.threads, offline=opening.offline)
-        parts = Parts(vlm, desk.clip, desk.guide, desk.lock)
+        desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
+        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool)
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),

@@ -27,6 +27,7 @@ from galago.clip.text_cache import remembered
 from galago.engine.precision import check_clip_precision, check_threads
 from galago.errors import OptionError
 from galago.media.images import Source, load_pixels
+from galago.media.pool import PicturePool
 from galago.places import as_path, graphs_dir
 from galago.progress import Progress, silent
 from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
@@ -72,6 +73,7 @@ class MobileCLIP:
         name: str | None = None,
         precision: str = "auto",
         threads: int | None = None,
+        pool: PicturePool | None = None,
     ) -> None:
         """From an opened checkpoint; `MobileCLIP.load` is the usual way."""
         from galago.engine.processor import clip_precision_here
@@ -81,6 +83,7 @@ class MobileCLIP:
         self.spec = checkpoint.spec
         self.precision = clip_precision_here(precision, checkpoint)
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
+        self._load_pixels = load_pixels if pool is None else pool.load_pixels
         self._checkpoint = checkpoint
         self._threads = threads
         self._text: TextTower | None = None
@@ -94,12 +97,14 @@ class MobileCLIP:
         offline: bool | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
+        pool: PicturePool | None = None,
     ) -> MobileCLIP:
         """A model by name ("MobileCLIP2-S0", "owner/name"), from a folder or one of Apple's `.pt`.
 
         Fetches it first when it isn't here. `precision` is auto, fp32, bf16 or int8 (matrices in 8
         bits); `offline` (or HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares
-        from 0 to 1.
+        from 0 to 1; pictures of strangers, or many, are better opened by a `pool`, in processes
+        with limits.
 
         Raises UnknownModelError, ModelError for a model of another kind, CheckpointError for what
         is missing, damaged or unknown, HubError, StorageError, OptionError.
@@ -109,14 +114,15 @@ class MobileCLIP:
         _check_options(precision, threads)
         path = as_path(os.fspath(name))
         if os.path.isfile(path):  # pathlib raises for a name that is too long
-            return cls(open_clip_checkpoint(path), precision=precision, threads=threads)
+            checkpoint = open_clip_checkpoint(path)
+            return cls(checkpoint, precision=precision, threads=threads, pool=pool)
         source = fetched(
             os.fspath(name), kind="mobileclip", offline=offline, progress=progress or silent
         )
         checkpoint = open_clip_checkpoint(source.folder)
         # The files of a plain folder tell more than what the folder is called.
         called = source.name if source.row or source.remote else None
-        return cls(checkpoint, name=called, precision=precision, threads=threads)
+        return cls(checkpoint, name=called, precision=precision, threads=threads, pool=pool)
 
     @property
     def dim(self) -> int:
@@ -185,7 +191,7 @@ class MobileCLIP:
 
         `name` is used in messages. Raises ImageError for a picture that can't be read.
         """
-        return load_pixels(picture, self.spec.image, name=name, draft=_DRAFT)[0]
+        return self._load_pixels(picture, self.spec.image, name=name, draft=_DRAFT)[0]
 
     def embed_pixels(self, pixel_values: Float) -> Float:
         """Unit rows, float32 (n, dim), of prepared pictures (n, 3, side, side)."""
@@ -306,18 +312,34 @@ class MobileCLIP:
         into its templates already. Raises OptionError without labels or for those of another
         model, and as embed_images and embed_labels do.
         """
-        if not isinstance(labels, LabelSet):
-            labels = _named(labels)
-        elif labels.identity != self.identity:
-            raise OptionError(
-                f"the labels were embedded by {labels.model}; embed them again with {self.name}"
-            )
-        seen = self.embed_images([picture])  # first: a missing picture should be told at once
+        labels = self._own(labels)
+        # First: a missing picture should be told at once.
+        return self.classify_pixels(self.prepare(picture), labels, templates)
+
+    def classify_pixels(
+        self,
+        pixel_values: Float,
+        labels: Sequence[str] | LabelSet,
+        templates: Sequence[str] | str = "photo",
+    ) -> list[float]:
+        """As `classify`, of a prepared picture (3, side, side)."""
+        labels = self._own(labels)
         if not isinstance(labels, LabelSet):
             labels = self.label_set(labels, templates)
+        seen = self.embed_pixels(pixel_values[None])
         logits = self.logit_scale * (seen @ labels.rows.T)[0].astype(np.float64)
         shares = np.exp(logits - logits.max())
         return [float(share) for share in shares / shares.sum()]
+
+    def _own(self, labels: Sequence[str] | LabelSet) -> list[str] | LabelSet:
+        """Checked: at least one, or a set of this model's."""
+        if not isinstance(labels, LabelSet):
+            return _named(labels)
+        if labels.identity != self.identity:
+            raise OptionError(
+                f"the labels were embedded by {labels.model}; embed them again with {self.name}"
+            )
+        return labels
 
 
 def _check_options(precision: str, threads: int | None) -> None:

@@ -6,7 +6,6 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Union
@@ -16,32 +15,32 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from galago.errors import ImageError, MissingExtraError
-from galago.media.preprocess import preprocess
+from galago.media.detail import smallest_side
+from galago.media.preprocess import fit_square, normalise
 from galago.specs import ImageSpec
 
 __all__ = [
+    "DRAFT",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
-    "Choose",
     "Source",
     "load_pixels",
+    "load_square",
     "open_image",
     "open_near",
     "thumbnail",
+    "told_apart",
 ]
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], Image.Image,
                "NDArray[Any]"]  # fmt: skip
-
-# (picture, its own size, spec) -> the spec it is prepared by.
-Choose = Callable[[Image.Image, tuple[int, int], ImageSpec], ImageSpec]
 
 MAX_PIXELS = 100_000_000  # larger is a mistake or an attack: 300 MB once decoded
 PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".ppm"}
     | {".tif", ".tiff", ".webp"}
 )
-_DRAFT = 4  # at twice the side letters' edges move by five 8-bit steps, at four times by one
+DRAFT = 4  # at twice the side letters' edges move by five 8-bit steps, at four times by one
 
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -108,19 +107,34 @@ def load_pixels(
     spec: ImageSpec,
     *,
     name: str | None = None,
-    draft: int = _DRAFT,
-    choose: Choose | None = None,
+    draft: int = DRAFT,
+    by_content: bool = False,
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Pixel values, float32 (3, side, side), and the upright picture's own (width, height).
 
     As `preprocess(open_image(source), spec)`, but a large JPEG is decoded at a half, quarter or
     eighth of its size where both edges stay at least `draft` times the side: several times faster,
     and at four times within one 8-bit step for 99.99 % of the values, at most three (12 megapixels
-    of text, photos and noise).  `choose` may look at the opened picture and its own size and take
-    another spec.  Raises as `open_image` does.
+    of text, photos and noise).  `by_content` takes the smallest side that holds all the picture
+    shows (galago/media/detail.py).  Raises as `open_image` does.
     """
+    square, size = load_square(source, spec, name=name, draft=draft, by_content=by_content)
+    return normalise(square, spec), size
+
+
+def load_square(
+    source: Source,
+    spec: ImageSpec,
+    *,
+    name: str | None = None,
+    draft: int = DRAFT,
+    by_content: bool = False,
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """As `load_pixels`, before values are scaled: uint8 (side, side, 3)."""
     image, size = _open(source, name, draft * spec.side)
-    return preprocess(image, choose(image, size, spec) if choose else spec), size
+    if by_content:
+        spec = smallest_side(image, size, spec)
+    return np.asarray(fit_square(image, spec)), size
 
 
 def open_near(source: Source, side: int, *, name: str | None = None) -> Image.Image:
@@ -128,7 +142,7 @@ def open_near(source: Source, side: int, *, name: str | None = None) -> Image.Im
 
     Raises as `open_image` does.
     """
-    return _open(source, name, _DRAFT * side)[0]
+    return _open(source, name, DRAFT * side)[0]
 
 
 def thumbnail(source: Source, side: int, *, name: str | None = None) -> bytes:
@@ -157,12 +171,14 @@ def _open(
         return image, size if image.size == stored.size else size[::-1]
 
 
-def _stream_of(source: Any, name: str | None) -> tuple[str, IO[bytes]]:
-    """A label for messages and a readable, seekable stream that isn't empty."""
+def told_apart(source: Any, name: str | None) -> tuple[str, Path | None, bytes]:
+    """A label for messages, and where the picture is: a path, or else its bytes, not empty.
+
+    Of paths, bytes and file objects, which are read; ImageError for anything else.
+    """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        label = name or str(path)
-        return label, _open_file(path, label)
+        return name or str(path), path, b""
     label = name or "the picture"
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -180,7 +196,13 @@ def _stream_of(source: Any, name: str | None) -> tuple[str, IO[bytes]]:
         )
     if not data:
         raise ImageError(f"{label} is empty (0 bytes)")
-    return label, io.BytesIO(data)
+    return label, None, data
+
+
+def _stream_of(source: Any, name: str | None) -> tuple[str, IO[bytes]]:
+    """A label for messages and a readable, seekable stream that isn't empty."""
+    label, path, data = told_apart(source, name)
+    return label, io.BytesIO(data) if path is None else _open_file(path, label)
 
 
 def _open_file(path: Path, label: str) -> IO[bytes]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from galago.specs import ImageSpec
 
-__all__ = ["fit_square", "preprocess"]
+__all__ = ["fit_square", "normalise", "preprocess"]
 
 _BLOCK_ROWS = 512  # rows padded at a time, so that a 3x20000 picture never becomes 20000x20000
 _LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resized (memory)
@@ -38,7 +38,11 @@ def preprocess(image: Image.Image, spec: ImageSpec) -> NDArray[np.float32]:
     the part that stays is resized, and Pillow chooses the order of rows and columns by size, so
     sharp edges may differ), and the large JPEGs of `images.load_pixels`.
     """
-    square = np.asarray(fit_square(image, spec))  # (side, side, 3)
+    return normalise(np.asarray(fit_square(image, spec)), spec)
+
+
+def normalise(square: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
+    """Pixel values, float32 (3, side, side), of a square of uint8 (side, side, 3)."""
     values = np.multiply(square.transpose(2, 0, 1), np.float32(1 / 255), dtype=np.float32)
     if tuple(spec.mean) != (0.0, 0.0, 0.0) or tuple(spec.std) != (1.0, 1.0, 1.0):
         mean = np.asarray(spec.mean, np.float32)[:, None, None]

@@ -35,7 +35,7 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.scheduler.stop(_GRACE)
+        service.stop(_GRACE)
 
     app = FastAPI(
         title="galago",

@@ -185,9 +185,7 @@ def _embed(
 
 
 def _prepare(service: Service, url: str) -> Float:
-    data = service.opener.open(url)
-    with service.decoding:
-        return service.parts.clip.prepare(data)
+    return service.parts.clip.prepare(service.opener.open(url))
 
 
 def _packed(row: Float) -> str:

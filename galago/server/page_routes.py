@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from pydantic import BaseModel, Field
 
 from galago import catalog
 from galago.errors import GalagoError, ImageError
-from galago.media.images import thumbnail
 from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
@@ -107,7 +105,7 @@ def page_routes(service: Service, version: str) -> APIRouter:
         """Photos of the album by words, pictures, or both."""
         return await service.run(request, None, lambda: _search(service, body))
 
-    showing = asyncio.Semaphore(2)  # threads: more would only wait for `decoding`
+    showing = asyncio.Semaphore(2)  # threads: more would only wait for the pool
 
     @router.get(
         "/photo/{number}",
@@ -185,8 +183,7 @@ def _search(service: Service, body: SearchRequest) -> Hits:
     for url in urls:
         service.opener.check(url, "image")
     pictures = [service.opener.open(url) for url in urls]
-    with service.decoding if pictures else contextlib.nullcontext():
-        found = album.find(words, pictures, minus, body.k)
+    found = album.find(words, pictures, minus, body.k)
     hits = [
         Hit(
             score=round(one.score, 5),
@@ -208,8 +205,7 @@ def _photo(service: Service, number: int, side: int) -> Response:
     if path is None:
         raise Problem(404, "the album has no such photo")
     try:
-        with service.decoding:
-            data = thumbnail(path, side)
+        data = service.thumbnail(path, side)
     except ImageError as error:
         raise Problem(404, f"the photo can't be shown: {readable(str(error))}") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
@@ -224,5 +220,6 @@ def _labels(given: Sequence[str]) -> list[str]:
 
 def _classify(service: Service, url: str, labels: Sequence[str]) -> list[float]:
     data = service.opener.open(url)
-    with service.decoding, service.parts.clip_lock:
-        return service.parts.clip.classify(data, labels)
+    pixel_values = service.parts.clip.prepare(data)  # before others have to wait for the model
+    with service.parts.clip_lock:
+        return service.parts.clip.classify_pixels(pixel_values, labels)

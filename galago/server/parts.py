@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.media.images import Source
+from galago.media.pool import PicturePool
 from galago.text.chat import Message
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
@@ -56,7 +57,7 @@ class Clip(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> Float: ...
 
-    def classify(self, picture: Source, labels: Sequence[str]) -> list[float]: ...
+    def classify_pixels(self, pixel_values: Float, labels: Sequence[str]) -> list[float]: ...
 
 
 class Photo(Protocol):
@@ -99,10 +100,12 @@ class Parts:
     """One model that answers, one that finds, and the album if there is one.
 
     `album` is asked each time, as it may be made while the server runs; it raises GalagoError for
-    one that can't be opened.  `clip_lock` is held while the MobileCLIP works.
+    one that can't be opened.  `clip_lock` is held while the MobileCLIP works.  `pool` opens
+    pictures of requests and of the album; it is closed when the server stops.
     """
 
     vlm: Vlm
     clip: Clip
     album: Callable[[], Album | None] = lambda: None
     clip_lock: threading.Lock = field(default_factory=threading.Lock)
+    pool: PicturePool | None = None

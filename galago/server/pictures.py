@@ -75,8 +75,6 @@ class Pictures:
         self._kept: OrderedDict[tuple[bytes, int], EncodedImage] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        # Decoded, a picture may take hundreds of megabytes: one waits ready while one is looked at.
-        self._opening = threading.Semaphore(2)
 
     def encode(self, data: bytes, resolution: int | None) -> EncodedImage:
         """The encoded picture, kept or new.  Raises as FastVLM.encode does."""
@@ -86,8 +84,7 @@ class Pictures:
             if (kept := self._kept.get(key)) is not None:
                 self._kept.move_to_end(key)
                 return kept
-        with self._opening:
-            image = self._vlm.encode(data, resolution)
+        image = self._vlm.encode(data, resolution)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = image

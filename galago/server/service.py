@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from galago import catalog
+from galago.media import images
 from galago.server.metrics import Metrics
 from galago.server.parts import Parts
 from galago.server.pictures import Opener, Pictures
@@ -35,9 +35,6 @@ class Service:
     opener: Opener
     pictures: Pictures
     metrics: Metrics
-    # Decoded, a picture may take hundreds of megabytes; conversations have a bound of their own,
-    # as theirs are held while the model looks at them.
-    decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     @classmethod
     def begin(cls, parts: Parts, settings: Settings) -> Service:
@@ -46,6 +43,17 @@ class Service:
         opener = Opener(settings.body_bytes, fetch if settings.allow_remote_images else None)
         pictures = Pictures(parts.vlm, settings.kept_pictures)
         return cls(parts, settings, scheduler, opener, pictures, Metrics(scheduler))
+
+    def thumbnail(self, path: str, side: int) -> bytes:
+        """As images.thumbnail."""
+        pool = self.parts.pool
+        return images.thumbnail(path, side) if pool is None else pool.thumbnail(path, side)
+
+    def stop(self, seconds: float) -> None:
+        """Give up pictures that are being opened, and end the threads; so long they may take."""
+        if self.parts.pool is not None:
+            self.parts.pool.close()
+        self.scheduler.stop(seconds)
 
     def submit(self, request: Request, user: str | None, work: Callable[[], Iterator[T]]) -> Job[T]:
         """Queue work for whoever asks: an address, and the user it names."""

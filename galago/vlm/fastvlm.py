@@ -17,8 +17,8 @@ from typing import Union, cast
 import numpy as np
 
 from galago.errors import OptionError
-from galago.media.detail import smallest_side
 from galago.media.images import Source, load_pixels
+from galago.media.pool import PicturePool
 from galago.progress import Progress, silent
 from galago.specs import Side, VLMSpec
 from galago.text.chat import ImageSlot, Message, Piece, user_message
@@ -28,6 +28,7 @@ from galago.vlm.decode import LanguageModel
 from galago.vlm.reply import (
     Chunk,
     EncodedImage,
+    Prepared,
     Stats,
     VisionModel,
     check_prompt,
@@ -38,7 +39,7 @@ from galago.vlm.speaker import Speaker
 
 __all__ = ["Chunk", "Conversation", "EncodedImage", "FastVLM", "Picture", "Stats", "VisionModel"]
 
-Picture = Union[Source, EncodedImage]  # noqa: UP007, numpy's alias is a string at run time
+Picture = Union[Source, Prepared, EncodedImage]  # noqa: UP007, numpy's alias is a string at run time
 Pictures = Union[Picture, "Sequence[Picture]"]
 
 
@@ -55,6 +56,7 @@ class FastVLM:
         name: str | None = None,
         precision: str = "fp32",
         resolution: Side | None = None,
+        pool: PicturePool | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way."""
         self.spec = spec
@@ -64,6 +66,7 @@ class FastVLM:
         self._by_content = resolution == "auto"
         chosen = None if resolution == "auto" else resolution
         self.resolution = spec.image.side if chosen is None else self._side(chosen)
+        self._load_pixels = load_pixels if pool is None else pool.load_pixels
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._speaker = Speaker(language, tokenizer, spec)
@@ -78,6 +81,7 @@ class FastVLM:
         offline: bool | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
+        pool: PicturePool | None = None,
     ) -> FastVLM:
         """A model by name ("fastvlm-nano", "apple/FastVLM-0.5B") or from a folder.
 
@@ -85,7 +89,8 @@ class FastVLM:
         int8 or int4, or a pair of language and vision: int8-int8, int4-int8; `resolution` the side
         in pixels pictures are looked at with, the published one by default, "auto" for the smallest
         of at least 512 that holds all a picture shows (galago/media/detail.py); `offline` (or
-        HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares from 0 to 1.
+        HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares from 0 to 1; pictures
+        of strangers are better opened by a `pool`, in processes with limits.
 
         Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, StorageError,
         OptionError.
@@ -101,9 +106,19 @@ class FastVLM:
             name=parts.name,
             precision=parts.precision,
             resolution=resolution,
+            pool=pool,
         )
 
     # -- pictures ----------------------------------------------------------------------------------
+
+    def prepare(self, picture: Source, resolution: int | None = None) -> Prepared:
+        """Open a picture for `encode`, which takes it in its place.  Raises as `encode` does."""
+        side = self.resolution if resolution is None else self._side(resolution)
+        by_content = self._by_content and resolution is None
+        started = time.perf_counter()
+        spec = self.spec.image.with_side(side)
+        pixel_values, size = self._load_pixels(picture, spec, by_content=by_content)
+        return Prepared(pixel_values, size, time.perf_counter() - started)
 
     def encode(self, picture: Picture, resolution: int | None = None) -> EncodedImage:
         """Look at a picture: a path, bytes, file object, PIL image or uint8 array (H, W, 3).
@@ -112,17 +127,18 @@ class FastVLM:
         """
         if isinstance(picture, EncodedImage):
             return self._checked(picture, resolution)
-        side = self.resolution if resolution is None else self._side(resolution)
-        choose = smallest_side if self._by_content and resolution is None else None
+        if not isinstance(picture, Prepared):
+            picture = self.prepare(picture, resolution)
         started = time.perf_counter()
-        pixels, size = load_pixels(picture, self.spec.image.with_side(side), choose=choose)
+        pixel_values = picture.pixel_values
         with self._vision_lock:
-            features = self._vision.encode(pixels[None])[0]  # (T, hidden)
+            features = self._vision.encode(pixel_values[None])[0]  # (T, hidden)
         features = np.array(features, dtype=np.float32, order="C")
         features.flags.writeable = False
         digest = hashlib.blake2b(features.tobytes(), digest_size=16).hexdigest()
-        seconds = time.perf_counter() - started
-        return EncodedImage(features, size, pixels.shape[-1], seconds, digest, self.name)
+        seconds = picture.seconds + time.perf_counter() - started
+        side = pixel_values.shape[-1]
+        return EncodedImage(features, picture.size, side, seconds, digest, self.name)
 
     def _side(self, resolution: int) -> int:
         if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool):

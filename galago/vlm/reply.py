@@ -18,6 +18,7 @@ __all__ = [
     "Chunk",
     "Clock",
     "EncodedImage",
+    "Prepared",
     "Stats",
     "VisionModel",
     "check_prompt",
@@ -30,6 +31,19 @@ class VisionModel(Protocol):
 
     def encode(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, H, W) to image features (B, T, hidden)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A picture opened for the vision model, by `FastVLM.prepare`.
+
+    pixel_values: float32 (3, side, side); size: (width, height) of the picture; seconds: what
+    opening it took.
+    """
+
+    pixel_values: NDArray[np.float32]
+    size: tuple[int, int]
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

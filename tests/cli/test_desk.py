@@ -13,6 +13,7 @@ from galago.album.names import DATABASE
 from galago.cli import desk as room
 from galago.cli.desk import AlbumDesk
 from galago.errors import GalagoError, OptionError, StorageError
+from galago.media.pool import PicturePool
 from tests.helpers.albums import FakeEmbedder, photo, update
 
 
@@ -22,7 +23,7 @@ class Opening:
     def __init__(self, source: str, **_: Any) -> None:
         self.source = source
 
-    def load(self) -> FakeEmbedder:
+    def load(self, pool: PicturePool) -> FakeEmbedder:
         if self.source == "gone":
             raise StorageError("the model is gone")
         return FakeEmbedder("fake-1")
@@ -41,7 +42,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def desk(name: str | None = None) -> AlbumDesk:
-    return AlbumDesk(name, None, threads=None, offline=True)
+    return AlbumDesk(name, None, PicturePool(), threads=None, offline=True)
 
 
 def found(guide: Guide | None) -> list[str]:
@@ -99,7 +100,7 @@ def test_an_album_that_was_indexed_anew_is_opened_anew(
     before = one.guide()
     update(album_folder(), photos)
     assert one.guide() is before  # by the same model
-    monkeypatch.setattr(Opening, "load", lambda _: FakeEmbedder("fake-2"))
+    monkeypatch.setattr(Opening, "load", lambda *_: FakeEmbedder("fake-2"))
     update(album_folder(), model=FakeEmbedder("fake-2"), fresh=True)
     after = one.guide()
     assert found(after) == ["a.png"] and after is not before

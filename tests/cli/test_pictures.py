@@ -48,7 +48,7 @@ def test_many_pictures_are_made_ready_a_few_at_once_and_told_in_order() -> None:
         assert len(begun) <= len(told) + 5
         told.append(picture.source)
 
-    assert for_each(pictures, lambda: None, work, as_json=False, ready=ready) == 0
+    assert for_each(pictures, lambda _: None, work, as_json=False, ready=ready) == 0
     assert told == [f"{n}.JPG" for n in range(12)]
 
 
@@ -65,7 +65,7 @@ def test_what_is_made_ready_ends_when_the_work_is_broken_off() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        for_each(pictures, lambda: None, work, as_json=False, ready=ready)
+        for_each(pictures, lambda _: None, work, as_json=False, ready=ready)
     assert len(begun) <= 5
 
 
@@ -87,5 +87,5 @@ def test_a_second_interrupt_while_threads_end_is_no_traceback(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        for_each(pictures, lambda: None, work, as_json=False, ready=lambda *_: None)
+        for_each(pictures, lambda _: None, work, as_json=False, ready=lambda *_: None)
     assert not ignored

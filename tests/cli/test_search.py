@@ -127,7 +127,7 @@ def test_a_page_takes_no_place_of_value(
     def full(*_: object, **__: object) -> bytes:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("galago.album.sheet.thumbnail", full)
+    monkeypatch.setattr("galago.media.pool.PicturePool.thumbnail", full)
     page = tmp_path / "page.html"
     page.write_text("old")
     before = sorted(tmp_path.iterdir())

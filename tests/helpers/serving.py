@@ -26,8 +26,7 @@ class FakeClip(FakeEmbedder):
     def count_tokens(self, text: str) -> int:
         return len(text.split()) + 2
 
-    def classify(self, picture: Any, labels: Sequence[str]) -> list[float]:
-        self.prepare(picture)
+    def classify_pixels(self, pixel_values: Any, labels: Sequence[str]) -> list[float]:
         return [1 / len(labels)] * len(labels)
 
 

@@ -94,7 +94,7 @@ def test_few_photos_are_decoded_at_once(
         inside -= 1
         return b"jpeg"
 
-    monkeypatch.setattr("galago.server.page_routes.thumbnail", thumbnail)
+    monkeypatch.setattr("galago.media.images.thumbnail", thumbnail)
     with Searcher(album) as searcher:
         guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
         with serving(folder, lambda: guide) as served, ThreadPoolExecutor(12) as pool:

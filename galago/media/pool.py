@@ -1,0 +1,251 @@
+"""Strangers' pictures, opened in processes that can be stopped.
+
+A picture may be made to take minutes, gigabytes, or the process that decodes it.  Whoever opens
+pictures of others, or many, opens them here: each in a worker process (`galago.media.worker`) with
+a limit on time and on memory, which is ended and replaced when a picture goes beyond.  What comes
+back is small: the square of pixels that a model looks at, or a thumbnail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from galago.errors import ImageError, MissingExtraError, OptionError, UnopenedError
+from galago.media import images
+from galago.media.images import Source
+from galago.media.preprocess import normalise
+from galago.media.worker import receive, send
+from galago.specs import ImageSpec
+
+__all__ = ["PicturePool"]
+
+_PATIENCE = 4  # times the seconds of the processor: others may be at work, and disks are slow
+_LAST = 5.0  # seconds for a process to end that has nothing more to say
+_MAX_THUMBNAIL = 64 << 20
+# The paths of this process, as it may have been told more than its environment says.
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
+    "from galago.media.worker import serve; serve(float(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+class PicturePool:
+    """A few processes that open pictures for this one; safe to use from several threads.
+
+    A context manager.  As many pictures are opened at once as there are workers; whoever comes
+    after waits.  A worker is started when it is first needed (0.2 s).
+    """
+
+    def __init__(
+        self, workers: int | None = None, *, seconds: float = 10.0, memory: int = 3 << 29
+    ) -> None:
+        """`workers`: as many as processors, at most 8.  A picture may take `seconds` of a processor
+        (four times that on the clock) and `memory` bytes (on Linux; 1.5 GB).
+
+        Raises OptionError for less than one worker.
+        """
+        workers = min(8, os.cpu_count() or 1) if workers is None else workers
+        if workers < 1 or seconds <= 0 or memory < 1:
+            raise OptionError("a pool of pictures needs a worker, time and memory")
+        self._workers, self._seconds, self._memory = workers, seconds, memory
+        self._free = threading.Semaphore(workers)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._closed = False
+
+    def load_pixels(
+        self,
+        source: Source,
+        spec: ImageSpec,
+        *,
+        name: str | None = None,
+        draft: int = images.DRAFT,
+        by_content: bool = False,
+    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        """As `images.load_pixels`, which opens in this process what is decoded already.
+
+        Raises ImageError, for what takes too long or too much too; UnopenedError, one of them, for
+        what may be read another time.
+        """
+        if isinstance(source, (Image.Image, np.ndarray)):
+            return images.load_pixels(source, spec, name=name, draft=draft, by_content=by_content)
+        head = {"do": "square", "spec": asdict(spec), "draft": draft, "by_content": by_content}
+        found, data, label = self._ask(source, name, head, 3 * spec.side**2)
+        try:
+            width, height = found["size"]
+            square = np.frombuffer(data, np.uint8).reshape(found["side"], found["side"], 3)
+        except (KeyError, TypeError, ValueError):
+            raise ImageError(f"{label} can't be opened: it broke what opened it") from None
+        return normalise(square, spec), (int(width), int(height))
+
+    def thumbnail(self, source: Source, side: int, *, name: str | None = None) -> bytes:
+        """As `images.thumbnail`; raises as `load_pixels` does."""
+        if isinstance(source, (Image.Image, np.ndarray)):
+            return images.thumbnail(source, side, name=name)
+        head = {"do": "thumbnail", "side": side}
+        return bytes(self._ask(source, name, head, _MAX_THUMBNAIL)[1])
+
+    def warm(self) -> PicturePool:
+        """Start the workers before there is anything to open; itself."""
+        with self._lock:
+            while len(self._all) < self._workers and not self._closed:
+                self._idle.append(self._start())
+        return self
+
+    def close(self) -> None:
+        """End the workers; pictures that they are opening raise UnopenedError, as do later ones."""
+        with self._lock:
+            self._closed = True
+            for worker in self._all:
+                worker.kill()
+
+    def __enter__(self) -> PicturePool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(
+        self, source: Any, name: str | None, head: dict[str, Any], most: int
+    ) -> tuple[dict[str, Any], bytearray, str]:
+        """A worker's answer: its head, its body of at most so many bytes, the picture's label."""
+        label, place, data = images.told_apart(source, name)
+        head |= {"name": label, "path": place is not None}
+        body = data if place is None else os.fsencode(os.path.abspath(place))
+        with self._free:
+            worker, well = self._take(label), False
+            try:
+                found, answer = worker.ask(head, body, most, label, _PATIENCE * self._seconds)
+                well = not found.get("last")
+            finally:
+                self._give_back(worker, well)
+        if "error" in found:
+            kind = _ExtraError if found.get("extra") else ImageError
+            raise kind(str(found["error"]))
+        return found, answer, label
+
+    def _take(self, label: str) -> _Worker:
+        with self._lock:
+            if self._closed:
+                raise UnopenedError(f"{label} was not opened: no more pictures are")
+            if self._idle:
+                return self._idle.pop()
+            return self._start()
+
+    def _start(self) -> _Worker:
+        worker = _Worker(self._seconds, self._memory)
+        self._all.add(worker)
+        return worker
+
+    def _give_back(self, worker: _Worker, well: bool) -> None:
+        with self._lock:
+            if well and not self._closed:
+                self._idle.append(worker)
+                return
+            self._all.discard(worker)
+        worker.kill()
+        worker.wait()
+
+
+class _ExtraError(ImageError, MissingExtraError):
+    """A picture of a kind that an extra reads."""
+
+
+class _Worker:
+    """One process, asked one thing at a time."""
+
+    def __init__(self, seconds: float, memory: int) -> None:
+        self._seconds = seconds
+        self._late = False
+        paths = json.dumps([os.path.abspath(path) for path in sys.path])
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, paths, str(seconds), str(memory)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError as error:
+            reason = error.strerror or error
+            raise UnopenedError(f"a process to open pictures in can't be had: {reason}") from error
+        for pipe in (self._input, self._output):
+            _widen(pipe)
+
+    @property
+    def _input(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _output(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def ask(
+        self, head: dict[str, Any], body: bytes, most: int, label: str, seconds: float
+    ) -> tuple[dict[str, Any], bytearray]:
+        """The answer; ImageError when there is none, after which the worker is of no more use."""
+        watch = threading.Timer(seconds, self._end_late)
+        watch.daemon = True
+        watch.start()
+        try:
+            send(self._input, head, body)
+            return receive(self._output, most)
+        except (EOFError, OSError):
+            raise self._failure(label, seconds) from None
+        except (ValueError, RecursionError):  # what came isn't an answer
+            raise ImageError(f"{label} can't be opened: it broke what opened it") from None
+        finally:
+            watch.cancel()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self) -> None:
+        """Until it has ended; its pipes are closed."""
+        self._process.wait()
+        for pipe in (self._input, self._output):
+            with contextlib.suppress(OSError):  # what was still to be written
+                pipe.close()
+
+    def _end_late(self) -> None:
+        self._late = True
+        self.kill()
+
+    def _failure(self, label: str, seconds: float) -> ImageError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST)  # one that closed its pipe and runs on is ended
+        code = self._process.poll()
+        if self._late:
+            return UnopenedError(f"{label} was given up: it was not open after {seconds:.0f} s")
+        if code == -getattr(signal, "SIGXCPU", 0):
+            return ImageError(f"{label} takes over {self._seconds:.0f} s to decode; save it anew")
+        if code == -getattr(signal, "SIGKILL", 0):  # by close(), or for want of memory
+            return UnopenedError(f"{label} was not opened: what opened it was stopped")
+        reason = "" if code is None else f" ({code})"
+        return ImageError(f"{label} can't be opened: it broke what opened it{reason}")
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Room for a megabyte at a time, where pipes have a size to set: fewer turns for a picture."""
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
