@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from galago.album import Searcher, Store
+from galago.album import IndexOptions, Searcher, Store
 from galago.album import index as index_folders
+from galago.album.embedder import Float
 from galago.album.store import discard, write_lock
-from galago.errors import ModelError
+from galago.errors import ModelError, UnopenedError
+from galago.media.images import Source
 from tests.helpers.albums import FakeEmbedder, check, paths_in, photo, update
 from tests.helpers.places import TOP
 from tests.helpers.waiting import until
@@ -207,3 +211,39 @@ def test_searching_while_indexing(album: Path, photos: Path) -> None:
         seen.append(len(searcher.search(query, k=100)))
     assert seen == [5, 9, 13, 17]
     check(album)
+
+
+def test_an_interrupt_waits_for_no_picture_that_hangs(album: Path, photos: Path) -> None:
+    given_up, turns = threading.Event(), count()
+
+    class Hanging(FakeEmbedder):
+        def prepare(self, picture: Source, *, name: str | None = None) -> Float:
+            turn = next(turns)
+            pixels = super().prepare(picture, name=name)
+            if turn > 4 and given_up.wait(60):
+                raise UnopenedError("the picture was not opened: what opened it was stopped")
+            return pixels
+
+    model = Hanging(stop_after=0)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        index_folders(
+            album,
+            [photos],
+            lambda: model,
+            source="fake",
+            options=IndexOptions(batch=2, workers=2),
+            give_up=given_up.set,
+        )
+    assert time.monotonic() - began < 30
+    assert update(album, photos).encoded == 10  # nothing was noted as bad
+
+
+def test_a_picture_that_was_given_up_is_tried_again(album: Path, photos: Path) -> None:
+    class Busy(FakeEmbedder):
+        def prepare(self, picture: Source, *, name: str | None = None) -> Float:
+            raise UnopenedError("the picture was given up")
+
+    summary = update(album, photos, model=Busy())
+    assert len(summary.unread) == 10 and not summary.failed
+    assert update(album, photos).encoded == 10
