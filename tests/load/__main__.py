@@ -1,4 +1,4 @@
-"""`python -m tests.load [crowd] [fuzz] [faults] [rates] [--seconds N] [-m MODEL]`.
+"""`python -m tests.load [crowd] [fuzz] [mixed] [faults] [rates] [--seconds N] [-m MODEL]`.
 
 Writes what it measured to docs/reliability.json, and fails when a promise of docs/reliability.md
 is broken.
@@ -14,6 +14,7 @@ from typing import Any
 from tests.load.crowd import crowd, rates
 from tests.load.faults import full_disk, killed, slow
 from tests.load.fuzz import fuzz
+from tests.load.mixed import mixed
 from tests.load.process import TOP, Server
 
 PAGE = TOP / "docs" / "reliability.json"
@@ -21,7 +22,7 @@ PAGE = TOP / "docs" / "reliability.json"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.load")
-    parser.add_argument("what", nargs="*", default=["crowd", "fuzz", "faults"])
+    parser.add_argument("what", nargs="*", default=["crowd", "fuzz", "mixed", "faults"])
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=2026)
@@ -36,6 +37,10 @@ def main() -> int:
         if "fuzz" in given.what:
             found["fuzz"] = fuzz(server, given.requests, given.seed)
         found["exit_code"] = server.stop()
+    if "mixed" in given.what:
+        server = Server("--parallel", given.parallel)
+        found["mixed"] = mixed(server, 3000, given.seed)
+        found["mixed"]["exit_code"] = server.stop()
     if "faults" in given.what:
         found |= {"killed": killed(), "slow": slow(), "full_disk": full_disk()}
     if "rates" in given.what:
@@ -64,6 +69,15 @@ def _broken(found: dict[str, Any]) -> Any:
     one = found.get("fuzz", {"statuses": (), "same_process": True})
     if any(status >= "500" for status in one["statuses"]) or not one["same_process"]:
         yield "malformed requests break it"
+    if one := found.get("mixed"):
+        if any(status.endswith("500") for status in one["statuses"]) or not one["same_process"]:
+            yield "attacks break it"
+        if one["health_worst"] > 1:
+            yield f"/health took {one['health_worst']} s"
+        if one["memory_last_third_mb"] > 1.15 * one["memory_second_third_mb"]:
+            yield "memory grows under attack"
+        if one["still_active"] or one["exit_code"]:
+            yield "something hangs after the attacks"
     one = found.get("slow", {"answer_meanwhile": 200, "cut_off_after_seconds": 0})
     if one["answer_meanwhile"] != 200 or one["cut_off_after_seconds"] is None:
         yield "slow clients hold it up"

@@ -56,7 +56,7 @@ def damaged(random_: random.Random) -> bytes:
     return bytes(data)
 
 
-def _body(random_: random.Random) -> tuple[str, bytes]:
+def malformed(random_: random.Random) -> tuple[str, bytes]:
     """A request with a damaged picture, or one that is damaged itself."""
     url = "data:image/png;base64," + base64.b64encode(damaged(random_)).decode()
     parts: list[Any] = [{"type": "image_url", "image_url": {"url": url}}]
@@ -102,7 +102,7 @@ def fuzz(server: Server, count: int, seed: int) -> dict[str, Any]:
     """What `count` malformed requests are answered with."""
 
     def one(at: int) -> str:
-        path, body = _body(random.Random(seed * 1_000_000 + at))
+        path, body = malformed(random.Random(seed * 1_000_000 + at))
         return str(server.ask("POST", path, body).status)
 
     with ThreadPoolExecutor(4) as pool:
