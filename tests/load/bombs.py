@@ -75,7 +75,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         + bytes(44)
         + struct.pack("<2I4s5I", 32, 4, b"DXT1", 0, 0, 0, 0, 0)
         + bytes(20 + 500_000)
-    ),  # fmt: skip
+    ),
 }
 
 
