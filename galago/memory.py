@@ -1,4 +1,4 @@
-"""How much memory this process holds, and the most that it has held."""
+"""How much memory this process holds, the most that it has held, and how much there is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["peak_memory", "resident"]
+__all__ = ["available", "peak_memory", "resident"]
 
-_STATUS = Path("/proc/self/status")
+_STATUS, _MEMINFO = Path("/proc/self/status"), Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def peak_memory() -> int:
@@ -20,6 +21,58 @@ def peak_memory() -> int:
 def resident() -> int:
     """Bytes of memory that this process holds now; elsewhere than on Linux, the most so far."""
     return _status("VmRSS:") or _used()
+
+
+def available() -> int | None:
+    """Bytes that programs may still take without swapping; None where the system can't say.
+
+    In a container what its limit leaves, if that is less.
+    """
+    found = _meminfo("MemAvailable:") if _MEMINFO.exists() else _elsewhere()
+    limit, used = (_number(_CGROUP / name) for name in ("memory.max", "memory.current"))
+    if found is not None and limit is not None and used is not None:
+        return max(0, min(found, limit - used))
+    return found
+
+
+def _meminfo(field: str) -> int | None:
+    for line in _MEMINFO.read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # "max": no limit
+        return None
+
+
+def _elsewhere() -> int | None:
+    if sys.platform == "win32":
+        return _windows()
+    try:  # macOS gives unused memory back as it is asked for: count half of all
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (OSError, ValueError):
+        return None
+
+
+def _windows() -> int | None:
+    """ullAvailPhys of GlobalMemoryStatusEx (learn.microsoft.com, sysinfoapi.h)."""
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = (
+            ("dwLength", ctypes.c_uint32),
+            ("dwMemoryLoad", ctypes.c_uint32),
+            *((name, ctypes.c_uint64) for name in ("ullTotalPhys", "ullAvailPhys")),
+            *((f"rest{at}", ctypes.c_uint64) for at in range(5)),
+        )
+
+    status = Status(dwLength=ctypes.sizeof(Status))
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    return status.ullAvailPhys if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
 def _status(field: str) -> int:

@@ -1,7 +1,7 @@
 """Where galago keeps things, and what a path means that a person typed.
 
 GALAGO_CACHE (or the platform's cache folder) holds what can be made again, GALAGO_ALBUMS what
-can't; DATA and MODELS are part of the package.
+can't, GALAGO_CONFIG a person's defaults; DATA and MODELS are part of the package.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = [
     "albums_dir",
     "as_path",
     "cache_dir",
+    "config_file",
     "graphs_dir",
     "home_path",
     "slug",
@@ -66,6 +67,19 @@ def albums_dir() -> Path:
     else:
         base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(os.path.expanduser(base)) / "galago" / "albums"
+
+
+def config_file() -> Path:
+    """GALAGO_CONFIG, else config.toml in galago's place in the platform's folder for settings."""
+    if own := os.environ.get("GALAGO_CONFIG"):
+        return Path(os.path.expanduser(own))
+    if sys.platform == "darwin":
+        base = "~/Library/Application Support"
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(os.path.expanduser(base)) / "galago" / "config.toml"
 
 
 def home_path(path: str) -> Path:

@@ -11,6 +11,7 @@ from galago.cli.bench import bench
 from galago.cli.chat import chat
 from galago.cli.classify import classify
 from galago.cli.describe import describe
+from galago.cli.doctor import doctor
 from galago.cli.duplicates import duplicates
 from galago.cli.index import index
 from galago.cli.mcp import mcp
@@ -18,6 +19,7 @@ from galago.cli.models import models
 from galago.cli.pull import pull
 from galago.cli.search import search
 from galago.cli.serve import serve
+from galago.cli.use import use
 from galago.cli.watch import watch
 from galago.version import __version__
 
@@ -53,6 +55,6 @@ def galago(
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, classify, serve),
-    *(mcp, models, pull, bench),
+    *(mcp, models, pull, use, doctor, bench),
 ):
     app.command()(_verb)

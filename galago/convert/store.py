@@ -34,7 +34,7 @@ from galago.hub.resolve import Name, ResolvedModel, Wanted, local, resolve, unde
 from galago.places import cache_dir, slug
 from galago.progress import Progress, Stage, silent
 
-__all__ = ["Entry", "Prepared", "kept", "kind_of", "prepare"]
+__all__ = ["Entry", "Prepared", "kept", "kind_of", "prepare", "ready"]
 
 # Bytes of a converted model per byte of its BF16 source, generously.
 _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
@@ -125,6 +125,13 @@ def prepare(
         entry = None if force else _entry(source, precision)
         folder = entry.folder if entry else _convert(source, precision, force, progress)
         return Prepared(source.name, folder, source.row, fresh=entry is None)
+
+
+def ready(name: Name, precision: str) -> Entry | None:
+    """The conversion that `prepare` would use as it is; None when there would be work to do."""
+    wanted = understand(name)
+    here = local(wanted)
+    return _orphan(wanted, precision) if here is None else _entry(here, precision)
 
 
 def kind_of(name: Name) -> catalog.Kind | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,18 @@ from galago.specs import VLMSpec
 
 if TYPE_CHECKING:
     from galago.checkpoints.clip import ClipCheckpoint
+
+
+# As /proc/cpuinfo calls them; elsewhere than on Linux on x86 only bf16 is known.
+_FLAGS = {
+    "AVX2": "avx2",
+    "AVX-512": "avx512f",
+    "VNNI": "avx512_vnni",
+    "AVX-VNNI": "avx_vnni",
+    "AMX": "amx_tile",
+    "NEON": "asimd",
+    "I8MM": "i8mm",
+}
 
 
 def native_bf16(core: ov.Core | None = None) -> bool:
@@ -85,6 +98,28 @@ def exact_products() -> bool:
     compiled = ov.Core().compile_model(ov.Model([op.result(product)], [pixels], "probe"), "CPU")
     found = compiled(np.full((1, channels, 8, 8), 255, np.float32))[0]
     return bool(np.allclose(found, 255 * 127 * channels, rtol=0.01))
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What a report says of it: its own name, what it can multiply with, the engine's devices."""
+
+    name: str
+    abilities: tuple[str, ...]
+    devices: tuple[str, ...]
+    engine: str
+
+
+def about() -> Processor:
+    """This processor and the engine on it; `abilities` of AVX2, AVX-512, VNNI, AMX and bf16."""
+    core = ov.Core()
+    flags = set(instructions().lower().split())
+    found = [name for name, flag in _FLAGS.items() if flag in flags]
+    if native_bf16(core):
+        found.append("bf16")
+    devices = tuple(core.available_devices)
+    name = str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip()
+    return Processor(name, tuple(found), devices, ov.get_version())
 
 
 def instructions() -> str:
