@@ -22,6 +22,7 @@ from galago.checkpoints.clip_names import clip_shapes
 from galago.checkpoints.first_mobileclip import is_first, to_open_clip
 from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
 from galago.checkpoints.limits import check_clip
+from galago.checkpoints.names import NOT_WHOLE, unwrapped
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import FileState, Stored, read_float, scaled
 from galago.checkpoints.torchfile import TorchFile
@@ -64,12 +65,12 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
         check_clip(spec, len(file.tensors))
     except ValueError as error:
         raise CheckpointError(f"{source / CLIP_CONFIG} doesn't fit {path.name}: {error}") from None
-    return _checked(spec, file, _named(scaled(file.tensors)))
+    return _checked(spec, file, _named(scaled(unwrapped(file.tensors))))
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
     file = TorchFile(path)
-    stored = file.tensors
+    stored = unwrapped(file.tensors)
     first = is_first(stored)
     known = FIRST if first else PUBLISHED
     named = _named(to_open_clip(stored) if first else stored)
@@ -101,7 +102,7 @@ def _checked(
     tensors: dict[str, Stored] = {}
     for name, shape in clip_shapes(spec).items():
         if name not in named:
-            raise CheckpointError(f"{path} lacks the tensor {name}; fetch the model again")
+            raise CheckpointError(f"{path} lacks the tensor {name}: {NOT_WHOLE}")
         if tuple(named[name].shape) != shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {tuple(named[name].shape)}, expected {shape}"

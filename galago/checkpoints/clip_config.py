@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import specs
-from galago.checkpoints.folders import CLIP_CONFIG, read_json
+from galago.checkpoints.folders import CLIP_CONFIG
 from galago.checkpoints.vision_config import (
     TIMM_TRUNKS,
     Triple,
@@ -16,6 +16,7 @@ from galago.checkpoints.vision_config import (
     resampling,
     triple,
 )
+from galago.disk import read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.specs import (
     CLIP_CONTEXT,

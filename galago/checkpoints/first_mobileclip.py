@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from galago import specs
-from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK, llava_to_timm
+from galago.checkpoints.names import CLIP_TRUNK, NOT_WHOLE, TEXT_BLOCK, VIT_BLOCK, llava_to_timm
 from galago.checkpoints.tensors import Float, FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
 
@@ -91,7 +91,7 @@ def _replaced(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
 def _head(tensor: Stored, head: str) -> dict[str, Stored]:
     """A projection without a bias, columns first."""
     if len(tensor.shape) != 2:
-        raise CheckpointError(f"{head} has shape {tuple(tensor.shape)}; fetch the model again")
+        raise CheckpointError(f"{head} has shape {tuple(tensor.shape)}: {NOT_WHOLE}")
     shape = (tensor.shape[1], tensor.shape[0])
 
     def bias() -> Float:
@@ -107,7 +107,7 @@ def _positions(tensor: Stored, name: str, dims: int) -> Stored:
     """Without the leading ones, which Apple's code interpolates over."""
     shape = tuple(tensor.shape[-dims:])
     if tuple(tensor.shape[:-dims]) != (1,) * (len(tensor.shape) - dims):
-        raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}; fetch the model again")
+        raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}: {NOT_WHOLE}")
     return FusedTensor(name, shape, _reading(tensor, lambda array: array.reshape(shape)))
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from galago import specs
-from galago.checkpoints.folders import CONFIG, read_json
+from galago.checkpoints.folders import CONFIG
 from galago.checkpoints.limits import check_vlm
-from galago.checkpoints.names import EMBEDDING, PROJECTOR, fast_vlm_to_llava
+from galago.checkpoints.names import EMBEDDING, NOT_WHOLE, PROJECTOR, fast_vlm_to_llava
 from galago.checkpoints.vision_config import (
     TIMM_TRUNKS,
     Json,
@@ -26,6 +26,7 @@ from galago.checkpoints.vision_config import (
     resampling,
     triple,
 )
+from galago.disk import optional_json, read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
 
@@ -206,7 +207,7 @@ def text_to_json(text: Qwen2Spec) -> dict[str, Any]:
 def _vocab(folder: Path, stored: Stored, name: str) -> int:
     """Rows of the embedding: published configs and tensors pad differently, the tensor is true."""
     if name not in stored:
-        raise CheckpointError(f"{folder} lacks the tensor {name}; fetch the model again")
+        raise CheckpointError(f"{folder} lacks the tensor {name}: {NOT_WHOLE}")
     return stored[name][0]
 
 
@@ -215,17 +216,14 @@ def _projector_rows(
 ) -> tuple[int, ...]:
     for part in parts:
         if pattern.format(part) not in stored:
-            raise CheckpointError(
-                f"{folder} lacks the tensor {pattern.format(part)}; fetch the model again"
-            )
+            raise CheckpointError(f"{folder} lacks the tensor {pattern.format(part)}: {NOT_WHOLE}")
     return tuple(stored[pattern.format(part)][0] for part in parts)
 
 
 def _eos(folder: Path, config: Json) -> tuple[int, ...]:
     """Every id that ends a reply: the config's and the generation config's."""
     found: list[int] = []
-    path = folder / "generation_config.json"
-    for source in (read_json(path) if path.is_file() else {}, config):
+    for source in (optional_json(folder / "generation_config.json"), config):
         ids = source.get("eos_token_id")
         if ids is not None:
             found += [int(i) for i in (ids if isinstance(ids, list) else [ids])]
