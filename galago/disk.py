@@ -27,6 +27,7 @@ __all__ = [
     "optional_json",
     "read_json",
     "read_regular",
+    "read_text",
     "refusal",
     "refusals",
     "whole_file",
@@ -181,6 +182,15 @@ def read_regular(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(f"it has more than {limit} bytes")
     return data
+
+
+def read_text(path: Path) -> str:
+    """A text of a model's folder in UTF-8; CheckpointError as read_json."""
+    try:
+        return read_regular(path, _MAX_JSON).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path} cannot be read ({reason}); fetch it again") from None
 
 
 def read_json(path: Path, *, finite: bool = True) -> dict[str, Any]:

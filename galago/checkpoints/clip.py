@@ -65,7 +65,22 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
         check_clip(spec, len(file.tensors))
     except ValueError as error:
         raise CheckpointError(f"{source / CLIP_CONFIG} doesn't fit {path.name}: {error}") from None
-    return _checked(spec, file, _named(scaled(unwrapped(file.tensors))))
+    named = _named(scaled(unwrapped(file.tensors)))
+    _check_words(path, named, spec)
+    return _checked(spec, file, named)
+
+
+def _check_words(path: Path, named: Mapping[str, Stored], spec: ClipSpec) -> None:
+    """CheckpointError for tensors beside the towers' that would be left out."""
+    known = clip_shapes(spec)
+    known |= {f"{name}.scale": () for name in known}
+    for name in sorted(set(named) - set(known)):
+        idle = name.endswith(("attn_mask", "position_ids"))
+        if name.startswith(("text.", "logit_")) and not idle:
+            raise CheckpointError(
+                f"{path} holds the tensor {name!r:.80}, which MobileCLIP has no place for: galago "
+                "would leave it out"
+            )
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:

@@ -30,7 +30,7 @@ MANIFEST = "galago.json"  # of a folder that galago converted; nobody else's is 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CLIP_CONFIG, CLIP_WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 # Weights and texts only: no code (.py) and no pickles (.bin, .pt) ...
-_VLM = ("*.safetensors", "*.json", "*.txt", "LICENSE*", "README.md")
+_VLM = ("*.safetensors", "*.json", "*.txt", "chat_template.jinja", "LICENSE*", "README.md")
 _OPEN_CLIP = (CLIP_CONFIG, CLIP_WEIGHTS, "LICENSE*")
 # ... but for those of the catalogue that exist as nothing else; they are read without being run.
 _PT_WEIGHTS = "mobileclip*.pt"
