@@ -12,6 +12,7 @@ open_clip's of the fused model, with `in_proj.weight` for `in_proj_weight`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from galago.checkpoints.names import NOT_WHOLE, unwrapped
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import FileState, Stored, read_float, scaled
 from galago.checkpoints.torchfile import TorchFile
+from galago.disk import is_regular
 from galago.errors import CheckpointError
 from galago.specs import ClipSpec
 
@@ -43,6 +45,9 @@ class ClipCheckpoint:
 def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     """Open a folder in the open_clip layout, one of Apple's .pt files, or a folder with just one.
 
+    A folder with a configuration and a .pt in the place of its safetensors, as open_clip's training
+    leaves it (epoch_5.pt, with a state_dict inside), is opened too.
+
     Every tensor is checked for presence and shape; CheckpointError names what is wrong.
     """
     source = Path(source)
@@ -50,17 +55,19 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
         if source.suffix not in (".pt", ".pth"):
             raise CheckpointError(f"{source} is one file of a model; give its folder")
         return _open_pickled(source)
-    if not (source / CLIP_CONFIG).is_file():
+    configured = os.path.lexists(source / CLIP_CONFIG)
+    path = source / CLIP_WEIGHTS
+    if not (configured and is_regular(path)):
         pickled = sorted([*source.glob("*.pt"), *source.glob("*.pth")])
         if len(pickled) > 1:
             raise CheckpointError(f"{source} holds several .pt files; name the one you mean")
-        if pickled:
+        if pickled and not configured:
             return _open_pickled(pickled[0])
+        path = next(iter(pickled), path)
     spec = read_clip_spec(source)
-    path = source / CLIP_WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(f"{source} has no {CLIP_WEIGHTS}; fetch the model again")
-    file = SafetensorsFile(path)
+    if not is_regular(path):
+        raise CheckpointError(f"{source} has no {CLIP_WEIGHTS}, nor a .pt file in its place")
+    file = SafetensorsFile(path) if path.name == CLIP_WEIGHTS else TorchFile(path)
     try:
         check_clip(spec, len(file.tensors))
     except ValueError as error:

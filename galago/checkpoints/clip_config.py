@@ -75,17 +75,25 @@ SECOND = (
     _published("MobileCLIP2-S4", specs.MCI4, 768),
     _published("MobileCLIP2-L-14", specs.VIT_L_14, 768),
 )
-FIRST = (
-    _published("MobileCLIP-S0", specs.MCI0, mixers=True),
-    _published("MobileCLIP-S1", specs.MCI1),
-    _published("MobileCLIP-S2", specs.MCI2),
-    _published("MobileCLIP-B", specs.VIT_B_MCI, causal=True),
-    _published("MobileCLIP-B-LT", specs.VIT_B_MCI, causal=True),
-    _published("MobileCLIP-S3", specs.MCI3, 768),
-    _published("MobileCLIP-S4", specs.MCI4, 768),
-    _published("MobileCLIP-L-14", specs.VIT_L_14, 768),
-)
-PUBLISHED = SECOND + FIRST
+
+
+def _first(base: ViTSpec) -> tuple[ClipSpec, ...]:
+    """The first generation; `base` is the trunk of its B."""
+    return (
+        _published("MobileCLIP-S0", specs.MCI0, mixers=True),
+        _published("MobileCLIP-S1", specs.MCI1),
+        _published("MobileCLIP-S2", specs.MCI2),
+        _published("MobileCLIP-B", base, causal=True),
+        _published("MobileCLIP-B-LT", base, causal=True),
+        _published("MobileCLIP-S3", specs.MCI3, 768),
+        _published("MobileCLIP-S4", specs.MCI4, 768),
+        _published("MobileCLIP-L-14", specs.VIT_L_14, 768),
+    )
+
+
+# Files with Apple's own names are run as Apple's code runs them, those with open_clip's as it does.
+FIRST = _first(specs.VIT_B_MCI_PADDED)
+PUBLISHED = SECOND + _first(specs.VIT_B_MCI)
 
 
 def read_clip_spec(folder: Path) -> ClipSpec:

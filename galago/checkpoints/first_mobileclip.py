@@ -4,8 +4,9 @@ They name tensors after Apple's own modules (mobileclip/clip.py there): `image_e
 `text_encoder.…`. What the published open_clip files were converted from them with is the same
 renaming. Training-time branches stay; galago/checkpoints/branches.py joins them.
 
-MobileCLIP-B: Apple's code pads its first convolution by a pixel; open_clip and timm, for which the
-same weights were published, don't, and neither does galago.
+MobileCLIP-B: Apple's code, with which it was trained, pads its first convolution by a pixel, and so
+it is run (FIRST in clip_config.py); open_clip and timm, for which the same weights were published
+too, don't, and those files are run without.
 """
 
 from __future__ import annotations
