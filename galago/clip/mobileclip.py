@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from galago.checkpoints.names import CLIP_TRUNK
 from galago.checkpoints.tensors import Float, read_float
 from galago.clip.text_cache import remembered
 from galago.engine.precision import check_clip_precision, check_threads
-from galago.errors import OptionError
+from galago.errors import ImageError, OptionError
 from galago.media.images import Source, load_pixels
 from galago.media.pool import PicturePool
 from galago.places import as_path, graphs_dir
@@ -199,31 +199,67 @@ class MobileCLIP:
         rows = [self._image(pixel_values[start : start + _PICTURES]) for start in parts]
         return unit(np.concatenate(rows))
 
+    @overload
+    def embed_images(
+        self,
+        pictures: Iterable[Source],
+        batch: int = ...,
+        progress: Callable[[int], None] | None = ...,
+        *,
+        on_error: Literal["raise"] = ...,
+    ) -> Float: ...
+
+    @overload
+    def embed_images(
+        self,
+        pictures: Iterable[Source],
+        batch: int = ...,
+        progress: Callable[[int], None] | None = ...,
+        *,
+        on_error: Literal["skip"],
+    ) -> tuple[Float, dict[int, ImageError]]: ...
+
     def embed_images(
         self,
         pictures: Iterable[Source],
         batch: int = 8,
         progress: Callable[[int], None] | None = None,
-    ) -> Float:
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> Float | tuple[Float, dict[int, ImageError]]:
         """Unit rows, float32 (n, dim), of pictures (as FastVLM.encode takes them), in order.
 
         Pictures are taken from the iterable a batch at a time, so that memory holds one batch
         however many there are; `progress` is told how many are done. Raises ImageError for a
-        picture that can't be read.
+        picture that can't be read. With on_error="skip" there is a pair instead: the rows of those
+        that can, in order and without gaps, and {number from 0: ImageError} of those that can't.
         """
         if not isinstance(batch, int) or batch < 1:
             raise OptionError(f"a batch of {batch} is not possible: use 1 or more")
+        if on_error not in ("raise", "skip"):
+            raise OptionError(f'on_error {on_error!r} is not known: use "raise" or "skip"')
         single = isinstance(pictures, np.ndarray) and pictures.ndim < 4
         if single or isinstance(pictures, (str, bytes)) or not isinstance(pictures, Iterable):
             raise OptionError('pictures must be a list, such as ["cat.jpg"]')
         rows: list[Float] = []
+        skipped: dict[int, ImageError] = {}
         done = 0
         for part in _batches(pictures, batch):
-            rows.append(self.embed_pixels(np.stack([self.prepare(picture) for picture in part])))
+            prepared: list[Float] = []
+            for number, picture in enumerate(part, done):
+                try:
+                    prepared.append(self.prepare(picture))
+                except ImageError as error:
+                    if on_error == "raise":
+                        raise
+                    skipped[number] = error
+            if prepared:
+                rows.append(self.embed_pixels(np.stack(prepared)))
             done += len(part)
             if progress is not None:
                 progress(done)
-        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+        found = np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+        return found if on_error == "raise" else (found, skipped)
 
     def embed_texts(self, texts: Sequence[str]) -> Float:
         """Unit rows, float32 (n, dim), of texts; longer than 77 tokens are cut.

@@ -15,7 +15,6 @@ format, so a source or a format that changed simply has no entry yet. Layout of 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +23,9 @@ from typing import Any
 from galago import catalog
 from galago.checkpoints.folders import MANIFEST
 from galago.convert.folder import FORMAT, is_converted
-from galago.disk import discard_folder
+from galago.disk import discard_folder, read_json
 from galago.engine.precision import PrecisionPlan
-from galago.errors import OfflineError
+from galago.errors import CheckpointError, OfflineError
 from galago.hub.fetch import check_space
 from galago.hub.fetched import disk_refusals, only_one
 from galago.hub.fetched import kind_of as hub_kind
@@ -147,12 +146,12 @@ def kept(name: str | None = None) -> list[Entry]:
 
 def _read(folder: Path) -> Entry | None:
     try:
-        data = json.loads((folder / MANIFEST).read_text("utf-8"))
+        data = read_json(folder / MANIFEST, finite=False)
         plan, source = PrecisionPlan(**data["precision"]), data["source"]
         check = data.get("self_check") or {}
         asked = data.get("asked", plan.name)
         return Entry(folder, source["name"], plan.name, asked, data["format"], source, check)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (CheckpointError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -231,9 +231,19 @@ def _hub_cache() -> Path:
 
 def _snapshot(repository: str, layout: catalog.Layout | None) -> Path | None:
     """A whole copy of a repository: the newest of ours, else of the hub client's cache."""
-    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
-    for folder in (_sources(repository), theirs):
-        copies = [copy for copy in folder.glob("*") if is_complete(copy, layout)]
+    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}"
+    ours = _sources(repository)
+    for home, folder in ((ours, ours), (theirs, theirs / "snapshots")):
+        copies = [c for c in folder.glob("*") if is_complete(c, layout) and _lies_in(c, home)]
         if copies:
             return max(copies, key=lambda copy: copy.stat().st_mtime)
     return None
+
+
+def _lies_in(copy: Path, home: Path) -> bool:
+    """Whether a copy's files are in its repository's folder, where the hub's client links to."""
+    try:
+        inside = home.resolve()
+        return all(path.resolve().is_relative_to(inside) for path in copy.iterdir())
+    except (OSError, RuntimeError):  # a link in a circle
+        return False
