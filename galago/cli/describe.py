@@ -12,7 +12,7 @@ import typer
 
 from galago.cli import options
 from galago.cli.options import Opening, Sampling
-from galago.cli.pictures import Picture, expand, for_each
+from galago.cli.pictures import Picture, expand, for_each, several
 from galago.cli.questions import Asked, Question, record_of, statistics
 from galago.cli.spread import spread
 from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
@@ -38,6 +38,13 @@ def describe(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-R", help="Look in the folders of a folder too.")
     ] = False,
+    page: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of a file with several pictures (TIFF, animations) look at this one, from 1.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a picture, on a line of its own.")
     ] = False,
@@ -66,6 +73,7 @@ def describe(
     found = expand(pictures, recursive=recursive, videos=True)
     _look_ahead(found)
     many = len(found) > 1
+    originals = {picture.label: picture for picture in found}
 
     def work(vlm: FastVLM, picture: Picture, bar: Bar) -> None:
         name = path_fields(picture.label, "picture")
@@ -73,10 +81,15 @@ def describe(
             _describe_scenes(vlm, picture, question, bar, many=many)
         else:
             head = f"{shown(picture.label)}: " if many else ""
-            _tell(vlm, picture.source, head, name, question, bar, many=many)
+            source = picture.source
+            if not isinstance(source, _Answer):
+                source = _page(vlm, picture, page)
+            with bar.aside():
+                name |= several(originals[picture.label], page)
+            _tell(vlm, source, head, name, question, bar, many=many)
 
     # Times of a picture mean little while others are at work.
-    together = None if stats else _Ahead(question)
+    together = None if stats else _Ahead(question, page)
     raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=together))
 
 
@@ -87,6 +100,13 @@ def _look_ahead(found: list[Picture]) -> None:
 
         with Video(found[0].path, name=found[0].label):
             pass
+
+
+def _page(vlm: FastVLM, picture: Picture, page: int | None) -> Any:
+    """The source of a picture, or the page that was asked for."""
+    from galago.media.images import open_near
+
+    return picture.source if page is None else open_near(picture.source, vlm.resolution, page=page)
 
 
 @dataclass(frozen=True)
@@ -100,8 +120,9 @@ class _Answer:
 class _Ahead:
     """Answers made before their turn, each in a thread of its own."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, page: int | None = None) -> None:
         self._question = question
+        self._page = page
         self._looking = Lock()
 
     def __call__(self, vlm: FastVLM, picture: Picture, stop: Event) -> Any:
@@ -110,7 +131,7 @@ class _Ahead:
 
         if picture.is_video:
             return picture.source
-        opened = open_near(picture.source, vlm.resolution)
+        opened = open_near(picture.source, vlm.resolution, page=self._page)
         # The model looks at one picture at a time; whoever waits for that here sees the stop.
         with self._looking:
             image = None if stop.is_set() else vlm.encode(opened)

@@ -21,7 +21,7 @@ from galago.cli.terminal import Bar, complain, path_fields, write_record
 from galago.errors import CutShortError, ImageError
 from galago.places import as_path
 
-__all__ = ["Picture", "expand", "for_each", "is_video", "natural"]
+__all__ = ["Picture", "expand", "for_each", "is_video", "natural", "several"]
 
 Opened = TypeVar("Opened")
 # What the work needs of a picture, made beforehand; it ends early when the event is set.
@@ -50,6 +50,21 @@ def is_video(path: Path) -> bool:
     from galago.media.video import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def several(picture: Picture, page: int | None) -> dict[str, int]:
+    """Which page is looked at and of how many, for JSON; a line on stderr unless it was asked for.
+
+    Empty for what holds one picture.
+    """
+    from galago.media.images import pages
+
+    shown, of = pages(picture.source)
+    if of == 1:
+        return {}
+    if page is None:
+        complain(f"{picture.label}: picture {shown} of {of} in it; --page N looks at another")
+    return {"page": page or shown, "pages": of}
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:

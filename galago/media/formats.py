@@ -16,7 +16,7 @@ from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
 from galago.media.limits import affordable, check_size, too_large
 
-__all__ = ["Decoded", "decode", "one_line"]
+__all__ = ["Decoded", "decode", "one_line", "pages_of"]
 
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -29,10 +29,10 @@ _FORMATS = [
 ]
 # Bytes a pixel that decoding takes besides the picture itself (docs/pictures.md has measurements).
 _BESIDES = {"AVIF": 10, "HEIF": 10, "JPEG2000": 21, "WEBP": 12}
+# What files of several pictures begin with: GIF, PNG, WebP and TIFF; AVIF and HEIC besides.
+_SEVERAL = (b"GIF8", b"\x89PNG", b"RIFF", b"II", b"MM")
 _SLOW = 2_000_000  # pixels that Pillow decodes in Python: one million takes seconds
 _BLANK_FRAMES = 20  # that an animation may begin with
-# What a PPM says before its pixels: a few numbers, and perhaps a line on who made it.
-_PPM = re.compile(rb"P[1-6y0CFf].{0,4000}?[0-9]\s", re.DOTALL)
 _PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments included
 
 
@@ -61,6 +61,7 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
     `page`: which one of several, from 1; without it the first, of an animation the first that
     isn't of one colour.  Raises ImageError.
     """
+    stream.seek(0)
     head = stream.read(32)
     stream.seek(0)
     try:
@@ -79,6 +80,27 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
         raise ImageError(f"{label} needs more memory than there is; make it smaller") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
+
+
+def pages_of(stream: IO[bytes], label: str) -> tuple[int, int]:
+    """Which page or frame `decode` takes unless told otherwise, from 1, and of how many.
+
+    Only an animation's first frames are decoded for it.  Raises ImageError.
+    """
+    head = stream.read(32)
+    if not (head.startswith(_SEVERAL) or head[4:8] == b"ftyp"):
+        return 1, 1
+    stream.seek(0)
+    try:
+        _check_webp(head, label)
+        image = _identify(stream, head, label)
+        pages: int = getattr(image, "n_frames", 1)
+    except Exception as error:  # a damaged file can make a decoder raise anything
+        raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
+    if pages == 1 or image.format == "TIFF":
+        return 1, pages
+    found = decode(stream, label, None, None)
+    return found.page, found.pages
 
 
 def one_line(error: Exception) -> str:

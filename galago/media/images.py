@@ -17,7 +17,7 @@ from galago.errors import ImageError
 from galago.media.alpha import opaque
 from galago.media.colour import to_srgb
 from galago.media.depth import to_8bit, widened
-from galago.media.formats import Decoded, decode, one_line
+from galago.media.formats import Decoded, decode, one_line, pages_of
 from galago.media.limits import MAX_PIXELS, check_size, icc_wanted
 from galago.media.preprocess import preprocess
 from galago.media.sources import stream_of
@@ -148,18 +148,23 @@ def thumbnail(
     return out.getvalue()
 
 
-def pages(source: Source, *, name: str | None = None) -> tuple[int, int]:
+def pages(source: Source) -> tuple[int, int]:
     """Which page or frame is looked at unless told otherwise, from 1, and of how many.
 
-    (1, 1) for a picture that is opened already.  Raises as `open_image` does.
+    (1, 1) for a picture that is opened already, for a pipe, which can be read once only, and for
+    what can't be opened: whoever opens it gets the error.
     """
-    if isinstance(source, (Image.Image, np.ndarray)):
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
         return 1, 1
-    with _HUSH:
-        label, stream = stream_of(source, name)
-        with stream:
-            found = decode(stream, label, 1, None)
-            return found.page, found.pages
+    if isinstance(source, (str, os.PathLike)) and not os.path.isfile(source):
+        return 1, 1
+    try:
+        with _HUSH:
+            label, stream = stream_of(source, None)
+            with stream:
+                return pages_of(stream, label)
+    except ImageError:
+        return 1, 1
 
 
 def _open(
