@@ -32,6 +32,7 @@ _BESIDES = {"AVIF": 10, "HEIF": 10, "JPEG2000": 21, "WEBP": 12}
 # What files of several pictures begin with: GIF, PNG, WebP and TIFF; AVIF and HEIC besides.
 _SEVERAL = (b"GIF8", b"\x89PNG", b"RIFF", b"II", b"MM")
 _SLOW = 2_000_000  # pixels that Pillow decodes in Python: one million takes seconds
+_ANIMATED = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
 _BLANK_FRAMES = 20  # that an animation may begin with
 _PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments included
 
@@ -97,8 +98,8 @@ def pages_of(stream: IO[bytes], label: str) -> tuple[int, int]:
         pages: int = getattr(image, "n_frames", 1)
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
-    if pages == 1 or image.format == "TIFF":
-        return 1, pages
+    if pages == 1 or image.format not in _ANIMATED:
+        return image.tell() + 1, pages  # a HEIC says which one is meant
     found = decode(stream, label, None, None)
     return found.page, found.pages
 
@@ -125,15 +126,17 @@ def _of_pillow(stream: IO[bytes], head: bytes, label: str, page: int | None) -> 
     _check_webp(head, label)
     _check_ppm(stream, head, label)
     image = _identify(stream, head, label)
-    if page is not None and page != 1:
+    if page is not None:
         _turn_to(image, page, label)
     _check(image, label)
     pages = getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1
-    found = Decoded(image, image.size, _meaning(image, stream, label), None, page or 1, pages)
+    found = Decoded(
+        image, image.size, _meaning(image, stream, label), None, image.tell() + 1, pages
+    )
     swapped = _swapped(image)
     _in_order(image)
     image.load()
-    if found.pages > 1 and page is None and image.format != "TIFF":
+    if found.pages > 1 and page is None and image.format in _ANIMATED:
         found.page = _first_to_see(image, found.pages)
     if swapped and max(high for _, high in _extrema(image)[:3]) < 64:  # at most 14 bits
         found.low = _low_bytes(stream, image, page)

@@ -10,6 +10,7 @@ from galago.errors import ImageError, OptionError
 __all__ = ["MAX_PIXELS", "affordable", "check_size", "icc_wanted", "limit", "too_large"]
 
 MAX_PIXELS = 100_000_000  # that are decoded; larger is a mistake or an attack
+_LONGEST = 1_000_000  # of an edge
 # Memory of one picture while it is opened: at 100 megapixels a decoded RGB picture (Pillow holds
 # four bytes a pixel) beside the one that is made of it, and a little: 1 GB.
 _BYTES_A_PIXEL = 10
@@ -48,6 +49,8 @@ def check_size(size: tuple[int, int], label: str, *, reducible: bool = False) ->
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(f"{label} has no pixels ({width}x{height})")
+    if max(size) > _LONGEST:
+        raise ImageError(f"{label} ({width}x{height}) is longer than any picture; cut it up")
     if width * height > limit() * (_REDUCIBLE if reducible else 1):
         raise ImageError(too_large(f"{label} ({width}x{height})"))
 
