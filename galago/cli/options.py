@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -140,6 +141,10 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Convert again, and keep a result that fails its self-check."),
 ]
+NoIcc = Annotated[
+    bool,
+    typer.Option("--no-icc", help="Ignore colour profiles (GALAGO_ICC=0 does the same)."),
+]
 MaxTokens = Annotated[int, typer.Option(metavar="N", help="At most so many tokens of answer.")]
 Temperature = Annotated[
     float, typer.Option(metavar="T", help="0 takes the likeliest token; higher is more varied.")
@@ -165,10 +170,13 @@ class Opening:
     resolution: Resolution = None  # as it was typed
     precision: Precision = "auto"
     threads: Threads = None
+    no_icc: NoIcc = False
     offline: Offline = False
 
     def load(self, pool: PicturePool | None = None) -> FastVLM:
         """The model, with its stages shown on stderr; `pool` opens its pictures."""
+        if self.no_icc:  # for this process and those that it starts
+            os.environ["GALAGO_ICC"] = "0"
         from galago.vlm.fastvlm import FastVLM
 
         return _staged(FastVLM.load, self, resolution=_side(self.resolution), pool=pool)
