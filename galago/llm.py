@@ -5,6 +5,7 @@ Found by its entry point wherever both are installed; the model runs in llm's ow
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -17,7 +18,7 @@ from galago.errors import GalagoError
 from galago.text.chat import Message, user_message
 from galago.text.presets import PRESETS
 from galago.vlm.fastvlm import FastVLM
-from galago.vlm.reply import EncodedImage
+from galago.vlm.reply import EncodedImage, why_cut
 from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["Galago", "register_models"]
@@ -55,7 +56,10 @@ class Galago(llm.Model):
     def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any = None
     ) -> Iterator[str]:
-        """The reply, piece by piece; llm.ModelError for what galago refuses."""
+        """The reply, piece by piece; llm.ModelError for what galago refuses.
+
+        An answer that isn't whole is warned about, and llm's log says why (`finish`).
+        """
         asked = prompt.options
         try:
             vlm = self._vlm(asked.model)
@@ -66,6 +70,10 @@ class Galago(llm.Model):
                     yield chunk.text
                 if chunk.stats is not None:
                     response.set_usage(input=chunk.stats.prompt_tokens, output=chunk.stats.tokens)
+                    response.response_json = {"finish": chunk.finish}
+                    cut = why_cut(chunk.finish, chunk.stats.tokens)
+                    if cut is not None:
+                        warnings.warn(f"galago: {cut}; -o max_tokens N is its limit", stacklevel=2)
         except GalagoError as error:
             raise llm.ModelError(str(error)) from None
 

@@ -184,7 +184,14 @@ def _text(folder: Path, config: Json, vocab: int) -> Qwen2Spec:
         vocab=vocab,
         rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 1e6),
         rms_eps=float(config.get("rms_norm_eps", 1e-6)),
+        positions=_positions(config),
     )
+
+
+def _positions(config: Json) -> int:
+    """llava names what it trained with; Qwen2's own limit is larger than that, or smaller."""
+    trained = int(config.get("tokenizer_model_max_length") or Qwen2Spec.positions)
+    return min(trained, int(config.get("max_position_embeddings") or trained))
 
 
 def text_to_json(text: Qwen2Spec) -> dict[str, Any]:

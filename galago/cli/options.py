@@ -22,6 +22,7 @@ __all__ = [
     "ClipOpening",
     "ClipPrecision",
     "Force",
+    "KeepRepetition",
     "MaxTokens",
     "MinP",
     "ModelName",
@@ -162,6 +163,9 @@ RepetitionPenalty = Annotated[
         "--repetition-penalty", metavar="R", help="Above 1: say less often what was said; 1: off."
     ),
 ]
+KeepRepetition = Annotated[
+    bool, typer.Option("--keep-repetition", help="Don't cut an answer that goes round in circles.")
+]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Makes a drawn answer repeatable.")]
 Stop = Annotated[
     list[str] | None,
@@ -243,6 +247,7 @@ class Sampling:
     top_k: TopK = 0
     min_p: MinP = 0.0
     repetition_penalty: RepetitionPenalty = 1.0
+    keep_repetition: KeepRepetition = False
     seed: Seed = None
     stop: Stop = None
 
@@ -259,6 +264,7 @@ class Sampling:
             top_k=self.top_k,
             min_p=self.min_p,
             repetition_penalty=self.repetition_penalty,
+            keep_repetition=self.keep_repetition,
             seed=self.seed,
             max_tokens=self.max_tokens,
             stop=tuple(self.stop or ()),

@@ -35,6 +35,8 @@ class SamplingOptions:
     seed: the same seed draws the same reply; None draws a new one each time.
     max_tokens: at most so many tokens.
     stop: the reply ends before the first of these strings.
+    keep_repetition: a reply that goes round in circles goes on to max_tokens; else it is ended
+    after 128 tokens of it (galago/vlm/loops.py) and cut where it began to repeat itself.
 
     Raises OptionError for values outside these ranges.
     """
@@ -47,6 +49,7 @@ class SamplingOptions:
     top_k: int = 0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    keep_repetition: bool = False
 
     def __post_init__(self) -> None:
         for name, possible, ranges in (

@@ -240,6 +240,23 @@ def test_weights_that_cannot_be_read(tmp_path: Path) -> None:
         SafetensorsFile(tmp_path)  # a folder stands for what the system refuses to read
 
 
+@pytest.mark.parametrize(
+    ("told", "positions"),
+    [
+        ({}, 8192),
+        ({"max_position_embeddings": 32768}, 8192),
+        ({"max_position_embeddings": 32768, "tokenizer_model_max_length": 16384}, 16384),
+        ({"max_position_embeddings": 2048, "tokenizer_model_max_length": 8192}, 2048),
+    ],
+)
+def test_positions_are_those_it_was_trained_with(
+    folder: Path, told: dict[str, int], positions: int
+) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    assert open_checkpoint(folder).spec.text.positions == positions
+
+
 def test_unknown_tower(folder: Path) -> None:
     def change(config: dict[str, Any]) -> None:
         del config["galago"]
