@@ -203,6 +203,7 @@ def text_to_json(text: Qwen2Spec) -> dict[str, Any]:
         "num_attention_heads": text.heads,
         "num_key_value_heads": text.kv_heads,
         "vocab_size": text.vocab,
+        "tokenizer_model_max_length": text.positions,
         "rope_theta": text.rope_theta,
         "rms_norm_eps": text.rms_eps,
         "tie_word_embeddings": text.tied,

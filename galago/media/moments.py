@@ -30,7 +30,7 @@ def moments(
     def standing(until: float) -> Iterator[Frame]:
         nonlocal count
         assert newest is not None
-        while count * every < min(until - CLOCK, newest.at + LONGEST):
+        while count * every < min(until - CLOCK, newest.at + max(LONGEST, 2 * every)):
             yield newest.still(count * every)
             count += 1
         count = max(count, math.ceil((until - CLOCK) / every))

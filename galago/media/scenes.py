@@ -3,6 +3,12 @@
 A frame is compared with the first one of its scene, not only with the one before, so that fades,
 dissolves and pans end a scene as cuts do; and a scene ends only when frames have differed for a
 while, so that a flash doesn't end it.
+
+Measured on eleven clips of 20 photographs, 4 s each (still, with noise, panned, zoomed, under
+drifting exposure, interrupted by flashes, dissolving, fading, small on white, grey and black),
+and three short films with 5 cuts: 210 of 214 changes found to within 0.3 s (dissolves and
+fades 1 s), of the films' 3 of 5, and 10 that are none, 7 of them in pans over a quarter of the
+picture.
 """
 
 from __future__ import annotations
@@ -66,12 +72,6 @@ def scenes(
     step of LEAP_RATIO times those around it (as the AdaptiveDetector of PySceneDetect has it,
     https://www.scenedetect.com/docs/latest/api/detectors.html), which finds a slide that changes on
     a background that doesn't.
-
-    Measured on eleven clips of 20 photographs, 4 s each (still, with noise, panned, zoomed, under
-    drifting exposure, interrupted by flashes, dissolving, fading, small on white, grey and black),
-    and three short films with 5 cuts: 210 of 214 changes found to within 0.3 s (dissolves and
-    fades 1 s), of the films' 3 of 5, and 10 that are none, 7 of them in pans over a quarter of the
-    picture.
     """
     now: _Growing[Frame] | None = None
     other: _Growing[Frame] | None = None  # what may become the next scene

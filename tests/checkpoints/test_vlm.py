@@ -253,8 +253,15 @@ def test_positions_are_those_it_was_trained_with(
     folder: Path, told: dict[str, int], positions: int
 ) -> None:
     path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    config = json.loads(path.read_text())
+    del config["tokenizer_model_max_length"]
+    path.write_text(json.dumps(config | told))
     assert open_checkpoint(folder).spec.text.positions == positions
+
+
+def test_positions_are_written_and_read_again(tmp_path: Path) -> None:
+    text = dataclasses.replace(TINY_TEXT, positions=16384)
+    assert open_checkpoint(tiny_llava(tmp_path / "long", text=text)).spec.text == text
 
 
 def test_unknown_tower(folder: Path) -> None:

@@ -52,6 +52,7 @@ def test_times_are_rounded_to_the_clock_of_the_file() -> None:
 def test_a_clock_that_jumps_is_not_looked_through() -> None:
     found = shown(film(0, 1e9, 1e9 + 1), 1.0, 1e12)
     assert len(found) == 2 * LONGEST + 1
+    assert shown(film(0, 10_000), 7200.0) == [(0, 0), (7200, 0)], "but what is asked for is"
     assert found[int(LONGEST)] == (1e9, 1) and found[-1][1] == 2
 
 
