@@ -25,6 +25,10 @@ __all__ = ["Galago", "register_models"]
 
 _Turn = tuple[str, str, list[Any]]  # a role, its words, llm's attachments
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed")
+_HINTS = {
+    "length": "-o max_tokens N gives it more",
+    "repetition": "-o repetition_penalty 1.1 may help",
+}
 _KINDS = ("avif", "bmp", "gif", "heic", "heif", "jpeg", "png", "tiff", "webp")
 
 
@@ -72,8 +76,8 @@ class Galago(llm.Model):
                     response.set_usage(input=chunk.stats.prompt_tokens, output=chunk.stats.tokens)
                     response.response_json = {"finish": chunk.finish}
                     cut = why_cut(chunk.finish, chunk.stats.tokens)
-                    if cut is not None:
-                        warnings.warn(f"galago: {cut}; -o max_tokens N is its limit", stacklevel=2)
+                    if cut is not None and chunk.finish is not None:
+                        warnings.warn(f"galago: {cut}; {_HINTS[chunk.finish]}", stacklevel=2)
         except GalagoError as error:
             raise llm.ModelError(str(error)) from None
 
