@@ -120,7 +120,8 @@ FASTVITHD = MCI3
 
 @dataclass(frozen=True)
 class Qwen2Spec:
-    """A Qwen2 decoder. `tied`: the embedding table is also the output projection."""
+    """A Qwen2 decoder. `tied`: the embedding table is also the output projection; `positions`: how
+    many of prompt and reply together it was trained with, FastVLM's unless a model tells."""
 
     hidden: int
     intermediate: int
@@ -131,6 +132,7 @@ class Qwen2Spec:
     rope_theta: float = 1e6
     rms_eps: float = 1e-6
     tied: bool = True
+    positions: int = 8192
 
     @property
     def head_dim(self) -> int:

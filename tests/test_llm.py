@@ -111,6 +111,13 @@ def test_an_older_llm_tells_of_the_conversation_alone(
     assert pictures_of(model.asked[-1]) == [[0], [], []]
 
 
+def test_an_answer_that_was_cut_is_warned_about(model: Any) -> None:
+    response = model.prompt("What?", max_tokens=1)
+    with pytest.warns(UserWarning, match="cut at 1 token"):
+        assert response.text() != "yes"
+    assert response.response_json == {"finish": "length"}
+
+
 def test_what_galago_refuses_is_llms_error(model: Any) -> None:
     torn = llm.Attachment(type="image/png", content=b"no picture")
     with pytest.raises(llm.ModelError, match="picture"):

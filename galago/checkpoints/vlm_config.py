@@ -281,7 +281,14 @@ def _text(config: Fields, stored: Stored, ties: Iterable[Fields], vocab: int) ->
         vocab=vocab,
         rope_theta=theta,
         rms_eps=config.number("rms_norm_eps", 1e-6),
+        positions=_positions(config),
     )
+
+
+def _positions(config: Fields) -> int:
+    """llava names what it trained with; Qwen2's own limit is larger than that, or smaller."""
+    trained = config.whole("tokenizer_model_max_length", Qwen2Spec.positions)
+    return min(trained, config.whole("max_position_embeddings", trained))
 
 
 def text_to_json(text: Qwen2Spec) -> dict[str, Any]:
@@ -293,6 +300,7 @@ def text_to_json(text: Qwen2Spec) -> dict[str, Any]:
         "num_attention_heads": text.heads,
         "num_key_value_heads": text.kv_heads,
         "vocab_size": text.vocab,
+        "tokenizer_model_max_length": text.positions,
         "rope_theta": text.rope_theta,
         "rms_norm_eps": text.rms_eps,
         "tie_word_embeddings": text.tied,

@@ -11,6 +11,7 @@ import typer
 
 from galago.cli import options
 from galago.cli.options import Opening, Sampling
+from galago.cli.questions import say_unless_whole
 from galago.cli.spread import spread
 from galago.cli.terminal import complain, say, write
 from galago.errors import ImageError, OptionError
@@ -25,7 +26,7 @@ __all__ = ["chat"]
 HELP = """\
 /new            forget what was said, keep the picture
 /open PICTURE   talk about another picture
-/quit           leave (so does Ctrl-D)
+/quit           leave (so do quit, exit and Ctrl-D)
 /help           this list"""
 
 
@@ -67,7 +68,7 @@ class _Chat:
             _line_editing()
         while (line := _read(interactive)) is not None:
             line = line.strip()
-            if line in ("/quit", "/exit", "/q"):
+            if line.lower() in ("/quit", "/exit", "/q", "quit", "exit"):
                 return
             if line.startswith("/"):
                 self.command(line)
@@ -78,15 +79,27 @@ class _Chat:
         """Stream one answer; Ctrl-C at the keyboard ends the answer, not the conversation."""
         last: Chunk | None = None
         try:
+            self.make_room(line)
             for chunk in self.conversation.say(line):
                 write(chunk.text)
                 last = chunk
         except KeyboardInterrupt:
             if not interactive:
                 raise
+        except OptionError as error:  # a question too long by itself; the next may not be
+            complain(str(error))
+            return
         write("\n")
         if last is not None and last.stats is not None:
+            say_unless_whole(last, self.sampling)
             options.doubt(self.vlm.name, last.stats.confidence)
+
+    def make_room(self, line: str) -> None:
+        """Forget the oldest turns when all of it would be too long for the model."""
+        gone = self.conversation.shorten(line)
+        if gone:
+            first = "question and its answer are" if gone == 1 else f"{gone} questions are"
+            say(f"(the conversation is too long for the model: the first {first} forgotten)")
 
     def command(self, line: str) -> None:
         verb, _, rest = line.partition(" ")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from galago.cli import options
 from galago.cli.options import Opening, Sampling
 from galago.cli.pictures import Picture, expand, for_each
-from galago.cli.questions import Asked, Question, record_of, statistics
+from galago.cli.questions import Answer, Asked, Question, record_of, told
 from galago.cli.spread import spread
-from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
+from galago.cli.terminal import Bar, path_fields, shown, write, write_record
 
 if TYPE_CHECKING:
-    from galago.vlm.fastvlm import FastVLM, Stats
+    from galago.vlm.fastvlm import Chunk, FastVLM
 
 __all__ = ["describe"]
 
@@ -89,14 +88,6 @@ def _look_ahead(found: list[Picture]) -> None:
             pass
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What a model said of a picture."""
-
-    text: str
-    stats: Stats | None
-
-
 class _Ahead:
     """Answers made before their turn, each in a thread of its own."""
 
@@ -106,6 +97,8 @@ class _Ahead:
 
     def __call__(self, vlm: FastVLM, picture: Picture, stop: Event) -> Any:
         """A picture's answer, None after `stop`; a video, which is read when its turn comes."""
+        from galago.vlm.reply import Chunk
+
         if picture.is_video:
             return picture.source
         opened = vlm.prepare(picture.source)
@@ -115,10 +108,11 @@ class _Ahead:
         if image is None or stop.is_set():
             return None
         answer = _answer(vlm, image, self._question, stop)
-        if answer.stats is None:
+        if answer.last is None or answer.stats is None:
             return answer
         vision, first = image.seconds, image.seconds + answer.stats.first_token
-        return _Answer(answer.text, replace(answer.stats, vision=vision, first_token=first))
+        stats = replace(answer.stats, vision=vision, first_token=first)
+        return Answer(answer.text, Chunk("", stats=stats, finish=answer.last.finish))
 
 
 def _answer(
@@ -127,18 +121,18 @@ def _answer(
     question: Question,
     stop: Event | None = None,
     hear: Callable[[str], None] | None = None,
-) -> _Answer:
+) -> Answer:
     """The answer, which `hear` gets piece by piece; broken off after `stop`."""
     parts: list[str] = []
-    stats: Stats | None = None
+    last: Chunk | None = None
     for chunk in vlm.stream(source, question.prompt, question.options):
         if hear is not None:
             hear(chunk.text)
         parts.append(chunk.text)
-        stats = chunk.stats
+        last = chunk if chunk.stats is not None else None
         if stop is not None and stop.is_set():
             break
-    return _Answer("".join(parts), stats)
+    return Answer("".join(parts), last)
 
 
 def _describe_scenes(
@@ -175,24 +169,21 @@ def _tell(
 
     That streams, unless there is a bar to take aside for it.
     """
-    live = not (question.as_json or isinstance(source, _Answer) or (many and sys.stderr.isatty()))
-    told = False
+    live = not (question.as_json or isinstance(source, Answer) or (many and sys.stderr.isatty()))
+    begun = False
 
     def hear(text: str) -> None:
-        nonlocal told
-        write(text if told else head + text)
-        told = True
+        nonlocal begun
+        write(text if begun else head + text)
+        begun = True
 
-    if isinstance(source, _Answer):
+    if isinstance(source, Answer):
         answer = source
     else:
         answer = _answer(vlm, source, question, hear=hear if live else None)
     with bar.aside():
         if question.as_json:
-            write_record(record_of(vlm, name, question, answer.text, answer.stats))
+            write_record(record_of(vlm, name, question, answer))
         else:
             write("\n" if live else f"{head}{answer.text}\n")
-        if answer.stats is not None:
-            options.doubt(vlm.name, answer.stats.confidence)
-            if question.stats:
-                say(statistics(vlm, answer.stats))
+        told(vlm, question, answer, f"{head.rstrip(' :')}: " if head else "")

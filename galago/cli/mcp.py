@@ -90,17 +90,23 @@ class Tools:
         self._desk = _once(self._open_desk)
 
     def describe(self, path: str, question: str | None) -> str:
-        """The answer; a demonstration model's remark behind it when it isn't sure."""
+        """The answer, and behind it in brackets why it isn't whole, or that a demonstration model
+        isn't sure."""
         place = os.path.expanduser(path)
         if not os.path.exists(place):
             raise ImageError(f"no such picture: {path}")
+        from galago.vlm.reply import why_cut
+
         vlm: FastVLM = self._vlm()
-        text, doubt = "", None
+        text, remarks = "", []
         for chunk in vlm.stream(place, question or preset_prompt("describe")):
             text += chunk.text
             if chunk.stats is not None:
+                cut = why_cut(chunk.finish, chunk.stats.tokens)
                 doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
-        return f"{text}\n\n({doubt.sentence()})" if doubt else text
+                remarks = [cut] if cut else []
+                remarks += [doubt.sentence()] if doubt else []
+        return "\n\n".join([text, *(f"({remark})" for remark in remarks)])
 
     def search(self, words: str, count: int) -> list[dict[str, Any]]:
         """Paths and scores of the photos that match."""

@@ -225,7 +225,8 @@ def _event(fields: dict[str, Any]) -> str:
 
 
 def _reason(chunk: Chunk) -> str:
-    return "length" if chunk.finish == "length" else "stop"
+    # "length" is how clients know that an answer isn't whole.
+    return "length" if chunk.finish in ("length", "repetition") else "stop"
 
 
 def _usage(stats: Stats) -> dict[str, Any]:

@@ -7,7 +7,6 @@ place of the picture.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -57,10 +56,15 @@ class FastVLM:
         precision: str = "fp32",
         resolution: Side | None = None,
         pool: PicturePool | None = None,
+        identity: str | None = None,
     ) -> None:
-        """From loaded parts; `FastVLM.load` is the usual way."""
+        """From loaded parts; `FastVLM.load` is the usual way.
+
+        `identity` tells this model's features from another's of the same name.
+        """
         self.spec = spec
         self.name = name or spec.name
+        self.identity = self.name if identity is None else identity
         self.precision = precision
         self.tokenizer = tokenizer
         self._by_content = resolution == "auto"
@@ -70,6 +74,7 @@ class FastVLM:
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._speaker = Speaker(language, tokenizer, spec)
+        self._hidden = language.hidden
 
     @classmethod
     def load(
@@ -107,6 +112,7 @@ class FastVLM:
             precision=parts.precision,
             resolution=resolution,
             pool=pool,
+            identity=parts.identity,
         )
 
     # -- pictures ----------------------------------------------------------------------------------
@@ -133,12 +139,9 @@ class FastVLM:
         pixel_values = picture.pixel_values
         with self._vision_lock:
             features = self._vision.encode(pixel_values[None])[0]  # (T, hidden)
-        features = np.array(features, dtype=np.float32, order="C")
-        features.flags.writeable = False
-        digest = hashlib.blake2b(features.tobytes(), digest_size=16).hexdigest()
         seconds = picture.seconds + time.perf_counter() - started
         side = pixel_values.shape[-1]
-        return EncodedImage(features, picture.size, side, seconds, digest, self.name)
+        return EncodedImage(features, picture.size, side, seconds, self.name, self.identity)
 
     def _side(self, resolution: int) -> int:
         if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool):
@@ -146,10 +149,9 @@ class FastVLM:
         return self.spec.image.with_side(int(resolution)).side
 
     def _checked(self, image: EncodedImage, resolution: int | None = None) -> EncodedImage:
-        if image.model != self.name or image.features.shape[-1] != self._speaker.language.hidden:
-            raise OptionError(
-                f"the picture was encoded by {image.model}; encode it again with {self.name}"
-            )
+        if image.identity != self.identity or image.features.shape[-1] != self._hidden:
+            other = "another model of that name" if image.model == self.name else image.model
+            raise OptionError(f"the picture was encoded by {other}; encode it with {self.name}")
         if resolution is not None and resolution != image.resolution:
             raise OptionError(
                 f"the picture was encoded at {image.resolution}; "
@@ -160,8 +162,22 @@ class FastVLM:
     def _encode_all(self, pictures: Pictures) -> tuple[list[EncodedImage], float]:
         """Encoded pictures, and the seconds spent on those that weren't."""
         started = time.perf_counter()
-        several = pictures if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]
-        return [self.encode(one) for one in several], time.perf_counter() - started
+        return [self.encode(one) for one in _several(pictures)], time.perf_counter() - started
+
+    def _foresee(self, pictures: Pictures, prompt: str) -> None:
+        """OptionError for a question that can't fit, before its pictures are looked at."""
+        self._speaker.check_text(prompt)
+        several = _several(pictures)
+        pieces = self._question(prompt, several)
+        words = sum(len(piece) for piece in pieces if not isinstance(piece, ImageSlot))
+        self._speaker.check_length(words + sum(map(self._tokens, several)))
+
+    def _tokens(self, picture: Picture) -> int:
+        """How many tokens it will take; of a side that its content chooses, at least."""
+        if isinstance(picture, EncodedImage):
+            return len(picture.features)
+        side = self.spec.image.min_side if self._by_content else self.resolution
+        return (side // self.spec.image.stride) ** 2
 
     # -- replies -----------------------------------------------------------------------------------
 
@@ -173,9 +189,11 @@ class FastVLM:
         Pictures stand before the question, in order; a "<image>" in the question is plain text.
         The last chunk carries statistics.  Closing the iterator ends the work.
 
-        Raises OptionError (at once) for an empty question, ImageError (at the first chunk).
+        Raises OptionError (at once) for an empty question, or one that is too long with its
+        pictures (8,192 positions in all FastVLMs of Apple's); ImageError (at the first chunk).
         """
         check_prompt(prompt)
+        self._foresee(picture, prompt)
         return self._stream(picture, prompt, options or SamplingOptions())
 
     def ask(self, picture: Pictures, prompt: str, options: SamplingOptions | None = None) -> str:
@@ -197,7 +215,7 @@ class FastVLM:
 
         `messages` hold slots (ImageSlot) that number the `images`; a first one of the role
         "system" takes the place of the model's own.  Raises OptionError, at once, as
-        `prompt_length` does.
+        `prompt_length` does, and for what is too long.
         """
         pieces = self._conversation(messages, images)
         return self._speaker.reply(
@@ -228,6 +246,8 @@ class FastVLM:
         slots = (part for message in messages for part in message.content)
         if any(isinstance(part, ImageSlot) and part.index >= len(images) for part in slots):
             raise OptionError("a message speaks of a picture that was not given")
+        texts = [part for message in messages for part in message.content if isinstance(part, str)]
+        self._speaker.check_text("".join(texts))
         return self._speaker.pieces(messages)
 
     def score(self, picture: Pictures, prompt: str, answers: Sequence[str]) -> list[float]:
@@ -239,6 +259,7 @@ class FastVLM:
         Raises as `stream` does, at once.
         """
         check_prompt(prompt)
+        self._foresee(picture, prompt)
         if isinstance(answers, str) or not all(isinstance(answer, str) for answer in answers):
             raise OptionError('answers must be a list of texts, such as ["yes", "no"]')
         images, _ = self._encode_all(picture)
@@ -250,5 +271,9 @@ class FastVLM:
         pieces = self._question(prompt, images)
         yield from self._speaker.reply(pieces, images, options, started, vision)
 
-    def _question(self, prompt: str, images: Sequence[EncodedImage]) -> list[Piece]:
-        return self._speaker.pieces([user_message(prompt, len(images))])
+    def _question(self, prompt: str, pictures: Sequence[Picture]) -> list[Piece]:
+        return self._speaker.pieces([user_message(prompt, len(pictures))])
+
+
+def _several(pictures: Pictures) -> Sequence[Picture]:
+    return pictures if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]

@@ -29,6 +29,7 @@ class Parts:
     spec: VLMSpec
     name: str
     precision: str
+    identity: str
 
 
 def load_parts(
@@ -45,4 +46,5 @@ def load_parts(
         sessions.spec,
         prepared.name,
         sessions.precision.name,
+        sessions.identity,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "VisionModel",
     "check_prompt",
     "prompt_keys",
+    "why_cut",
 ]
 
 
@@ -52,15 +54,40 @@ class EncodedImage:
 
     features: float32 (tokens, hidden), read-only.
     size: (width, height) of the picture; resolution: the side it was looked at with.
-    seconds: what looking took; digest: names the features; model: the model that made them.
+    seconds: what looking took; model: the name of the model that made them, identity: which one
+    that was (FastVLM.identity); digest: names the features.
+
+    Raises OptionError for features of another shape or that are no numbers.
     """
 
     features: NDArray[np.float32]
     size: tuple[int, int]
     resolution: int
     seconds: float
-    digest: str
     model: str
+    identity: str
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            features = np.array(self.features, dtype=np.float32, order="C")
+        except (TypeError, ValueError):
+            features = np.zeros(0, np.float32)
+        if features.ndim != 2 or not features.size or not np.isfinite(features).all():
+            raise OptionError(
+                "an encoded picture's features must be numbers (tokens, hidden); "
+                "FastVLM.encode makes them"
+            )
+        features.flags.writeable = False
+        object.__setattr__(self, "features", features)
+        # Caches know pictures by it: it is made of what is there, never taken over.
+        digest = hashlib.blake2b(features.tobytes(), digest_size=16).hexdigest()
+        object.__setattr__(self, "digest", digest)
+
+    def __reduce__(self) -> tuple[type[EncodedImage], tuple[object, ...]]:
+        """Copies and what is unpickled are read-only as well."""
+        made_of = (self.size, self.resolution, self.seconds, self.model, self.identity)
+        return EncodedImage, (self.features, *made_of)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EncodedImage) and self.digest == other.digest
@@ -103,7 +130,9 @@ class Chunk:
     """A piece of a reply: one token and the text that became certain with it, often empty.
 
     The last chunk has no token, perhaps some text that had been held back, the statistics, and
-    why the reply ended: "end" (the model was done), "stop" (a stop string) or "length".
+    why the reply ended: "end" (the model was done), "stop" (a stop string), "length" (no more
+    tokens were allowed, or no more positions left: what would follow is missing) or "repetition"
+    (it went round in circles and was cut).
     """
 
     text: str
@@ -161,6 +190,15 @@ def prompt_keys(pieces: Sequence[Piece], images: Sequence[EncodedImage]) -> list
         else:
             keys += piece
     return keys
+
+
+def why_cut(finish: str | None, tokens: int) -> str | None:
+    """What to tell about a reply of so many tokens that isn't whole; None when it is."""
+    if finish == "length":
+        return f"the answer was cut at {tokens} token{'' if tokens == 1 else 's'}"
+    if finish == "repetition":
+        return "the answer went round in circles and was cut"
+    return None
 
 
 def check_prompt(prompt: str) -> None:

@@ -32,6 +32,12 @@ class Result:
         assert len(lines) == 1, self.err
         return lines[0].removeprefix("galago: ")
 
+    @property
+    def told(self) -> list[str]:
+        """The lines on stderr but those about cut answers: tests ask for short ones."""
+        lines = self.err.splitlines()
+        return [line for line in lines if not line.endswith("--max-tokens gives it more")]
+
 
 def run(capsys: pytest.CaptureFixture[str], *args: str | Path) -> Result:
     """One command in this process."""
