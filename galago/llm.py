@@ -16,6 +16,7 @@ from galago import catalog
 from galago.errors import GalagoError
 from galago.text.chat import Message, user_message
 from galago.text.presets import PRESETS
+from galago.text.visible import brief, visible
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.reply import EncodedImage
 from galago.vlm.sampling import SamplingOptions
@@ -65,7 +66,7 @@ class Galago(llm.Model):
                 if chunk.stats is not None:
                     response.set_usage(input=chunk.stats.prompt_tokens, output=chunk.stats.tokens)
         except GalagoError as error:
-            raise llm.ModelError(str(error)) from None
+            raise llm.ModelError(visible(brief(str(error)))) from None
 
     def _vlm(self, name: str) -> FastVLM:
         if name not in self._loaded:

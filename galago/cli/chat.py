@@ -12,7 +12,7 @@ import typer
 from galago.cli import options
 from galago.cli.options import Opening, Sampling
 from galago.cli.spread import spread
-from galago.cli.terminal import complain, say, write
+from galago.cli.terminal import ask, complain, say, shown, write
 from galago.errors import ImageError, OptionError
 from galago.places import as_path
 
@@ -63,7 +63,7 @@ class _Chat:
     def run(self) -> None:
         interactive = sys.stdin.isatty()
         if interactive:
-            say(f"Ask about {self.picture}; /help lists commands.")
+            say(f"Ask about {shown(self.picture)}; /help lists commands.")
             _line_editing()
         while (line := _read(interactive)) is not None:
             line = line.strip()
@@ -95,7 +95,7 @@ class _Chat:
         elif verb == "/open" and rest.strip():
             self.open(rest.strip())
         else:
-            say(HELP)
+            say(*HELP.splitlines())
 
     def open(self, picture: str) -> None:
         try:
@@ -107,14 +107,9 @@ class _Chat:
 
 
 def _read(interactive: bool) -> str | None:
-    """The next line, None at the end; the prompt goes to stderr, as stdout holds answers only."""
+    """The next line, None at the end."""
     if interactive:
-        print("> ", end="", file=sys.stderr, flush=True)
-        try:
-            return input()
-        except EOFError:
-            print(file=sys.stderr)
-            return None
+        return ask("> ")
     return sys.stdin.readline() or None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["main", "run"]
 
@@ -25,7 +26,9 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         # Imported here so that Ctrl-C while modules load is caught too.
         from galago.cli.app import app
+        from galago.cli.terminal import take_any_letter
 
+        take_any_letter()
         code = app(
             args=list(sys.argv[1:] if args is None else args),
             prog_name="galago",
@@ -58,9 +61,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, GalagoError):
         complain(str(error))
         return 2
-    if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of Typer's
-        error.show()
-        return int(error.exit_code)
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        return _usage(error)
     if type(error).__name__ == "Abort":  # end of input at a question
         return _interrupted()
     if isinstance(error, MemoryError):
@@ -77,6 +79,20 @@ def _explain(error: Exception) -> int:
         "run again with GALAGO_DEBUG=1 to see where"
     )
     return 3
+
+
+def _usage(error: Any) -> int:
+    """A usage error of Typer's in one line; the whole help where nothing was asked."""
+    from galago.cli.terminal import complain, say
+
+    message = str(error.format_message())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(*message.splitlines())
+    else:
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "galago"
+        message = message[:1].lower() + message[1:].rstrip(".")
+        complain(f"{message}; `{command} --help` shows what there is")
+    return int(error.exit_code)
 
 
 def _interrupted() -> int:

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from galago.cli.terminal import Bar, complain, path_fields, write_record
+from galago.cli.terminal import Bar, complain, one_line, path_fields, write_record
 from galago.errors import CutShortError, ImageError
 from galago.places import as_path
 
@@ -192,4 +192,5 @@ def _report(picture: Picture, error: ImageError, bar: Bar, as_json: bool) -> Non
         message = str(error)
         complain(message if picture.label in message else f"{picture.label}: {message}")
         if as_json:
-            write_record({**path_fields(picture.label, "picture"), "error": message})
+            told = one_line(message)
+            write_record({**path_fields(picture.label, "picture"), "error": told})

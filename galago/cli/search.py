@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Sequence
@@ -15,9 +14,10 @@ import typer
 
 from galago.cli import albums, options
 from galago.cli.options import ClipOpening
-from galago.cli.terminal import path_fields, say, shown, write
+from galago.cli.terminal import path_fields, say, shown, write, write_record
 from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
+from galago.text.visible import visible
 
 if TYPE_CHECKING:
     from galago.album import Found, Guide
@@ -99,7 +99,10 @@ def search(
         say("no photo matches; --all shows the nearest all the same")
         return
     for hit in found:
-        write(_record(hit) if as_json else f"{hit.score:.3f}  {shown(hit.path)}\n")
+        if as_json:
+            write_record(_record(hit))
+        else:
+            write(f"{hit.score:.3f}  {shown(hit.path)}\n")
     if html is not None or view:
         _page(asked, found, html, view)
 
@@ -153,14 +156,13 @@ def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> li
     return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
 
 
-def _record(hit: Found) -> str:
-    record = {
+def _record(hit: Found) -> dict[str, object]:
+    return {
         **path_fields(hit.path),
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
     }
-    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) -> None:
@@ -171,7 +173,7 @@ def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) 
 
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
     pieces = contact_sheet(
-        title.removeprefix("+ "),
+        visible(title.removeprefix("+ ")),
         ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits),
     )
     path = _page_path(html)
@@ -182,7 +184,7 @@ def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) 
     except OSError as error:
         raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
     if view and not webbrowser.open(path.as_uri()):
-        say(f"no browser could be opened; the page is {path}")
+        say(f"no browser could be opened; the page is {shown(str(path))}")
 
 
 def _check_page(html: str | None) -> None:
