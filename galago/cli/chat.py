@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import options
+from galago.cli.missing import missing
 from galago.cli.options import Opening, Sampling
 from galago.cli.spread import spread
 from galago.cli.terminal import ask, complain, say, shown, write
@@ -49,7 +50,7 @@ def chat(
     if picture == "-":
         raise OptionError("chat reads questions from stdin: save the picture to a file first")
     if not os.path.exists(as_path(picture)):
-        raise ImageError(f"no such picture: {picture}; check the name")
+        raise ImageError(missing(picture))
     chosen = sampling.options()
     _Chat(opening.load(), picture, chosen).run()
 
@@ -98,6 +99,9 @@ class _Chat:
             say(*HELP.splitlines())
 
     def open(self, picture: str) -> None:
+        if not os.path.exists(as_path(picture)):
+            complain(missing(picture))
+            return
         try:
             self.conversation = self.vlm.chat(as_path(picture), self.sampling)
         except ImageError as error:

@@ -11,6 +11,7 @@ import typer
 
 from galago import catalog
 from galago.cli import options
+from galago.cli.missing import refuse_labels
 from galago.cli.options import ClipOpening
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
@@ -94,6 +95,8 @@ def classify(
         raise OptionError(f"--top {top} is not possible: use 1 or more")
     if templates not in TEMPLATE_NAMES:
         raise OptionError(f"--templates {templates!r}: choose one of {', '.join(TEMPLATE_NAMES)}")
+    if labels is None and labels_from is None:
+        refuse_labels(pictures)
     names = _labels(labels, labels_from)
     found = expand(pictures, recursive=recursive)
     opening = ClipOpening(model, precision, threads, offline)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import options
+from galago.cli.missing import check_address, refuse_questions
 from galago.cli.options import Opening, Sampling
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.questions import Asked, Question, record_of, statistics
@@ -63,6 +64,7 @@ def describe(
       curl -s URL | galago describe -
     """
     question = asked.question(sampling.options(), as_json=as_json, stats=stats)
+    refuse_questions(pictures)
     found = expand(pictures, recursive=recursive, videos=True)
     _look_ahead(found)
     many = len(found) > 1
@@ -85,6 +87,7 @@ def _look_ahead(found: list[Picture]) -> None:
     if len(found) == 1 and found[0].is_video:
         from galago.media.video import Video
 
+        check_address(found[0].label)
         with Video(found[0].path, name=found[0].label):
             pass
 

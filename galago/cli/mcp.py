@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from galago import catalog
 from galago.cli import albums
+from galago.cli.missing import missing
 from galago.cli.options import Opening
 from galago.cli.spread import spread
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
@@ -89,7 +90,7 @@ class Tools:
         """The answer; a demonstration model's remark behind it when it isn't sure."""
         place = os.path.expanduser(path)
         if not os.path.exists(place):
-            raise ImageError(f"no such picture: {path}")
+            raise ImageError(missing(path))
         vlm: FastVLM = self._vlm()
         text, doubt = "", None
         for chunk in vlm.stream(place, question or preset_prompt("describe")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import albums, options
+from galago.cli.missing import missing
 from galago.cli.options import ClipOpening
 from galago.cli.terminal import path_fields, say, shown, write, write_record
 from galago.disk import whole_file
@@ -84,6 +86,7 @@ def search(
     """
     from galago.album import Guide, Searcher
 
+    _check_words(words or [])
     asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
     if k < 1:
         raise OptionError(f"-k {k} is not possible: ask for 1 or more")
@@ -107,12 +110,29 @@ def search(
         _page(asked, found, html, view)
 
 
+def _check_words(words: Sequence[str]) -> None:
+    """OptionError for files where words are: what photos show is searched, not their names."""
+    from galago.media.images import PICTURE_SUFFIXES
+
+    for word in words:
+        path = os.path.expanduser(word)
+        if os.path.splitext(word)[1].lower() in PICTURE_SUFFIXES:
+            raise OptionError(
+                f"{word} is no word for what photos show; to find photos like that picture: "
+                f"galago search --image {shlex.quote(word)}"
+            )
+        if os.sep in word and os.path.isdir(path):
+            raise OptionError(
+                f"{word} is a folder; galago index {shlex.quote(word)} makes it searchable"
+            )
+
+
 def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> list[_Asked]:
     """The parts of the query; OptionError when there is nothing to look for."""
     asked = [_Asked(words, picture=False)] if words.strip() else []
     for path in images:
         if not os.path.exists(os.path.expanduser(path)):  # before a model is fetched for it
-            raise ImageError(f"no such picture: {path}; check the name")
+            raise ImageError(missing(path))
         asked.append(_Asked(path, picture=True))
     for wanted, values in ((True, plus), (False, minus)):
         for value in values:
@@ -135,7 +155,7 @@ def _is_picture(value: str) -> bool:
     if os.path.isfile(os.path.expanduser(value)):
         return True
     if os.path.splitext(value)[1].lower() in PICTURE_SUFFIXES:
-        raise ImageError(f"no such picture: {value}; check the name")
+        raise ImageError(missing(value))
     return False
 
 

@@ -14,6 +14,7 @@ import typer
 
 from galago.cli import options
 from galago.cli.captions import Output, Speech, WebVTT
+from galago.cli.missing import check_address
 from galago.cli.options import Opening, Sampling
 from galago.cli.questions import Asked, Question, record_of, statistics
 from galago.cli.spread import spread
@@ -112,6 +113,7 @@ def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
     if source is not None and source != "screen":
         from galago.media.video import Video
 
+        check_address(source)
         return Video(os.fspath(as_path(source)), name=source)
     from galago.media.camera import Camera, Screen
 
