@@ -16,6 +16,7 @@ from galago.cli.options import ClipOpening
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
 from galago.errors import OptionError
+from galago.text.languages import language_note
 
 if TYPE_CHECKING:
     from galago.clip.mobileclip import LabelSet, MobileCLIP
@@ -103,7 +104,10 @@ def classify(
     most = top or (len(names) if as_json else _SHOWN)
 
     def load() -> Labelling:
-        return _embed(opening.load(), names, templates)
+        clip = opening.load()
+        if note := language_note(names, clip.name):
+            say(f"note: {note}")
+        return _embed(clip, names, templates)
 
     def work(labelling: Labelling, picture: Picture, bar: Bar) -> None:
         ranked = _ranked(labelling, picture)[:most]
@@ -173,7 +177,9 @@ def _record(
     """The object of --json."""
     labels = [{"label": label, "probability": round(share, 6)} for label, share in ranked]
     name = path_fields(picture.label, "picture")
-    return {**name, "model": labelling.clip.name, "labels": labels}
+    record = {**name, "model": labelling.clip.name, "labels": labels}
+    note = language_note(labelling.labels.labels, labelling.clip.name)
+    return {**record, "note": note} if note else record
 
 
 def _lines(picture: Picture, ranked: list[tuple[str, float]], *, many: bool) -> str:

@@ -13,6 +13,7 @@ from galago.cli.missing import missing
 from galago.cli.options import Opening
 from galago.cli.spread import spread
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
+from galago.text.languages import language_note
 from galago.text.presets import preset_prompt
 from galago.version import __version__
 
@@ -70,7 +71,10 @@ def mcp(
 
     @server.tool()
     def search(words: str, count: int = 12) -> list[dict[str, Any]]:
-        """Photos of the album that show what the words say, best first; none when none matches."""
+        """Photos of the album that show what the words say, best first; none when none matches.
+
+        The words must be English.
+        """
         with told():
             return tools.search(words, count)
 
@@ -104,6 +108,8 @@ class Tools:
         if not words.strip():
             raise OptionError("say what to look for")
         desk: AlbumDesk = self._desk()
+        if note := language_note([words], desk.clip.name):  # an assistant can say it so
+            raise OptionError(note)
         guide = desk.guide()
         if guide is None:
             raise OptionError("there is no album yet; make one: galago index FOLDER")

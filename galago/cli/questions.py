@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from galago import catalog
 from galago.errors import OptionError
 from galago.memory import peak_memory
 from galago.text.presets import PRESETS, preset_prompt
@@ -83,11 +84,13 @@ def record_of(
     asked = {"preset": question.preset} if question.preset else {"prompt": question.prompt}
     record: dict[str, Any] = {**name, "text": text, "model": vlm.name, **asked}
     if stats is not None:
+        doubt = catalog.doubt(vlm.name, stats.confidence)
         record |= {
             "time_to_first_token": round(stats.first_token, 4),
             "tokens": stats.tokens,
             "tokens_per_second": round(stats.tokens_per_second, 1),
             "confidence": round(stats.confidence, 4),
+            "doubt": doubt.sentence() if doubt else None,
             "seconds": {
                 name: round(value, 4)
                 for name, value in asdict(stats).items()

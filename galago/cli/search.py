@@ -19,6 +19,7 @@ from galago.cli.options import ClipOpening
 from galago.cli.terminal import path_fields, say, shown, write, write_record
 from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
+from galago.text.languages import language_note
 from galago.text.visible import visible
 
 if TYPE_CHECKING:
@@ -96,14 +97,17 @@ def search(
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
         searcher.check(clip, source)
-        hits = _hits(Guide(folder.name, searcher, clip, threading.Lock()), clip, asked, k)
+        notes = _notes(clip, asked)
+        hits = _hits(Guide(folder.name, searcher, clip, threading.Lock()), asked, k)
     found = hits if show_all else [hit for hit in hits if hit.match]
     if not found:
         say("no photo matches; --all shows the nearest all the same")
+        if as_json and notes:  # the reason, where there is no photo to stand beside
+            write_record({"note": "; ".join(notes)})
         return
     for hit in found:
         if as_json:
-            write_record(_record(hit))
+            write_record(_record(hit, notes))
         else:
             write(f"{hit.score:.3f}  {shown(hit.path)}\n")
     if html is not None or view:
@@ -159,12 +163,20 @@ def _is_picture(value: str) -> bool:
     return False
 
 
-def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> list[Found]:
-    """What the album has for all parts of the query; says so when words were too many."""
-    for part in asked:
-        if not part.picture and not clip.fits(part.text):
-            limit = clip.spec.text.context
-            say(f"note: the model reads {limit} tokens of a query; the end of yours is left out")
+def _notes(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[str]:
+    """What the model doesn't read of a query; said on stderr, too."""
+    words = [part.text for part in asked if not part.picture]
+    limit = clip.spec.text.context
+    long = f"the model reads {limit} tokens of a query; the end of yours is left out"
+    found = [None if all(map(clip.fits, words)) else long, language_note(words, clip.name)]
+    notes = [note for note in found if note]
+    for note in notes:
+        say(f"note: {note}")
+    return notes
+
+
+def _hits(guide: Guide, asked: Sequence[_Asked], k: int) -> list[Found]:
+    """What the album has for all parts of the query."""
 
     def texts(wanted: bool) -> list[str]:
         return [part.text for part in asked if not part.picture and part.wanted == wanted]
@@ -176,13 +188,14 @@ def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> li
     return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
 
 
-def _record(hit: Found) -> dict[str, object]:
-    return {
+def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
+    record = {
         **path_fields(hit.path),
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
     }
+    return {**record, "note": "; ".join(notes)} if notes else record
 
 
 def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) -> None:
