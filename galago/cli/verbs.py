@@ -18,7 +18,7 @@ _MEANT = {
     "describe": "caption captions captioning explain ask answer what look see view show analyze "
     "analyse vqa question prompt query run generate",
     "describe PICTURE --preset read": "read ocr text transcribe",
-    "describe PICTURE --preset translate --to LANGUAGE -m apple/FastVLM-0.5B": "translate",
+    "describe PICTURE --preset translate --to LANGUAGE": "translate",
     "describe PICTURE --preset count": "count",
     "watch": "live camera webcam screen video stream monitor",
     "chat": "talk converse discuss repl interactive",
