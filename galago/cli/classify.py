@@ -96,8 +96,7 @@ def classify(
         raise OptionError(f"--top {top} is not possible: use 1 or more")
     if templates not in TEMPLATE_NAMES:
         raise OptionError(f"--templates {templates!r}: choose one of {', '.join(TEMPLATE_NAMES)}")
-    if labels is None and labels_from is None:
-        refuse_labels(pictures)
+    refuse_labels(pictures, labels)
     names = _labels(labels, labels_from)
     found = expand(pictures, recursive=recursive)
     opening = ClipOpening(model, precision, threads, offline)
@@ -133,7 +132,7 @@ def _labels(listed: str | None, path: str | None) -> list[str]:
     if len(names) < len(given):
         say(f"note: {len(given) - len(names)} of the labels came twice and are taken once")
     if len(names) == 1:
-        say("note: a single label always gets probability 1; name what else there could be")
+        say("note: a single label always gets probability 1; name others, with commas")
     return names
 
 

@@ -23,17 +23,14 @@ def run() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line (sys.argv when None) and return its exit code; never a traceback."""
+    arguments = list(sys.argv[1:] if args is None else args)
     try:
         # Imported here so that Ctrl-C while modules load is caught too.
         from galago.cli.app import app
         from galago.cli.terminal import take_any_letter
 
         take_any_letter()
-        code = app(
-            args=list(sys.argv[1:] if args is None else args),
-            prog_name="galago",
-            standalone_mode=False,
-        )
+        code = app(args=list(arguments), prog_name="galago", standalone_mode=False)
         sys.stdout.flush()
         if code == 130:  # Typer has caught the Ctrl-C
             return _interrupted()
@@ -49,10 +46,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("GALAGO_DEBUG"):
             raise
-        return _explain(error)
+        return _explain(error, arguments)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """One line on stderr for an error, and its exit code."""
     from galago.cli.terminal import complain
     from galago.disk import refusal
@@ -62,7 +59,7 @@ def _explain(error: Exception) -> int:
         complain(str(error))
         return 2
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-        return _usage(error)
+        return _usage(error, arguments)
     if type(error).__name__ == "Abort":  # end of input at a question
         return _interrupted()
     if isinstance(error, MemoryError):
@@ -81,17 +78,15 @@ def _explain(error: Exception) -> int:
     return 3
 
 
-def _usage(error: Any) -> int:
+def _usage(error: Any, arguments: Sequence[str]) -> int:
     """A usage error of Typer's in one line; the whole help where nothing was asked."""
     from galago.cli.terminal import complain, say
+    from galago.cli.usage import explained
 
-    message = str(error.format_message())
     if type(error).__name__ == "NoArgsIsHelpError":
-        say(*message.splitlines())
+        say(*str(error.format_message()).splitlines())
     else:
-        command = error.ctx.command_path if getattr(error, "ctx", None) else "galago"
-        message = message[:1].lower() + message[1:].rstrip(".")
-        complain(f"{message}; `{command} --help` shows what there is")
+        complain(explained(error, arguments))
     return int(error.exit_code)
 
 

@@ -71,14 +71,16 @@ def refuse_questions(arguments: Sequence[str]) -> None:
         )
 
 
-def refuse_labels(arguments: Sequence[str]) -> None:
+def refuse_labels(arguments: Sequence[str], labels: str | None) -> None:
     """OptionError when labels stand among the pictures."""
     words = _no_files(arguments)
     if words:
         others = [argument for argument in arguments if argument not in words]
-        asked = f"{shlex.join(others[:1]) or 'PICTURE'} --labels {shlex.quote(','.join(words))}"
+        every = ",".join([*filter(None, [labels]), *words])
+        asked = f"{shlex.join(others[:1]) or 'PICTURE'} --labels {shlex.quote(every)}"
         raise OptionError(
-            f"{words[0]!r} is no picture; labels go behind --labels: galago classify {asked}"
+            f"{words[0]!r} is no picture; labels go behind --labels, with commas: "
+            f"galago classify {asked}"
         )
 
 

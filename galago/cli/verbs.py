@@ -11,7 +11,13 @@ from typer.core import TyperGroup
 from galago.cli.completion import OPTIONS
 from galago.errors import OptionError
 
-__all__ = ["Verbs"]
+__all__ = ["VERBS", "Verbs"]
+
+VERBS = (
+    *("describe", "watch", "chat", "index", "search", "duplicates", "album", "classify"),
+    *("serve", "mcp", "models", "pull", "bench"),
+)
+
 
 # Other tools' words, and the first that comes to mind, by meaning and not by letters.
 _MEANT = {

@@ -114,6 +114,9 @@ def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
         from galago.media.video import Video
 
         check_address(source)
+        if (source.isdecimal() or source in ("camera", "webcam")) and not os.path.exists(source):
+            number = source if source.isdecimal() else "0"
+            raise OptionError(f"no such video: {source}; a camera is --camera {number}")
         return Video(os.fspath(as_path(source)), name=source)
     from galago.media.camera import Camera, Screen
 

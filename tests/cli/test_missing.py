@@ -27,6 +27,12 @@ def here(tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         (["describe", "what is this?"], "describe PICTURE -p 'what is this?'"),
         (["describe", "photo.jpg", "what", "is", "it"], "describe photo.jpg -p 'what is it'"),
         (["classify", "photo.jpg", "cat", "dog"], "classify photo.jpg --labels cat,dog"),
+        (
+            ["classify", "photo.jpg", "-l", "cat", "dog"],
+            "galago classify photo.jpg --labels cat,dog",
+        ),
+        (["watch", "1"], "--camera 1"),
+        (["watch", "webcam"], "--camera 0"),
         (["classify", "photo.jpg"], "there are no labels"),
         (["search", "photo.jpg"], "galago search --image photo.jpg"),
         (["search", "none.png"], "galago search --image none.png"),
