@@ -62,7 +62,7 @@ class Galago(llm.Model):
             )
             for chunk in vlm.reply(messages, images, options):
                 if chunk.text:
-                    yield chunk.text
+                    yield visible(chunk.text, lines=True)  # llm prints it as it is
                 if chunk.stats is not None:
                     response.set_usage(input=chunk.stats.prompt_tokens, output=chunk.stats.tokens)
         except GalagoError as error:
