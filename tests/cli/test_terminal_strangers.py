@@ -127,6 +127,26 @@ def test_albums_neither(
     assert not any(steering in page.read_text("utf-8") for steering in FORBIDDEN)
 
 
+def test_tensors_shards_and_configurations(tmp_path: Path, tiny: Path, capsys: Capture) -> None:
+    evil = EVIL.strip()
+    for name in ("shards", "tensors", "kind", "size"):
+        shutil.copytree(tiny, tmp_path / name)
+    weights = next(tiny.glob("*.safetensors")).name
+    (tmp_path / "shards" / weights).unlink()
+    index = {"weight_map": {"a.weight": f"{evil}.safetensors"}}
+    (tmp_path / "shards" / "model.safetensors.index.json").write_text(json.dumps(index))
+    header = json.dumps({f"{evil}": {"dtype": f"F{evil}", "shape": [1], "data_offsets": [0, 4]}})
+    data = len(header.encode()).to_bytes(8, "little") + header.encode() + bytes(4)
+    (tmp_path / "tensors" / weights).write_bytes(data)
+    config = json.loads((tiny / "config.json").read_text())
+    for name, key in (("kind", "model_type"), ("size", "num_hidden_layers")):
+        (tmp_path / name / "config.json").write_text(json.dumps({**config, key: evil}))
+    for name in ("shards", "tensors", "kind", "size"):
+        result = run(capsys, "pull", tmp_path / name)
+        check(result)
+        assert result.code == 2 and len(result.err.splitlines()) <= 2, name
+
+
 def test_words_of_a_model_and_of_an_error(capsys: Capture) -> None:
     write(f"words{EVIL}")
     say(f"said{EVIL}")
