@@ -78,6 +78,7 @@ class _Chat:
     def answer(self, line: str, interactive: bool) -> None:
         """Stream one answer; Ctrl-C at the keyboard ends the answer, not the conversation."""
         last: Chunk | None = None
+        options.say_unread(self.vlm.name, line)
         try:
             for chunk in self.conversation.say(line):
                 write(chunk.text)

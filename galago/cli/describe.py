@@ -77,9 +77,12 @@ def describe(
             head = f"{shown(picture.label)}: " if many else ""
             _tell(vlm, picture.source, head, name, question, bar, many=many)
 
+    def load() -> FastVLM:
+        return opening.load(question.prompt)
+
     # Times of a picture mean little while others are at work.
     together = None if stats else _Ahead(question)
-    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=together))
+    raise typer.Exit(for_each(found, load, work, as_json=as_json, ready=together))
 
 
 def _look_ahead(found: list[Picture]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from galago import catalog
 from galago.cli import albums
 from galago.cli.missing import missing
-from galago.cli.options import Opening
+from galago.cli.options import Opening, unread
 from galago.cli.spread import spread
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
 from galago.text.languages import language_note
@@ -101,7 +101,8 @@ class Tools:
             text += chunk.text
             if chunk.stats is not None:
                 doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
-        return f"{text}\n\n({doubt.sentence()})" if doubt else text
+        remark = unread(vlm.name, question or "") or (doubt and doubt.sentence())
+        return f"{text}\n\n({remark})" if remark else text
 
     def search(self, words: str, count: int) -> list[dict[str, Any]]:
         """Paths and scores of the photos that match."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago import catalog
+from galago.cli.options import unread
 from galago.errors import OptionError
 from galago.memory import peak_memory
 from galago.text.presets import PRESETS, preset_prompt
@@ -90,7 +91,7 @@ def record_of(
             "tokens": stats.tokens,
             "tokens_per_second": round(stats.tokens_per_second, 1),
             "confidence": round(stats.confidence, 4),
-            "doubt": doubt.sentence() if doubt else None,
+            "doubt": unread(vlm.name, question.prompt) or (doubt and doubt.sentence()),
             "seconds": {
                 name: round(value, 4)
                 for name, value in asdict(stats).items()

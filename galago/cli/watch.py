@@ -94,7 +94,9 @@ def watch(
             outputs.append(stack.enter_context(Speech()))
         seen = _open(source, camera)
         stack.push(seen)
-        watcher = _Watch(opening.load(), seen, question, ChangeDetector(max_age=age), outputs)
+        watcher = _Watch(
+            opening.load(question.prompt), seen, question, ChangeDetector(max_age=age), outputs
+        )
         code = watcher.run(pace)
     # Behind the block: any exception in it breaks off the last caption that is spoken.
     raise typer.Exit(code)

@@ -17,3 +17,13 @@ def test_an_unsure_demonstration_model_says_so_once(capsys: pytest.CaptureFixtur
     err = capsys.readouterr().err
     assert err.count("small demonstration model") == 1
     assert "galago pull apple/FastVLM-0.5B" in err
+
+
+def test_a_demonstration_model_says_what_it_cannot_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options.say_unread("fastvlm-nano", "What is this?")
+    options.say_unread("apple/FastVLM-0.5B", "这是什么？")
+    assert not capsys.readouterr().err
+    options.say_unread("fastvlm-nano", "这是什么？")
+    assert "fastvlm-nano reads English only" in capsys.readouterr().err
