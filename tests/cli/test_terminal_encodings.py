@@ -71,7 +71,7 @@ def test_every_verbs_records_are_utf_8(
         assert records and NAME in json.dumps(records, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["cp1252", "ascii", "utf-16"])
 def test_text_never_fails_for_a_letter(written: Any, album: Path, page: str) -> None:
     for line in (["album"], ["search", "red", "--all"], ["models"]):
         code, data = written(page, *line)
