@@ -216,6 +216,9 @@ def lookup(name: str) -> Model:
 def suggest(name: str) -> list[str]:
     """Up to three known names that look like a mistyped one, nearest first."""
     wanted = name.strip().casefold()
+    begun = [row.name for row in MODELS if row.name.split("/")[-1].casefold().startswith(wanted)]
+    if len(wanted) > 3 and begun:  # as listed: small ones first
+        return begun[:3]
     scores: dict[str, float] = {}
     for row in MODELS:
         # The part after the owner counts as a name too: people leave the owner out.

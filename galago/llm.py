@@ -17,6 +17,7 @@ from galago import catalog
 from galago.errors import GalagoError
 from galago.text.chat import Message, user_message
 from galago.text.presets import PRESETS
+from galago.text.visible import brief, visible
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.reply import EncodedImage, why_cut
 from galago.vlm.sampling import SamplingOptions
@@ -71,7 +72,7 @@ class Galago(llm.Model):
             options = SamplingOptions(**{name: getattr(asked, name) for name in _SAMPLING})
             for chunk in vlm.reply(messages, images, options):
                 if chunk.text:
-                    yield chunk.text
+                    yield visible(chunk.text, lines=True)  # llm prints it as it is
                 if chunk.stats is not None:
                     response.set_usage(input=chunk.stats.prompt_tokens, output=chunk.stats.tokens)
                     response.response_json = {"finish": chunk.finish}
@@ -79,7 +80,7 @@ class Galago(llm.Model):
                     if cut is not None and chunk.finish is not None:
                         warnings.warn(f"galago: {cut}; {_HINTS[chunk.finish]}", stacklevel=2)
         except GalagoError as error:
-            raise llm.ModelError(str(error)) from None
+            raise llm.ModelError(visible(brief(str(error)))) from None
 
     def _vlm(self, name: str) -> FastVLM:
         if name not in self._loaded:

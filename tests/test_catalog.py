@@ -49,6 +49,8 @@ def test_lookup_by_name_or_alias_in_any_case(typed: str, found: str) -> None:
     ("typed", "nearest"),
     [
         ("fastvlm-nanoo", "fastvlm-nano"),
+        ("FastVLM", "fastvlm-nano"),
+        ("mobileclip2", "mobileclip2-nano"),
         ("fastvlm nano", "fastvlm-nano"),
         ("FastVLM-05B", "apple/FastVLM-0.5B"),
         ("aple/FastVLM-0.5B", "apple/FastVLM-0.5B"),

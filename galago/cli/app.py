@@ -10,6 +10,7 @@ from galago.cli.album import album
 from galago.cli.bench import bench
 from galago.cli.chat import chat
 from galago.cli.classify import classify
+from galago.cli.completion import InstallCompletion, ShowCompletion, learn_shells
 from galago.cli.describe import describe
 from galago.cli.duplicates import duplicates
 from galago.cli.index import index
@@ -18,13 +19,17 @@ from galago.cli.models import models
 from galago.cli.pull import pull
 from galago.cli.search import search
 from galago.cli.serve import serve
+from galago.cli.verbs import Verbs
 from galago.cli.watch import watch
 from galago.version import __version__
 
 __all__ = ["app"]
 
+learn_shells()
 app = typer.Typer(
     name="galago",
+    cls=Verbs,
+    add_completion=False,  # galago.cli.completion: Typer's options ignore which shell is named
     help="Questions about pictures, answered on this computer: nothing leaves it.",
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: the same text in a terminal, a pipe and the docs
@@ -47,6 +52,8 @@ def galago(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
+    install_completion: InstallCompletion = None,
+    show_completion: ShowCompletion = None,
 ) -> None:
     """Questions about pictures, answered on this computer: nothing leaves it."""
 

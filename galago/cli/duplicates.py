@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galago.cli import albums
-from galago.cli.terminal import path_fields, say, shown, stages, write
+from galago.cli.terminal import path_fields, say, shown, stages, write, write_record
 from galago.progress import Stage
 
 if TYPE_CHECKING:
@@ -50,7 +49,10 @@ def duplicates(
             lambda share: progress(comparing, share),
         )
     for number, group in enumerate(groups):
-        write(_record(group) if as_json else ("\n" if number else "") + _lines(group))
+        if as_json:
+            write_record(_record(group))
+        else:
+            write(("\n" if number else "") + _lines(group))
     if groups:
         count = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
         say(f"{count} of {sum(map(len, groups)):,} photos")
@@ -66,7 +68,7 @@ def _likeness(copy: Copy) -> str:
     return "same" if copy.same else f"{min(copy.likeness, 0.999):.3f}"
 
 
-def _record(group: list[Copy]) -> str:
+def _record(group: list[Copy]) -> dict[str, object]:
     photos = [
         {
             **path_fields(copy.path),
@@ -76,4 +78,4 @@ def _record(group: list[Copy]) -> str:
         }
         for copy in group
     ]
-    return json.dumps({"photos": photos}, ensure_ascii=False) + "\n"
+    return {"photos": photos}

@@ -177,4 +177,4 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
     rate = ""
     if summary.encoded > 20:
         rate = f"; {summary.encoded / max(summary.seconds, 1e-3):.1f} a second"
-    write(f"album {name}: {summary.photos:,} photos ({told or 'nothing new'}{rate})\n")
+    write(f"album {shown(name)}: {summary.photos:,} photos ({told or 'nothing new'}{rate})\n")

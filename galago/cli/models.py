@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from galago import catalog
-from galago.cli.terminal import write
+from galago.cli.terminal import columns, shown, write, write_record
 from galago.hub.fetch import gigabytes
 
 __all__ = ["models"]
@@ -44,14 +44,32 @@ def models(
     lines = [*(_known(row) for row in catalog.MODELS), *_own()]
     if as_json:
         for line in lines:
-            write(json.dumps(_record(line)) + "\n")
+            write_record(_record(line))
         return
     head = ("MODEL", "KIND", "HERE", "SIZE", "LICENCE", "WHAT IT IS")
-    rows = [head, *(_cells(line) for line in lines)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    write(_table([head, *(_cells(line) for line in lines)], columns()))
+
+
+def _table(rows: list[tuple[str, ...]], columns: int | None) -> str:
+    """Rows under each other; where a terminal is too narrow the last cell stands below the rest."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    narrow = columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns
+    lines: list[str] = []
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        write("  ".join([*cells, row[-1]]) + "\n")
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if not narrow:
+            lines.append("  ".join(cells).rstrip())
+            continue
+        for text, indent in (("  ".join(cells[:-1]).rstrip(), ""), (row[-1], "    ")):
+            lines += textwrap.wrap(
+                text,
+                columns or 80,
+                initial_indent=indent,
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _known(row: catalog.Model) -> _Line:
@@ -89,7 +107,14 @@ def _bytes_in(folder: Path) -> int:
 def _cells(line: _Line) -> tuple[str, ...]:
     licence = line.row.licence.name if line.row else "its own"
     kind = line.row.kind if line.row else "fastvlm"  # only those are converted
-    return (line.name, kind, line.here or "-", gigabytes(line.size), licence, line.summary)
+    return (
+        shown(line.name),
+        kind,
+        line.here or "-",
+        gigabytes(line.size),
+        licence,
+        shown(line.summary),
+    )
 
 
 def _record(line: _Line) -> dict[str, Any]:

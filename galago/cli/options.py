@@ -12,6 +12,7 @@ import typer
 from galago import catalog
 from galago.errors import OptionError
 from galago.specs import CLIP_PRECISIONS, PRECISIONS, Side
+from galago.text.languages import language_note
 
 if TYPE_CHECKING:
     from galago.clip.mobileclip import MobileCLIP
@@ -43,6 +44,8 @@ __all__ = [
     "complete_clip",
     "complete_model",
     "doubt",
+    "say_unread",
+    "unread",
 ]
 
 _SINGLE = tuple(name for name in PRECISIONS if "-" not in name)  # pairs are told in words
@@ -193,13 +196,19 @@ class Opening:
     no_icc: NoIcc = False
     offline: Offline = False
 
-    def load(self, pool: PicturePool | None = None) -> FastVLM:
-        """The model, with its stages shown on stderr; `pool` opens its pictures."""
+    def load(self, prompt: str = "", pool: PicturePool | None = None) -> FastVLM:
+        """The model, with its stages shown on stderr, and whether it can read the prompt.
+
+        `pool` opens its pictures.
+        """
         if self.no_icc:  # for this process and those that it starts
             os.environ["GALAGO_ICC"] = "0"
         from galago.vlm.fastvlm import FastVLM
 
-        return _staged(FastVLM.load, self, resolution=_side(self.resolution), pool=pool)
+        side = _side(self.resolution)
+        vlm = _staged(FastVLM.load, self, resolution=side, pool=pool)
+        say_unread(vlm.name, prompt)
+        return vlm
 
 
 @dataclass(frozen=True)
@@ -234,6 +243,20 @@ def _staged(load: Callable[..., Loaded], opening: Opening | ClipOpening, **more:
 
 
 _noted: set[str] = set()
+
+
+def unread(model: str, prompt: str) -> str | None:
+    """What to say when a demonstration model is asked in letters that it wasn't taught."""
+    row = catalog.find(model)
+    demonstration = row is not None and row.name == model and row.embedded
+    return language_note([prompt], model) if demonstration else None
+
+
+def say_unread(model: str, prompt: str) -> None:
+    from galago.cli.terminal import say
+
+    if note := unread(model, prompt):
+        say(f"note: {note}")
 
 
 def doubt(model: str, confidence: float) -> None:

@@ -92,7 +92,7 @@ def serve(
     _check(host, api_key, parallel, queue, timeout)
     listening = listen(host, port)
     with contextlib.closing(listening), PicturePool().warm() as pool:
-        vlm = opening.load(pool)
+        vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
         parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool)

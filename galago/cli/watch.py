@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli.captions import Output, Speech, WebVTT
+from galago.cli.missing import check_address
 from galago.cli.options import Opening, Sampling
-from galago.cli.questions import Answer, Asked, Question, record_of, told
+from galago.cli.questions import Answer, Asked, Question, record_of, since_opened, told
 from galago.cli.spread import spread
 from galago.cli.terminal import Bar, complain, path_fields, say, write, write_record
 from galago.errors import CutShortError, OptionError
@@ -92,7 +93,9 @@ def watch(
             outputs.append(stack.enter_context(Speech()))
         seen = _open(source, camera)
         stack.push(seen)
-        watcher = _Watch(opening.load(), seen, question, ChangeDetector(max_age=age), outputs)
+        watcher = _Watch(
+            opening.load(question.prompt), seen, question, ChangeDetector(max_age=age), outputs
+        )
         code = watcher.run(pace)
     # Behind the block: any exception in it breaks off the last caption that is spoken.
     raise typer.Exit(code)
@@ -111,6 +114,10 @@ def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
     if source is not None and source != "screen":
         from galago.media.video import Video
 
+        check_address(source)
+        if (source.isdecimal() or source in ("camera", "webcam")) and not os.path.exists(source):
+            number = source if source.isdecimal() else "0"
+            raise OptionError(f"no such video: {source}; a camera is --camera {number}")
         return Video(os.fspath(as_path(source)), name=source)
     from galago.media.camera import Camera, Screen
 
@@ -176,13 +183,13 @@ class _Watch:
         """The caption; on stdout unless it is the one that stands there already."""
         line = _Line(frame.at, self.said if self.still.max_age else None)
         live = not bar.shown and not self.question.as_json
-        last = None
-        for chunk in self.vlm.stream(frame.image(), self.question.prompt, self.question.options):
+        image, last = self.vlm.encode(frame.image()), None
+        for chunk in self.vlm.stream(image, self.question.prompt, self.question.options):
             line.add(chunk.text)
             if live:
                 line.write()
-            last = chunk
-        answer = Answer(line.text, last)
+            last = since_opened(chunk, image)
+        answer = Answer(image, line.text, last)
         if line.text != line.before:
             with bar.aside():
                 if self.question.as_json:

@@ -26,8 +26,9 @@ from galago.checkpoints.tensors import Float, read_float
 from galago.clip.text_cache import remembered
 from galago.engine.precision import check_clip_precision, check_threads
 from galago.errors import ImageError, OptionError
-from galago.media.images import Source, load_pixels
+from galago.media.images import Source, load_square
 from galago.media.pool import PicturePool
+from galago.media.preprocess import normalise
 from galago.places import as_path, graphs_dir
 from galago.progress import Progress, silent
 from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
@@ -83,7 +84,7 @@ class MobileCLIP:
         self.spec = checkpoint.spec
         self.precision = clip_precision_here(precision, checkpoint)
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
-        self._load_pixels = load_pixels if pool is None else pool.load_pixels
+        self._load_square = load_square if pool is None else pool.load_square
         self._checkpoint = checkpoint
         self._threads = threads
         self._text: TextTower | None = None
@@ -191,7 +192,8 @@ class MobileCLIP:
 
         `name` is used in messages. Raises ImageError for a picture that can't be read.
         """
-        return self._load_pixels(picture, self.spec.image, name=name, draft=_DRAFT)[0]
+        square = self._load_square(picture, self.spec.image, name=name, draft=_DRAFT)
+        return normalise(square.pixels, self.spec.image)
 
     def embed_pixels(self, pixel_values: Float) -> Float:
         """Unit rows, float32 (n, dim), of prepared pictures (n, 3, side, side)."""

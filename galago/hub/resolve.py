@@ -26,6 +26,10 @@ from galago.progress import Progress, Stage, silent
 __all__ = ["Name", "ResolvedModel", "Wanted", "is_offline", "local", "resolve", "understand"]
 
 _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+# As a browser shows it; of another revision than main the name alone would be something else.
+_PAGE = re.compile(
+    rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_NAME.pattern})(?:/tree/main)?/?"
+)
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,12 @@ def is_offline(offline: bool | None = None) -> bool:
 
 
 def understand(name: Name) -> Wanted:
-    """A catalogue name or alias, a folder, or a hub name `owner/name`; a Path is never read
-    as a catalogue name."""
+    """A catalogue name or alias, a folder, or a hub name `owner/name`, also as the address of its
+    page; a Path is never read as a catalogue name."""
     if isinstance(name, Wanted):
         return name
+    if isinstance(name, str) and (page := _PAGE.fullmatch(name.strip())):
+        name = page[1]
     text = str(name)
     row = catalog.find(text) if isinstance(name, str) else None
     if row is not None:

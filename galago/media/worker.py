@@ -149,14 +149,13 @@ def _answer(head: Head, body: bytearray) -> tuple[Head, Body]:
 
 def _square(source: str | bytearray, head: Head) -> tuple[Head, Body]:
     spec = ImageSpec(**head["spec"])
-    square, size = load_square(
-        source, spec, name=head["name"], draft=head["draft"], by_content=head["by_content"]
-    )
-    return {"size": size, "side": len(square)}, square.data.cast("B")
+    square = load_square(source, spec, name=head["name"], **head["how"])
+    shown = {"size": square.size, "page": square.page, "pages": square.pages}
+    return {"side": len(square.pixels), **shown}, square.pixels.data.cast("B")
 
 
 def _thumbnail(source: str | bytearray, head: Head) -> tuple[Head, Body]:
-    return {}, thumbnail(source, head["side"], name=head["name"])
+    return {}, thumbnail(source, head["side"], name=head["name"], **head["how"])
 
 
 _DO: dict[str, Callable[[str | bytearray, Head], tuple[Head, Body]]] = {

@@ -17,6 +17,7 @@ from galago.errors import GalagoError, ImageError
 from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
+from galago.text.languages import language_note
 from galago.text.presets import LANGUAGES, PRESETS
 
 __all__ = ["page_routes"]
@@ -196,7 +197,8 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         for one in found
     ]
     matched = any(hit.match for hit in hits)
-    return Hits(hits=hits, any_match=matched, note=None if matched else _NO_MATCH)
+    notes = [language_note([*words, *minus], album.model), None if matched else _NO_MATCH]
+    return Hits(hits=hits, any_match=matched, note="; ".join(filter(None, notes)) or None)
 
 
 def _photo(service: Service, number: int, side: int) -> Response:

@@ -16,8 +16,9 @@ from typing import Union, cast
 import numpy as np
 
 from galago.errors import OptionError
-from galago.media.images import Source, load_pixels
+from galago.media.images import Source, load_square
 from galago.media.pool import PicturePool
+from galago.media.preprocess import normalise
 from galago.progress import Progress, silent
 from galago.specs import Side, VLMSpec
 from galago.text.chat import ImageSlot, Message, Piece, user_message
@@ -70,7 +71,7 @@ class FastVLM:
         self._by_content = resolution == "auto"
         chosen = None if resolution == "auto" else resolution
         self.resolution = spec.image.side if chosen is None else self._side(chosen)
-        self._load_pixels = load_pixels if pool is None else pool.load_pixels
+        self._load_square = load_square if pool is None else pool.load_square
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._speaker = Speaker(language, tokenizer, spec)
@@ -117,14 +118,20 @@ class FastVLM:
 
     # -- pictures ----------------------------------------------------------------------------------
 
-    def prepare(self, picture: Source, resolution: int | None = None) -> Prepared:
-        """Open a picture for `encode`, which takes it in its place.  Raises as `encode` does."""
+    def prepare(
+        self, picture: Source, resolution: int | None = None, *, page: int | None = None
+    ) -> Prepared:
+        """Open a picture for `encode`, which takes it in its place.
+
+        `page` chooses one of several in a file, from 1; without it the first, of an animation the
+        first frame that isn't of one colour.  Raises as `encode` does.
+        """
         side = self.resolution if resolution is None else self._side(resolution)
         by_content = self._by_content and resolution is None
         started = time.perf_counter()
         spec = self.spec.image.with_side(side)
-        pixel_values, size = self._load_pixels(picture, spec, by_content=by_content)
-        return Prepared(pixel_values, size, time.perf_counter() - started)
+        square = self._load_square(picture, spec, by_content=by_content, page=page)
+        return Prepared(square, time.perf_counter() - started)
 
     def encode(self, picture: Picture, resolution: int | None = None) -> EncodedImage:
         """Look at a picture: a path, bytes, file object, PIL image or uint8 array (H, W, 3).
@@ -136,12 +143,20 @@ class FastVLM:
         if not isinstance(picture, Prepared):
             picture = self.prepare(picture, resolution)
         started = time.perf_counter()
-        pixel_values = picture.pixel_values
+        square = picture.square
+        pixel_values = normalise(square.pixels, self.spec.image)[None]  # (1, 3, side, side)
         with self._vision_lock:
-            features = self._vision.encode(pixel_values[None])[0]  # (T, hidden)
-        seconds = picture.seconds + time.perf_counter() - started
-        side = pixel_values.shape[-1]
-        return EncodedImage(features, picture.size, side, seconds, self.name, self.identity)
+            features = self._vision.encode(pixel_values)[0]  # (T, hidden)
+        return EncodedImage(
+            features,
+            square.size,
+            len(square.pixels),
+            picture.seconds + time.perf_counter() - started,
+            self.name,
+            self.identity,
+            square.page,
+            square.pages,
+        )
 
     def _side(self, resolution: int) -> int:
         if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool):

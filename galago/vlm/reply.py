@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.errors import OptionError
+from galago.media.images import Square
 from galago.text.chat import ImageSlot, Piece
 from galago.vlm.prefix import Key
 
@@ -37,14 +38,9 @@ class VisionModel(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A picture opened for the vision model, by `FastVLM.prepare`.
+    """A picture opened for the vision model, by `FastVLM.prepare`; seconds: what that took."""
 
-    pixel_values: float32 (3, side, side); size: (width, height) of the picture; seconds: what
-    opening it took.
-    """
-
-    pixel_values: NDArray[np.float32]
-    size: tuple[int, int]
+    square: Square
     seconds: float
 
 
@@ -55,7 +51,7 @@ class EncodedImage:
     features: float32 (tokens, hidden), read-only.
     size: (width, height) of the picture; resolution: the side it was looked at with.
     seconds: what looking took; model: the name of the model that made them, identity: which one
-    that was (FastVLM.identity); digest: names the features.
+    that was (FastVLM.identity); digest: names the features. `page` of `pages` was looked at.
 
     Raises OptionError for features of another shape or that are no numbers.
     """
@@ -66,6 +62,8 @@ class EncodedImage:
     seconds: float
     model: str
     identity: str
+    page: int = 1
+    pages: int = 1
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +84,9 @@ class EncodedImage:
 
     def __reduce__(self) -> tuple[type[EncodedImage], tuple[object, ...]]:
         """Copies and what is unpickled are read-only as well."""
-        made_of = (self.size, self.resolution, self.seconds, self.model, self.identity)
-        return EncodedImage, (self.features, *made_of)
+        looked = (self.size, self.resolution, self.seconds)
+        made_by = (self.model, self.identity, self.page, self.pages)
+        return EncodedImage, (self.features, *looked, *made_by)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EncodedImage) and self.digest == other.digest

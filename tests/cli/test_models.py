@@ -24,6 +24,19 @@ def test_models(capsys: Capture) -> None:
     assert {"model", "here", "licence", "bytes"} <= set(records[0])
 
 
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_the_table_fits_a_terminal(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    piped = run(capsys, "models").out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    table = run(capsys, "models").out
+    assert all(len(line) <= width for line in table.splitlines())
+    assert table.split() == piped.split()  # no word is torn or lost
+    assert (table == piped) == (width == 200)
+
+
 def test_models_lists_what_was_converted_here(
     capsys: Capture, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,18 @@ def test_a_very_long_query_is_cut_with_a_note(capsys: Capture, indexed: Path) ->
     )
 
 
+def test_words_in_other_letters_are_told(capsys: Capture, indexed: Path) -> None:
+    """The model reads English: what it makes of other letters is chance."""
+    plain = run(capsys, "search", "红色", "-k", "2", "--all")
+    assert plain.code == 0 and "reads English only" in plain.err
+    lines = run(capsys, "search", "红色", "-k", "2", "--all", "--json").out.splitlines()
+    assert len(lines) == 2 and all("reads English" in json.loads(line)["note"] for line in lines)
+    lines = run(capsys, "search", "red", "--json", "-k", "1").out.splitlines()
+    assert "note" not in json.loads(lines[0])
+    minus = run(capsys, "search", "red", "--minus", "синий")
+    assert "“синий”" in minus.err
+
+
 def test_another_model_is_refused(capsys: Capture, indexed: Path, models: Models) -> None:
     refused = run(capsys, "search", "red", "-m", "other")
     assert refused.code == 2 and refused.line.endswith("galago index --fresh -m other")

@@ -63,6 +63,8 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert page["album"] == {"name": "mine", "photos": 4, "model": "fake"}
             found = ask(f"{served.url}/api/search", {"text": "red", "k": 2}).json
             assert {hit["name"] for hit in found["hits"]} == {"red0.png", "red1.png"}
+            note = ask(f"{served.url}/api/search", {"text": "红", "k": 2}).json["note"]
+            assert "fake reads English only" in note
             like = ask(f"{served.url}/api/search", {"image": data_url("blue"), "k": 1}).json
             assert like["hits"][0]["name"] == "blue2.png" and like["any_match"]
             both = {"plus": data_url("red"), "minus": "blue"}
