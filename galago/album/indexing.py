@@ -6,7 +6,6 @@ walk folders ─ compare with the album ─ read, hash, decode (threads, a few a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import deque
@@ -23,8 +22,9 @@ import numpy as np
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
 from galago.album.plan import Plan
+from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
-from galago.album.store import Store, check_model, clear_errors, discard, write_lock
+from galago.album.store import Store, check_model, content_hash, discard, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, MissingExtraError, OptionError, StorageError
 from galago.media.images import PICTURE_SUFFIXES
@@ -310,13 +310,13 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         return _Outcome("unread", replace(photo, error=_NO_MEMORY))
     # A file this young may change again without its time showing it: look at it next time too.
     young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
-    photo = replace(photo, size=before.st_size, mtime_ns=0 if young else before.st_mtime_ns)
+    changed = None if young else before.st_ctime_ns
+    photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
     if large:
         return _Outcome("bad", replace(photo, error="the file is larger than 512 MB"))
-    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    if not same or len(data) != after.st_size:
+    if _times(before) != _times(after) or len(data) != after.st_size:
         return _Outcome("restless", photo)
-    photo = replace(photo, digest=hashlib.blake2b(data, digest_size=16).digest())
+    photo = replace(photo, digest=content_hash(data).digest())
     if seen.row_of(photo.digest or b"") is not None:
         return _Outcome("known", photo)
     try:
@@ -327,3 +327,8 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         # What only an extra is missing for is tried again, when it may have been installed.
         kind: Kind = "unread" if isinstance(error, MissingExtraError) else "bad"
         return _Outcome(kind, replace(photo, digest=None, error=str(error)))
+
+
+def _times(about: os.stat_result) -> tuple[int, int, int]:
+    """What tells of a change; a picture may be edited with its old time set again."""
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns

@@ -39,6 +39,7 @@ class Found:
     path: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int  # of a change to anything: content, rights, name (on Windows: when it was made)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Scan:
             return None
         if entry.is_symlink() and self._is_elsewhere(os.path.realpath(entry.path)):
             return None
-        return Found(os.fsencode(entry.path), about.st_size, about.st_mtime_ns)
+        return Found(os.fsencode(entry.path), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
 
     def _is_elsewhere(self, real: str) -> bool:
         """Whether a file is the album's by its own path, or was taken out with its folder."""

@@ -12,6 +12,7 @@ there today may be back tomorrow.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import sqlite3
@@ -26,8 +27,10 @@ import numpy as np
 from galago.album.embedder import Embedder, Float
 from galago.album.match import Background
 from galago.album.names import DATABASE, option
+from galago.album.present import Indexed
+from galago.album.refusals import clear_errors
 from galago.album.vectors import Rows, damaged, remove
-from galago.disk import one_at_a_time, refusals
+from galago.disk import one_at_a_time
 from galago.errors import OptionError, StorageError
 
 __all__ = [
@@ -35,7 +38,7 @@ __all__ = [
     "Head",
     "Store",
     "check_model",
-    "clear_errors",
+    "content_hash",
     "discard",
     "empty",
     "write_lock",
@@ -88,6 +91,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE folders ADD COLUMN skip TEXT",  # a JSON list; none: what is usual
         "CREATE TABLE excluded (path BLOB PRIMARY KEY) WITHOUT ROWID",  # forgotten
     ),
+    # None: not known, so the file is looked into again.
+    ("ALTER TABLE photos ADD COLUMN ctime_ns INTEGER",),
 )
 
 
@@ -236,10 +241,15 @@ class Store:
             found = self.db.execute("SELECT row FROM vectors WHERE hash = ?", (digest,)).fetchone()
         return int(found[0]) if found else None
 
-    def photos_of(self, row: int) -> list[bytes]:
+    def digest_of(self, row: int) -> bytes:
+        """The hash of the content that a vector belongs to."""
+        found = self.db.execute("SELECT hash FROM vectors WHERE row = ?", (row,)).fetchone()
+        return bytes(found[0])
+
+    def photos_of(self, row: int) -> list[Indexed]:
         """The photos that share a vector, by path."""
-        found = self.db.execute("SELECT path FROM photos WHERE row = ? ORDER BY path", (row,))
-        return [path for (path,) in found]
+        asked = "SELECT path, size, mtime_ns FROM photos WHERE row = ? ORDER BY path"
+        return [Indexed(*found) for found in self.db.execute(asked, (row,))]
 
     def number_of(self, path: bytes) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
@@ -266,6 +276,11 @@ class Store:
         self, what: str = "photos WHERE row IS NOT NULL", values: Sequence[bytes] = ()
     ) -> int:
         return int(self.db.execute(f"SELECT count(*) FROM {what}", values).fetchone()[0])
+
+
+def content_hash(data: bytes = b"") -> hashlib.blake2b:
+    """What names the content of a file in an album."""
+    return hashlib.blake2b(data, digest_size=16)
 
 
 def empty(name: str) -> str:
@@ -344,41 +359,3 @@ def discard(folder: Path) -> None:
         remove(folder / name)
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-@contextlib.contextmanager
-def clear_errors(folder: Path) -> Iterator[None]:
-    """What the disk or the database refuses, as one line that says what to do."""
-    refused = refusals(
-        full=_full(folder),
-        closed=_closed(folder),
-        other=lambda error: f"{folder} can't be used: {error.strerror or error}",
-    )
-    with refused:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageError(_database_line(folder, str(error))) from error
-
-
-def _full(folder: Path) -> str:
-    return (
-        f"the disk with {folder} is full: make room and run the same command, or set GALAGO_ALBUMS "
-        "to a folder on a larger disk; what was indexed before is kept"
-    )
-
-
-def _closed(folder: Path) -> str:
-    return f"{folder} can't be written: set GALAGO_ALBUMS to a folder that can"
-
-
-def _database_line(folder: Path, reason: str) -> str:
-    if "full" in reason:
-        return _full(folder)
-    if "readonly" in reason or "unable to open" in reason:
-        return _closed(folder)
-    if "locked" in reason:
-        return f"{folder} is locked by another program: wait for it, then try again"
-    if "malformed" in reason or "not a database" in reason:
-        return f"{folder} is damaged ({reason}): delete it and index again"
-    return f"{folder} can't be used ({reason}): is its disk full or failing?"

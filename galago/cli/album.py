@@ -119,7 +119,8 @@ def _failed(store: Store, as_json: bool) -> None:
 
 
 def _forget(folder: Path, text: str) -> None:
-    from galago.album.store import Store, clear_errors, write_lock
+    from galago.album.refusals import clear_errors
+    from galago.album.store import Store, write_lock
     from galago.album.write import forget
     from galago.errors import OptionError
 
