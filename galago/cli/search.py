@@ -20,7 +20,7 @@ from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
 
 if TYPE_CHECKING:
-    from galago.album import Found, Guide
+    from galago.album import Checked, Found, Guide
     from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
@@ -93,14 +93,16 @@ def search(
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
         searcher.check(clip, source)
-        hits = _hits(Guide(folder.name, searcher, clip, threading.Lock()), clip, asked, k)
-    found = hits if show_all else [hit for hit in hits if hit.match]
+        guide = Guide(folder.name, searcher, clip, threading.Lock())
+        found = _hits(guide, clip, asked, k, show_all)
+    for hit in found:
+        write(_record(hit) if as_json else _line(hit) + "\n")
+    if as_json:
+        albums.write_left_out(found.left_out)
+    albums.say_left_out(found.left_out, folder)
     if not found:
         say("no photo matches; --all shows the nearest all the same")
-        return
-    for hit in found:
-        write(_record(hit) if as_json else f"{hit.score:.3f}  {shown(hit.path)}\n")
-    if html is not None or view:
+    elif html is not None or view:
         _page(asked, found, html, view)
 
 
@@ -136,7 +138,9 @@ def _is_picture(value: str) -> bool:
     return False
 
 
-def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> list[Found]:
+def _hits(
+    guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int, show_all: bool
+) -> Checked[Found]:
     """What the album has for all parts of the query; says so when words were too many."""
     for part in asked:
         if not part.picture and not clip.fits(part.text):
@@ -150,7 +154,21 @@ def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> li
         given = (part.text for part in asked if part.picture and part.wanted == wanted)
         return [Path(os.path.expanduser(path)) for path in given]
 
-    return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
+    return guide.find(
+        texts(True),
+        pictures(True),
+        texts(False),
+        k,
+        minus_pictures=pictures(False),
+        only_matches=not show_all,
+    )
+
+
+def _line(hit: Found) -> str:
+    """A hit for people; files of one content share a line."""
+    count = len(hit.copies)
+    copies = f"  and {count:,} {'copy' if count == 1 else 'copies'}" if count else ""
+    return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
 
 
 def _record(hit: Found) -> str:
@@ -159,11 +177,12 @@ def _record(hit: Found) -> str:
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
+        "copies": [path_fields(path)["path"] for path in hit.copies],
     }
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) -> None:
+def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 
@@ -172,7 +191,8 @@ def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) 
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
     pieces = contact_sheet(
         title.removeprefix("+ "),
-        ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits),
+        ((hit.path, _line(hit)) for hit in hits),
+        hits.left_out.sentence() if hits.left_out else "",
     )
     path = _page_path(html)
     try:

@@ -43,6 +43,7 @@ class Hit(BaseModel):
     path: str
     id: int
     thumb: str
+    copies: int = Field(description="Other files of the very same content.")
 
 
 class Hits(BaseModel):
@@ -195,11 +196,14 @@ def _search(service: Service, body: SearchRequest) -> Hits:
             path=readable(one.path),
             id=one.number,
             thumb=f"/api/photo/{one.number}?side=256",
+            copies=len(one.copies),
         )
         for one in found
     ]
     matched = any(hit.match for hit in hits)
-    return Hits(hits=hits, any_match=matched, note=None if matched else _NO_MATCH)
+    notes = [] if matched else [_NO_MATCH]
+    notes += [found.left_out.sentence()] if found.left_out else []
+    return Hits(hits=hits, any_match=matched, note="; ".join(notes) or None)
 
 
 def _photo(service: Service, number: int, side: int) -> Response:
