@@ -21,6 +21,8 @@ import numpy as np
 
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
+from galago.album.kinds import kinds_told
+from galago.album.patterns import understood
 from galago.album.plan import Plan
 from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
@@ -45,7 +47,7 @@ _RACY = 2_000_000_000  # ns: a file this young may change again without its time
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """`skip`: names of files and folders to leave out (patterns with * and ?).
+    """`skip`: files and folders to leave out, as in .gitignore (galago/album/patterns.py).
 
     It and `hidden` are kept with the folders named, and hold until one is named again.
     `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
@@ -70,6 +72,8 @@ class Summary:
     known: int = 0  # moved, copied, or only their time changed: their vectors were there
     gone: int = 0
     others: int = 0  # files that are no pictures
+    passed_over: dict[str, int] = field(default_factory=dict)  # suffixes of raw photos, videos …
+    unmatched: list[str] = field(default_factory=list)  # what of `skip` left nothing out
     failed: list[tuple[str, str]] = field(default_factory=list)  # noted in the album
     unread: list[tuple[str, str]] = field(default_factory=list)  # not noted: tried again next time
     restless: list[str] = field(default_factory=list)  # changed while being read
@@ -157,7 +161,8 @@ class _Run:
     def run(self, named: tuple[str, ...]) -> Summary:
         store, summary, options = self._store, self.summary, self._options
         before = known(store), excluded(store)
-        given = Rules(options.hidden, options.skip)
+        skip = understood(options.skip, named or tuple(before[0]))
+        given = Rules(options.hidden, skip)
         folders, roots = to_walk(before[0], named, given, options.fresh)
         if not roots:
             raise OptionError("say which folder to index: galago index FOLDER")
@@ -165,6 +170,9 @@ class _Run:
             remember(store, folders, named)
             scan = Scan(roots, known=folders, excluded=excluded(store))
             plan, todo = self._plan(scan)
+            summary.unmatched = [
+                one for one in skip if one not in SKIPPED and one not in scan.matched
+            ]
             model = self._opened(todo)
         except Exception:
             restore(store, *before)
@@ -189,7 +197,7 @@ class _Run:
             self._tell(_LOOKING, count, 0)
         todo, summary.gone = plan.compare(scan.roots, scan.unreadable)
         summary.seen, summary.others = plan.seen(), scan.others
-        summary.unreadable = scan.unreadable
+        summary.unreadable, summary.passed_over = scan.unreadable, dict(scan.kinds)
         if not summary.seen and not summary.gone:
             raise ImageError(_nothing(scan))
         return plan, todo
@@ -270,6 +278,7 @@ def _nothing(scan: Scan) -> str:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in scan.unreadable.items())
         return f"no picture could be found in {where}, as folders can't be read ({reasons})"
     others = f", only {scan.others:,} other files" if scan.others else ""
+    others += f": {kinds_told(scan.kinds)}" if scan.kinds else ""
     kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
     return f"no picture ({kinds}) in {where}{others}"
 

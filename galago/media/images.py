@@ -38,8 +38,9 @@ Choose = Callable[[Image.Image, tuple[int, int], ImageSpec], ImageSpec]
 
 MAX_PIXELS = 100_000_000  # larger is a mistake or an attack: 300 MB once decoded
 PICTURE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe"}
+    | {".jpeg", ".jpf", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif"}
+    | {".tiff", ".webp"}
 )
 _DRAFT = 4  # at twice the side letters' edges move by five 8-bit steps, at four times by one
 
