@@ -129,6 +129,7 @@ def _candidates(
     head = store.head()
     if head is None or not store.any_photo():
         raise OptionError(empty(store.folder.name))
+    store.check_photos()
     rows = store.rows(head)
     near = near_groups(rows, threshold, store.unused(), report)
     grouped = {row for group in near for row in group}

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Collection, Mapping
 
+from galago.album.fields import patterns_of
 from galago.album.scan import SKIPPED, UNWANTED, Rules, within
 from galago.album.store import Store
 
@@ -26,7 +27,7 @@ def known(store: Store) -> dict[str, Rules]:
 
 def _skip(kept: str) -> tuple[str, ...]:
     """The patterns of a folder: with what is left out as a rule go those that were added since."""
-    skip = tuple(json.loads(kept))
+    skip = patterns_of(kept) or ()
     return tuple(dict.fromkeys((*SKIPPED, *skip))) if set(skip) >= _FIRST else skip
 
 

@@ -25,6 +25,7 @@ from typing import TypeVar
 import numpy as np
 
 from galago.album.embedder import Embedder, Float
+from galago.album.fields import are_photos_sound, are_sound
 from galago.album.match import Background
 from galago.album.names import DATABASE, option
 from galago.album.present import Indexed
@@ -134,6 +135,7 @@ class Store:
             store = cls(folder, _connect(path, write))
             try:
                 store._bring_up_to_date(write)
+                store._demand(are_sound(store.db) and (not write or are_photos_sound(store.db)))
             except BaseException:
                 store.close()
                 raise
@@ -205,6 +207,18 @@ class Store:
                 self.db.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self.db.execute(f"PRAGMA user_version = {number + 1}")
 
+    def _demand(self, sound: bool) -> None:
+        """StorageError for fields that galago didn't write."""
+        if not sound:
+            raise StorageError(
+                f"{self.folder} is damaged (its database holds odd values): delete it and index "
+                "again"
+            )
+
+    def check_photos(self) -> None:
+        """StorageError when something odd is noted of any photo; reads all of them."""
+        self._demand(are_photos_sound(self.db))
+
     def head(self) -> Head | None:
         """None before anything was indexed."""
         found = self.db.execute(
@@ -232,8 +246,11 @@ class Store:
 
     def unused(self) -> list[int]:
         """Rows that no photo has."""
-        found = self.db.execute("SELECT row FROM vectors WHERE unused IS NOT NULL")
-        return [row for (row,) in found]
+        found = self.db.execute("SELECT row FROM vectors WHERE unused IS NOT NULL").fetchall()
+        ((count,),) = self.db.execute("SELECT coalesce(max(rows), 0) FROM head")
+        rows = [row for (row,) in found]
+        self._demand(all(isinstance(row, int) and 0 <= row < count for row in rows))
+        return rows
 
     def row_of(self, digest: bytes) -> int | None:
         """The vector of a content, if it has been seen."""
@@ -249,7 +266,9 @@ class Store:
     def photos_of(self, row: int) -> list[Indexed]:
         """The photos that share a vector, by path."""
         asked = "SELECT path, size, mtime_ns FROM photos WHERE row = ? ORDER BY path"
-        return [Indexed(*found) for found in self.db.execute(asked, (row,))]
+        found = self.db.execute(asked, (row,)).fetchall()
+        self._demand(all(tuple(map(type, one)) == (bytes, int, int) for one in found))
+        return [Indexed(*one) for one in found]
 
     def number_of(self, path: bytes) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
@@ -261,6 +280,7 @@ class Store:
         found = self.db.execute(
             "SELECT path FROM photos WHERE rowid = ? AND row IS NOT NULL", (number,)
         ).fetchone()
+        self._demand(found is None or isinstance(found[0], bytes))
         return found[0] if found else None
 
     def folders(self) -> list[str]:

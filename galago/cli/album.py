@@ -108,6 +108,7 @@ def _page(record: dict[str, Any]) -> str:
 
 def _failed(store: Store, as_json: bool) -> None:
     asked = "SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path"
+    store.check_photos()
     found = store.steady(lambda: store.db.execute(asked).fetchall())
     for raw, reason in found:
         path = os.fsdecode(raw)
