@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
+from galago.album.present import Checked
 from galago.album.search import Part, Searcher
 from galago.media.images import Source
 
@@ -22,6 +23,7 @@ class Found:
     score: float
     match: bool
     strength: float
+    copies: tuple[str, ...] = ()
 
 
 class Guide:
@@ -45,8 +47,10 @@ class Guide:
         k: int = 12,
         *,
         minus_pictures: Sequence[Source] = (),
-    ) -> list[Found]:
-        """The k best photos for all of the words and pictures, as Searcher.search orders them.
+        only_matches: bool = False,
+    ) -> Checked[Found]:
+        """The k best photos for all of the words and pictures, as Searcher.search orders and
+        checks them.
 
         What `minus` names or `minus_pictures` show is rather not wanted.  Raises ImageError for a
         picture that can't be read, OptionError, StorageError.
@@ -59,11 +63,14 @@ class Guide:
             seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
         parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
         parts += [Part(row, "picture", at < len(pictures)) for at, row in enumerate(seen)]
-        found = []
-        for hit in self._searcher.search(parts, k):
+        hits = self._searcher.search(parts, k, only_matches=only_matches)
+        found = Checked[Found](left_out=hits.left_out)
+        for hit in hits:
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
-                found.append(Found(hit.path, number, hit.score, hit.match, hit.strength))
+                found.append(
+                    Found(hit.path, number, hit.score, hit.match, hit.strength, hit.copies)
+                )
         return found
 
     def is_current(self) -> bool:

@@ -112,6 +112,7 @@ def _page(record: dict[str, Any]) -> str:
 
 def _failed(store: Store, as_json: bool) -> None:
     asked = "SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path"
+    store.check_photos()
     found = store.steady(lambda: store.db.execute(asked).fetchall())
     for raw, reason in found:
         path = os.fsdecode(raw)
@@ -124,7 +125,8 @@ def _failed(store: Store, as_json: bool) -> None:
 
 
 def _forget(folder: Path, text: str) -> None:
-    from galago.album.store import Store, clear_errors, write_lock
+    from galago.album.refusals import clear_errors
+    from galago.album.store import Store, write_lock
     from galago.album.write import forget
     from galago.errors import OptionError
 

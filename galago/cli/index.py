@@ -38,8 +38,9 @@ def index(
     skip: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="Leave out files and folders of this name (* and ? allowed; may be repeated).",
+            metavar="X",
+            help="Leave out files and folders: a name, a path or a glob, as in .gitignore (may be "
+            "repeated).",
         ),
     ] = None,
     hidden: Annotated[
@@ -61,7 +62,7 @@ def index(
     Examples:
       galago index ~/Pictures
       galago index
-      galago index /mnt/disk/photos --album disk --skip "*_small.jpg"
+      galago index /mnt/disk/photos --album disk --skip "*_small.jpg" --skip private/
       galago index --fresh -m MobileCLIP2-S0
     """
     from galago.album import IndexOptions
@@ -150,6 +151,7 @@ class _Progress:
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
+    from galago.album.kinds import kinds_told
     from galago.album.names import option
 
     for path, reason in summary.failed[:_NAMED]:
@@ -167,6 +169,10 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
         complain(f"{shown(path)} can't be looked into ({reason}); its photos {now}")
     if summary.restless:
         say(f"{len(summary.restless):,} files were being written; the next run takes them")
+    for pattern in summary.unmatched:
+        complain(f"--skip {shown(pattern)} left nothing out: no file or folder looked at fits it")
+    if summary.passed_over:
+        say(f"not indexed: {kinds_told(summary.passed_over)}")
     parts = [
         (summary.encoded, "new"),
         (summary.known, "known by their content"),

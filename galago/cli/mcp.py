@@ -124,8 +124,11 @@ class Tools:
         guide = desk.guide()
         if guide is None:
             raise OptionError("there is no album yet; make one: galago index FOLDER")
-        hits = guide.find([words], k=min(max(count, 1), 200))
-        return [{"path": h.path, "score": round(h.score, 4)} for h in hits if h.match]
+        hits = guide.find([words], k=min(max(count, 1), 200), only_matches=True)
+        found: list[dict[str, Any]] = [
+            {"path": h.path, "score": round(h.score, 4), "copies": len(h.copies)} for h in hits
+        ]
+        return found + ([{"note": hits.left_out.sentence()}] if hits.left_out else [])
 
     def _open_desk(self) -> AlbumDesk:
         from galago.cli.desk import AlbumDesk

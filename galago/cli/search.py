@@ -23,7 +23,7 @@ from galago.text.languages import language_note
 from galago.text.visible import visible
 
 if TYPE_CHECKING:
-    from galago.album import Found, Guide
+    from galago.album import Checked, Found, Guide
     from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
@@ -98,19 +98,21 @@ def search(
         clip = ClipOpening(source, threads=threads, offline=offline).load()
         searcher.check(clip, source)
         notes = _notes(clip, asked)
-        hits = _hits(Guide(folder.name, searcher, clip, threading.Lock()), asked, k)
-    found = hits if show_all else [hit for hit in hits if hit.match]
-    if not found:
-        say("no photo matches; --all shows the nearest all the same")
-        if as_json and notes:  # the reason, where there is no photo to stand beside
-            write_record({"note": "; ".join(notes)})
-        return
+        guide = Guide(folder.name, searcher, clip, threading.Lock())
+        found = _hits(guide, asked, k, show_all)
     for hit in found:
         if as_json:
             write_record(_record(hit, notes))
         else:
-            write(f"{hit.score:.3f}  {shown(hit.path)}\n")
-    if html is not None or view:
+            write(_line(hit) + "\n")
+    if as_json and notes and not found:  # the reason, where there is no photo to stand beside
+        write_record({"note": "; ".join(notes)})
+    if as_json:
+        albums.write_left_out(found.left_out)
+    albums.say_left_out(found.left_out, folder)
+    if not found:
+        say("no photo matches; --all shows the nearest all the same")
+    elif html is not None or view:
         _page(asked, found, html, view)
 
 
@@ -175,7 +177,7 @@ def _notes(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[str]:
     return notes
 
 
-def _hits(guide: Guide, asked: Sequence[_Asked], k: int) -> list[Found]:
+def _hits(guide: Guide, asked: Sequence[_Asked], k: int, show_all: bool) -> Checked[Found]:
     """What the album has for all parts of the query."""
 
     def texts(wanted: bool) -> list[str]:
@@ -185,7 +187,21 @@ def _hits(guide: Guide, asked: Sequence[_Asked], k: int) -> list[Found]:
         given = (part.text for part in asked if part.picture and part.wanted == wanted)
         return [Path(os.path.expanduser(path)) for path in given]
 
-    return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
+    return guide.find(
+        texts(True),
+        pictures(True),
+        texts(False),
+        k,
+        minus_pictures=pictures(False),
+        only_matches=not show_all,
+    )
+
+
+def _line(hit: Found) -> str:
+    """A hit for people; files of one content share a line."""
+    count = len(hit.copies)
+    copies = f"  and {count:,} {'copy' if count == 1 else 'copies'}" if count else ""
+    return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
 
 
 def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
@@ -194,11 +210,12 @@ def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
+        "copies": [path_fields(path)["path"] for path in hit.copies],
     }
     return {**record, "note": "; ".join(notes)} if notes else record
 
 
-def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) -> None:
+def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 
@@ -206,12 +223,14 @@ def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) 
     from galago.media.pool import PicturePool
 
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
-    photos = ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits)
+    title = visible(title.removeprefix("+ "))
+    photos = ((hit.path, _line(hit)) for hit in hits)
+    note = hits.left_out.sentence() if hits.left_out else ""
     path = _page_path(html)
     try:
         # A full disk must not cut an older page.
         with PicturePool(1) as pool, whole_file(path) as file:
-            for piece in contact_sheet(visible(title.removeprefix("+ ")), photos, pool.thumbnail):
+            for piece in contact_sheet(title, photos, note, pool.thumbnail):
                 file.write(piece.encode())
     except OSError as error:
         raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error

@@ -30,6 +30,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "Source",
     "Square",
+    "load_grey",
     "load_pixels",
     "load_square",
     "open_image",
@@ -40,8 +41,9 @@ Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes],
                "NDArray[Any]"]  # fmt: skip
 
 PICTURE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe"}
+    | {".jpeg", ".jpf", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif"}
+    | {".tiff", ".webp"}
 )
 DRAFT = 4  # at twice the side letters' edges move by five 8-bit steps, at four times by one
 
@@ -140,6 +142,20 @@ def load_pixels(
     """
     square = load_square(source, spec, **options)
     return normalise(square.pixels, spec), square.size
+
+
+def load_grey(
+    source: Source, side: int, *, name: str | None = None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """The upright picture squeezed onto a square, grey, uint8 (side, side), and the size it had.
+
+    That is of what was decoded: a large JPEG is reduced to twice the side.  Raises as open_image.
+    """
+    image = _open(source, name, 2 * side, None, None)[0].convert("L")
+    # In whole steps first: resize() alone would take a blur as wide as the shrinking.
+    step = max(1, min(image.size) // (2 * side))
+    small = image.reduce(step).resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small, np.uint8), image.size
 
 
 def thumbnail(

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from galago.errors import ImageError, MissingExtraError, OptionError, UnopenedError
@@ -99,7 +100,7 @@ class PicturePool:
                 pixels, (int(width), int(height)), int(found["page"]), int(found["pages"])
             )
         except (KeyError, TypeError, ValueError):
-            raise ImageError(f"{label} can't be opened: it broke what opened it") from None
+            raise _broken(label) from None
 
     def thumbnail(
         self, source: Source, side: int, *, name: str | None = None, icc: bool | None = None
@@ -109,6 +110,19 @@ class PicturePool:
             return images.thumbnail(source, side, name=name, icc=icc)
         head = {"do": "thumbnail", "side": side, "how": {"icc": icc_wanted(icc)}}
         return bytes(self._ask(source, name, head, _MAX_THUMBNAIL)[1])
+
+    def load_grey(
+        self, source: Source, side: int, *, name: str | None = None
+    ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """As `images.load_grey`; raises as `load_square` does."""
+        if isinstance(source, (Image.Image, np.ndarray)):
+            return images.load_grey(source, side, name=name)
+        found, data, label = self._ask(source, name, {"do": "grey", "side": side}, side**2)
+        try:
+            width, height = found["size"]
+            return np.frombuffer(data, np.uint8).reshape(side, side), (int(width), int(height))
+        except (KeyError, TypeError, ValueError):
+            raise _broken(label) from None
 
     def warm(self) -> PicturePool:
         """Start the workers before there is anything to open; itself."""
@@ -174,6 +188,10 @@ class PicturePool:
         worker.wait()
 
 
+def _broken(label: str) -> ImageError:
+    return ImageError(f"{label} can't be opened: it broke what opened it")
+
+
 class _ExtraError(ImageError, MissingExtraError):
     """A picture of a kind that an extra reads."""
 
@@ -223,7 +241,7 @@ class _Worker:
         except (EOFError, OSError):
             raise self._failure(label, seconds) from None
         except (ValueError, RecursionError):  # what came isn't an answer
-            raise ImageError(f"{label} can't be opened: it broke what opened it") from None
+            raise _broken(label) from None
         finally:
             watch.cancel()
 

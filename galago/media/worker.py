@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from galago.errors import ImageError, MissingExtraError
-from galago.media.images import load_square, thumbnail
+from galago.media.images import load_grey, load_square, thumbnail
 from galago.memory import resident
 from galago.specs import ImageSpec
 
@@ -158,7 +158,13 @@ def _thumbnail(source: str | bytearray, head: Head) -> tuple[Head, Body]:
     return {}, thumbnail(source, head["side"], name=head["name"], **head["how"])
 
 
+def _grey(source: str | bytearray, head: Head) -> tuple[Head, Body]:
+    grey, size = load_grey(source, head["side"], name=head["name"])
+    return {"size": size}, grey.data.cast("B")
+
+
 _DO: dict[str, Callable[[str | bytearray, Head], tuple[Head, Body]]] = {
     "square": _square,
     "thumbnail": _thumbnail,
+    "grey": _grey,
 }

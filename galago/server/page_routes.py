@@ -42,6 +42,7 @@ class Hit(BaseModel):
     path: str
     id: int
     thumb: str
+    copies: int = Field(description="Other files of the very same content.")
 
 
 class Hits(BaseModel):
@@ -193,11 +194,13 @@ def _search(service: Service, body: SearchRequest) -> Hits:
             path=readable(one.path),
             id=one.number,
             thumb=f"/api/photo/{one.number}?side=256",
+            copies=len(one.copies),
         )
         for one in found
     ]
     matched = any(hit.match for hit in hits)
     notes = [language_note([*words, *minus], album.model), None if matched else _NO_MATCH]
+    notes.append(found.left_out.sentence() if found.left_out else None)
     return Hits(hits=hits, any_match=matched, note="; ".join(filter(None, notes)) or None)
 
 

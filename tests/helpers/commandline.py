@@ -63,7 +63,7 @@ def _verbs() -> Callable[..., object]:
 
 def found(result: Result) -> list[str]:
     """The paths that a search shows."""
-    return [line.split("  ", 1)[1] for line in result.out.splitlines()]
+    return [line.split("  ")[1] for line in result.out.splitlines()]
 
 
 def start(*args: str | Path, **env: str) -> subprocess.Popen[str]:

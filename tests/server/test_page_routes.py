@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             fields = {"image": data_url(), "labels": ["a", "b"]}
             labels = ask(f"{served.url}/api/classify", fields).json
             assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
+
+
+def test_the_album_shows_what_is_there_and_copies_once(
+    folder: Path, album: Path, tmp_path: Path
+) -> None:
+    first = photo(tmp_path / "photos" / "a.png")
+    shutil.copy2(first, first.with_name("b.png"))
+    gone = photo(tmp_path / "photos" / "c.png", "red", 1)
+    update(album, tmp_path / "photos")
+    gone.unlink()
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served:
+            found = ask(f"{served.url}/api/search", {"text": "red"}).json
+    assert [(hit["name"], hit["copies"]) for hit in found["hits"]] == [("a.png", 1)]
+    assert "left out of what was indexed: 1 no longer there" in found["note"]
 
 
 def test_few_photos_are_decoded_at_once(
