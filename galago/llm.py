@@ -23,6 +23,7 @@ from galago.vlm.sampling import SamplingOptions
 __all__ = ["Galago", "register_models"]
 
 _Turn = tuple[str, str, list[Any]]  # a role, its words, llm's attachments
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed")
 _KINDS = ("avif", "bmp", "gif", "heic", "heif", "jpeg", "png", "tiff", "webp")
 
 
@@ -42,6 +43,9 @@ class Galago(llm.Model):
         model: str = Field(catalog.DEFAULT, description="A FastVLM of `galago models`, or a folder")
         temperature: float = Field(0.0, description="0 takes the likeliest token", ge=0, le=2)
         top_p: float = Field(1.0, description="Draw among the likeliest", gt=0, le=1)
+        top_k: int = Field(0, description="Draw among the k likeliest; 0: among all", ge=0)
+        min_p: float = Field(0.0, description="Draw among those p times as likely", ge=0, le=1)
+        repetition_penalty: float = Field(1.0, description="Above 1: repeat less", ge=0.1, le=10)
         max_tokens: int = Field(256, description="At most so many tokens", ge=1)
         seed: int | None = Field(None, description="Makes a drawn answer repeatable", ge=0)
 
@@ -56,9 +60,7 @@ class Galago(llm.Model):
         try:
             vlm = self._vlm(asked.model)
             messages, images = _conversation(vlm, prompt, conversation)
-            options = SamplingOptions(
-                asked.temperature, asked.top_p, asked.seed, max_tokens=asked.max_tokens
-            )
+            options = SamplingOptions(**{name: getattr(asked, name) for name in _SAMPLING})
             for chunk in vlm.reply(messages, images, options):
                 if chunk.text:
                     yield chunk.text

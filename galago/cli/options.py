@@ -23,16 +23,19 @@ __all__ = [
     "ClipPrecision",
     "Force",
     "MaxTokens",
+    "MinP",
     "ModelName",
     "Offline",
     "Opening",
     "Precision",
+    "RepetitionPenalty",
     "Resolution",
     "Sampling",
     "Seed",
     "Stop",
     "Temperature",
     "Threads",
+    "TopK",
     "TopP",
     "complete_clip",
     "complete_model",
@@ -146,6 +149,19 @@ Temperature = Annotated[
 TopP = Annotated[
     float, typer.Option("--top-p", metavar="P", help="Draw among the likeliest P of probability.")
 ]
+TopK = Annotated[
+    int, typer.Option("--top-k", metavar="K", help="Draw among the K likeliest; 0: among all.")
+]
+MinP = Annotated[
+    float,
+    typer.Option("--min-p", metavar="P", help="Draw among those P times as likely as the first."),
+]
+RepetitionPenalty = Annotated[
+    float,
+    typer.Option(
+        "--repetition-penalty", metavar="R", help="Above 1: say less often what was said; 1: off."
+    ),
+]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Makes a drawn answer repeatable.")]
 Stop = Annotated[
     list[str] | None,
@@ -224,6 +240,9 @@ class Sampling:
     max_tokens: MaxTokens = 256
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
+    top_k: TopK = 0
+    min_p: MinP = 0.0
+    repetition_penalty: RepetitionPenalty = 1.0
     seed: Seed = None
     stop: Stop = None
 
@@ -231,10 +250,25 @@ class Sampling:
         """The same for the model; OptionError for values that none can be."""
         from galago.vlm.sampling import SamplingOptions
 
+        if self.max_tokens == 0:
+            raise OptionError("--max-tokens 0 leaves no answer: use 1 or more")
+        self._say_what_is_idle()
         return SamplingOptions(
             temperature=self.temperature,
             top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
             seed=self.seed,
             max_tokens=self.max_tokens,
             stop=tuple(self.stop or ()),
         )
+
+    def _say_what_is_idle(self) -> None:
+        """The likeliest token is nobody's draw: what narrows or repeats a draw does nothing."""
+        from galago.cli.terminal import say
+
+        narrowed = (("--top-p", self.top_p < 1), ("--top-k", self.top_k), ("--min-p", self.min_p))
+        given = [name for name, on in (*narrowed, ("--seed", self.seed is not None)) if on]
+        if given and self.temperature == 0:
+            say(f"{' and '.join(given)} change nothing at temperature 0; give --temperature, too")

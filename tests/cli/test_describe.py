@@ -70,6 +70,9 @@ def test_options_reach_the_model(capsys: Capture, ready: Path, picture: Path) ->
     assert len(same) == 1
     assert len({str(ask(*warm, "--seed", str(s))["text"]) for s in range(4)}) > 1
     assert ask("--threads", "1")["text"] == ask()["text"]
+    for narrow in (("--top-k", "1"), ("--min-p", "1")):
+        assert ask(*warm, *narrow)["text"] == ask()["text"]
+    assert ask("--repetition-penalty", "0.1")["text"] != ask()["text"]  # says the first again
 
 
 def test_picture_from_stdin(
@@ -127,7 +130,11 @@ def test_one_bad_picture_of_many(capsys: Capture, ready: Path, pages: Path) -> N
         (["--threads", "0"], "threads"),
         (["--temperature", "-1"], "temperature"),
         (["--top-p", "1.5"], "top"),
+        (["--top-k", "-1"], "top-k -1"),
+        (["--min-p", "1.5"], "min-p 1.5"),
+        (["--repetition-penalty", "0"], "repetition penalty 0"),
         (["--max-tokens", "-1"], "max"),
+        (["--max-tokens", "0"], "use 1 or more"),
         (["-m", "fastvlm-nanoo"], "did you mean fastvlm-nano?"),
         (["-m", "./nowhere"], "no folder"),
         (["-m", "apple/FastVLM-7B"], "galago pull apple/FastVLM-7B"),
