@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -46,12 +47,15 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(openai_routes(service))
-    app.include_router(page_routes(service, version))
+    reading: set[str] = set()
+    for router in (openai_routes(service), page_routes(service, version)):
+        app.include_router(router)
+        routes = (route for route in router.routes if isinstance(route, APIRoute))
+        reading |= {route.path for route in routes if route.body_field is not None}
     _plain_routes(app, service)
     schema = described(app)
     app.openapi = lambda: schema  # type: ignore[method-assign]
-    return Door(app, settings, service.metrics)
+    return Door(app, settings, service.metrics, reading)
 
 
 def _plain_routes(app: FastAPI, service: Service) -> None:
