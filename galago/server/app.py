@@ -26,7 +26,6 @@ _NO_PAGE = (
     "The page isn't built: `make page` builds it (it needs Node). "
     "The API works without it: /v1/chat/completions as OpenAI's, all of it under /docs.\n"
 )
-_GRACE = 10.0  # seconds for threads to end their last token
 
 
 def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
@@ -36,7 +35,7 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.scheduler.stop(_GRACE)
+        service.scheduler.stop(0.15 * settings.grace)
 
     app = FastAPI(
         title="galago",

@@ -19,6 +19,7 @@ class Settings:
     or answered; held_each: of those from one address; body_seconds: until a body must be complete.
     context: positions of prompt and reply together, what FastVLM was trained with.  pictures: in
     one conversation.  inputs: of one request for embeddings; embedded: pictures among them.
+    grace: seconds from being stopped to the end.
     hosts: names, besides the loopback's, that requests may use; any_address: numeric ones too.
     """
 
@@ -39,4 +40,5 @@ class Settings:
     embedded: int = 64
     labels: int = 1000
     kept_pictures: int = 64
+    grace: float = 10.0
     static: Path = STATIC
