@@ -121,7 +121,8 @@ def test_it_ends_in_time_whatever_hangs() -> None:
     try:
         address = address_of(process)
         body = json.dumps({"image": "data:image/png;base64,AAAA", "labels": ["a"]}).encode()
-        asked = urllib.request.Request(f"{address}api/classify", body)
+        kind = {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{address}api/classify", body, kind)
         threading.Thread(target=quietly, args=(asked,), daemon=True).start()
         assert process.stderr is not None and "hanging" in process.stderr.readline()
         began = time.monotonic()
