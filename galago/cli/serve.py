@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
+import time
 from typing import Annotated
 
 import typer
@@ -21,6 +24,7 @@ __all__ = ["serve"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY = "GALAGO_API_KEY"
+_LAST = 0.2  # seconds for threads whose work is done
 
 
 @spread
@@ -61,6 +65,9 @@ def serve(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="For one request, the wait included.")
     ] = 300.0,
+    grace: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For answers on their way when it is stopped.")
+    ] = 10.0,
     *,
     opening: Opening,
     view: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
@@ -89,7 +96,7 @@ def serve(
     from galago.media.pool import PicturePool
     from galago.server import Parts, Settings
 
-    _check(host, api_key, parallel, queue, timeout)
+    _check(host, api_key, parallel, queue, timeout, grace)
     listening = listen(host, port)
     with contextlib.closing(listening), PicturePool().warm() as pool:
         vlm = opening.load(pool=pool)
@@ -104,6 +111,7 @@ def serve(
             parallel=parallel,
             queue=queue,
             timeout=timeout,
+            grace=grace,
         )
         app = create_app(parts, settings, __version__)
         address = _address(host, listening.getsockname()[1])
@@ -113,10 +121,31 @@ def serve(
             say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
         if view:
             _open_soon(address)
-        run(app, listening, log=log)
+        run(app, listening, _leave, grace=grace, log=log)
+    _leave_what_hangs()
 
 
-def _check(host: str, api_key: str | None, parallel: int, queue: int, timeout: float) -> None:
+def _leave_what_hangs() -> None:
+    """End without threads that native code holds: Python would wait for them, or abort."""
+    until = time.monotonic() + _LAST
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not isinstance(thread, threading.Timer):
+            thread.join(max(until - time.monotonic(), 0))
+            if thread.is_alive():
+                _leave()
+
+
+def _leave() -> None:
+    """End at once, with what was written; being stopped is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(0)
+
+
+def _check(
+    host: str, api_key: str | None, parallel: int, queue: int, timeout: float, grace: float
+) -> None:
     """OptionError before anything is opened."""
     if host not in _LOOPBACK and not api_key:
         raise OptionError(
@@ -130,6 +159,8 @@ def _check(host: str, api_key: str | None, parallel: int, queue: int, timeout: f
         raise OptionError(f"--queue {queue} is not possible: use 0 to 10000")
     if not 1 <= timeout <= 86_400:
         raise OptionError(f"--timeout {timeout} is not possible: use 1 to 86400 seconds")
+    if not 0.1 <= grace <= 3600:
+        raise OptionError(f"--grace {grace} is not possible: use 0.1 to 3600 seconds")
 
 
 def _names(host: str, more: list[str] | None) -> tuple[str, ...]:

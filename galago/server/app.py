@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -25,7 +26,6 @@ _NO_PAGE = (
     "The page isn't built: `make page` builds it (it needs Node). "
     "The API works without it: /v1/chat/completions as OpenAI's, all of it under /docs.\n"
 )
-_GRACE = 10.0  # seconds for threads to end their last token
 
 
 def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
@@ -35,7 +35,7 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.stop(_GRACE)
+        service.stop(0.15 * settings.grace)
 
     app = FastAPI(
         title="galago",
@@ -46,12 +46,15 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(openai_routes(service))
-    app.include_router(page_routes(service, version))
+    reading: set[str] = set()
+    for router in (openai_routes(service), page_routes(service, version)):
+        app.include_router(router)
+        routes = (route for route in router.routes if isinstance(route, APIRoute))
+        reading |= {route.path for route in routes if route.body_field is not None}
     _plain_routes(app, service)
     schema = described(app)
     app.openapi = lambda: schema  # type: ignore[method-assign]
-    return Door(app, settings, service.metrics)
+    return Door(app, settings, service.metrics, reading)
 
 
 def _plain_routes(app: FastAPI, service: Service) -> None:

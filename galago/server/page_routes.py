@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
@@ -14,6 +15,8 @@ from pydantic import BaseModel, Field
 
 from galago import catalog
 from galago.errors import GalagoError, ImageError
+from galago.server.bodies import BodyRoute
+from galago.server.fields import Asked
 from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
@@ -25,7 +28,7 @@ __all__ = ["page_routes"]
 _NO_MATCH = "no photo matches; these are merely the nearest"
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(Asked):
     """At least one of text, image and plus."""
 
     text: str | None = Field(None, max_length=2000)
@@ -51,9 +54,9 @@ class Hits(BaseModel):
     note: str | None
 
 
-class ClassifyRequest(BaseModel):
+class ClassifyRequest(Asked):
     image: str = Field(description="A picture, a data URL.")
-    labels: list[str] = Field(min_length=1, max_length=1000)
+    labels: list[Annotated[str, Field(max_length=2000)]] = Field(min_length=1, max_length=1000)
 
 
 class Label(BaseModel):
@@ -95,7 +98,7 @@ class Page(BaseModel):
 
 def page_routes(service: Service, version: str) -> APIRouter:
     """What the page asks for."""
-    router = APIRouter(prefix="/api", tags=["galago"])
+    router = APIRouter(prefix="/api", tags=["galago"], route_class=BodyRoute)
 
     @router.get("/page", responses=responses())
     def page() -> Page:
