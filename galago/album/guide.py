@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
 from galago.album.search import Part, Searcher
+from galago.album.sights import PHRASE, sights, words
 from galago.media.images import Source
 
 __all__ = ["Found", "Guide"]
@@ -65,6 +66,22 @@ class Guide:
             if number is not None:  # gone since
                 found.append(Found(hit.path, number, hit.score, hit.match, hit.strength))
         return found
+
+    def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]:
+        """What photos probably show, a few words each, by their numbers; empty where none fits.
+
+        Photos that the album doesn't have are left out.  Raises OptionError, StorageError.
+        """
+        there, rows = self._searcher.vectors(numbers)
+        if not there:
+            return {}
+        with self._lock:  # the words are embedded once for a model, and kept
+            named = self._embedder.embed_phrases([PHRASE.format(word) for word in words()])
+        found = sights(rows, named)
+        return {
+            number: [words()[place] for place in places]
+            for number, places in zip(there, found, strict=True)
+        }
 
     def is_current(self) -> bool:
         """As Searcher.is_current."""

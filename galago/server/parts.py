@@ -93,6 +93,8 @@ class Album(Protocol):
 
     def count(self) -> int: ...
 
+    def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]: ...
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ def test_page_metrics_docs(served: Served) -> None:
     }
     assert page["album"] is page["album_problem"] is None and page["default"] == "fake"
     assert any("{language}" in preset["prompt"] for preset in page["presets"])
+    assert all(preset["possible"] for preset in page["presets"])  # nothing is known of this model
     figures = ask(f"{served.url}/metrics").body.decode()
     for name in ("galago_requests_total", "galago_queue_waiting", "galago_first_token_seconds"):
         assert name in figures
@@ -75,6 +77,28 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             fields = {"image": data_url(), "labels": ["a", "b"]}
             labels = ask(f"{served.url}/api/classify", fields).json
             assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
+
+
+def test_photos_in_words(folder: Path, album: Path, tmp_path: Path) -> None:
+    kept = photo(tmp_path / "photos" / "kept.png", "red")
+    lost = photo(tmp_path / "photos" / "lost.png", "blue")
+    update(album, tmp_path / "photos")
+    lost.unlink()
+    os.utime(kept, (0, 1_700_000_000))
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        number = {name: searcher.number_of(str(path)) for name, path in (("k", kept), ("l", lost))}
+        with serving(folder, lambda: guide) as served:
+            reply = ask(f"{served.url}/api/sights", {"ids": [number["l"], number["k"], 999]})
+            sights = {one["id"]: one for one in reply.json["sights"]}
+            assert set(sights) == set(number.values())
+            assert sights[number["k"]]["day"] in ("2023-11-14", "2023-11-15")  # zones differ
+            assert sights[number["l"]]["day"] is None
+            assert all(isinstance(one["words"], list) for one in sights.values())
+            for wrong in ([0], ["1"] * 201, [2**64]):
+                assert ask(f"{served.url}/api/sights", {"ids": wrong}).status == 400
+            nothing = ask(f"{served.url}/api/sights", {"ids": []})
+            assert nothing.json == {"sights": []}
 
 
 def test_few_photos_are_decoded_at_once(
