@@ -28,9 +28,6 @@ def test_page_metrics_docs(served: Served) -> None:
     figures = ask(f"{served.url}/metrics").body.decode()
     for name in ("galago_requests_total", "galago_queue_waiting", "galago_first_token_seconds"):
         assert name in figures
-    docs = ask(f"{served.url}/docs")
-    assert b"/v1/chat/completions" in docs.body and b"<script" not in docs.body
-    assert b"http://" not in docs.body and b"https://" not in docs.body
     schema = ask(f"{served.url}/openapi.json").json
     assert all(
         "422" not in one["responses"] for p in schema["paths"].values() for one in p.values()
