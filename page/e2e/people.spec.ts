@@ -102,7 +102,7 @@ test("in Chinese all but the model's words is Chinese, and those are marked", as
   const note = page.locator("#view-picture .model-note");
   await expect(note).toContainText("模型一般用英文回答");
   expect(((await note.textContent()) ?? "").replace("fastvlm-nano", "")).not.toMatch(/[a-z]{2}/i);
-  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_5706.jpg"));
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_6148.jpg"));
   await page.locator("#asks button").first().click();
   await expect(page.locator("#chat .answer")).toHaveAttribute("lang", "en");
   await expect(page.locator("#chat .unsure")).toHaveText(chinese);
@@ -119,13 +119,13 @@ test("in Chinese all but the model's words is Chinese, and those are marked", as
 
 test("remarks follow the language of the page", async ({ page, galago }) => {
   await page.goto(`${galago.url}#picture`);
-  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_5706.jpg"));
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_6148.jpg"));
   await page.locator("#asks button").first().click();
   await expect(page.locator("#chat .unsure")).toHaveText("Not sure: this may well be wrong.");
   await page.locator("#settings-open").click();
   await page.locator("#set-language").selectOption("zh");
   await expect(page.locator("#chat .unsure")).toHaveText("没有把握：很可能不对。");
-  await expect(page.locator("#shown")).toHaveAttribute("alt", "正在提问的图片：IMG_5706.jpg");
+  await expect(page.locator("#shown")).toHaveAttribute("alt", "正在提问的图片：IMG_6148.jpg");
 });
 
 test("without a voice nothing offers to read, and that is said", async ({ page, galago }) => {

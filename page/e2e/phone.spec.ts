@@ -31,13 +31,14 @@ test.describe("on a phone", () => {
 
   test("an answer is in view when it is there, with its remark, and is told", async ({ page, galago }) => {
     await page.goto(`${galago.url}#picture`);
-    await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_5706.jpg"));
+    await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_6148.jpg"));
     for (let turn = 1; turn <= 3; turn++) {
       await page.evaluate(() => scrollTo(0, 0)); // back to the picture and the buttons
       await page.getByRole("button", { name: "Describe", exact: true }).click();
       await expect(page.locator("#chat .answer")).toHaveCount(turn);
       await expect(page.locator("#chat [aria-busy]")).toHaveCount(0);
       const last = page.locator("#chat .galago").last();
+      await expect(last.locator(":scope > :last-child")).toHaveClass("unsure");
       expect(await seen(last.locator(":scope > :last-child"), "#chat")).toBe(true);
       expect(await seen(last.locator(".answer"), "#chat")).toBe(true);
     }
@@ -80,7 +81,7 @@ test.describe("on a phone", () => {
 
 test("the conversation never hides its last line", async ({ page, galago }) => {
   await page.goto(`${galago.url}#picture`);
-  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_5706.jpg"));
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_6148.jpg"));
   for (let turn = 1; turn <= 5; turn++) {
     await page.locator("#asks button").nth(turn % 3).click();
     await expect(page.locator("#chat .answer")).toHaveCount(turn);

@@ -300,6 +300,7 @@ export class Live {
   private showCaption(text: string): void {
     this.caption.hidden = text === "";
     this.caption.dataset.old = "false";
+    if (text === "") byId("doubt", HTMLElement).hidden = true;
     this.caption.lang = languageOf(text);
     if (this.caption.textContent !== text) this.caption.textContent = text;
   }

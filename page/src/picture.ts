@@ -7,8 +7,6 @@ import { settings } from "./settings";
 import { shoot } from "./shooting";
 import { announce, announceCaption, speak } from "./voice";
 
-const NEAR = 48; // pixels below the edge that still count as being looked at
-
 /** A picture and the conversation about it. */
 export class PictureView {
   private readonly drop = byId("drop", HTMLElement);
@@ -22,6 +20,7 @@ export class PictureView {
   private turns: Message[] = []; // what a follow-up question may refer to
   private readonly taking = overlapping();
   private asking: AbortController | null = null;
+  private scrolled: [page: number, log: number] = [0, 0]; // to where an answer was last in sight
 
   constructor() {
     const file = byId("picture-file", HTMLInputElement);
@@ -167,7 +166,7 @@ export class PictureView {
       make("div", { className: "you" }, make("p", {}, you, label)),
       make("div", { className: "galago" }, said),
     );
-    said.parentElement?.scrollIntoView({ block: "nearest" });
+    this.reveal(said);
     return said;
   }
 
@@ -178,13 +177,17 @@ export class PictureView {
     });
   }
 
-  /** Let an answer grow, and keep its end in sight for who has not scrolled away from it. */
+  /** Let an answer grow, and keep its end in sight for who has not scrolled back since. */
   private follow(said: HTMLElement, grow: () => void): void {
-    const bottom = (): number => said.parentElement?.getBoundingClientRect().bottom ?? 0;
-    const edge = Math.min(innerHeight, this.log.getBoundingClientRect().bottom);
-    const watched = bottom() <= edge + NEAR;
+    const [page, log] = this.scrolled;
+    const watched = scrollY >= page - 1 && this.log.scrollTop >= log - 1;
     grow();
-    if (watched) said.parentElement?.scrollIntoView({ block: "nearest" });
+    if (watched) this.reveal(said);
+  }
+
+  private reveal(said: HTMLElement): void {
+    said.parentElement?.scrollIntoView({ block: "nearest" });
+    this.scrolled = [scrollY, this.log.scrollTop];
   }
 
   private setBusy(busy: boolean): void {

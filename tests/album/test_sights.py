@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from galago.album import Guide, Searcher
-from galago.album.sights import sights, words
+from galago.album.sights import PHRASE, sights, words
+from galago.catalog import DEFAULT_CLIP
+from galago.clip.mobileclip import MobileCLIP
 from tests.helpers.albums import FakeEmbedder, photo, update
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMED = np.eye(200, dtype=np.float32)
 
 
@@ -59,3 +62,16 @@ def test_photos_by_their_numbers(
             numbers["blue"]: ["blue"],
         }
         assert guide.sights([]) == guide.sights([999]) == {}
+
+
+@pytest.mark.model
+def test_the_embedded_model_names_what_the_examples_show() -> None:
+    clip = MobileCLIP.load(DEFAULT_CLIP)
+    photos = sorted((EXAMPLES / "album").glob("*.jpg"))
+    named = clip.embed_phrases([PHRASE.format(word) for word in words()])
+    found = [
+        [words()[place] for place in seen] for seen in sights(clip.embed_images(photos), named)
+    ]
+    by_name = {path.stem: seen for path, seen in zip(photos, found, strict=True)}
+    assert by_name["IMG_9042"] == ["carrots"] and by_name["IMG_9385"][0] == "lemon"
+    assert sum(map(bool, found)) >= 10, "as docs/page.md says, about"
