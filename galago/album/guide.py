@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
+from galago.album.match import is_close
 from galago.album.search import Part, Searcher
 from galago.album.sights import PHRASE, sights, words
 from galago.media.images import Source
@@ -23,6 +24,11 @@ class Found:
     score: float
     match: bool
     strength: float
+
+    @property
+    def close(self) -> bool:
+        """Whether it matches far better than it must (galago/album/match.py)."""
+        return self.match and is_close(self.strength)
 
 
 class Guide:

@@ -42,6 +42,7 @@ class SearchRequest(BaseModel):
 class Hit(BaseModel):
     score: float
     match: bool
+    close: bool = Field(description="A match that is far better than it must be.")
     name: str
     path: str
     id: int
@@ -246,6 +247,7 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         Hit(
             score=round(one.score, 5),
             match=one.match,
+            close=one.close,
             name=readable(Path(one.path).name),
             path=readable(one.path),
             id=one.number,

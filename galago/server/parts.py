@@ -74,6 +74,9 @@ class Photo(Protocol):
     @property
     def match(self) -> bool: ...
 
+    @property
+    def close(self) -> bool: ...
+
 
 class Album(Protocol):
     """galago.album.Guide is one."""

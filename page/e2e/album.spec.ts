@@ -46,6 +46,7 @@ test("a photo that was found is described for who can't see it, its score in wor
   await expect(tile).toHaveAccessibleName(/Probably: carrots.* IMG_9042\.jpg close match/);
   const match = tile.getByText("close match");
   await expect(match).toHaveAttribute("title", /^score 0\.\d{3}$/);
+  await expect(page.locator("#hits .tile").filter({ hasText: "IMG_6234.jpg" })).toContainText("possible match");
   await page.locator("#rest summary").click();
   await expect(page.locator("#rest-hits .tile").first()).toContainText("unlikely match");
   // Where no word fits, the day of the file says more than nothing.

@@ -183,7 +183,7 @@ export class Album {
     this.images.set(hit.id, image);
     const name = make("span", { className: "name" }, hit.name);
     const score = t("album.score", { score: hit.score.toFixed(3) });
-    const match = make("span", { className: "soft", title: score }, t(hit.match ? "album.close" : "album.unlikely"));
+    const match = make("span", { className: "soft", title: score }, t(closeness(hit)));
     // Blanks, or the words run together where they are read out.
     const button = make("button", { type: "button", className: "tile" }, image, " ", name, " ", match);
     if (hit.copies) {
@@ -251,6 +251,9 @@ export class Album {
     });
   }
 }
+
+const closeness = ({ match, close }: Hit): "album.close" | "album.possible" | "album.unlikely" =>
+  close ? "album.close" : match ? "album.possible" : "album.unlikely";
 
 /** What a photo probably shows; where no word fits, the day of its file tells more than nothing. */
 function inWords({ words, day }: Sight): Words {

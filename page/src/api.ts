@@ -29,6 +29,7 @@ export interface PageInfo {
 export interface Hit {
   score: number;
   match: boolean;
+  close: boolean; // far better than a match must be
   name: string;
   path: string;
   id: number;

@@ -62,7 +62,9 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert page["album"] == {"name": "mine", "photos": 4, "model": "fake"}
             found = ask(f"{served.url}/api/search", {"text": "red", "k": 2}).json
             assert {hit["name"] for hit in found["hits"]} == {"red0.png", "red1.png"}
+            assert all(hit["match"] or not hit["close"] for hit in found["hits"])
             like = ask(f"{served.url}/api/search", {"image": data_url("blue"), "k": 1}).json
+            assert like["hits"][0]["close"]
             assert like["hits"][0]["name"] == "blue2.png" and like["any_match"]
             both = {"plus": data_url("red"), "minus": "blue"}
             assert ask(f"{served.url}/api/search", both).status == 200

@@ -119,6 +119,7 @@ export const en = {
   "album.rest": "The nearest that don't match ({n})",
   "album.score": "score {score}",
   "album.close": "close match",
+  "album.possible": "possible match",
   "album.unlikely": "unlikely match",
   "album.copies": "and {n} copies",
   "album.copy": "and one copy",

@@ -120,6 +120,7 @@ export const zh: Texts = {
   "album.rest": "最接近但不符合的照片（{n}）",
   "album.score": "得分 {score}",
   "album.close": "很相符",
+  "album.possible": "可能相符",
   "album.unlikely": "不太相符",
   "album.copies": "另有 {n} 份副本",
   "album.copy": "另有一份副本",
