@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
+from galago.album.match import is_close
 from galago.album.present import Checked
 from galago.album.search import Part, Searcher
+from galago.album.sights import PHRASE, sights, words
 from galago.media.images import Source
 
 __all__ = ["Found", "Guide"]
@@ -24,6 +26,11 @@ class Found:
     match: bool
     strength: float
     copies: tuple[str, ...] = ()
+
+    @property
+    def close(self) -> bool:
+        """Whether it matches far better than it must (galago/album/match.py)."""
+        return self.match and is_close(self.strength)
 
 
 class Guide:
@@ -72,6 +79,22 @@ class Guide:
                     Found(hit.path, number, hit.score, hit.match, hit.strength, hit.copies)
                 )
         return found
+
+    def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]:
+        """What photos probably show, a few words each, by their numbers; empty where none fits.
+
+        Photos that the album doesn't have are left out.  Raises OptionError, StorageError.
+        """
+        there, rows = self._searcher.vectors(numbers)
+        if not there:
+            return {}
+        with self._lock:  # the words are embedded once for a model, and kept
+            named = self._embedder.embed_phrases([PHRASE.format(word) for word in words()])
+        found = sights(rows, named)
+        return {
+            number: [words()[place] for place in places]
+            for number, places in zip(there, found, strict=True)
+        }
 
     def is_current(self) -> bool:
         """As Searcher.is_current."""

@@ -147,10 +147,22 @@ class Searcher:
             path = self._store.steady(lambda: self._store.photo(number))
         return None if path is None else os.fsdecode(path)
 
+    def vectors(self, numbers: Sequence[int]) -> tuple[list[int], Float]:
+        """Which of the photos with these numbers there are, and their unit rows (n, dim)."""
+        with self._one:
+            return self._store.steady(lambda: self._vectors(self._look(), numbers))
+
     def count(self) -> int:
         """How many photos can be found."""
         with self._one:
             return self._store.steady(self._store.count)
+
+    def _vectors(self, view: _View, numbers: Sequence[int]) -> tuple[list[int], Float]:
+        if view.head.identity != self.head.identity:  # rows of another model's space
+            return [], np.empty((0, self.head.dim), np.float32)
+        rows = {number: self._store.row_of_photo(number) for number in numbers}
+        there = {number: row for number, row in rows.items() if row is not None}
+        return list(there), view.rows.take(np.array(list(there.values()), np.intp))
 
     def _search(
         self, view: _View, parts: Sequence[Part], k: int, only_matches: bool

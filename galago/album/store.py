@@ -270,6 +270,11 @@ class Store:
         self._demand(all(tuple(map(type, one)) == (bytes, int, int) for one in found))
         return [Indexed(*one) for one in found]
 
+    def row_of_photo(self, number: int) -> int | None:
+        """The vector of a photo by its number; None for one that isn't there or can't be read."""
+        found = self.db.execute("SELECT row FROM photos WHERE rowid = ?", (number,)).fetchone()
+        return found[0] if found else None
+
     def number_of(self, path: bytes) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
         found = self.db.execute("SELECT rowid FROM photos WHERE path = ?", (path,)).fetchone()

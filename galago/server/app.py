@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import galago.server.problems as problems
-from galago.server.api_docs import described, page
+from galago.server.api_docs import STYLE_PATH, described, page, style
 from galago.server.openai_routes import openai_routes
 from galago.server.page_routes import page_routes
 from galago.server.parts import Parts
@@ -76,8 +76,12 @@ def _plain_routes(app: FastAPI, service: Service) -> None:
         return PlainTextResponse(service.metrics.page())
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(page(app.openapi()))
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(page(app.openapi(), str(request.base_url).rstrip("/")))
+
+    @app.get(STYLE_PATH, include_in_schema=False)
+    async def docs_style() -> Response:
+        return Response(style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
     static = service.settings.static
     built = (static / "index.html").is_file()

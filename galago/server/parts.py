@@ -78,6 +78,9 @@ class Photo(Protocol):
     @property
     def copies(self) -> Sequence[str]: ...
 
+    @property
+    def close(self) -> bool: ...
+
 
 class LeftOut(Protocol):
     """galago.album.LeftOut is one."""
@@ -113,6 +116,8 @@ class Album(Protocol):
     def photo(self, number: int) -> str | None: ...
 
     def count(self) -> int: ...
+
+    def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]: ...
 
 
 @dataclass(frozen=True)
