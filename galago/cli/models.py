@@ -34,7 +34,8 @@ def models(
 
     KIND is what they are for: a fastvlm answers questions (describe, chat), a mobileclip finds and
     labels pictures (index, search, classify). HERE is `embedded` for what comes with galago, the
-    precisions of a converted model, or `fetched`. Contacts nobody.
+    precisions of a converted model, `fetched`, or `damaged` for files that don't make a whole
+    model: pull it again. Contacts nobody.
 
     \b
     Examples:
@@ -74,13 +75,13 @@ def _table(rows: list[tuple[str, ...]], columns: int | None) -> str:
 
 def _known(row: catalog.Model) -> _Line:
     from galago.convert import store
-    from galago.hub.resolve import local
+    from galago.hub.resolve import is_partial, local
 
     if row.embedded:
         return _Line(row.name, "embedded", _bytes_in(row.folder), row.summary, row)
     here = ", ".join(sorted({entry.precision for entry in store.kept(row.name)}))
-    if not here and local(row.name):
-        here = "fetched"
+    if not here:
+        here = "fetched" if local(row.name) else "damaged" if is_partial(row.name) else ""
     return _Line(row.name, here or None, row.download, row.summary, row)
 
 

@@ -57,7 +57,7 @@ def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Con
     except (KeyError, TypeError, ValueError, AttributeError):
         raise CheckpointError(f"{folder / MANIFEST} is damaged; convert the model again") from None
     wanted = precision.name if isinstance(precision, PrecisionPlan) else precision
-    if wanted not in ("auto", plan.name, plan.language, manifest.get("asked")):
+    if not plan.answers(wanted) and wanted != manifest.get("asked"):
         raise OptionError(
             f"{folder} was converted to {plan.name}, not {wanted}; convert the model again"
         )
