@@ -33,7 +33,7 @@ _BESIDES = {"AVIF": 10, "HEIF": 10, "JPEG2000": 21, "WEBP": 12}
 _SEVERAL = (b"GIF8", b"\x89PNG", b"RIFF", b"II", b"MM")
 _SLOW = 2_000_000  # pixels that Pillow decodes in Python: one million takes seconds
 _ANIMATED = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
-_BLANK_FRAMES = 20  # that an animation may begin with
+_BLANK_FRAMES, _BLANK_PIXELS = 20, 40_000_000  # that an animation may begin with
 _PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments included
 
 
@@ -46,7 +46,6 @@ class Decoded:
     meaning: Meaning = field(default_factory=Meaning)
     low: Image.Image | None = None  # the low bytes of 16-bit colours whose high ones say little
     page: int = 1
-    pages: int = 1
 
 
 @cache
@@ -100,8 +99,7 @@ def pages_of(stream: IO[bytes], label: str) -> tuple[int, int]:
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
     if pages == 1 or image.format not in _ANIMATED:
         return image.tell() + 1, pages  # a HEIC says which one is meant
-    found = decode(stream, label, None, None)
-    return found.page, found.pages
+    return decode(stream, label, None, None).page, pages
 
 
 def one_line(error: Exception) -> str:
@@ -129,15 +127,13 @@ def _of_pillow(stream: IO[bytes], head: bytes, label: str, page: int | None) -> 
     if page is not None:
         _turn_to(image, page, label)
     _check(image, label)
-    pages = getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1
-    found = Decoded(
-        image, image.size, _meaning(image, stream, label), None, image.tell() + 1, pages
-    )
+    found = Decoded(image, image.size, _meaning(image, stream, label), None, image.tell() + 1)
     swapped = _swapped(image)
     _in_order(image)
     image.load()
-    if found.pages > 1 and page is None and image.format in _ANIMATED:
-        found.page = _first_to_see(image, found.pages)
+    # Frames aren't counted here: that goes through the whole file.
+    if page is None and image.format in _ANIMATED and getattr(image, "is_animated", False):
+        found.page = _first_to_see(image)
     if swapped and max(high for _, high in _extrema(image)[:3]) < 64:  # at most 14 bits
         found.low = _low_bytes(stream, image, page)
     return found
@@ -151,10 +147,14 @@ def _turn_to(image: Image.Image, page: int, label: str) -> None:
     image.seek(page - 1)
 
 
-def _first_to_see(image: Image.Image, pages: int) -> int:
+def _first_to_see(image: Image.Image) -> int:
     """The first frame that isn't of one colour, if one comes soon; the image stands at it."""
-    for frame in range(min(pages, _BLANK_FRAMES)):
-        image.seek(frame)
+    frames = min(_BLANK_FRAMES, max(1, _BLANK_PIXELS // (image.width * image.height)))
+    for frame in range(frames):
+        try:
+            image.seek(frame)
+        except EOFError:
+            break
         image.load()
         seen = image.convert("RGBA") if image.mode in ("P", "PA") else image
         if any(low != high for low, high in _extrema(seen)):
