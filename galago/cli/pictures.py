@@ -26,6 +26,7 @@ __all__ = ["Picture", "expand", "for_each", "is_video", "natural", "several"]
 Opened = TypeVar("Opened")
 # What the work needs of a picture, made beforehand; it ends early when the event is set.
 Ready = Callable[[Opened, "Picture", threading.Event], Any]
+_MOST = 1 << 30  # bytes taken from standard input, which may never end
 _AT_ONCE = 4  # beyond it replies share little, and as many decoded pictures are held
 
 
@@ -93,7 +94,10 @@ def _expand_one(argument: str, recursive: bool, videos: bool) -> list[Picture]:
     path = as_path(argument)
     if argument == "-":
         # Python has no stdin at all when it was closed.
-        return [Picture("-", sys.stdin.buffer.read() if sys.stdin else b"")]
+        data = sys.stdin.buffer.read(_MOST + 1) if sys.stdin else b""
+        if len(data) > _MOST:
+            raise ImageError("standard input gives more than a picture's bytes")
+        return [Picture("-", data)]
     # os.path and not pathlib, which raises for names too long and folders not to be entered.
     if os.path.isdir(path):
         return _folder(path, recursive)

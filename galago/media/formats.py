@@ -65,6 +65,7 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
     head = stream.read(32)
     stream.seek(0)
     try:
+        _check_file(stream, head, label)
         if is_jpeg(head):
             if page not in (None, 1):
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
@@ -301,6 +302,13 @@ def _check(image: Image.Image, label: str) -> None:
             f"{label} is of a kind ({image.format}) that takes too long above {most} megapixels; "
             "save it as PNG or JPEG"
         )
+
+
+def _check_file(stream: IO[bytes], head: bytes, label: str) -> None:
+    """The same of a file as such: many kinds are read whole, or have parts of any length."""
+    if not tiff.is_tiff(head):
+        affordable(stream.seek(0, 2), label)
+    stream.seek(0)
 
 
 def _check_webp(head: bytes, label: str) -> None:

@@ -149,6 +149,15 @@ def test_deep_colours_of_a_later_page() -> None:
     assert np.abs(found[..., 0] - ramp[::-1] / 4095 * 255).max() <= 1
 
 
+@pytest.mark.parametrize("head", [webp_header(100), b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path: Path, head: bytes) -> None:
+    with (tmp_path / "huge").open("wb") as out:
+        out.write(head)
+        out.truncate(3_000_000_000)  # of which the disk holds next to nothing
+    with pytest.raises(ImageError, match="would take 3.0 GB of memory"):
+        open_image(tmp_path / "huge")
+
+
 def test_frames_are_not_counted_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file may hold a million."""
     frames = [photo(), photo(seed=1)]
