@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
-from galago.errors import ImageError, MissingExtraError
+from galago.errors import GalagoError, ImageError, MissingExtraError
 from galago.media import png, tiff
 from galago.media.depth import Meaning
 from galago.media.icons import check_icon
@@ -71,7 +71,7 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
             return Decoded(*decode_jpeg(stream, label, at_least))
         return _decode(stream, head, label, page)
-    except ImageError:
+    except GalagoError:
         raise
     except Image.DecompressionBombError:
         raise ImageError(too_large(label)) from None
@@ -96,6 +96,8 @@ def pages_of(stream: IO[bytes], label: str) -> tuple[int, int]:
         _check_webp(head, label)
         image = _identify(stream, head, label)
         pages: int = getattr(image, "n_frames", 1)
+    except GalagoError:
+        raise
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
     if pages == 1 or image.format not in _ANIMATED:
@@ -110,7 +112,7 @@ def one_line(error: Exception) -> str:
 def _decode(stream: IO[bytes], head: bytes, label: str, page: int | None) -> Decoded:
     try:
         return _of_pillow(stream, head, label, page)
-    except ImageError:
+    except GalagoError:
         raise
     except Exception:
         # Pillow gives a PNG up for a text that is too long, too.
@@ -125,9 +127,10 @@ def _of_pillow(stream: IO[bytes], head: bytes, label: str, page: int | None) -> 
     _check_webp(head, label)
     _check_ppm(stream, head, label)
     image = _identify(stream, head, label)
+    _check(image, label)
     if page is not None:
         _turn_to(image, page, label)
-    _check(image, label)
+        _check(image, label)  # pages have sizes of their own
     found = Decoded(image, image.size, _meaning(image, stream, label), None, image.tell() + 1)
     swapped = _swapped(image)
     _in_order(image)
@@ -136,6 +139,7 @@ def _of_pillow(stream: IO[bytes], head: bytes, label: str, page: int | None) -> 
     if page is None and image.format in _ANIMATED and getattr(image, "is_animated", False):
         found.page = _first_to_see(image)
     if swapped and max(high for _, high in _extrema(image)[:3]) < 64:  # at most 14 bits
+        affordable(12.0 * image.width * image.height, label)
         found.low = _low_bytes(stream, image, page)
     return found
 
