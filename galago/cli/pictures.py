@@ -32,6 +32,7 @@ Opened = TypeVar("Opened")
 Ready = Callable[[Opened, "Picture", threading.Event], Any]
 # Each picture, and what waits until it is ready.
 _Coming = Generator[tuple["Picture", Callable[[], "Picture"]], None, None]
+_MOST = 1 << 30  # bytes taken from standard input, which may never end
 _AT_ONCE = 4  # beyond it replies share little, and as many decoded pictures are held
 
 
@@ -86,7 +87,10 @@ def _expand_one(argument: str, recursive: bool, videos: bool) -> list[Picture]:
         raise ImageError("the name of a picture is empty; for all of this folder give .")
     if argument == "-":
         # Python has no stdin at all when it was closed.
-        return [Picture("-", sys.stdin.buffer.read() if sys.stdin else b"")]
+        data = sys.stdin.buffer.read(_MOST + 1) if sys.stdin else b""
+        if len(data) > _MOST:
+            raise ImageError("standard input gives more than a picture's bytes")
+        return [Picture("-", data)]
     # os.path and not pathlib, which raises for names too long and folders not to be entered.
     if os.path.isdir(path):
         return _folder(path, recursive)

@@ -28,8 +28,10 @@ def opaque(image: Image.Image, kind: str | None) -> Image.Image:
     alpha = image.getchannel("A").getextrema()
     if alpha == (255, 255):
         return image.convert("RGB")
-    if alpha == (0, 0) and (kind in _UNUSED or _spread(image) > 0):
-        return image.convert("RGB")
+    if alpha == (0, 0):
+        if kind in _UNUSED or _spread(image) > 0:
+            return image.convert("RGB")
+        return Image.new("RGB", image.size, "white")
     out = Image.new("RGB", image.size)
     for box, piece in _on(image, _WHITE):
         out.paste(piece, box)

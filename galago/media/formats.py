@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
-from galago.errors import ImageError, MissingExtraError
+from galago.errors import GalagoError, ImageError, MissingExtraError
 from galago.media import png, tiff
 from galago.media.depth import Meaning
 from galago.media.icons import check_icon
@@ -33,7 +33,7 @@ _BESIDES = {"AVIF": 10, "HEIF": 10, "JPEG2000": 21, "WEBP": 12}
 _SEVERAL = (b"GIF8", b"\x89PNG", b"RIFF", b"II", b"MM")
 _SLOW = 2_000_000  # pixels that Pillow decodes in Python: one million takes seconds
 _ANIMATED = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
-_BLANK_FRAMES = 20  # that an animation may begin with
+_BLANK_FRAMES, _BLANK_PIXELS = 20, 40_000_000  # that an animation may begin with
 _PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments included
 
 
@@ -46,7 +46,6 @@ class Decoded:
     meaning: Meaning = field(default_factory=Meaning)
     low: Image.Image | None = None  # the low bytes of 16-bit colours whose high ones say little
     page: int = 1
-    pages: int = 1
 
 
 @cache
@@ -66,12 +65,13 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
     head = stream.read(32)
     stream.seek(0)
     try:
+        _check_file(stream, head, label)
         if is_jpeg(head):
             if page not in (None, 1):
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
             return Decoded(*decode_jpeg(stream, label, at_least))
         return _decode(stream, head, label, page)
-    except ImageError:
+    except GalagoError:
         raise
     except Image.DecompressionBombError:
         raise ImageError(too_large(label)) from None
@@ -96,12 +96,13 @@ def pages_of(stream: IO[bytes], label: str) -> tuple[int, int]:
         _check_webp(head, label)
         image = _identify(stream, head, label)
         pages: int = getattr(image, "n_frames", 1)
+    except GalagoError:
+        raise
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
     if pages == 1 or image.format not in _ANIMATED:
         return image.tell() + 1, pages  # a HEIC says which one is meant
-    found = decode(stream, label, None, None)
-    return found.page, found.pages
+    return decode(stream, label, None, None).page, pages
 
 
 def one_line(error: Exception) -> str:
@@ -111,7 +112,7 @@ def one_line(error: Exception) -> str:
 def _decode(stream: IO[bytes], head: bytes, label: str, page: int | None) -> Decoded:
     try:
         return _of_pillow(stream, head, label, page)
-    except ImageError:
+    except GalagoError:
         raise
     except Exception:
         # Pillow gives a PNG up for a text that is too long, too.
@@ -126,19 +127,19 @@ def _of_pillow(stream: IO[bytes], head: bytes, label: str, page: int | None) -> 
     _check_webp(head, label)
     _check_ppm(stream, head, label)
     image = _identify(stream, head, label)
+    _check(image, label)
     if page is not None:
         _turn_to(image, page, label)
-    _check(image, label)
-    pages = getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1
-    found = Decoded(
-        image, image.size, _meaning(image, stream, label), None, image.tell() + 1, pages
-    )
+        _check(image, label)  # pages have sizes of their own
+    found = Decoded(image, image.size, _meaning(image, stream, label), None, image.tell() + 1)
     swapped = _swapped(image)
     _in_order(image)
     image.load()
-    if found.pages > 1 and page is None and image.format in _ANIMATED:
-        found.page = _first_to_see(image, found.pages)
+    # Frames aren't counted here: that goes through the whole file.
+    if page is None and image.format in _ANIMATED and getattr(image, "is_animated", False):
+        found.page = _first_to_see(image)
     if swapped and max(high for _, high in _extrema(image)[:3]) < 64:  # at most 14 bits
+        affordable(12.0 * image.width * image.height, label)
         found.low = _low_bytes(stream, image, page)
     return found
 
@@ -151,10 +152,14 @@ def _turn_to(image: Image.Image, page: int, label: str) -> None:
     image.seek(page - 1)
 
 
-def _first_to_see(image: Image.Image, pages: int) -> int:
+def _first_to_see(image: Image.Image) -> int:
     """The first frame that isn't of one colour, if one comes soon; the image stands at it."""
-    for frame in range(min(pages, _BLANK_FRAMES)):
-        image.seek(frame)
+    frames = min(_BLANK_FRAMES, max(1, _BLANK_PIXELS // (image.width * image.height)))
+    for frame in range(frames):
+        try:
+            image.seek(frame)
+        except EOFError:
+            break
         image.load()
         seen = image.convert("RGBA") if image.mode in ("P", "PA") else image
         if any(low != high for low, high in _extrema(seen)):
@@ -301,6 +306,13 @@ def _check(image: Image.Image, label: str) -> None:
             f"{label} is of a kind ({image.format}) that takes too long above {most} megapixels; "
             "save it as PNG or JPEG"
         )
+
+
+def _check_file(stream: IO[bytes], head: bytes, label: str) -> None:
+    """The same of a file as such: many kinds are read whole, or have parts of any length."""
+    if not tiff.is_tiff(head):
+        affordable(stream.seek(0, 2), label)
+    stream.seek(0)
 
 
 def _check_webp(head: bytes, label: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from galago.errors import ImageError
+from galago.errors import GalagoError, ImageError
 from galago.media.alpha import opaque
 from galago.media.colour import to_srgb
 from galago.media.depth import to_8bit, widened
@@ -207,7 +207,7 @@ def _normalise(found: Decoded, label: str, icc: bool) -> Image.Image:
         found.image = to_8bit(found.image, found.meaning, label)
         found.image = to_srgb(found.image, icc)
         return opaque(found.image, kind) if found.image.mode == "RGBA" else found.image
-    except ImageError:
+    except GalagoError:
         raise
     except MemoryError:
         raise ImageError(f"{label} needs more memory than there is; make it smaller") from None

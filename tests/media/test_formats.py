@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import GifImagePlugin, Image, ImageFile
 
 from galago.errors import ImageError
 from galago.media import formats, limits
@@ -144,6 +147,56 @@ def test_deep_colours_of_a_later_page() -> None:
     tifffile.imwrite(out, pictures, photometric="rgb")
     found = np.asarray(open_image(out.getvalue(), page=2))
     assert np.abs(found[..., 0] - ramp[::-1] / 4095 * 255).max() <= 1
+
+
+@pytest.mark.parametrize("head", [webp_header(100), b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+def test_a_file_larger_than_any_picture_is_not_read(tmp_path: Path, head: bytes) -> None:
+    with (tmp_path / "huge").open("wb") as out:
+        out.write(head)
+        out.truncate(3_000_000_000)  # of which the disk holds next to nothing
+    with pytest.raises(ImageError, match="would take 3.0 GB of memory"):
+        open_image(tmp_path / "huge")
+
+
+def test_frames_are_not_counted_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may hold a million."""
+    frames = [photo(), photo(seed=1)]
+    stored = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+    def refuse(_: object) -> int:
+        raise AssertionError("they were counted")
+
+    monkeypatch.setattr(GifImagePlugin.GifImageFile, "n_frames", property(refuse))
+    assert open_image(stored).size == (120, 80)
+
+
+MEASURE = """
+import sys
+from galago.media.images import open_image
+from galago.memory import peak_memory
+before = peak_memory()
+open_image(sys.argv[1])
+print(peak_memory() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize("mode", ["RGBA", "I;16", "turned"])
+def test_memory_a_pixel(tmp_path: Path, mode: str) -> None:
+    """Two copies at once, however many steps there are."""
+    pixels, exif = 3000 * 2000, Image.Exif()
+    if mode == "turned":
+        exif[0x0112] = 6
+    image = Image.new("RGB" if mode == "turned" else mode, (3000, 2000), 9)
+    image.putpixel((0, 0), 4000 if mode == "I;16" else 200)
+    image.save(tmp_path / "it.png", compress_level=1, exif=exif)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path / "it.png")],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert int(done.stdout) < 10 * pixels + 25_000_000
 
 
 def test_every_kind_has_a_budget() -> None:

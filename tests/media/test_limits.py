@@ -6,6 +6,8 @@ import pytest
 
 from galago.errors import ImageError, OptionError
 from galago.media import limits
+from galago.media.images import open_image
+from tests.helpers.pictures import photo, saved
 
 
 @pytest.mark.parametrize("text", ["", " ", "250", "0.5", "1e2"])
@@ -19,6 +21,9 @@ def test_what_no_limit_can_be(monkeypatch: pytest.MonkeyPatch, text: str) -> Non
     monkeypatch.setenv("GALAGO_MAX_MEGAPIXELS", text)
     with pytest.raises(OptionError, match="GALAGO_MAX_MEGAPIXELS"):
         limits.limit()
+    for kind in ("JPEG", "PNG", "WEBP"):
+        with pytest.raises(OptionError, match="GALAGO_MAX_MEGAPIXELS"):
+            open_image(saved(photo(), kind))
 
 
 def test_sizes_and_bytes() -> None:
