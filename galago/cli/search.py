@@ -177,7 +177,7 @@ def _record(hit: Found) -> str:
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
-        "copies": [path_fields(path)["path"] for path in hit.copies],
+        "copies": [path_fields(path) for path in hit.copies],
     }
     return json.dumps(record, ensure_ascii=False) + "\n"
 
