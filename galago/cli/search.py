@@ -210,7 +210,7 @@ def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
-        "copies": [path_fields(path)["path"] for path in hit.copies],
+        "copies": [path_fields(path) for path in hit.copies],
     }
     return {**record, "note": "; ".join(notes)} if notes else record
 
