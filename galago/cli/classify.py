@@ -19,7 +19,8 @@ from galago.errors import OptionError
 from galago.text.languages import language_note
 
 if TYPE_CHECKING:
-    from galago.clip.mobileclip import LabelSet, MobileCLIP
+    from galago.clip.labels import LabelSet
+    from galago.clip.mobileclip import MobileCLIP
     from galago.media.pool import PicturePool
 
 __all__ = ["classify"]

@@ -13,7 +13,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, overload
@@ -23,6 +22,7 @@ import numpy as np
 from galago.checkpoints.clip import ClipCheckpoint, open_clip_checkpoint
 from galago.checkpoints.names import CLIP_TRUNK
 from galago.checkpoints.tensors import Float, read_float
+from galago.clip.labels import LabelSet, listed, named, templates_of
 from galago.clip.text_cache import remembered
 from galago.engine.precision import check_clip_precision, check_threads
 from galago.errors import ImageError, OptionError
@@ -32,12 +32,11 @@ from galago.media.preprocess import normalise
 from galago.places import as_path, graphs_dir
 from galago.progress import Progress, silent
 from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
-from galago.text.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from galago.engine.clip_sessions import ImageTower, TextTower
 
-__all__ = ["LabelSet", "MobileCLIP", "unit"]
+__all__ = ["MobileCLIP", "unit"]
 
 _TEXT_BATCH = 32
 _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2-S0
@@ -45,20 +44,6 @@ _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2
 # keep four times: of 12 megapixels 36 ms instead of 50, and 0.75 of an 8-bit step on average.
 _DRAFT = 2
 _HEADS = (f"{CLIP_TRUNK}head.fc.weight", f"{CLIP_TRUNK}head.weight")
-
-
-@dataclass(frozen=True, eq=False)
-class LabelSet:
-    """Labels embedded once for many pictures, by `MobileCLIP.label_set`.
-
-    `rows`: unit rows float32 (n, dim), in the order of `labels`; they are `model`'s, the one with
-    this `identity`.
-    """
-
-    labels: tuple[str, ...]
-    rows: Float
-    model: str
-    identity: str
 
 
 class MobileCLIP:
@@ -268,7 +253,7 @@ class MobileCLIP:
 
         Raises OptionError when `texts` is not a list of texts.
         """
-        texts = _listed(texts, "texts")
+        texts = listed(texts, "texts")
         rows = [
             unit(self._text_tower()(self._tokenizer(part, self.spec.text.context)))
             for part in _batches(texts, _TEXT_BATCH)
@@ -280,7 +265,7 @@ class MobileCLIP:
 
         The text tower is let go again if it was only loaded for them.
         """
-        texts = _listed(texts, "texts")
+        texts = listed(texts, "texts")
         loaded = self._text is not None
         try:
             made_by = (self.identity, self.precision)
@@ -301,14 +286,7 @@ class MobileCLIP:
         `progress` is told how many labels are done. OptionError for an unknown name, a template
         without {} or an empty label.
         """
-        if isinstance(templates, str):
-            if templates not in TEMPLATES:
-                known = ", ".join(TEMPLATES)
-                raise OptionError(f"templates {templates!r} are not known: use one of {known}")
-            templates = TEMPLATES[templates]
-        labels, templates = _listed(labels, "labels"), _listed(templates, "templates")
-        if not templates or any(template.count("{}") != 1 for template in templates):
-            raise OptionError("each template needs one {} where the label goes")
+        labels, templates = listed(labels, "labels"), templates_of(templates)
         if not all(label.strip() for label in labels):
             raise OptionError("a label is empty")
         rows: list[Float] = []
@@ -332,7 +310,7 @@ class MobileCLIP:
 
         Raises OptionError without labels.
         """
-        labels = _named(labels)
+        labels = named(labels)
         rows = self.embed_labels(labels, templates, progress)
         rows.flags.writeable = False
         return LabelSet(tuple(labels), rows, self.name, self.identity)
@@ -372,7 +350,7 @@ class MobileCLIP:
     def _own(self, labels: Sequence[str] | LabelSet) -> list[str] | LabelSet:
         """Checked: at least one, or a set of this model's."""
         if not isinstance(labels, LabelSet):
-            return _named(labels)
+            return named(labels)
         if labels.identity != self.identity:
             raise OptionError(
                 f"the labels were embedded by {labels.model}; embed them again with {self.name}"
@@ -390,21 +368,6 @@ def unit(rows: Float) -> Float:
     """Rows divided by their lengths; a row of zeros stays."""
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
-
-
-def _listed(texts: Iterable[str], what: str) -> list[str]:
-    """The texts as a list; OptionError when they are something else."""
-    found = None if isinstance(texts, str) or not isinstance(texts, Iterable) else list(texts)
-    if found is None or not all(isinstance(text, str) for text in found):
-        raise OptionError(f'{what} must be a list of texts, such as ["a dog"]')
-    return found
-
-
-def _named(labels: Sequence[str]) -> list[str]:
-    labels = _listed(labels, "labels")
-    if not labels:
-        raise OptionError("name at least one label")
-    return labels
 
 
 def _batches(items: Iterable[Source] | Iterable[str], size: int) -> Iterator[list]:  # type: ignore[type-arg]

@@ -16,7 +16,7 @@ from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
 from galago.media.limits import affordable, check_size, too_large
 
-__all__ = ["Decoded", "decode", "one_line", "pages_of"]
+__all__ = ["Decoded", "decode", "one_line"]
 
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -39,13 +39,17 @@ _PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments
 
 @dataclass
 class Decoded:
-    """A picture as it was stored, decoded; `size` is what it has in full, `page` counts from 1."""
+    """A picture as it was stored, decoded; `size` is what it has in full.
+
+    `page` counts from 1; of `pages`, where they were counted.
+    """
 
     image: Image.Image
     size: tuple[int, int]
     meaning: Meaning = field(default_factory=Meaning)
     low: Image.Image | None = None  # the low bytes of 16-bit colours whose high ones say little
     page: int = 1
+    pages: int = 1
 
 
 @cache
@@ -55,11 +59,18 @@ def _formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None) -> Decoded:
+def decode(
+    stream: IO[bytes],
+    label: str,
+    at_least: int | None = None,
+    page: int | None = None,
+    counted: bool = False,
+) -> Decoded:
     """The picture, decoded; a JPEG is reduced while its edges stay `at_least` so long.
 
     `page`: which one of several, from 1; without it the first, of an animation the first that
-    isn't of one colour.  Raises ImageError.
+    isn't of one colour.  `counted`: how many there are, which goes through a whole animation.
+    Raises ImageError.
     """
     stream.seek(0)
     head = stream.read(32)
@@ -70,7 +81,7 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
             if page not in (None, 1):
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
             return Decoded(*decode_jpeg(stream, label, at_least))
-        return _decode(stream, head, label, page)
+        return _decode(stream, head, label, page, counted)
     except GalagoError:
         raise
     except Image.DecompressionBombError:
@@ -83,35 +94,13 @@ def decode(stream: IO[bytes], label: str, at_least: int | None, page: int | None
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
 
 
-def pages_of(stream: IO[bytes], label: str) -> tuple[int, int]:
-    """Which page or frame `decode` takes unless told otherwise, from 1, and of how many.
-
-    Only an animation's first frames are decoded for it.  Raises ImageError.
-    """
-    head = stream.read(32)
-    if not (head.startswith(_SEVERAL) or head[4:8] == b"ftyp"):
-        return 1, 1
-    stream.seek(0)
-    try:
-        _check_webp(head, label)
-        image = _identify(stream, head, label)
-        pages: int = getattr(image, "n_frames", 1)
-    except GalagoError:
-        raise
-    except Exception as error:  # a damaged file can make a decoder raise anything
-        raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
-    if pages == 1 or image.format not in _ANIMATED:
-        return image.tell() + 1, pages  # a HEIC says which one is meant
-    return decode(stream, label, None, None).page, pages
-
-
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _decode(stream: IO[bytes], head: bytes, label: str, page: int | None) -> Decoded:
+def _decode(stream: IO[bytes], head: bytes, label: str, page: int | None, counted: bool) -> Decoded:
     try:
-        return _of_pillow(stream, head, label, page)
+        return _of_pillow(stream, head, label, page, counted)
     except GalagoError:
         raise
     except Exception:
@@ -119,23 +108,26 @@ def _decode(stream: IO[bytes], head: bytes, label: str, page: int | None) -> Dec
         stripped = png.without_text(stream)
         if stripped is None:
             raise
-    return _of_pillow(stripped, head, label, page)
+    return _of_pillow(stripped, head, label, page, counted)
 
 
-def _of_pillow(stream: IO[bytes], head: bytes, label: str, page: int | None) -> Decoded:
+def _of_pillow(
+    stream: IO[bytes], head: bytes, label: str, page: int | None, counted: bool
+) -> Decoded:
     check_icon(stream, head, label)
     _check_webp(head, label)
     _check_ppm(stream, head, label)
     image = _identify(stream, head, label)
     _check(image, label)
+    pages = getattr(image, "n_frames", 1) if counted else 1
     if page is not None:
         _turn_to(image, page, label)
         _check(image, label)  # pages have sizes of their own
-    found = Decoded(image, image.size, _meaning(image, stream, label), None, image.tell() + 1)
+    found = Decoded(image, image.size, _meaning(image, stream, label))
+    found.page, found.pages = image.tell() + 1, pages
     swapped = _swapped(image)
     _in_order(image)
     image.load()
-    # Frames aren't counted here: that goes through the whole file.
     if page is None and image.format in _ANIMATED and getattr(image, "is_animated", False):
         found.page = _first_to_see(image)
     if swapped and max(high for _, high in _extrema(image)[:3]) < 64:  # at most 14 bits

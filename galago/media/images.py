@@ -118,6 +118,7 @@ def load_square(
     by_content: bool = False,
     icc: bool | None = None,
     page: int | None = None,
+    count_pages: bool = False,
 ) -> Square:
     """The picture as `preprocess` puts it on the square of the spec, before values are scaled.
 
@@ -125,9 +126,10 @@ def load_square(
     where both edges stay at least `draft` times the side: several times faster, and at four times
     within one 8-bit step for 99.99 % of the values, at most three (12 megapixels of text, photos
     and noise).  `by_content` takes the smallest side that holds all the picture shows
-    (galago/media/detail.py).  Raises as `open_image` does.
+    (galago/media/detail.py); `count_pages` counts those of the file, else it is said to have 1.
+    Raises as `open_image` does.
     """
-    image, found = _open(source, name, draft * spec.side, icc, page)
+    image, found = _open(source, name, draft * spec.side, icc, page, count_pages)
     if by_content:
         spec = smallest_side(image, found.size, spec)
     return Square(np.asarray(fit_square(image, spec)), found.size, found.page, found.pages)
@@ -151,7 +153,7 @@ def load_grey(
 
     That is of what was decoded: a large JPEG is reduced to twice the side.  Raises as open_image.
     """
-    image = _open(source, name, 2 * side, None, None)[0].convert("L")
+    image = _open(source, name, 2 * side, None)[0].convert("L")
     # In whole steps first: resize() alone would take a blur as wide as the shrinking.
     step = max(1, min(image.size) // (2 * side))
     small = image.reduce(step).resize((side, side), Image.Resampling.BOX)
@@ -165,7 +167,7 @@ def thumbnail(
 
     Raises as `open_image` does.
     """
-    image = _open(source, name, 2 * side, icc, None)[0]
+    image = _open(source, name, 2 * side, icc)[0]
     image = image.copy() if image is source else image
     image.thumbnail((side, side))
     out = io.BytesIO()
@@ -174,7 +176,12 @@ def thumbnail(
 
 
 def _open(
-    source: Source, name: str | None, at_least: int | None, icc: bool | None, page: int | None
+    source: Source,
+    name: str | None,
+    at_least: int | None,
+    icc: bool | None,
+    page: int | None = None,
+    counted: bool = False,
 ) -> tuple[Image.Image, Decoded]:
     """The picture, and what it was: its `size` is the upright picture's when decoded in full."""
     with _HUSH:
@@ -187,7 +194,7 @@ def _open(
         else:
             label, stream = stream_of(source, name)
             with stream:  # never the caller's own: that one has been read into memory
-                found = decode(stream, label, at_least, page)
+                found = decode(stream, label, at_least, page, counted)
         before = found.image.size
         image = _normalise(found, label, icc_wanted(icc))
         if image.size != before:

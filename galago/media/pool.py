@@ -77,6 +77,7 @@ class PicturePool:
         by_content: bool = False,
         icc: bool | None = None,
         page: int | None = None,
+        count_pages: bool = False,
     ) -> Square:
         """As `images.load_square`, which opens in this process what is decoded already.
 
@@ -88,6 +89,7 @@ class PicturePool:
             "by_content": by_content,
             "icc": icc_wanted(icc),
             "page": page,
+            "count_pages": count_pages,
         }
         if isinstance(source, (Image.Image, np.ndarray)):
             return images.load_square(source, spec, name=name, **how)

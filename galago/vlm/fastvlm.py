@@ -130,7 +130,9 @@ class FastVLM:
         by_content = self._by_content and resolution is None
         started = time.perf_counter()
         spec = self.spec.image.with_side(side)
-        square = self._load_square(picture, spec, by_content=by_content, page=page)
+        square = self._load_square(
+            picture, spec, by_content=by_content, page=page, count_pages=True
+        )
         return Prepared(square, time.perf_counter() - started)
 
     def encode(self, picture: Picture, resolution: int | None = None) -> EncodedImage:

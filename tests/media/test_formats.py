@@ -14,7 +14,7 @@ from PIL import GifImagePlugin, Image, ImageFile
 
 from galago.errors import ImageError
 from galago.media import formats, limits
-from galago.media.images import load_pixels, open_image, pages
+from galago.media.images import Source, load_pixels, load_square, open_image
 from galago.specs import ImageSpec
 from tests.helpers.pictures import BLUE, RED, WHITE, photo, png_header, saved
 
@@ -102,6 +102,11 @@ def test_comments_without_end() -> None:
     ):
         with pytest.raises(ImageError, match="comments|more than its pixels"):
             open_image(data)
+
+
+def pages(source: Source) -> tuple[int, int]:
+    square = load_square(source, ImageSpec(side=64), count_pages=True)
+    return square.page, square.pages
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
