@@ -9,6 +9,9 @@ import zlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from galago.media import images
+from galago.media.images import Source
+
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -60,3 +63,8 @@ def png_of(values: np.ndarray, chunks: list[tuple[bytes, bytes]] | None = None) 
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in parts
     )
+
+
+def opened_near(source: Source, side: int) -> Image.Image:
+    """The picture as it is decoded for this side of a square: reduced where that is possible."""
+    return images._open(source, None, images.DRAFT * side, None)[0]

@@ -11,9 +11,9 @@ from PIL import Image
 
 from galago.errors import ImageError
 from galago.media import limits
-from galago.media.images import load_pixels, open_image, open_near
+from galago.media.images import load_pixels, open_image
 from galago.specs import ImageSpec
-from tests.helpers.pictures import photo, saved
+from tests.helpers.pictures import opened_near, photo, saved
 
 
 def enlarged(data: bytes, width: int, height: int) -> bytes:
@@ -40,7 +40,7 @@ def test_two_hundred_megapixels_are_read_reduced() -> None:
     values, size = load_pixels(data, ImageSpec(side=256, fit="crop"))
     assert size == (16320, 12240) and values.shape == (3, 256, 256)
     assert abs(float(values.mean()) - 128 / 255) < 0.01
-    assert max(open_near(data, 3000).size) < 16320  # which a side alone would not reduce
+    assert max(opened_near(data, 3000).size) < 16320  # which a side alone would not reduce
 
 
 def test_the_limit_is_on_what_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,10 +62,10 @@ def mpo() -> bytes:
 def test_a_second_picture_behind_changes_nothing() -> None:
     data = mpo()
     assert Image.open(io.BytesIO(data)).format == "MPO"
-    assert open_near(data, 75).size == (400, 300)
+    assert opened_near(data, 75).size == (400, 300)
     assert open_image(data).size == (1600, 1200)
     alone = data[: data.index(b"\xff\xd9\xff\xd8") + 2]
-    assert open_near(data, 75).tobytes() == open_near(alone, 75).tobytes()
+    assert opened_near(data, 75).tobytes() == opened_near(alone, 75).tobytes()
 
 
 def test_a_damaged_index_of_pictures_costs_nothing() -> None:
@@ -134,7 +134,7 @@ def test_coefficients_that_would_be_held_are_counted(monkeypatch: pytest.MonkeyP
     """A progressive one is held whole, however much it is reduced."""
     image = Image.fromarray(np.zeros((400, 500, 3), np.uint8))
     monkeypatch.setattr(limits, "MAX_PIXELS", 50_000)
-    assert open_near(saved(image, "JPEG", subsampling=0), 100)
+    assert opened_near(saved(image, "JPEG", subsampling=0), 100)
     with pytest.raises(ImageError, match="memory"):
-        open_near(saved(image, "JPEG", progressive=True, subsampling=0), 100)
+        opened_near(saved(image, "JPEG", progressive=True, subsampling=0), 100)
     assert enlarged(saved(image, "JPEG"), 10, 10)
