@@ -199,7 +199,7 @@ def test_no_picture_is_looked_at_after_an_interrupt(picture: Path) -> None:
     looked: list[Any] = []
 
     class Model:
-        def prepare(self, source: Any) -> Any:
+        def prepare(self, source: Any, **_: Any) -> Any:
             return source
 
         def encode(self, opened: Any) -> Any:

@@ -8,12 +8,13 @@ import pytest
 
 from galago.cli.mcp import Tools
 from galago.cli.options import Opening
+from galago.media.pool import PicturePool
 from galago.text.tokens import Tokenizer
 from tests.helpers.fakes import fake_vlm
 
 
 def tools(monkeypatch: pytest.MonkeyPatch, tokenizer: Tokenizer, reply: list[int]) -> Tools:
-    made = Tools(Opening(), None)
+    made = Tools(Opening(), None, PicturePool(1))
     monkeypatch.setattr(made, "_vlm", lambda: fake_vlm(tokenizer, reply=reply))
     return made
 

@@ -25,7 +25,7 @@ def scan(tmp_path: Path) -> Path:
 
 def test_which_page_was_looked_at_is_told(capsys: Capture, ready: Path, scan: Path) -> None:
     result = run(capsys, "describe", scan, "-m", ready, *SHORT, "--json")
-    assert "scan.tiff: picture 1 of 3 in it; --page N looks at another" in result.err
+    assert "picture 1 of 3 in it; --page N looks at another" in result.err
     record = json.loads(result.out)
     assert (record["page"], record["pages"]) == (1, 3)
     one = run(capsys, "describe", scan, "-m", ready, *SHORT, "--json", "--page", "2")

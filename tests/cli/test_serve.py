@@ -105,7 +105,7 @@ libc = ctypes.CDLL(None)
 def hang(*_):
     print("hanging", file=sys.stderr, flush=True)
     libc.sleep(60)  # native code, which nothing in Python ends
-MobileCLIP.classify = hang
+MobileCLIP.prepare = hang
 sys.exit(main(["serve", "--port", "0", "--grace", "1"]))
 """
 

@@ -15,6 +15,7 @@ import pytest
 from galago.cli.main import main
 from galago.cli.terminal import write_record
 from galago.convert import store
+from galago.engine.precision import PrecisionPlan
 
 NAME = "写真 é 😀"
 PAGES = ["cp1252", "gbk", "ascii", "utf-8", "utf-16", "utf-8-sig"]
@@ -53,7 +54,9 @@ def test_every_verbs_records_are_utf_8(
 ) -> None:
     film = album / f"{NAME}.mp4"
     shutil.copy(clip, film)
-    kept = store.Entry(album, NAME, "int8", "int8", 1, {"path": f"/{NAME}"}, {})
+    kept = store.Entry(
+        album, NAME, PrecisionPlan("fp32", "int8"), "int8", 1, {"path": f"/{NAME}"}, {}
+    )
     monkeypatch.setattr(store, "kept", lambda name=None: [] if name else [kept])
     short = ("-m", ready, "--max-tokens", "2", "--json")
     for line in (

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from galago.convert import store
+from galago.engine.precision import PrecisionPlan
 from tests.helpers.commandline import run
 from tests.helpers.places import TOP
 
@@ -75,7 +76,7 @@ def test_albums(capsys: Capture, indexed: Path) -> None:
 
 
 def test_models(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = store.Entry(tmp_path, "mine", "int8", "int8", 1)
+    own = store.Entry(tmp_path, "mine", PrecisionPlan("fp32", "int8"), "int8", 1)
     monkeypatch.setattr(store, "kept", lambda name=None: [] if name else [own])
     assert documented("models") == emitted(capsys, ["models", "--json"])
     last = json.loads(run(capsys, "models", "--json").out.splitlines()[-1])
