@@ -324,7 +324,6 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
             before = os.fstat(stream.fileno())
             large = before.st_size > _MAX_BYTES
             data = b"" if large else stream.read(_MAX_BYTES + 1)
-        after = os.stat(path)
     except FileNotFoundError:
         return _Outcome("gone", photo)
     except OSError as error:  # a disk or a permission: to be tried again, so not recorded
@@ -337,13 +336,19 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
     photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
     if large:
         return _Outcome("bad", replace(photo, error="the file is larger than 512 MB"))
-    if _times(before) != _times(after) or len(data) != after.st_size:
-        return _Outcome("restless", photo)
     photo = replace(photo, digest=content_hash(data).digest())
-    if seen.row_of(photo.digest or b"") is not None:
-        return _Outcome("known", photo)
+    whole = len(data) == before.st_size
+    if whole and seen.row_of(photo.digest or b"") is not None:
+        outcome = _Outcome("known", photo)
+    else:
+        # By its path, so that a pool's worker reads it from where it lies; see `_same` below.
+        outcome = _prepared(model, photo, data if young else path)
+    return outcome if whole and _same(path, before) else _Outcome("restless", photo)
+
+
+def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> _Outcome:
     try:
-        return _Outcome("new", photo, model.prepare(data))
+        return _Outcome("new", photo, model.prepare(source, name="the picture"))
     except MemoryError:
         return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
     except ImageError as error:
@@ -351,6 +356,14 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         again = isinstance(error, (MissingExtraError, UnopenedError))
         kind: Kind = "unread" if again else "bad"
         return _Outcome(kind, replace(photo, digest=None, error=str(error)))
+
+
+def _same(path: str, before: os.stat_result) -> bool:
+    """Whether what was hashed and what was decoded are one content, for all that times tell."""
+    try:
+        return _times(os.stat(path)) == _times(before)
+    except OSError:
+        return False
 
 
 def _times(about: os.stat_result) -> tuple[int, int, int]:

@@ -111,7 +111,7 @@ class PicturePool:
         if isinstance(source, (Image.Image, np.ndarray)):
             return images.thumbnail(source, side, name=name, icc=icc)
         head = {"do": "thumbnail", "side": side, "how": {"icc": icc_wanted(icc)}}
-        return bytes(self._ask(source, name, head, _MAX_THUMBNAIL)[1])
+        return self._ask(source, name, head, _MAX_THUMBNAIL)[1]
 
     def load_grey(
         self, source: Source, side: int, *, name: str | None = None
@@ -139,6 +139,9 @@ class PicturePool:
             self._closed = True
             for worker in self._all:
                 worker.kill()
+            idle, self._idle = self._idle, []
+        for worker in idle:  # whoever asks one of the others waits for it
+            self._give_back(worker, well=False)
 
     def __enter__(self) -> PicturePool:
         return self
@@ -148,7 +151,7 @@ class PicturePool:
 
     def _ask(
         self, source: Any, name: str | None, head: dict[str, Any], most: int
-    ) -> tuple[dict[str, Any], bytearray, str]:
+    ) -> tuple[dict[str, Any], bytes, str]:
         """A worker's answer: its head, its body of at most so many bytes, the picture's label."""
         label, place, data = told_apart(source, name)
         if place is None and not data:
@@ -232,7 +235,7 @@ class _Worker:
 
     def ask(
         self, head: dict[str, Any], body: bytes, most: int, label: str, seconds: float
-    ) -> tuple[dict[str, Any], bytearray]:
+    ) -> tuple[dict[str, Any], bytes]:
         """The answer; ImageError when there is none, after which the worker is of no more use."""
         watch = threading.Timer(seconds, self._end_late)
         watch.daemon = True
