@@ -14,7 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from galago.clip.mobileclip import LabelSet, MobileCLIP
+    from galago.clip.labels import LabelSet
+    from galago.clip.mobileclip import MobileCLIP
     from galago.errors import (
         CheckpointError,
         CutShortError,
@@ -59,7 +60,8 @@ _HOMES = {
         "VideoError",
     ),
     "galago.vlm.fastvlm": ("Chunk", "Conversation", "EncodedImage", "FastVLM", "Stats"),
-    "galago.clip.mobileclip": ("LabelSet", "MobileCLIP"),
+    "galago.clip.labels": ("LabelSet",),
+    "galago.clip.mobileclip": ("MobileCLIP",),
     "galago.media.pool": ("PicturePool",),
     "galago.text.chat": ("ImageSlot", "Message"),
     "galago.text.presets": ("PRESETS", "preset_prompt"),

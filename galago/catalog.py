@@ -23,6 +23,7 @@ __all__ = [
     "Layout",
     "Licence",
     "Model",
+    "cannot",
     "check_kind",
     "doubt",
     "find",
@@ -69,7 +70,8 @@ class Model:
     `repo` is its hub name, None for a model that comes inside the package. `download` is what is
     fetched, in bytes, about; `parameters` counts all of its parts together, about. `kind` says what
     it is for, `layout` which files it is made of. Below a confidence of `sure` (galago.Stats) a
-    picture is probably outside what it `knows`.
+    picture is probably outside what it `knows`; `cannot`: ready questions (galago.text.presets)
+    that it was never taught to answer.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Model:
     aliases: tuple[str, ...] = ()
     sure: float = 0.0
     knows: str = ""
+    cannot: tuple[str, ...] = ()
 
     @property
     def embedded(self) -> bool:
@@ -157,10 +160,11 @@ MODELS: tuple[Model, ...] = (
         repo=None,
         download=0,
         parameters=7_460_000,
-        side=256,
+        side=384,
         aliases=("nano",),
         sure=0.85,
         knows="short notes, raised fingers, 202 emoji, 195 objects",
+        cannot=("expression", "translate"),
     ),
     *_apple("0.5B", 1.52, 0.76),
     *_apple("1.5B", 3.82, 1.91),
@@ -216,6 +220,9 @@ def lookup(name: str) -> Model:
 def suggest(name: str) -> list[str]:
     """Up to three known names that look like a mistyped one, nearest first."""
     wanted = name.strip().casefold()
+    begun = [row.name for row in MODELS if row.name.split("/")[-1].casefold().startswith(wanted)]
+    if len(wanted) > 3 and begun:  # as listed: small ones first
+        return begun[:3]
     scores: dict[str, float] = {}
     for row in MODELS:
         # The part after the owner counts as a name too: people leave the owner out.
@@ -252,7 +259,7 @@ class Doubt:
         return (
             f"{self.model} is a small demonstration model and not sure here: this may well be "
             f"wrong, or outside what it knows ({self.knows}). "
-            "For real pictures: galago pull apple/FastVLM-0.5B, then -m apple/FastVLM-0.5B"
+            "For real pictures: galago pull apple/FastVLM-0.5B; it is used from then on"
         )
 
 
@@ -263,6 +270,13 @@ def doubt(name: str, confidence: float) -> Doubt | None:
     if row is None or row.name != name or confidence >= row.sure:
         return None
     return Doubt(row.name, confidence, row.knows)
+
+
+def cannot(name: str) -> tuple[str, ...]:
+    """Ready questions that the model of this name was never taught; of others nothing is known."""
+    row = find(name)
+    # As in `doubt`: a person's own folder may bear an alias.
+    return row.cannot if row is not None and row.name == name else ()
 
 
 def check_kind(name: str, kind: Kind | None, needed: Kind | None) -> None:

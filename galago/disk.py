@@ -1,23 +1,33 @@
 """What is kept on disk: one process at a time, whole files or none, the newest kept, and what the
-disk refuses told in one line."""
+disk refuses told in one line. What others left there is read from regular files of bounded size."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
+import math
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NoReturn
 
-from galago.errors import GalagoError, StorageError
+from galago.errors import CheckpointError, GalagoError, StorageError
 
 __all__ = [
+    "POINTER",
     "discard_folder",
+    "is_pointer",
+    "is_regular",
     "keep_newest",
     "one_at_a_time",
+    "optional_json",
+    "read_json",
+    "read_regular",
+    "read_text",
     "refusal",
     "refusals",
     "whole_file",
@@ -26,6 +36,12 @@ __all__ = [
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+_MAX_JSON = 4 << 20  # bytes: published configurations and indexes have a hundredth of it
+_MAX_DEPTH = 32
+POINTER = (
+    "is a pointer of Git LFS, not the file itself: run `git lfs pull` in its folder, or fetch the "
+    "model with `galago pull`"
+)
 _ABANDONED = 86_400  # seconds after which an unfinished file is a killed process's
 
 
@@ -135,3 +151,101 @@ def refusals(
         if line is None:
             raise
         raise StorageError(line) from error
+
+
+# -- files of others -------------------------------------------------------------------------------
+
+
+def is_regular(path: Path) -> bool:
+    """Whether this is a file with an end, by a link too: no device, pipe, socket or folder."""
+    return os.path.isfile(path)  # pathlib's raises for names that no file can have
+
+
+def is_pointer(head: bytes) -> bool:
+    """Whether a file that begins so only says which file Git LFS has in its place."""
+    return head.startswith(b"version https://git-lfs")
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file; OSError for anything else, and for more than `limit` bytes."""
+    if os.path.lexists(path) and not is_regular(path):
+        raise OSError("it is not a regular file")
+    # Another thing may have taken its place: a pipe would wait for somebody to write.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError("it is not a regular file")
+        data = file.read(limit + 1)
+    if is_pointer(data):
+        raise OSError(f"it {POINTER}")
+    if len(data) > limit:
+        raise OSError(f"it has more than {limit} bytes")
+    return data
+
+
+def read_text(path: Path) -> str:
+    """A text of a model's folder in UTF-8; CheckpointError as read_json."""
+    try:
+        return read_regular(path, _MAX_JSON).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path} cannot be read ({reason}); fetch it again") from None
+
+
+def read_json(path: Path, *, finite: bool = True) -> dict[str, Any]:
+    """The JSON object in a file of a model's folder, its numbers `finite` unless told otherwise.
+
+    CheckpointError for what is missing, no regular file, larger than any such file, nested deeper,
+    or no object in UTF-8.
+    """
+    try:
+        value = json.loads(
+            read_regular(path, _MAX_JSON).decode("utf-8-sig"),
+            parse_constant=_no_number if finite else None,
+            parse_float=_finite if finite else None,
+        )
+        _check_text(value)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path.parent} is not a model folder: it has no {path.name}"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path} cannot be read as JSON ({reason}); fetch it again") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} does not hold a JSON object; fetch it again")
+    return value
+
+
+def optional_json(path: Path) -> dict[str, Any]:
+    """As read_json, and empty where there is nothing of that name."""
+    return read_json(path) if os.path.lexists(path) else {}
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
+
+
+def _check_text(value: Any) -> None:
+    """ValueError for what is nested too deeply, and for halves of characters in any text."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, str):
+                one.encode()
+            elif isinstance(one, dict):
+                inner += [*one, *one.values()]
+            elif isinstance(one, list):
+                inner += one
+        level = inner
+    if level:
+        raise ValueError("it is nested too deeply")

@@ -5,6 +5,7 @@ Found by its entry point wherever both are installed; the model runs in llm's ow
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -12,17 +13,22 @@ from typing import Any
 import llm
 from pydantic import Field
 
-from galago import catalog
 from galago.errors import GalagoError
 from galago.text.chat import Message, user_message
 from galago.text.presets import PRESETS
+from galago.text.visible import brief, visible
 from galago.vlm.fastvlm import FastVLM
-from galago.vlm.reply import EncodedImage
+from galago.vlm.reply import EncodedImage, why_cut
 from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["Galago", "register_models"]
 
 _Turn = tuple[str, str, list[Any]]  # a role, its words, llm's attachments
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed")
+_HINTS = {
+    "length": "-o max_tokens N gives it more",
+    "repetition": "-o repetition_penalty 1.1 may help",
+}
 _KINDS = ("avif", "bmp", "gif", "heic", "heif", "jpeg", "png", "tiff", "webp")
 
 
@@ -39,9 +45,12 @@ class Galago(llm.Model):
     attachment_types = frozenset(f"image/{kind}" for kind in _KINDS)
 
     class Options(llm.Options):
-        model: str = Field(catalog.DEFAULT, description="A FastVLM of `galago models`, or a folder")
+        model: str = Field("", description="A FastVLM of `galago models`, or a folder")
         temperature: float = Field(0.0, description="0 takes the likeliest token", ge=0, le=2)
         top_p: float = Field(1.0, description="Draw among the likeliest", gt=0, le=1)
+        top_k: int = Field(0, description="Draw among the k likeliest; 0: among all", ge=0)
+        min_p: float = Field(0.0, description="Draw among those p times as likely", ge=0, le=1)
+        repetition_penalty: float = Field(1.0, description="Above 1: repeat less", ge=0.1, le=10)
         max_tokens: int = Field(256, description="At most so many tokens", ge=1)
         seed: int | None = Field(None, description="Makes a drawn answer repeatable", ge=0)
 
@@ -51,25 +60,30 @@ class Galago(llm.Model):
     def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any = None
     ) -> Iterator[str]:
-        """The reply, piece by piece; llm.ModelError for what galago refuses."""
+        """The reply, piece by piece; llm.ModelError for what galago refuses.
+
+        An answer that isn't whole is warned about, and llm's log says why (`finish`).
+        """
         asked = prompt.options
         try:
             vlm = self._vlm(asked.model)
             messages, images = _conversation(vlm, prompt, conversation)
-            options = SamplingOptions(
-                asked.temperature, asked.top_p, asked.seed, max_tokens=asked.max_tokens
-            )
+            options = SamplingOptions(**{name: getattr(asked, name) for name in _SAMPLING})
             for chunk in vlm.reply(messages, images, options):
                 if chunk.text:
-                    yield chunk.text
+                    yield visible(chunk.text, lines=True)  # llm prints it as it is
                 if chunk.stats is not None:
                     response.set_usage(input=chunk.stats.prompt_tokens, output=chunk.stats.tokens)
+                    response.response_json = {"finish": chunk.finish}
+                    cut = why_cut(chunk.finish, chunk.stats.tokens)
+                    if cut is not None and chunk.finish is not None:
+                        warnings.warn(f"galago: {cut}; {_HINTS[chunk.finish]}", stacklevel=2)
         except GalagoError as error:
-            raise llm.ModelError(str(error)) from None
+            raise llm.ModelError(visible(brief(str(error)))) from None
 
     def _vlm(self, name: str) -> FastVLM:
         if name not in self._loaded:
-            self._loaded[name] = FastVLM.load(name)
+            self._loaded[name] = FastVLM.load(name or None)
         return self._loaded[name]
 
 

@@ -120,7 +120,8 @@ FASTVITHD = MCI3
 
 @dataclass(frozen=True)
 class Qwen2Spec:
-    """A Qwen2 decoder. `tied`: the embedding table is also the output projection."""
+    """A Qwen2 decoder. `tied`: the embedding table is also the output projection; `positions`: how
+    many of prompt and reply together it was trained with, FastVLM's unless a model tells."""
 
     hidden: int
     intermediate: int
@@ -131,6 +132,7 @@ class Qwen2Spec:
     rope_theta: float = 1e6
     rms_eps: float = 1e-6
     tied: bool = True
+    positions: int = 8192
 
     @property
     def head_dim(self) -> int:
@@ -169,8 +171,9 @@ class ViTSpec:
     """A plain vision transformer (https://arxiv.org/abs/2010.11929) with a class token.
 
     `stem="patch"` cuts `patch` x `patch` px patches; "conv" reaches the same stride with three
-    convolutions, as MobileCLIP-B does. `pre_norm`: a norm before the first block, as CLIP has it;
-    `class_position`: the class token has a position of its own.
+    convolutions, as MobileCLIP-B does, the first of them padded by `stem_padding` px. `pre_norm`: a
+    norm before the first block, as CLIP has it; `class_position`: the class token has a position of
+    its own.
     """
 
     width: int
@@ -182,6 +185,7 @@ class ViTSpec:
     class_position: bool = True
     eps: float = 1e-6
     mlp_ratio: float = 4.0
+    stem_padding: int = 0
 
     @property
     def stride(self) -> int:
@@ -193,6 +197,9 @@ class ViTSpec:
 
 
 VIT_B_MCI = ViTSpec(768, 12, 12, 16, stem="conv", class_position=False)
+# As Apple's own code runs it (ConvNormAct in mobileclip/models/vit.py pads);
+# timm and open_clip don't pad.
+VIT_B_MCI_PADDED = replace(VIT_B_MCI, stem_padding=1)
 VIT_L_14 = ViTSpec(1024, 24, 16, 14, pre_norm=True, eps=1e-5)
 
 

@@ -42,7 +42,16 @@ def clean_world(
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("NO_COLOR", "1")
-    clean = ("GALAGO_ALBUMS", "GALAGO_DEBUG", "HF_HUB_CACHE", "HF_ENDPOINT")
+    clean = (
+        "GALAGO_ALBUMS",
+        "GALAGO_DEBUG",
+        "HF_HUB_CACHE",
+        "HF_ENDPOINT",
+        "GALAGO_CONFIG",
+        "GALAGO_MODEL",
+        "GALAGO_CLIP",
+        "XDG_CONFIG_HOME",
+    )
     for name in (*clean, "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     (home / "galago").mkdir()

@@ -7,6 +7,7 @@ import pytest
 
 from galago import catalog
 from galago.errors import UnknownModelError
+from galago.text.presets import PRESETS
 
 
 def test_names_and_aliases_are_unique() -> None:
@@ -49,6 +50,8 @@ def test_lookup_by_name_or_alias_in_any_case(typed: str, found: str) -> None:
     ("typed", "nearest"),
     [
         ("fastvlm-nanoo", "fastvlm-nano"),
+        ("FastVLM", "fastvlm-nano"),
+        ("mobileclip2", "mobileclip2-nano"),
         ("fastvlm nano", "fastvlm-nano"),
         ("FastVLM-05B", "apple/FastVLM-0.5B"),
         ("aple/FastVLM-0.5B", "apple/FastVLM-0.5B"),
@@ -95,3 +98,14 @@ def test_the_defaults_come_with_galago() -> None:
         assert len(held) == 1
         # In 8 bits a parameter takes about a byte.
         assert 0.95 < held[0].stat().st_size / row.parameters < 1.15
+
+
+def test_ready_questions_that_a_model_was_never_taught() -> None:
+    assert set(catalog.cannot(catalog.DEFAULT)) == {"expression", "translate"} < set(PRESETS)
+    # Of others nothing is known, nor of a person's folder that bears an alias.
+    assert (
+        catalog.cannot("apple/FastVLM-0.5B")
+        == catalog.cannot("a folder of mine")
+        == catalog.cannot("nano")
+        == ()
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -12,14 +13,17 @@ from filelock import FileLock
 
 from galago.disk import (
     discard_folder,
+    is_regular,
     keep_newest,
     one_at_a_time,
+    optional_json,
+    read_json,
     refusal,
     refusals,
     whole_file,
     whole_folder,
 )
-from galago.errors import ImageError, StorageError
+from galago.errors import CheckpointError, ImageError, StorageError
 
 
 def error(number: int) -> OSError:
@@ -142,3 +146,70 @@ def test_what_has_no_line_passes() -> None:
     told = ImageError("already told")
     with pytest.raises(ImageError, match="already told"), refusals(full="make room"):
         raise told
+
+
+# -- files of others -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b'{"a": Infinity}', "Infinity is no number"),
+        (b'{"a": [NaN]}', "NaN is no number"),
+        (b'{"a": 1e999}', "too large a number"),
+        (b"[" * 100_000, "cannot be read as JSON"),
+        (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "nested too deeply"),
+        (b"\xff\xfe{}", "cannot be read as JSON"),
+        (b'{"a": "\\ud800"}', "cannot be read as JSON"),
+        (b'{"a": "' + b"x" * (5 << 20) + b'"}', "more than 4194304 bytes"),
+        (b"[1, 2]", "does not hold a JSON object"),
+        (b"", "cannot be read as JSON"),
+    ],
+    ids=lambda part: ascii(part[:20]),
+)
+def test_json_that_no_model_has(tmp_path: Path, data: bytes, told: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=told) as refused:
+        read_json(path)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
+
+
+def test_json_of_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": [1, 2.5, null, {"b": "\xc3\xa9"}], "c": NaN}')
+    found = read_json(path, finite=False)
+    assert found["a"] == [1, 2.5, None, {"b": "é"}] and found["c"] != found["c"]
+    assert optional_json(tmp_path / "none.json") == {}
+    with pytest.raises(CheckpointError, match=r"has no none\.json"):
+        read_json(tmp_path / "none.json")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder", "link"])
+def test_only_regular_files_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A pipe waits for ever, a device never ends."""
+    path = tmp_path / "config.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "socket":
+        listening = socket.socket(socket.AF_UNIX)
+        monkeypatch.chdir(tmp_path)  # such addresses are short
+        listening.bind(path.name)
+        listening.close()
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path)
+    assert not is_regular(path)
+    for read in (read_json, optional_json):
+        with pytest.raises(CheckpointError, match="not a regular file"):
+            read(path)
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    assert not is_regular(tmp_path / "a\0b") and not is_regular(tmp_path / ("x" * 5000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +110,22 @@ def test_an_older_llm_tells_of_the_conversation_alone(
     talk.prompt("And?").text()
     assert [one.role for one in model.asked[-1]] == ["user", "assistant", "user"]
     assert pictures_of(model.asked[-1]) == [[0], [], []]
+
+
+def test_an_answer_that_was_cut_is_warned_about(model: Any) -> None:
+    response = model.prompt("What?", max_tokens=1)
+    with pytest.warns(UserWarning, match="cut at 1 token"):
+        assert response.text() != "yes"
+    assert response.response_json == {"finish": "length"}
+
+
+def test_what_a_terminal_would_obey_is_written_out(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vlm = model._vlm("any")
+    chunks = [SimpleNamespace(text="a\x1b]0;b\x07\n", stats=None)]
+    monkeypatch.setattr(vlm, "reply", lambda *_: iter(chunks))
+    assert model.prompt("What?").text() == "a\\x1b]0;b\\x07\n"
 
 
 def test_what_galago_refuses_is_llms_error(model: Any) -> None:

@@ -22,7 +22,7 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-GROUND = {"version", "errors", "progress", "specs", "catalog", "places", "disk", "memory"}
+GROUND = {"version", "errors", "progress", "specs", "catalog", "config", "places", "disk", "memory"}
 
 
 def room_of(module: str) -> str:

@@ -12,11 +12,13 @@
 The model is passed in: an album knows no engine.
 """
 
-from galago.album.duplicates import NEAR, Copy, find_duplicates
+from galago.album.duplicates import Copy, Duplicates, find_duplicates
 from galago.album.embedder import Embedder
 from galago.album.guide import Found, Guide
 from galago.album.indexing import IndexOptions, Summary, index
+from galago.album.match import NEAR
 from galago.album.names import album_folder, album_names
+from galago.album.present import Checked, LeftOut
 from galago.album.search import Hit, Part, Searcher
 from galago.album.sheet import contact_sheet
 from galago.album.store import Store, check_model
@@ -24,12 +26,15 @@ from galago.places import albums_dir
 
 __all__ = [
     "NEAR",
+    "Checked",
     "Copy",
+    "Duplicates",
     "Embedder",
     "Found",
     "Guide",
     "Hit",
     "IndexOptions",
+    "LeftOut",
     "Part",
     "Searcher",
     "Store",

@@ -1,35 +1,44 @@
-"""Photos that are the same, or nearly: groups of them, over a whole album."""
+"""Photos that are the same, or nearly: groups of them, over a whole album.
+
+Vectors propose (galago/album/near.py), the disk and the pixels decide: a path is looked up before
+it is returned, files are the same when their bytes are compared now, and what is merely alike must
+show the same details (galago/album/pixels.py).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from galago.album.embedder import Float
 from galago.album.match import NEAR
-from galago.album.store import Store, empty
+from galago.album.near import LOST, near_groups, unit
+from galago.album.pixels import LoadGrey, Look, is_copy, look
+from galago.album.present import Check, Checked, Indexed
+from galago.album.store import Store, content_hash, empty
 from galago.album.vectors import Rows
-from galago.errors import OptionError
+from galago.errors import ImageError, OptionError
+from galago.media import images
 
-__all__ = ["NEAR", "Copy", "find_duplicates", "near_groups"]
+__all__ = ["Copy", "Duplicates", "find_duplicates"]
 
-_BLOCK = 4096  # rows compared with as many others at a time: 64 MB of products
-_SAMPLE = 1024  # rows that show in which directions the rows of an album differ
-_MANY = 0.01  # share of the pairs from which on all are multiplied together
-_SLACK = np.float32(1e-4)  # more than float32 loses of a bound
-_LOST = 1e-5  # more than float32 loses of a cosine, so that a threshold of 1 finds what is equal
+_AHEAD = 16  # pictures opened at once, by as many threads as there are cores
+_KEPT = 512  # pictures kept as they are compared: 100 MB
+_TRIED = 8  # of the photos that others are listed under, the nearest: a copy is among them
+_PIECE = 1 << 20  # bytes of two files compared at a time
 
 
 @dataclass(frozen=True)
 class Copy:
     """A photo of a group; `likeness`: the cosine with the group's first, which may be 1 by chance.
 
-    `same`: the file's content is that of the first, byte for byte.
+    `same`: the file's content is that of the first, byte for byte, compared when it was asked for.
     """
 
     path: str
@@ -38,24 +47,92 @@ class Copy:
     same: bool
 
 
+class Duplicates(Checked[list[Copy]]):
+    """Groups of copies; `alike`: photos that are near another one and no copy of it."""
+
+    alike: int = 0
+
+
 def find_duplicates(
-    folder: Path, threshold: float = NEAR, report: Callable[[float], None] | None = None
-) -> list[list[Copy]]:
+    folder: Path,
+    threshold: float = NEAR,
+    report: Callable[[float], None] | None = None,
+    *,
+    alike: bool = False,
+    load_grey: LoadGrey = images.load_grey,
+) -> Duplicates:
     """Groups of two or more photos: the largest file of each first, the largest groups first.
 
-    A group grows by likeness to any of its members.  `report` hears the share done.  Raises
-    OptionError for no album, nothing in it, or a threshold outside 0.5 .. 1; StorageError.
+    Every other photo of a group has a cosine of `threshold` or more with the first, and the same
+    details at the same places; with `alike`, whatever its details are (bursts, pages of text).
+    Files that are gone or not as they were indexed are left out and counted in `left_out`; paths
+    that lead to one file count as one.  `report` hears the share done; `load_grey` opens
+    pictures.
+
+    Raises OptionError for no album, nothing in it, or a threshold outside 0.5 .. 1; StorageError.
     """
     if not 0.5 <= threshold <= 1:
         raise OptionError(f"a threshold of {threshold} is not possible: use 0.5 to 1")
+    tell = report or (lambda share: None)
     with Store.open(folder) as store:
-        return store.steady(lambda: _groups(store, threshold, report or (lambda share: None)))
+        rows, sets = store.steady(
+            lambda: _candidates(store, threshold, lambda share: tell(share / 2))
+        )
+    sorting = _Sorting(rows, threshold, alike, load_grey)
+    groups: list[list[Copy]] = []
+    for number, photos in enumerate(sets, 1):
+        groups += sorting.groups(photos)
+        tell(0.5 + number / len(sets) / 2)
+    tell(1)
+    groups.sort(key=lambda group: (-len(group), group[0].path))
+    found = Duplicates(groups, sorting.check.left_out)
+    found.alike = sorting.alike
+    return found
 
 
-def _groups(store: Store, threshold: float, report: Callable[[float], None]) -> list[list[Copy]]:
+@dataclass(frozen=True)
+class _Photo:
+    """A content of the album, and the files that had it when they were indexed."""
+
+    files: list[Indexed]
+    digest: bytes
+    row: int
+
+    @property
+    def rank(self) -> tuple[int, bytes]:
+        """Large files come first."""
+        return -self.files[0].size, self.files[0].path
+
+
+@dataclass
+class _Group:
+    """A photo, and those listed under it with their cosines."""
+
+    first: _Photo
+    others: list[tuple[_Photo, float]]
+
+    def copies(self) -> list[Copy]:
+        found = [_copy(file, 1.0, True) for file in self.first.files]
+        others = [
+            _copy(file, min(1.0, likeness), False)
+            for photo, likeness in self.others
+            for file in photo.files
+        ]
+        return found + sorted(others, key=lambda copy: (-copy.size, copy.path))
+
+
+def _copy(file: Indexed, likeness: float, same: bool) -> Copy:
+    return Copy(os.fsdecode(file.path), file.size, likeness, same)
+
+
+def _candidates(
+    store: Store, threshold: float, report: Callable[[float], None]
+) -> tuple[Rows, list[list[_Photo]]]:
+    """Photos that may be copies of others of their set; nothing has been looked up yet."""
     head = store.head()
     if head is None or not store.any_photo():
         raise OptionError(empty(store.folder.name))
+    store.check_photos()
     rows = store.rows(head)
     near = near_groups(rows, threshold, store.unused(), report)
     grouped = {row for group in near for row in group}
@@ -63,106 +140,108 @@ def _groups(store: Store, threshold: float, report: Callable[[float], None]) -> 
         "SELECT row FROM photos WHERE row IS NOT NULL GROUP BY row HAVING count(*) > 1"
     )
     near += [[row] for (row,) in same if row not in grouped]
-    groups = [_copies(store, rows, group) for group in near]
-    return sorted(groups, key=lambda group: (-len(group), group[0].path))
+    return rows, [[_photo(store, row) for row in group] for group in near]
 
 
-def _copies(store: Store, rows: Rows, group: list[int]) -> list[Copy]:
-    photos = [
-        (-size, path, place)
-        for place, row in enumerate(group)
-        for path, size in store.db.execute("SELECT path, size FROM photos WHERE row = ?", (row,))
-    ]
-    photos.sort()
-    vectors = _unit(rows.take(np.array(group)))
-    first = photos[0][2]
-    likeness = vectors @ vectors[first]
-    likeness[first] = 1
-    return [
-        Copy(os.fsdecode(path), -size, min(1.0, float(likeness[place])), place == first)
-        for size, path, place in photos
-    ]
+def _photo(store: Store, row: int) -> _Photo:
+    return _Photo(store.photos_of(row), store.digest_of(row), row)
 
 
-def near_groups(
-    rows: Rows,
-    threshold: float,
-    unused: Sequence[int] = (),
-    report: Callable[[float], None] = lambda share: None,
-) -> list[list[int]]:
-    """Rows joined by a cosine of at least `threshold`, in groups of two or more, each sorted.
+class _Sorting:
+    """Puts photos under the first of their kind."""
 
-    Every row is compared with every other, in blocks, so memory does not grow with their number.
-    First in a quarter of the directions, those that tell most: what the others can add is at most
-    the product of what is left of the two lengths (Cauchy and Schwarz), so one narrow product gives
-    a bound, and only pairs that it lets through are multiplied in full.
-    """
-    threshold -= _LOST
-    label = np.arange(len(rows))
-    groups: dict[int, list[int]] = {}
-    left_out = np.zeros(len(rows), bool)
-    left_out[list(unused)] = True
-    basis = _directions(rows)
-    blocks = -(-len(rows) // _BLOCK)
-    done = 0
-    for above, stored in rows.blocks(_BLOCK):
-        left = _unit(stored)
-        narrow = _narrow(left, basis, left_out[above : above + _BLOCK])
-        for beside in range(above, len(rows), _BLOCK):
-            part = slice(beside, beside + _BLOCK)
-            right = left if beside == above else _unit(rows.take(part))
-            bound = narrow @ _narrow(right, basis, left_out[part]).T
-            near = bound >= threshold - _SLACK
-            if beside == above:
-                near = np.triu(near, 1)
-            many = np.count_nonzero(near) > _MANY * near.size
-            if many:
-                near &= left @ right.T >= threshold
-            for row in np.flatnonzero(near.any(axis=1)):
-                others = np.flatnonzero(near[row])
-                if not many:
-                    others = others[right[others] @ left[row] >= threshold]
-                if len(others):
-                    _join(int(above + row), beside + others, label, groups)
-            done += 1
-            report(done / (blocks * (blocks + 1) / 2))
-    return [sorted(group) for group in groups.values()]
+    def __init__(
+        self, rows: Rows, threshold: float, by_likeness: bool, load_grey: LoadGrey
+    ) -> None:
+        self.check = Check()
+        self.alike = 0
+        self._rows = rows
+        self._threshold, self._by_likeness = threshold - LOST, by_likeness
+        self._looks = lru_cache(_KEPT)(partial(_look, load_grey))
+
+    def groups(self, photos: Iterable[_Photo]) -> list[list[Copy]]:
+        """The groups of a set."""
+        there = [there for photo in photos if (there := self._there(photo)).files]
+        there.sort(key=lambda photo: photo.rank)
+        vectors = unit(self._rows.take(np.array([photo.row for photo in there], np.intp)))
+        groups: list[_Group] = []
+        firsts = np.empty_like(vectors)
+        for photo, vector in zip(self._opened_ahead(there), vectors, strict=True):
+            if not self._joins(photo, groups, firsts[: len(groups)] @ vector):
+                firsts[len(groups)] = vector
+                groups.append(_Group(photo, []))
+        return [copies for group in groups if len(copies := group.copies()) > 1]
+
+    def _there(self, photo: _Photo) -> _Photo:
+        """With the files alone that are there and have one content, byte for byte."""
+        files = [file for file in photo.files if self.check.admits(file)]
+        while len(files) > 1:
+            first, *others = files
+            equal = [file for file in others if _same_bytes(first.path, file.path)]
+            if len(equal) < len(others) and _digest(first.path) != photo.digest:
+                self.check.has_changed()
+                files = others
+                continue
+            for _ in range(len(others) - len(equal)):
+                self.check.has_changed()
+            files = [first, *equal]
+            break
+        return replace(photo, files=files)
+
+    def _joins(self, photo: _Photo, groups: list[_Group], likeness: Float) -> bool:
+        """Whether it was listed under the first of a group; `likeness`: with each of them."""
+        places = np.argsort(-likeness, kind="stable")[:_TRIED]
+        near = [int(place) for place in places if likeness[place] >= self._threshold]
+        for place in near:
+            if self._by_likeness or self._is_copy(photo, groups[place].first):
+                groups[place].others.append((photo, float(likeness[place])))
+                return True
+        self.alike += len(photo.files) if near else 0
+        return False
+
+    def _is_copy(self, photo: _Photo, first: _Photo) -> bool:
+        looks = [self._looks(one.files[0].path) for one in (photo, first)]
+        return looks[0] is not None and looks[1] is not None and is_copy(looks[0], looks[1])
+
+    def _opened_ahead(self, photos: list[_Photo]) -> Iterator[_Photo]:
+        """The photos of a set, opened some at a time where more than one will be looked at."""
+        if self._by_likeness or len(photos) < 2:
+            yield from photos
+            return
+        with ThreadPoolExecutor(thread_name_prefix="galago-look") as pool:
+            for start in range(0, len(photos), _AHEAD):
+                some = photos[start : start + _AHEAD]
+                list(pool.map(lambda photo: self._looks(photo.files[0].path), some))
+                yield from some
 
 
-def _unit(stored: Float) -> Float:
-    """Rows (n, dim) as long as they were before float16 took a little of their length."""
-    return np.asarray(stored / np.linalg.norm(stored, axis=1, keepdims=True), np.float32)
+def _look(load_grey: LoadGrey, path: bytes) -> Look | None:
+    """None for a picture that can't be opened any more, which is a copy of nothing."""
+    try:
+        return look(os.fsdecode(path), load_grey)
+    except ImageError:
+        return None
 
 
-def _directions(rows: Rows) -> Float:
-    """Orthogonal directions that hold most of the rows' lengths, (dim, dim // 4)."""
-    sample = rows.take(np.arange(0, len(rows), max(1, len(rows) // _SAMPLE)))
-    _, turned = np.linalg.eigh(sample.T.astype(np.float64) @ sample)
-    return np.asarray(turned[:, -max(1, rows.dim // 4) :], np.float32)
+def _same_bytes(one: bytes, other: bytes) -> bool:
+    """Whether two files hold the same now; one that can't be read holds nothing."""
+    try:
+        with open(one, "rb") as first, open(other, "rb") as second:
+            while piece := first.read(_PIECE):
+                if piece != second.read(_PIECE):
+                    return False
+            return not second.read(1)
+    except OSError:
+        return False
 
 
-def _narrow(found: Float, basis: Float, left_out: NDArray[np.bool_]) -> Float:
-    """Rows (n, dim) in these directions and, last, the length that lies in no one of them.
-
-    Rows that are left out are like nothing.
-    """
-    seen = found @ basis
-    rest = np.square(found).sum(axis=1) - np.square(seen).sum(axis=1)
-    narrow = np.column_stack([seen, np.sqrt(np.maximum(rest, 0))])
-    narrow[left_out] = 0
-    return np.asarray(narrow, np.float32)
-
-
-def _join(
-    row: int, others: NDArray[np.intp], label: NDArray[np.intp], groups: dict[int, list[int]]
-) -> None:
-    """Put a row and others into one group; the smaller group takes the larger one's label."""
-    for found in np.unique(label[others]):
-        one, other = int(label[row]), int(found)
-        if one == other:
-            continue
-        if len(groups.get(one, ())) < len(groups.get(other, ())):
-            one, other = other, one
-        moving = groups.pop(other, [other])
-        groups.setdefault(one, [one]).extend(moving)
-        label[moving] = one
+def _digest(path: bytes) -> bytes | None:
+    """As a content is named in the album; None for what can't be read."""
+    try:
+        with open(path, "rb") as file:
+            known = content_hash()
+            while piece := file.read(_PIECE):
+                known.update(piece)
+            return known.digest()
+    except OSError:
+        return None

@@ -6,19 +6,29 @@ import json
 import os
 from collections.abc import Collection, Mapping
 
-from galago.album.scan import SKIPPED, Rules, within
+from galago.album.fields import patterns_of
+from galago.album.scan import SKIPPED, UNWANTED, Rules, within
 from galago.album.store import Store
 
 __all__ = ["excluded", "known", "remember", "restore", "to_walk"]
+
+# The first ones of SKIPPED.
+_FIRST = {"#recycle", "$RECYCLE.BIN", "*.lrdata", "@eaDir", "System Volume Information", "__MACOSX"}
 
 
 def known(store: Store) -> dict[str, Rules]:
     """The folders indexed before, and how each is walked."""
     found = store.db.execute("SELECT path, hidden, skip FROM folders")
     return {
-        os.fsdecode(path): Rules(bool(hidden), SKIPPED if skip is None else tuple(json.loads(skip)))
+        os.fsdecode(path): Rules(bool(hidden), SKIPPED if skip is None else _skip(skip))
         for path, hidden, skip in found
     }
+
+
+def _skip(kept: str) -> tuple[str, ...]:
+    """The patterns of a folder: with what is left out as a rule go those that were added since."""
+    skip = patterns_of(kept) or ()
+    return tuple(dict.fromkeys((*SKIPPED, *skip))) if set(skip) >= _FIRST else skip
 
 
 def excluded(store: Store) -> frozenset[str]:
@@ -78,12 +88,15 @@ def restore(store: Store, folders: Mapping[str, Rules], out: Collection[str]) ->
 def _reached(path: str, folders: Mapping[str, Rules], out: Collection[str]) -> bool:
     """Whether the walk of a folder further up comes here, by the same rules."""
     at = path
+    if os.path.lexists(os.path.join(at, UNWANTED)):
+        return False
     while (up := os.path.dirname(at)) != at:
         above = folders.get(up)
         if above is not None:
-            names = os.path.relpath(path, up).split(os.sep)
-            return above == folders[path] and not any(map(above.leaves_out, names))
+            return above == folders[path] and above.reaches(up, path, is_folder=True)
         if up in out:
             return False
         at = up
+        if os.path.lexists(os.path.join(at, UNWANTED)):
+            return False
     return False

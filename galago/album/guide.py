@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
+from galago.album.match import is_close
+from galago.album.present import Checked
 from galago.album.search import Part, Searcher
+from galago.album.sights import PHRASE, sights, words
 from galago.media.images import Source
 
 __all__ = ["Found", "Guide"]
@@ -22,6 +25,12 @@ class Found:
     score: float
     match: bool
     strength: float
+    copies: tuple[str, ...] = ()
+
+    @property
+    def close(self) -> bool:
+        """Whether it matches far better than it must (galago/album/match.py)."""
+        return self.match and is_close(self.strength)
 
 
 class Guide:
@@ -45,8 +54,10 @@ class Guide:
         k: int = 12,
         *,
         minus_pictures: Sequence[Source] = (),
-    ) -> list[Found]:
-        """The k best photos for all of the words and pictures, as Searcher.search orders them.
+        only_matches: bool = False,
+    ) -> Checked[Found]:
+        """The k best photos for all of the words and pictures, as Searcher.search orders and
+        checks them.
 
         What `minus` names or `minus_pictures` show is rather not wanted.  Raises ImageError for a
         picture that can't be read, OptionError, StorageError.
@@ -59,12 +70,31 @@ class Guide:
             seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
         parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
         parts += [Part(row, "picture", at < len(pictures)) for at, row in enumerate(seen)]
-        found = []
-        for hit in self._searcher.search(parts, k):
+        hits = self._searcher.search(parts, k, only_matches=only_matches)
+        found = Checked[Found](left_out=hits.left_out)
+        for hit in hits:
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
-                found.append(Found(hit.path, number, hit.score, hit.match, hit.strength))
+                found.append(
+                    Found(hit.path, number, hit.score, hit.match, hit.strength, hit.copies)
+                )
         return found
+
+    def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]:
+        """What photos probably show, a few words each, by their numbers; empty where none fits.
+
+        Photos that the album doesn't have are left out.  Raises OptionError, StorageError.
+        """
+        there, rows = self._searcher.vectors(numbers)
+        if not there:
+            return {}
+        with self._lock:  # the words are embedded once for a model, and kept
+            named = self._embedder.embed_phrases([PHRASE.format(word) for word in words()])
+        found = sights(rows, named)
+        return {
+            number: [words()[place] for place in places]
+            for number, places in zip(there, found, strict=True)
+        }
 
     def is_current(self) -> bool:
         """As Searcher.is_current."""

@@ -6,7 +6,6 @@ walk folders ─ compare with the album ─ read, hash, decode (threads, a few a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import deque
@@ -22,9 +21,12 @@ import numpy as np
 
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
+from galago.album.kinds import kinds_told
+from galago.album.patterns import understood
 from galago.album.plan import Plan
+from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
-from galago.album.store import Store, check_model, clear_errors, discard, write_lock
+from galago.album.store import Store, check_model, content_hash, discard, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
 from galago.media.images import PICTURE_SUFFIXES
@@ -45,7 +47,7 @@ _RACY = 2_000_000_000  # ns: a file this young may change again without its time
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """`skip`: names of files and folders to leave out (patterns with * and ?).
+    """`skip`: files and folders to leave out, as in .gitignore (galago/album/patterns.py).
 
     It and `hidden` are kept with the folders named, and hold until one is named again.
     `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
@@ -70,6 +72,8 @@ class Summary:
     known: int = 0  # moved, copied, or only their time changed: their vectors were there
     gone: int = 0
     others: int = 0  # files that are no pictures
+    passed_over: dict[str, int] = field(default_factory=dict)  # suffixes of raw photos, videos …
+    unmatched: list[str] = field(default_factory=list)  # what of `skip` left nothing out
     failed: list[tuple[str, str]] = field(default_factory=list)  # noted in the album
     unread: list[tuple[str, str]] = field(default_factory=list)  # not noted: tried again next time
     restless: list[str] = field(default_factory=list)  # changed while being read
@@ -160,7 +164,8 @@ class _Run:
     def run(self, named: tuple[str, ...]) -> Summary:
         store, summary, options = self._store, self.summary, self._options
         before = known(store), excluded(store)
-        given = Rules(options.hidden, options.skip)
+        skip = understood(options.skip, named or tuple(before[0]))
+        given = Rules(options.hidden, skip)
         folders, roots = to_walk(before[0], named, given, options.fresh)
         if not roots:
             raise OptionError("say which folder to index: galago index FOLDER")
@@ -168,6 +173,9 @@ class _Run:
             remember(store, folders, named)
             scan = Scan(roots, known=folders, excluded=excluded(store))
             plan, todo = self._plan(scan)
+            summary.unmatched = [
+                one for one in skip if one not in SKIPPED and one not in scan.matched
+            ]
             model = self._opened(todo)
         except Exception:
             restore(store, *before)
@@ -192,7 +200,7 @@ class _Run:
             self._tell(_LOOKING, count, 0)
         todo, summary.gone = plan.compare(scan.roots, scan.unreadable)
         summary.seen, summary.others = plan.seen(), scan.others
-        summary.unreadable = scan.unreadable
+        summary.unreadable, summary.passed_over = scan.unreadable, dict(scan.kinds)
         if not summary.seen and not summary.gone:
             raise ImageError(_nothing(scan))
         return plan, todo
@@ -274,6 +282,7 @@ def _nothing(scan: Scan) -> str:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in scan.unreadable.items())
         return f"no picture could be found in {where}, as folders can't be read ({reasons})"
     others = f", only {scan.others:,} other files" if scan.others else ""
+    others += f": {kinds_told(scan.kinds)}" if scan.kinds else ""
     kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
     return f"no picture ({kinds}) in {where}{others}"
 
@@ -315,7 +324,6 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
             before = os.fstat(stream.fileno())
             large = before.st_size > _MAX_BYTES
             data = b"" if large else stream.read(_MAX_BYTES + 1)
-        after = os.stat(path)
     except FileNotFoundError:
         return _Outcome("gone", photo)
     except OSError as error:  # a disk or a permission: to be tried again, so not recorded
@@ -324,17 +332,23 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         return _Outcome("unread", replace(photo, error=_NO_MEMORY))
     # A file this young may change again without its time showing it: look at it next time too.
     young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
-    photo = replace(photo, size=before.st_size, mtime_ns=0 if young else before.st_mtime_ns)
+    changed = None if young else before.st_ctime_ns
+    photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
     if large:
         return _Outcome("bad", replace(photo, error="the file is larger than 512 MB"))
-    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    if not same or len(data) != after.st_size:
-        return _Outcome("restless", photo)
-    photo = replace(photo, digest=hashlib.blake2b(data, digest_size=16).digest())
-    if seen.row_of(photo.digest or b"") is not None:
-        return _Outcome("known", photo)
+    photo = replace(photo, digest=content_hash(data).digest())
+    whole = len(data) == before.st_size
+    if whole and seen.row_of(photo.digest or b"") is not None:
+        outcome = _Outcome("known", photo)
+    else:
+        # By its path, so that a pool's worker reads it from where it lies; see `_same` below.
+        outcome = _prepared(model, photo, data if young else path)
+    return outcome if whole and _same(path, before) else _Outcome("restless", photo)
+
+
+def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> _Outcome:
     try:
-        return _Outcome("new", photo, model.prepare(data))
+        return _Outcome("new", photo, model.prepare(source, name="the picture"))
     except MemoryError:
         return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
     except ImageError as error:
@@ -342,3 +356,16 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
         again = isinstance(error, (MissingExtraError, UnopenedError))
         kind: Kind = "unread" if again else "bad"
         return _Outcome(kind, replace(photo, digest=None, error=str(error)))
+
+
+def _same(path: str, before: os.stat_result) -> bool:
+    """Whether what was hashed and what was decoded are one content, for all that times tell."""
+    try:
+        return _times(os.stat(path)) == _times(before)
+    except OSError:
+        return False
+
+
+def _times(about: os.stat_result) -> tuple[int, int, int]:
+    """What tells of a change; a picture may be edited with its old time set again."""
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns

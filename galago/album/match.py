@@ -29,6 +29,7 @@ __all__ = [
     "ALIKE",
     "NEAR",
     "Background",
+    "is_close",
     "likeness",
     "phrases",
     "reach",
@@ -46,6 +47,9 @@ _SHARE = 0.9
 ALIKE = 0.6
 # From this cosine on they are nearly the same picture.
 NEAR = 0.96
+# A match is close from these on: three deviations hardly come by chance.
+_CLOSE = 3.0
+_VERY_ALIKE = 0.8
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,14 @@ def reach(rows: Float, background: Background) -> Float:
     spread = np.maximum(shown.std(axis=1, keepdims=True), 1e-6)
     found = (rows @ background.absent.T - middle) / spread
     return np.asarray(found.max(axis=0, initial=-np.inf), np.float32)
+
+
+def is_close(strength: float) -> bool:
+    """Of a match: whether it is a close one, by words (in deviations) or by a picture (up to 1).
+
+    No words match with a strength of 1 or less, so the number says which it is.
+    """
+    return strength >= (_CLOSE if strength > 1 else _VERY_ALIKE)
 
 
 def words_cut(reached: Float) -> float:

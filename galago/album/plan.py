@@ -22,8 +22,8 @@ class Plan:
     def __init__(self, store: Store) -> None:
         self._db = store.db
         self._db.execute(
-            "CREATE TEMP TABLE seen (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER) "
-            "WITHOUT ROWID"
+            "CREATE TEMP TABLE seen (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, "
+            "ctime_ns INTEGER) WITHOUT ROWID"
         )
 
     def look(self, files: Iterable[Found]) -> Iterator[int]:
@@ -32,8 +32,8 @@ class Plan:
         while page := list(islice(stream, _PAGE)):
             self._db.execute("BEGIN")
             self._db.executemany(
-                "INSERT OR IGNORE INTO temp.seen VALUES (?, ?, ?)",
-                [(file.path, file.size, file.mtime_ns) for file in page],
+                "INSERT OR IGNORE INTO temp.seen VALUES (?, ?, ?, ?)",
+                [(file.path, file.size, file.mtime_ns, file.ctime_ns) for file in page],
             )
             self._db.execute("COMMIT")
             count += len(page)
@@ -47,9 +47,10 @@ class Plan:
         for table in ("todo", "gone"):
             self._db.execute(f"DROP TABLE IF EXISTS temp.{table}")
         self._db.execute(
-            "CREATE TEMP TABLE todo AS SELECT seen.path, seen.size, seen.mtime_ns FROM temp.seen "
+            "CREATE TEMP TABLE todo AS SELECT seen.* FROM temp.seen "
             "LEFT JOIN photos ON photos.path = seen.path WHERE photos.path IS NULL "
-            "OR photos.size != seen.size OR photos.mtime_ns != seen.mtime_ns ORDER BY seen.path"
+            "OR photos.size != seen.size OR photos.mtime_ns != seen.mtime_ns "
+            "OR photos.ctime_ns IS NOT seen.ctime_ns ORDER BY seen.path"
         )
         self._db.execute("CREATE TEMP TABLE gone (path BLOB PRIMARY KEY) WITHOUT ROWID")
         for root in roots:
@@ -69,7 +70,7 @@ class Plan:
         """Files to look into, in the order of their paths."""
         last = 0
         while page := self._db.execute(
-            "SELECT rowid, path, size, mtime_ns FROM temp.todo WHERE rowid > ? LIMIT ?",
+            "SELECT rowid, path, size, mtime_ns, ctime_ns FROM temp.todo WHERE rowid > ? LIMIT ?",
             (last, _PAGE),
         ).fetchall():
             yield from (Found(*row[1:]) for row in page)

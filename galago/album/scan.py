@@ -5,31 +5,62 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
+from galago.album.kinds import told
+from galago.album.patterns import ANYWHERE, matcher
 from galago.errors import OptionError
 from galago.media.images import PICTURE_SUFFIXES
 
-__all__ = ["SKIPPED", "Found", "Rules", "Scan", "as_roots", "below", "within"]
+__all__ = ["SKIPPED", "UNWANTED", "Found", "Rules", "Scan", "as_roots", "below", "within"]
 
-# Folders of programs, caches and wastebaskets: their pictures are nobody's photos.
+_PHOTOS = ("Thumbnails", "database", "external", "internal", "private", "resources", "scopes")
+_IPHOTO = ("Previews", "Thumbnails", "iPod Photo Cache", "resources")
+
+# Folders of programs, caches, snapshots and wastebaskets: their pictures are nobody's photos.
 SKIPPED = (
     "#recycle",
+    "#snapshot",
     "$RECYCLE.BIN",
+    "$Recycle.Bin",
     "*.lrdata",  # previews of Lightroom
+    "*.migratedphotolibrary",  # iPhoto's, the same files as in Photos' own
+    ".Trash",
+    ".Trash-*",
+    ".Trashes",
+    ".cache",
+    ".dtrash",  # digiKam
+    ".snapshot",
+    ".snapshots",
+    ".stversions",  # Syncthing
+    ".thumbnails",
+    ".zfs",
+    "@Recently-Snapshot",  # QNAP
+    "@Recycle",
+    "@__thumb",
     "@eaDir",  # thumbnails of a Synology disk
+    "FOUND.[0-9][0-9][0-9]",
+    "RECYCLER",
     "System Volume Information",
     "__MACOSX",
     "__pycache__",
     "lost+found",
     "node_modules",
     "site-packages",
+    "~snapshot",
+    # Libraries of programs: the photos themselves lie beside these (originals, Masters).
+    *(f"{ANYWHERE}*.photoslibrary/{name}" for name in _PHOTOS),
+    *(f"{ANYWHERE}*.{kind}/{name}" for kind in ("photolibrary", "aplibrary") for name in _IPHOTO),
+    f"{ANYWHERE}*.cocatalog/Cache",
+    f"{ANYWHERE}CaptureOne/Cache",
 )
+_ANYWHERE = tuple(pattern for pattern in SKIPPED if pattern.startswith(ANYWHERE))
 _NOTHING_THERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)  # deleted since, or a link to nothing
-_UNWANTED = ".nomedia"  # Android's mark of a folder that galleries leave out
+UNWANTED = ".nomedia"  # Android's mark of a folder that galleries leave out
 
 
 @dataclass(frozen=True)
@@ -39,11 +70,12 @@ class Found:
     path: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int  # of a change to anything: content, rights, name (on Windows: when it was made)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a walk leaves out: hidden names, and names that fit a pattern."""
+    """What a walk leaves out: hidden names, and what fits a pattern (galago/album/patterns.py)."""
 
     hidden: bool = False
     skip: tuple[str, ...] = SKIPPED
@@ -53,18 +85,31 @@ class Rules:
         skip = dict.fromkeys((*self.skip, *more.skip))
         return Rules(self.hidden or more.hidden, tuple(skip))
 
-    def leaves_out(self, name: str) -> bool:
-        hidden = name.startswith(".") and not self.hidden
-        return hidden or any(fnmatch(name, pattern) for pattern in self.skip)
+    def hides(self, name: str) -> bool:
+        return name.startswith(".") and not self.hidden
+
+    def matching(self, root: str, path: str, real: str, is_folder: Callable[[], bool]) -> list[str]:
+        """The patterns that leave a path out; `root`: the folder that has these rules."""
+        return matcher(self.skip, _ANYWHERE).matching(root, path, real, is_folder)
+
+    def reaches(self, root: str, path: str, *, is_folder: bool) -> bool:
+        """Whether a walk from `root` comes to a path under it."""
+        at, names = root, os.path.relpath(path, root).split(os.sep)
+        for number, name in enumerate(names, 1):
+            at = os.path.join(at, name)
+            folder = is_folder or number < len(names)
+            if self.hides(name) or self.matching(root, at, at, partial(bool, folder)):
+                return False
+        return True
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder to enter; `real`: where it is when links are resolved."""
+    """A folder to enter; `real`: where it is without links; `root`: whose rules hold there."""
 
     path: str
     real: str
-    rules: Rules
+    root: str
 
 
 @dataclass
@@ -83,6 +128,8 @@ class Scan:
     known: Mapping[str, Rules] = field(default_factory=dict)  # the album's folders
     excluded: Collection[str] = ()  # not entered
     others: int = 0  # files that are no pictures
+    kinds: Counter[str] = field(default_factory=Counter)  # of those that people may look for
+    matched: set[str] = field(default_factory=set)  # patterns that left something out
     unreadable: dict[str, str] = field(default_factory=dict)  # folder -> reason
 
     def __post_init__(self) -> None:
@@ -90,26 +137,40 @@ class Scan:
 
     def __iter__(self) -> Iterator[Found]:
         entered: set[tuple[int, int]] = set()
-        places = [_Place(root, root, self._known[root]) for root in reversed(self.roots)]
+        places = [_Place(root, root, root) for root in reversed(self.roots)]
         links: list[_Place] = []
         while places or links:
             place = places.pop() if places else links.pop()
             if self._left_out(place):
                 continue
-            rules = self._known.get(place.path, place.rules)
+            root = place.path if place.path in self._known else place.root
             deeper: list[_Place] = []
             for entry in self._entries(place.path, entered):
-                if rules.leaves_out(entry.name):
+                real = os.path.join(place.real, entry.name)
+                if self._unwanted(entry, real, root):
                     continue
                 if not self._is_folder(entry, place.path):
                     if (found := self._picture(entry, place.path)) is not None:
                         yield found
                 elif entry.is_symlink():
-                    links.append(_Place(entry.path, os.path.realpath(entry.path), rules))
+                    links.append(_Place(entry.path, os.path.realpath(entry.path), root))
                 else:
-                    real = os.path.join(place.real, entry.name)
-                    deeper.append(_Place(entry.path, real, rules))
+                    deeper.append(_Place(entry.path, real, root))
             places.extend(reversed(deeper))
+
+    def _unwanted(self, entry: os.DirEntry[str], real: str, root: str) -> bool:
+        """Whether a name, or a path, is not to be looked at."""
+
+        def is_folder() -> bool:
+            try:
+                return entry.is_dir()
+            except OSError:  # which is told when it is entered
+                return False
+
+        rules = self._known[root]
+        matching = rules.matching(root, entry.path, real, is_folder)
+        self.matched.update(matching)
+        return bool(matching) or rules.hides(entry.name)
 
     def _left_out(self, place: _Place) -> bool:
         if place.path in self._known:
@@ -120,7 +181,10 @@ class Scan:
         return linked and (within(place.real, self._known) or within(place.real, self.excluded))
 
     def _entries(self, folder: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-        """What is in a folder, by name; nothing when it was entered before or isn't wanted."""
+        """What is in a folder, by name; nothing when it was entered before or isn't wanted.
+
+        A folder that was named is wanted, whatever mark is in it.
+        """
         try:
             about = os.stat(folder)
             if (about.st_dev, about.st_ino) in entered:
@@ -131,11 +195,15 @@ class Scan:
         except OSError as error:
             self.unreadable[folder] = error.strerror or str(error)
             return []
-        return [] if any(entry.name == _UNWANTED for entry in entries) else entries
+        marked = any(entry.name == UNWANTED for entry in entries)
+        return [] if marked and folder not in self._known else entries
 
     def _picture(self, entry: os.DirEntry[str], folder: str) -> Found | None:
-        if os.path.splitext(entry.name)[1].lower() not in PICTURE_SUFFIXES:
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if suffix not in PICTURE_SUFFIXES:
             self.others += 1
+            if told(suffix):
+                self.kinds[suffix] += 1
             return None
         try:
             about = os.stat(entry.path)
@@ -146,7 +214,7 @@ class Scan:
             return None
         if entry.is_symlink() and self._is_elsewhere(os.path.realpath(entry.path)):
             return None
-        return Found(os.fsencode(entry.path), about.st_size, about.st_mtime_ns)
+        return Found(os.fsencode(entry.path), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
 
     def _is_elsewhere(self, real: str) -> bool:
         """Whether a file is the album's by its own path, or was taken out with its folder."""
@@ -157,9 +225,8 @@ class Scan:
                 return folder in self.excluded
             folder = up
         # git-annex links photos to files in a hidden folder, which no walk finds there.
-        names = os.path.relpath(real, folder).split(os.sep)
         is_picture = os.path.splitext(real)[1].lower() in PICTURE_SUFFIXES
-        return is_picture and not any(map(self._known[folder].leaves_out, names))
+        return is_picture and self._known[folder].reaches(folder, real, is_folder=False)
 
     def _is_folder(self, entry: os.DirEntry[str], folder: str) -> bool:
         try:

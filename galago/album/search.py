@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from galago.album.embedder import Embedder, Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
 from galago.album.names import DATABASE
+from galago.album.present import Check, Checked
 from galago.album.store import Head, Store, check_model, empty
 from galago.album.vectors import Rows
 from galago.errors import OptionError
@@ -43,13 +45,15 @@ class Hit:
 
     `score`: the cosine with the query.  `strength`: for words, how far it stands above what the
     photo scores for other things, in deviations; for a picture, how alike they are, -1 to 1.
-    `match`: whether that is enough (galago/album/match.py).
+    `match`: whether that is enough (galago/album/match.py).  `copies`: the other paths at which
+    the album has this very content.
     """
 
     path: str
     score: float
     strength: float
     match: bool
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,19 +118,23 @@ class Searcher:
         """
         check_model(self._store, self.head, model, source)
 
-    def search(self, parts: Sequence[Part], k: int = 12) -> list[Hit]:
+    def search(
+        self, parts: Sequence[Part], k: int = 12, *, only_matches: bool = False
+    ) -> Checked[Hit]:
         """The k best photos: matches first, then the nearest; of each the highest score first.
 
         Every photo is compared, and of the 20 k nearest (1000 at least) it is judged whether they
-        match.  Copies of one photo are hits each.  Raises OptionError for nothing wanted, a vector
-        of another length, or k below 1; StorageError.
+        match.  Files of one content are one hit.  Each path is looked up on the disk: what is gone
+        or not as it was indexed is left out, and counted in `left_out`; paths that lead to one
+        file count as one.  Raises OptionError for nothing wanted, a vector of another length, or k
+        below 1; StorageError.
         """
         if k < 1:
             raise OptionError(f"{k} results are not possible: ask for 1 or more")
         if not any(part.wanted for part in parts):
             raise OptionError("say what to look for, not only what to leave out")
         with self._one:
-            return self._store.steady(lambda: self._search(self._look(), parts, k))
+            return self._store.steady(lambda: self._search(self._look(), parts, k, only_matches))
 
     def number_of(self, path: str) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
@@ -139,12 +147,26 @@ class Searcher:
             path = self._store.steady(lambda: self._store.photo(number))
         return None if path is None else os.fsdecode(path)
 
+    def vectors(self, numbers: Sequence[int]) -> tuple[list[int], Float]:
+        """Which of the photos with these numbers there are, and their unit rows (n, dim)."""
+        with self._one:
+            return self._store.steady(lambda: self._vectors(self._look(), numbers))
+
     def count(self) -> int:
         """How many photos can be found."""
         with self._one:
             return self._store.steady(self._store.count)
 
-    def _search(self, view: _View, parts: Sequence[Part], k: int) -> list[Hit]:
+    def _vectors(self, view: _View, numbers: Sequence[int]) -> tuple[list[int], Float]:
+        if view.head.identity != self.head.identity:  # rows of another model's space
+            return [], np.empty((0, self.head.dim), np.float32)
+        rows = {number: self._store.row_of_photo(number) for number in numbers}
+        there = {number: row for number, row in rows.items() if row is not None}
+        return list(there), view.rows.take(np.array(list(there.values()), np.intp))
+
+    def _search(
+        self, view: _View, parts: Sequence[Part], k: int, only_matches: bool
+    ) -> Checked[Hit]:
         if view.head.identity != self.head.identity:
             raise OptionError(
                 f"album {self._store.folder.name!r} has been indexed anew by {view.head.model}: "
@@ -156,18 +178,33 @@ class Searcher:
                     f"a vector of shape {part.vector.shape} is no query of this album, whose "
                     f"model {view.head.model} gives ({view.head.dim},)"
                 )
-        wanted = max(20 * k, _POOL)
-        places, scores = view.rows.nearest(_query(view, parts), wanted, view.unused)
+        query, wanted = _query(view, parts), max(20 * k, _POOL)
+        while True:
+            check = Check()
+            found = view.rows.nearest(query, wanted, view.unused)
+            hits = list(islice(self._hits(view, parts, found, only_matches, check), k))
+            if len(hits) == k or not check.left_out or wanted >= len(view.rows):
+                return Checked(hits, check.left_out)
+            wanted *= 8  # what is gone must not hide what is there
+
+    def _hits(
+        self,
+        view: _View,
+        parts: Sequence[Part],
+        found: tuple[NDArray[np.intp], Float],
+        only_matches: bool,
+        check: Check,
+    ) -> Iterator[Hit]:
+        """The nearest (places, scores) as hits, of those that are there."""
+        places, scores = found
         strengths, matches = _judge_all(view, parts, places)
-        order = np.argsort(~matches, kind="stable")[:k]
-        hits = [
-            Hit(os.fsdecode(path), float(score), float(strong), bool(match))
-            for place, score, strong, match in zip(
-                places[order], scores[order], strengths[order], matches[order], strict=True
-            )
-            for path in self._store.photos_of(int(place))
-        ]
-        return hits[:k]
+        order = np.argsort(~matches, kind="stable")
+        for at in order[: np.count_nonzero(matches)] if only_matches else order:
+            files = self._store.photos_of(int(places[at]))
+            paths = [os.fsdecode(file.path) for file in files if check.admits(file)]
+            if paths:
+                judged = float(scores[at]), float(strengths[at]), bool(matches[at])
+                yield Hit(paths[0], *judged, copies=tuple(paths[1:]))
 
     def _look(self) -> _View:
         """What is committed now; inside a transaction, which keeps it so."""

@@ -30,12 +30,13 @@ main {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minma
 figure {{ margin: 0; }}
 .frame {{ display: grid; place-items: center; height: 15rem; background: #8882; }}
 img {{ max-width: 100%; max-height: 100%; }}
+.note {{ color: #888; }}
 figcaption {{ margin-top: .3rem; overflow-wrap: anywhere; font-size: .85rem; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
-<main>
+{note}<main>
 """
 _TAIL = "</main>\n</body>\n</html>\n"
 
@@ -43,13 +44,15 @@ _TAIL = "</main>\n</body>\n</html>\n"
 def contact_sheet(
     title: str,
     photos: Iterable[tuple[str, str]],
+    note: str = "",
     thumbnail: Callable[[str, int], bytes] = images.thumbnail,
 ) -> Iterator[str]:
     """The page in pieces, of photos as (path, caption); one that can't be read says why.
 
-    `thumbnail` makes a JPEG of a path, of at most so many pixels a side; a pool's, say.
+    `note` stands above them; `thumbnail` makes a JPEG of a path, of at most so many pixels a side.
     """
-    yield _HEAD.format(title=_text(title))
+    told = f'<p class="note">{_text(note)}</p>\n' if note else ""
+    yield _HEAD.format(title=_text(title), note=told)
     for path, caption in photos:
         yield _figure(path, caption, thumbnail)
     yield _TAIL

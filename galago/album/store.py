@@ -12,6 +12,7 @@ there today may be back tomorrow.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import sqlite3
@@ -24,10 +25,13 @@ from typing import TypeVar
 import numpy as np
 
 from galago.album.embedder import Embedder, Float
+from galago.album.fields import are_photos_sound, are_sound
 from galago.album.match import Background
 from galago.album.names import DATABASE, option
+from galago.album.present import Indexed
+from galago.album.refusals import clear_errors
 from galago.album.vectors import Rows, damaged, remove
-from galago.disk import one_at_a_time, refusals
+from galago.disk import one_at_a_time
 from galago.errors import OptionError, StorageError
 
 __all__ = [
@@ -35,7 +39,7 @@ __all__ = [
     "Head",
     "Store",
     "check_model",
-    "clear_errors",
+    "content_hash",
     "discard",
     "empty",
     "write_lock",
@@ -88,6 +92,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE folders ADD COLUMN skip TEXT",  # a JSON list; none: what is usual
         "CREATE TABLE excluded (path BLOB PRIMARY KEY) WITHOUT ROWID",  # forgotten
     ),
+    # None: not known, so the file is looked into again.
+    ("ALTER TABLE photos ADD COLUMN ctime_ns INTEGER",),
 )
 
 
@@ -129,6 +135,7 @@ class Store:
             store = cls(folder, _connect(path, write))
             try:
                 store._bring_up_to_date(write)
+                store._demand(are_sound(store.db) and (not write or are_photos_sound(store.db)))
             except BaseException:
                 store.close()
                 raise
@@ -200,6 +207,18 @@ class Store:
                 self.db.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self.db.execute(f"PRAGMA user_version = {number + 1}")
 
+    def _demand(self, sound: bool) -> None:
+        """StorageError for fields that galago didn't write."""
+        if not sound:
+            raise StorageError(
+                f"{self.folder} is damaged (its database holds odd values): delete it and index "
+                "again"
+            )
+
+    def check_photos(self) -> None:
+        """StorageError when something odd is noted of any photo; reads all of them."""
+        self._demand(are_photos_sound(self.db))
+
     def head(self) -> Head | None:
         """None before anything was indexed."""
         found = self.db.execute(
@@ -227,8 +246,11 @@ class Store:
 
     def unused(self) -> list[int]:
         """Rows that no photo has."""
-        found = self.db.execute("SELECT row FROM vectors WHERE unused IS NOT NULL")
-        return [row for (row,) in found]
+        found = self.db.execute("SELECT row FROM vectors WHERE unused IS NOT NULL").fetchall()
+        ((count,),) = self.db.execute("SELECT coalesce(max(rows), 0) FROM head")
+        rows = [row for (row,) in found]
+        self._demand(all(isinstance(row, int) and 0 <= row < count for row in rows))
+        return rows
 
     def row_of(self, digest: bytes) -> int | None:
         """The vector of a content, if it has been seen."""
@@ -236,10 +258,22 @@ class Store:
             found = self.db.execute("SELECT row FROM vectors WHERE hash = ?", (digest,)).fetchone()
         return int(found[0]) if found else None
 
-    def photos_of(self, row: int) -> list[bytes]:
+    def digest_of(self, row: int) -> bytes:
+        """The hash of the content that a vector belongs to."""
+        found = self.db.execute("SELECT hash FROM vectors WHERE row = ?", (row,)).fetchone()
+        return bytes(found[0])
+
+    def photos_of(self, row: int) -> list[Indexed]:
         """The photos that share a vector, by path."""
-        found = self.db.execute("SELECT path FROM photos WHERE row = ? ORDER BY path", (row,))
-        return [path for (path,) in found]
+        asked = "SELECT path, size, mtime_ns FROM photos WHERE row = ? ORDER BY path"
+        found = self.db.execute(asked, (row,)).fetchall()
+        self._demand(all(tuple(map(type, one)) == (bytes, int, int) for one in found))
+        return [Indexed(*one) for one in found]
+
+    def row_of_photo(self, number: int) -> int | None:
+        """The vector of a photo by its number; None for one that isn't there or can't be read."""
+        found = self.db.execute("SELECT row FROM photos WHERE rowid = ?", (number,)).fetchone()
+        return found[0] if found else None
 
     def number_of(self, path: bytes) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
@@ -251,6 +285,7 @@ class Store:
         found = self.db.execute(
             "SELECT path FROM photos WHERE rowid = ? AND row IS NOT NULL", (number,)
         ).fetchone()
+        self._demand(found is None or isinstance(found[0], bytes))
         return found[0] if found else None
 
     def folders(self) -> list[str]:
@@ -266,6 +301,11 @@ class Store:
         self, what: str = "photos WHERE row IS NOT NULL", values: Sequence[bytes] = ()
     ) -> int:
         return int(self.db.execute(f"SELECT count(*) FROM {what}", values).fetchone()[0])
+
+
+def content_hash(data: bytes = b"") -> hashlib.blake2b:
+    """What names the content of a file in an album."""
+    return hashlib.blake2b(data, digest_size=16)
 
 
 def empty(name: str) -> str:
@@ -344,41 +384,3 @@ def discard(folder: Path) -> None:
         remove(folder / name)
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-@contextlib.contextmanager
-def clear_errors(folder: Path) -> Iterator[None]:
-    """What the disk or the database refuses, as one line that says what to do."""
-    refused = refusals(
-        full=_full(folder),
-        closed=_closed(folder),
-        other=lambda error: f"{folder} can't be used: {error.strerror or error}",
-    )
-    with refused:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageError(_database_line(folder, str(error))) from error
-
-
-def _full(folder: Path) -> str:
-    return (
-        f"the disk with {folder} is full: make room and run the same command, or set GALAGO_ALBUMS "
-        "to a folder on a larger disk; what was indexed before is kept"
-    )
-
-
-def _closed(folder: Path) -> str:
-    return f"{folder} can't be written: set GALAGO_ALBUMS to a folder that can"
-
-
-def _database_line(folder: Path, reason: str) -> str:
-    if "full" in reason:
-        return _full(folder)
-    if "readonly" in reason or "unable to open" in reason:
-        return _closed(folder)
-    if "locked" in reason:
-        return f"{folder} is locked by another program: wait for it, then try again"
-    if "malformed" in reason or "not a database" in reason:
-        return f"{folder} is damaged ({reason}): delete it and index again"
-    return f"{folder} can't be used ({reason}): is its disk full or failing?"

@@ -33,6 +33,7 @@ class Photo:
     mtime_ns: int
     digest: bytes | None = None
     error: str | None = None
+    ctime_ns: int | None = None  # None: it is looked into again next time
 
 
 class Writer:
@@ -94,10 +95,11 @@ class Writer:
             touched |= {found for (found,) in before if found is not None}
             touched |= {row} if row is not None else set()
             self._db.execute(
-                "INSERT INTO photos (path, size, mtime_ns, row, error) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (path) DO UPDATE SET size = excluded.size, row = excluded.row, "
-                "mtime_ns = excluded.mtime_ns, error = excluded.error",
-                (photo.path, photo.size, photo.mtime_ns, row, photo.error),
+                "INSERT INTO photos (path, size, mtime_ns, ctime_ns, row, error) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET "
+                "size = excluded.size, mtime_ns = excluded.mtime_ns, "
+                "ctime_ns = excluded.ctime_ns, row = excluded.row, error = excluded.error",
+                (photo.path, photo.size, photo.mtime_ns, photo.ctime_ns, row, photo.error),
             )
         return touched
 

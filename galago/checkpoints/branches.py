@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCKS
+from galago.checkpoints.names import CLIP_TRUNK, NOT_WHOLE, TEXT_BLOCKS
 from galago.checkpoints.tensors import Float, FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
 
@@ -67,13 +67,13 @@ def _maker(tensors: Mapping[str, Stored], block: str) -> tuple[Callable[[], Pair
     if f"{block}.mixer.conv_kxk.0.conv.weight" in tensors:
         return lambda: _mixer(tensors, block), shape("mixer.conv_kxk.0.conv.weight")
     if f"{block}.conv_kxk.0.conv.weight" not in tensors:
-        raise CheckpointError(f"{block} has no convolution; fetch the model again")
+        raise CheckpointError(f"{block} has no convolution: {NOT_WHOLE}")
     return lambda: _mobile_one(tensors, block, None), shape("conv_kxk.0.conv.weight")
 
 
 def _read(tensors: Mapping[str, Stored], name: str) -> Float:
     if name not in tensors:
-        raise CheckpointError(f"the tensor {name} is missing; fetch the model again")
+        raise CheckpointError(f"the tensor {name} is missing: {NOT_WHOLE}")
     return read_float(tensors[name])
 
 
@@ -81,7 +81,7 @@ def _norm(tensors: Mapping[str, Stored], name: str) -> Pair:
     """A batch norm as a gain and a shift, computed in float64."""
     shapes = {tuple(tensors[n].shape) for part in _NORM if (n := f"{name}.{part}") in tensors}
     if len(shapes) != 1:
-        raise CheckpointError(f"the tensors of {name} don't fit together; fetch the model again")
+        raise CheckpointError(f"the tensors of {name} don't fit together: {NOT_WHOLE}")
     gain, shift, mean, var = (_read(tensors, f"{name}.{part}").astype(np.float64) for part in _NORM)
     scale = gain / np.sqrt(var + _EPS)
     return scale.astype(np.float32), (shift - mean * scale).astype(np.float32)

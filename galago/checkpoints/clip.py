@@ -12,6 +12,7 @@ open_clip's of the fused model, with `in_proj.weight` for `in_proj_weight`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from galago.checkpoints.clip_names import clip_shapes
 from galago.checkpoints.first_mobileclip import is_first, to_open_clip
 from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
 from galago.checkpoints.limits import check_clip
+from galago.checkpoints.names import NOT_WHOLE, unwrapped
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import FileState, Stored, read_float, scaled
 from galago.checkpoints.torchfile import TorchFile
+from galago.disk import is_regular
 from galago.errors import CheckpointError
 from galago.specs import ClipSpec
 
@@ -42,6 +45,9 @@ class ClipCheckpoint:
 def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
     """Open a folder in the open_clip layout, one of Apple's .pt files, or a folder with just one.
 
+    A folder with a configuration and a .pt in the place of its safetensors, as open_clip's training
+    leaves it (epoch_5.pt, with a state_dict inside), is opened too.
+
     Every tensor is checked for presence and shape; CheckpointError names what is wrong.
     """
     source = Path(source)
@@ -49,27 +55,44 @@ def open_clip_checkpoint(source: Path | str) -> ClipCheckpoint:
         if source.suffix not in (".pt", ".pth"):
             raise CheckpointError(f"{source} is one file of a model; give its folder")
         return _open_pickled(source)
-    if not (source / CLIP_CONFIG).is_file():
+    configured = os.path.lexists(source / CLIP_CONFIG)
+    path = source / CLIP_WEIGHTS
+    if not (configured and is_regular(path)):
         pickled = sorted([*source.glob("*.pt"), *source.glob("*.pth")])
         if len(pickled) > 1:
             raise CheckpointError(f"{source} holds several .pt files; name the one you mean")
-        if pickled:
+        if pickled and not configured:
             return _open_pickled(pickled[0])
+        path = next(iter(pickled), path)
     spec = read_clip_spec(source)
-    path = source / CLIP_WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(f"{source} has no {CLIP_WEIGHTS}; fetch the model again")
-    file = SafetensorsFile(path)
+    if not is_regular(path):
+        raise CheckpointError(f"{source} has no {CLIP_WEIGHTS}, nor a .pt file in its place")
+    file = SafetensorsFile(path) if path.name == CLIP_WEIGHTS else TorchFile(path)
     try:
         check_clip(spec, len(file.tensors))
     except ValueError as error:
         raise CheckpointError(f"{source / CLIP_CONFIG} doesn't fit {path.name}: {error}") from None
-    return _checked(spec, file, _named(scaled(file.tensors)))
+    named = _named(scaled(unwrapped(file.tensors)))
+    _check_words(path, named, spec)
+    return _checked(spec, file, named)
+
+
+def _check_words(path: Path, named: Mapping[str, Stored], spec: ClipSpec) -> None:
+    """CheckpointError for tensors beside the towers' that would be left out."""
+    known = clip_shapes(spec)
+    known |= {f"{name}.scale": () for name in known}
+    for name in sorted(set(named) - set(known)):
+        idle = name.endswith(("attn_mask", "position_ids"))
+        if name.startswith(("text.", "logit_")) and not idle:
+            raise CheckpointError(
+                f"{path} holds the tensor {name!r:.80}, which MobileCLIP has no place for: galago "
+                "would leave it out"
+            )
 
 
 def _open_pickled(path: Path) -> ClipCheckpoint:
     file = TorchFile(path)
-    stored = file.tensors
+    stored = unwrapped(file.tensors)
     first = is_first(stored)
     known = FIRST if first else PUBLISHED
     named = _named(to_open_clip(stored) if first else stored)
@@ -101,7 +124,7 @@ def _checked(
     tensors: dict[str, Stored] = {}
     for name, shape in clip_shapes(spec).items():
         if name not in named:
-            raise CheckpointError(f"{path} lacks the tensor {name}; fetch the model again")
+            raise CheckpointError(f"{path} lacks the tensor {name}: {NOT_WHOLE}")
         if tuple(named[name].shape) != shape:
             raise CheckpointError(
                 f"{path}: {name} has shape {tuple(named[name].shape)}, expected {shape}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from galago import specs
-from galago.checkpoints.folders import CLIP_CONFIG, read_json
+from galago.checkpoints.fields import Fields
+from galago.checkpoints.folders import CLIP_CONFIG
 from galago.checkpoints.vision_config import (
     TIMM_TRUNKS,
     Triple,
@@ -16,6 +15,7 @@ from galago.checkpoints.vision_config import (
     resampling,
     triple,
 )
+from galago.disk import read_json
 from galago.errors import CheckpointError, GalagoError
 from galago.specs import (
     CLIP_CONTEXT,
@@ -75,74 +75,111 @@ SECOND = (
     _published("MobileCLIP2-S4", specs.MCI4, 768),
     _published("MobileCLIP2-L-14", specs.VIT_L_14, 768),
 )
-FIRST = (
-    _published("MobileCLIP-S0", specs.MCI0, mixers=True),
-    _published("MobileCLIP-S1", specs.MCI1),
-    _published("MobileCLIP-S2", specs.MCI2),
-    _published("MobileCLIP-B", specs.VIT_B_MCI, causal=True),
-    _published("MobileCLIP-B-LT", specs.VIT_B_MCI, causal=True),
-    _published("MobileCLIP-S3", specs.MCI3, 768),
-    _published("MobileCLIP-S4", specs.MCI4, 768),
-    _published("MobileCLIP-L-14", specs.VIT_L_14, 768),
-)
-PUBLISHED = SECOND + FIRST
+
+
+def _first(base: ViTSpec) -> tuple[ClipSpec, ...]:
+    """The first generation; `base` is the trunk of its B."""
+    return (
+        _published("MobileCLIP-S0", specs.MCI0, mixers=True),
+        _published("MobileCLIP-S1", specs.MCI1),
+        _published("MobileCLIP-S2", specs.MCI2),
+        _published("MobileCLIP-B", base, causal=True),
+        _published("MobileCLIP-B-LT", base, causal=True),
+        _published("MobileCLIP-S3", specs.MCI3, 768),
+        _published("MobileCLIP-S4", specs.MCI4, 768),
+        _published("MobileCLIP-L-14", specs.VIT_L_14, 768),
+    )
+
+
+# Files with Apple's own names are run as Apple's code runs them, those with open_clip's as it does.
+FIRST = _first(specs.VIT_B_MCI_PADDED)
+PUBLISHED = SECOND + _first(specs.VIT_B_MCI)
 
 
 def read_clip_spec(folder: Path) -> ClipSpec:
     """The spec of a folder from its open_clip_config.json."""
     path = folder / CLIP_CONFIG
-    config = read_json(path)
+    config = Fields(path, read_json(path))
     try:
-        return _spec(folder, config["model_cfg"], config.get("preprocess_cfg") or {})
+        return _spec(folder, config.table("model_cfg", needed=True), config.table("preprocess_cfg"))
     except GalagoError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise CheckpointError(f"{path} is incomplete or damaged ({error!r})") from None
+        reason = repr(error)[:160]
+        raise CheckpointError(f"{path} is incomplete or damaged ({reason})") from None
 
 
-def _spec(folder: Path, model: Mapping[str, Any], seen: Mapping[str, Any]) -> ClipSpec:
-    vision, text = model["vision_cfg"], model["text_cfg"]
-    own = model.get("galago")
+def _spec(folder: Path, model: Fields, seen: Fields) -> ClipSpec:
+    vision, text = model.table("vision_cfg", needed=True), model.table("text_cfg", needed=True)
+    own = model.values.get("galago")
     if own:
         check_format(folder, own)
-    trunk = own_trunk(own) if own else TRUNKS.get(str(vision.get("timm_model_name")))
+    named = vision.text("timm_model_name", "") if not own else ""
+    trunk = own_trunk(own) if own else TRUNKS.get(named)
     if trunk is None:
         raise CheckpointError(
-            f"{folder}: image tower {vision.get('timm_model_name')!r} is not known; galago runs "
-            f"{', '.join(TRUNKS)}"
+            f"{folder}: image tower {named!r:.80} is not known; galago runs {', '.join(TRUNKS)}"
         )
-    pool = "avg" if isinstance(trunk, FastViTSpec) else "token"
-    plain: tuple[tuple[Mapping[str, Any], str, object], ...]
-    plain = ((vision, "timm_proj", ""), (vision, "timm_pool", pool), (text, "pool_type", "argmax"),
-             (text, "act_kwargs", {}), (text, "norm_kwargs", {}), (text, "embed_cls", False),
-             (text, "vocab_size", text.get("vocab_size") if own else CLIP_VOCAB),
-             (model, "quick_gelu", False))  # fmt: skip
-    for part, key, only in plain:
-        if part.get(key) not in (None, only):
-            raise CheckpointError(f"{folder}: {key} {part[key]!r} is not known")
-    side = int(vision["image_size"])
-    if not trunk.stride <= side <= _MAX_SIDE or side % trunk.stride:
+    _check_plain(model, vision, text, "avg" if isinstance(trunk, FastViTSpec) else "token")
+    if not own:
+        text.only("vocab_size", CLIP_VOCAB)
+    name = Fields(model.path, own).text("name") if own else folder.resolve().name
+    image = _image(folder, trunk, vision, seen)
+    return ClipSpec(name, trunk, _words(text), image, model.whole("embed_dim"))
+
+
+def _check_plain(model: Fields, vision: Fields, text: Fields, pool: str) -> None:
+    """CheckpointError for whatever open_clip would do beyond what MobileCLIP needs."""
+    model.off("quick_gelu", "multimodal_cfg")
+    model.only("init_logit_bias", why="only models with a softmax over the labels")
+    vision.only("timm_proj", "")
+    vision.only("timm_pool", pool)
+    vision.off("timm_proj_bias")
+    text.only("pool_type", "argmax")
+    text.only("proj_type", "linear")
+    text.only("mlp_ratio", 4, 4.0)
+    text.off("act_kwargs", "norm_kwargs", "embed_cls", "proj_bias", "final_ln_after_pool")
+    text.off("ls_init_value", "hf_model_name", "hf_tokenizer_name", "output_tokens", "pad_id")
+    text.table("tokenizer_kwargs").only("clean", "lower")
+
+
+def _image(folder: Path, trunk: FastViTSpec | ViTSpec, vision: Fields, seen: Fields) -> ImageSpec:
+    side = _square(vision, "image_size")
+    if side is None or not trunk.stride <= side <= _MAX_SIDE or side % trunk.stride:
         raise ValueError(f"image_size {side}")
-    resize = seen.get("resize_mode", "shortest")
-    if resize != "shortest":
-        raise CheckpointError(f"{folder}: resize mode {resize!r} is not known, only shortest")
-    mean, std = triple(seen.get("mean"), _CLIP_MEAN), triple(seen.get("std"), _CLIP_STD)
-    resample = resampling(folder, seen.get("interpolation", "bicubic"))
-    image = clip_image_spec(side, trunk.stride, mean, std, resample)
-    heads, width = int(text["heads"]), int(text["width"])
+    if _square(seen, "size") not in (None, side):
+        seen.only("size", side)
+    seen.only("resize_mode", "shortest")
+    seen.only("mode", "RGB")
+    # As open_clip: 0 counts as not given.
+    mean = triple(seen.values.get("mean") or None, _CLIP_MEAN)
+    std = triple(seen.values.get("std") or None, _CLIP_STD)
+    resample = resampling(folder, seen.text("interpolation", "bicubic"))
+    if not all(0 < value < 1e6 for value in std) or not all(abs(m) < 1e6 for m in mean):
+        raise ValueError(f"mean {mean}, std {std}")
+    return clip_image_spec(side, trunk.stride, mean, std, resample)
+
+
+def _square(config: Fields, key: str) -> int | None:
+    """A side, given as one number or as height and width that are the same; None without one."""
+    value = config.values.get(key)
+    if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
+        return Fields(config.path, {key: value[0]}).whole(key)
+    return config.whole(key) if key in config else None
+
+
+def _words(text: Fields) -> ClipTextSpec:
+    heads, width = text.whole("heads"), text.whole("width")
     words = ClipTextSpec(
         width=width,
         heads=heads,
-        layers=int(text["layers"]),
-        causal=not text.get("no_causal_mask", False),
-        context=int(text.get("context_length", CLIP_CONTEXT)),
-        vocab=int(text.get("vocab_size", CLIP_VOCAB)),
+        layers=text.whole("layers"),
+        causal=not text.flag("no_causal_mask", False),
+        context=text.whole("context_length", CLIP_CONTEXT),
+        vocab=text.whole("vocab_size", CLIP_VOCAB),
     )
     if min(heads, width, words.layers, words.context) < 1 or width % heads:
         raise ValueError(f"width {width} does not fit {heads} heads")
     if not CLIP_SMALLEST_VOCAB <= words.vocab <= CLIP_VOCAB:
         raise ValueError(f"vocab_size {words.vocab}")
-    if not all(0 < value < 1e6 for value in image.std) or not all(abs(m) < 1e6 for m in image.mean):
-        raise ValueError(f"mean {image.mean}, std {image.std}")
-    name = str(own["name"]) if own else folder.resolve().name
-    return ClipSpec(name, trunk, words, image, int(model["embed_dim"]))
+    return words

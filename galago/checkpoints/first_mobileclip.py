@@ -4,8 +4,9 @@ They name tensors after Apple's own modules (mobileclip/clip.py there): `image_e
 `text_encoder.…`. What the published open_clip files were converted from them with is the same
 renaming. Training-time branches stay; galago/checkpoints/branches.py joins them.
 
-MobileCLIP-B: Apple's code pads its first convolution by a pixel; open_clip and timm, for which the
-same weights were published, don't, and neither does galago.
+MobileCLIP-B: Apple's code, with which it was trained, pads its first convolution by a pixel, and so
+it is run (FIRST in clip_config.py); open_clip and timm, for which the same weights were published
+too, don't, and those files are run without.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from galago import specs
-from galago.checkpoints.names import CLIP_TRUNK, TEXT_BLOCK, VIT_BLOCK, llava_to_timm
+from galago.checkpoints.names import CLIP_TRUNK, NOT_WHOLE, TEXT_BLOCK, VIT_BLOCK, llava_to_timm
 from galago.checkpoints.tensors import Float, FusedTensor, Stored, read_float
 from galago.errors import CheckpointError
 
@@ -91,7 +92,7 @@ def _replaced(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
 def _head(tensor: Stored, head: str) -> dict[str, Stored]:
     """A projection without a bias, columns first."""
     if len(tensor.shape) != 2:
-        raise CheckpointError(f"{head} has shape {tuple(tensor.shape)}; fetch the model again")
+        raise CheckpointError(f"{head} has shape {tuple(tensor.shape)}: {NOT_WHOLE}")
     shape = (tensor.shape[1], tensor.shape[0])
 
     def bias() -> Float:
@@ -107,7 +108,7 @@ def _positions(tensor: Stored, name: str, dims: int) -> Stored:
     """Without the leading ones, which Apple's code interpolates over."""
     shape = tuple(tensor.shape[-dims:])
     if tuple(tensor.shape[:-dims]) != (1,) * (len(tensor.shape) - dims):
-        raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}; fetch the model again")
+        raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}: {NOT_WHOLE}")
     return FusedTensor(name, shape, _reading(tensor, lambda array: array.reshape(shape)))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import os
+import re
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 from galago.catalog import Kind, Layout
+from galago.disk import is_regular, read_json
 from galago.errors import CheckpointError
 
 __all__ = [
@@ -21,19 +22,21 @@ __all__ = [
     "kind_of_files",
     "kind_of_folder",
     "patterns",
-    "read_json",
     "shard_names",
+    "weight_files",
 ]
 
 MANIFEST = "galago.json"  # of a folder that galago converted; nobody else's is believed
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CLIP_CONFIG, CLIP_WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 # Weights and texts only: no code (.py) and no pickles (.bin, .pt) ...
-_VLM = ("*.safetensors", "*.json", "*.txt", "LICENSE*", "README.md")
+_VLM = ("*.safetensors", "*.json", "*.txt", "chat_template.jinja", "LICENSE*", "README.md")
 _OPEN_CLIP = (CLIP_CONFIG, CLIP_WEIGHTS, "LICENSE*")
 # ... but for those of the catalogue that exist as nothing else; they are read without being run.
 _PT_WEIGHTS = "mobileclip*.pt"
 _PT = (_PT_WEIGHTS, "LICENSE*")
+_NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
+_SHARD = re.compile(r"[\w][\w. +-]{0,180}\.safetensors")
 
 
 def patterns(layout: Layout | None, names: Container[str]) -> tuple[str, ...]:
@@ -54,11 +57,11 @@ def kind_of_files(names: Container[str]) -> Kind | None:
 
 def kind_of_folder(folder: Path) -> Kind | None:
     """What a folder's files say that it is for; None when they don't tell."""
-    if any((folder / name).is_file() for name in (CLIP_CONFIG, CLIP_WEIGHTS)):
+    if any(is_regular(folder / name) for name in (CLIP_CONFIG, CLIP_WEIGHTS)):
         return "mobileclip"
     if any(folder.glob(_PT_WEIGHTS)):
         return "mobileclip"
-    if (folder / CONFIG).is_file():
+    if is_regular(folder / CONFIG):
         return "fastvlm"
     return "mobileclip" if any(folder.glob("*.pt")) else None
 
@@ -68,15 +71,40 @@ def is_complete(folder: Path, layout: Layout | None = None) -> bool:
     if layout == "pt":
         return len(list(folder.glob(_PT_WEIGHTS))) == 1
     if layout == "open_clip" or (layout is None and kind_of_folder(folder) == "mobileclip"):
-        return all((folder / name).is_file() for name in (CLIP_CONFIG, CLIP_WEIGHTS))
-    if not (folder / CONFIG).is_file():
+        return all(is_regular(folder / name) for name in (CLIP_CONFIG, CLIP_WEIGHTS))
+    if not is_regular(folder / CONFIG):
         return False
-    if not (folder / INDEX).is_file():
-        return any(folder.glob("*.safetensors"))
     try:
-        return all((folder / shard).is_file() for shard in shard_names(folder))
+        return bool(weight_files(folder))
     except CheckpointError:
         return False
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """A FastVLM's files of weights, all of which are there; CheckpointError otherwise.
+
+    One whole file comes before an index, as in transformers (modeling_utils.py), so that an index
+    left from before does no harm. Numbered shards need none.
+    """
+    if is_regular(folder / WEIGHTS):
+        return [folder / WEIGHTS]
+    indexed = os.path.lexists(folder / INDEX)
+    files = [folder / name for name in (shard_names(folder) if indexed else _numbered(folder))]
+    for path in files:
+        if not is_regular(path):
+            raise CheckpointError(f"{folder} lacks the shard {path.name}; fetch the model again")
+    if not files:
+        raise CheckpointError(f"{folder} has no {WEIGHTS}")
+    return files
+
+
+def _numbered(folder: Path) -> list[str]:
+    """The names of all shards, where some are there: model-00001-of-00003.safetensors …"""
+    found = (_NUMBERED.fullmatch(path.name) for path in sorted(folder.glob("*.safetensors")))
+    for shard in filter(None, found):
+        stem, total = shard[1], int(shard[3])
+        return [f"{stem}-{n:05d}-of-{total:05d}.safetensors" for n in range(1, total + 1)]
+    return []
 
 
 def shard_names(folder: Path) -> list[str]:
@@ -85,19 +113,7 @@ def shard_names(folder: Path) -> list[str]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map; fetch it again")
-    return sorted({str(name) for name in weight_map.values()})
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, or CheckpointError."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(
-            f"{path.parent} is not a model folder: it has no {path.name}"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON ({error}); fetch it again") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} does not hold a JSON object; fetch it again")
-    return value
+    for name in weight_map.values():
+        if not isinstance(name, str) or not _SHARD.fullmatch(name):
+            raise CheckpointError(f"{index} names {name!r:.80}, which is no file of the folder")
+    return sorted(set(weight_map.values()))

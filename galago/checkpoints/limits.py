@@ -69,7 +69,8 @@ def _check_layers(layers: int, tensors: int) -> None:
 
 
 def _check_text(text: Qwen2Spec) -> None:
-    sizes = (text.hidden, text.intermediate, text.layers, text.heads, text.kv_heads, text.vocab)
+    widths = (text.hidden, text.intermediate, text.heads, text.kv_heads)
+    sizes = (*widths, text.layers, text.vocab, text.positions)
     if min(sizes) < 1 or text.hidden % (2 * text.heads) or text.heads % text.kv_heads:
         raise ValueError(f"sizes {sizes} do not fit together")
     if not 0 < text.rms_eps < 1 or not 0 < text.rope_theta < math.inf:

@@ -7,9 +7,9 @@ pure text and integers; files are read in galago/checkpoints/vlm.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from galago.specs import FastViTSpec, Qwen2Spec
 
@@ -25,7 +25,18 @@ VIT_BLOCK = {"norm1": "norm1", "qkv": "attn.qkv", "proj": "attn.proj", "norm2": 
 TEXT_BLOCK = {"norm1": "ln_1", "qkv": "attn.in_proj", "proj": "attn.out_proj", "norm2": "ln_2",
               "fc1": "mlp.c_fc", "fc2": "mlp.c_proj"}  # fmt: skip
 
+NOT_WHOLE = "it is not the whole model, or in another layout"
+
 Shapes = dict[str, tuple[int, ...]]
+T = TypeVar("T")
+
+
+def unwrapped(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Without what torch.compile and distributed training put before the names of a model."""
+    found = {name.replace("_orig_mod.", ""): tensor for name, tensor in tensors.items()}
+    while found and all(name.startswith("module.") for name in found):
+        found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return found
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from galago.checkpoints.tensors import NUMPY_TYPES, Entry, FileState, LazyTensor
+from galago.disk import POINTER, is_pointer, is_regular
 from galago.errors import CheckpointError
 
-_MAX_HEADER = 100_000_000
+_MAX_HEADER = 8 << 20  # bytes: a thousand tensors take about 100 KB
+_MAX_DIMS = 32  # numpy 1's limit
+_MAX_COUNT = 1 << 60
 _ALIGN = 64
 
 
@@ -32,13 +35,15 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if os.path.lexists(path) and not is_regular(path):
+            raise CheckpointError(f"{path} cannot be read (it is not a regular file)")
         try:
             self.state = FileState.of(path)
             size = path.stat().st_size
             header, start = _read_header(path, size)
             # Copy-on-write, because the engine shares only memory that could be written; nobody
-            # does.
-            self._map = np.memmap(path, dtype=np.uint8, mode="c")
+            # does. A plain view of it is cut up ten times as quickly.
+            self._map = np.memmap(path, dtype=np.uint8, mode="c").view(np.ndarray)
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read ({error.strerror or error})") from error
         metadata = header.pop("__metadata__", {})
@@ -49,14 +54,14 @@ class SafetensorsFile:
 
     def _tensor(self, name: str, entry: Any, start: int, size: int) -> LazyTensor:
         try:
-            dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
-            begin, end = (int(n) for n in entry["data_offsets"])
+            dtype, shape = str(entry["dtype"])[:40], _counts(entry["shape"], _MAX_DIMS)
+            begin, end = _counts(entry["data_offsets"], 2)
         except (KeyError, TypeError, ValueError):
             raise CheckpointError(f"{self.path}: the entry of {name} is damaged") from None
         if dtype not in NUMPY_TYPES:
             raise CheckpointError(f"{self.path}: the tensor {name} has unknown type {dtype}")
         wanted = math.prod(shape) * np.dtype(NUMPY_TYPES[dtype]).itemsize
-        if min(shape, default=0) < 0 or begin < 0 or end - begin != wanted:
+        if end - begin != wanted:
             raise CheckpointError(f"{self.path}: the offsets of {name} do not fit its shape")
         if start + end > size:
             raise CheckpointError(
@@ -66,14 +71,27 @@ class SafetensorsFile:
         return LazyTensor(name, shape, dtype, self._map[start + begin : start + end])
 
 
+def _counts(numbers: Any, most: int) -> tuple[int, ...]:
+    """At most so many counts, each bounded, so that their product is quickly known. ValueError."""
+    if not isinstance(numbers, list) or len(numbers) > most:
+        raise ValueError("too many numbers")
+    if not all(type(n) is int and 0 <= n < _MAX_COUNT for n in numbers):
+        raise ValueError("no counts")
+    return tuple(numbers)
+
+
 def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        head = file.read(32)
+        if is_pointer(head):
+            raise CheckpointError(f"{path} {POINTER}")
+        length = int.from_bytes(head[:8], "little")
+        file.seek(8)
         if size < 10 or length > min(_MAX_HEADER, size - 8):
             raise CheckpointError(f"{path} is not a safetensors file or is cut short")
         try:
             header = json.loads(file.read(length))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CheckpointError(f"{path} has a damaged header; fetch the model again") from None
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} has a damaged header; fetch the model again")

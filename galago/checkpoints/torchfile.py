@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from galago.checkpoints.tensors import Entry, FileState, LazyTensor
 from galago.checkpoints.torchpickle import MAX_PICKLE, Storage, Tensor, is_count, read_pickle, shown
+from galago.disk import POINTER, is_pointer, is_regular
 from galago.errors import CheckpointError
 
 __all__ = ["StridedTensor", "TorchFile"]
@@ -61,6 +63,8 @@ class TorchFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = path = Path(path)
+        if os.path.lexists(path) and not is_regular(path):
+            raise CheckpointError(f"{path} cannot be read (it is not a regular file)")
         try:
             self.state = FileState.of(path)
             self._entries, self._root = _read_directory(path)
@@ -182,7 +186,10 @@ class _Reader(io.FileIO):
 def _read_directory(path: Path) -> tuple[dict[str, zipfile.ZipInfo], str]:
     """The entries by name, and the name of the folder that all of them are in."""
     with _Reader(path) as file:
-        magic = file.read(4)
+        head = file.read(32)
+        magic = head[:4]
+        if is_pointer(head):
+            raise CheckpointError(f"{path} {POINTER}")
         if magic[:1] == b"\x80":
             raise CheckpointError(
                 f"{path} is in the form that torch.save wrote before version 1.6, or a bare "

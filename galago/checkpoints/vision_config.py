@@ -46,7 +46,8 @@ def check_format(folder: Path, own: Json) -> None:
     """CheckpointError for a "galago" block of a format that this galago doesn't know."""
     if own.get("format") != 1:
         raise CheckpointError(
-            f"{folder} was written by a newer galago (format {own.get('format')}); update galago"
+            f"{folder} was written by a newer galago (format {own.get('format')!r:.40}); update "
+            "galago"
         )
 
 
@@ -67,16 +68,19 @@ def fields(block: Json) -> dict[str, Any]:
 
 
 def triple(values: Any, default: Triple) -> Triple:
-    """Three numbers, one a colour; ValueError for another count."""
-    if not values:
+    """Three numbers, one a colour, or one for all of them; ValueError for anything else."""
+    if not values and not isinstance(values, (int, float)):
         return default
+    values = values if isinstance(values, (list, tuple)) else [values] * 3
+    if not all(type(value) in (int, float) for value in values):
+        raise ValueError(f"{values!r:.80} are no numbers")
     red, green, blue = (float(value) for value in values)
     return red, green, blue
 
 
 def resampling(folder: Path, value: object) -> specs.Resample:
     """How pictures are resized, by PIL's number or by name; CheckpointError for another way."""
-    found = _RESAMPLE.get(value)
+    found = _RESAMPLE.get(value) if type(value) in (int, str) else None
     if found is None:
-        raise CheckpointError(f"{folder}: resampling {value!r} is not known")
+        raise CheckpointError(f"{folder}: resampling {value!r:.80} is not known")
     return found

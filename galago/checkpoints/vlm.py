@@ -15,19 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
-from galago.checkpoints.folders import CONFIG, INDEX, WEIGHTS, read_json, shard_names
+from galago.checkpoints.folders import CONFIG, weight_files
 from galago.checkpoints.names import (
     EMBEDDING,
     HEAD,
+    NOT_WHOLE,
     VISION,
     fast_vlm_to_llava,
     projector_shapes,
     text_shapes,
+    unwrapped,
     vision_shapes,
 )
 from galago.checkpoints.safetensors import SafetensorsFile
+from galago.checkpoints.strangers import other_files, other_tensors, superfluous
 from galago.checkpoints.tensors import LazyTensor, Tensor, scaled
 from galago.checkpoints.vlm_config import read_spec
+from galago.disk import read_json
 from galago.errors import CheckpointError
 from galago.specs import VLMSpec
 
@@ -67,10 +71,16 @@ def open_spec(folder: Path | str) -> VLMSpec:
 
 def _stored(folder: Path) -> tuple[VLMSpec, list[Path], dict[str, LazyTensor]]:
     config = read_json(folder / CONFIG)
-    shards = _shards(folder)
-    stored: dict[str, LazyTensor] = {}
-    for shard in shards:
-        stored.update(SafetensorsFile(shard).tensors)
+    try:
+        shards = weight_files(folder)
+    except CheckpointError as error:
+        line = other_files(folder)
+        raise CheckpointError(f"{folder} {line}") if line else error from None
+    files = [SafetensorsFile(shard) for shard in shards]
+    stored = unwrapped({name: t for file in files for name, t in file.tensors.items()})
+    line = other_tensors(stored, config, files[0].metadata)
+    if line:
+        raise CheckpointError(f"{folder} {line}")
     spec = read_spec(folder, config, {name: t.shape for name, t in stored.items()})
     return spec, shards, stored
 
@@ -88,28 +98,6 @@ def open_checkpoint(folder: Path | str) -> Checkpoint:
     sources = [*shards, folder / CONFIG, *files]
     identity = {path.name: path.stat().st_size for path in sources}
     return Checkpoint(folder, spec, tensors, files, identity)
-
-
-def _shards(folder: Path) -> list[Path]:
-    if (folder / INDEX).is_file():
-        names = shard_names(folder)
-        for name in names:
-            if Path(name).name != name:
-                raise CheckpointError(
-                    f"{folder / INDEX} names {name!r}, which is outside the folder"
-                )
-            if not (folder / name).is_file():
-                raise CheckpointError(f"{folder} lacks the shard {name}; fetch the model again")
-        return [folder / name for name in names]
-    single = folder / WEIGHTS
-    if single.is_file():
-        return [single]
-    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
-        raise CheckpointError(
-            f"{folder} holds pickled weights, which galago never opens; "
-            "save the model as safetensors"
-        )
-    raise CheckpointError(f"{folder} has no {WEIGHTS}; fetch the model again")
 
 
 def _is_tied(stored: Mapping[str, Tensor]) -> bool:
@@ -137,7 +125,7 @@ def _needed(folder: Path, stored: Mapping[str, Tensor], spec: VLMSpec) -> dict[s
     for name, shape in shapes.items():
         tensor = stored.get(name)
         if tensor is None:
-            raise CheckpointError(f"{folder} lacks the tensor {name}; fetch the model again")
+            raise CheckpointError(f"{folder} lacks the tensor {name}: {NOT_WHOLE}")
         if tensor.shape != shape:
             raise CheckpointError(
                 f"{folder}: the tensor {name} has shape {list(tensor.shape)}, "
@@ -147,4 +135,13 @@ def _needed(folder: Path, stored: Mapping[str, Tensor], spec: VLMSpec) -> dict[s
             raise CheckpointError(
                 f"{folder}: the tensor {name} is {tensor.dtype}; galago reads BF16, F16 and F32"
             )
+    known = {*shapes, HEAD}
+    if spec.layout == "galago":
+        known |= {f"{name}.scale" for name in known}
+    extra = superfluous(stored, known)
+    if extra is not None:
+        raise CheckpointError(
+            f"{folder} holds the tensor {extra!r:.80}, which FastVLM has no place for: galago "
+            "would leave it out"
+        )
     return {name: stored[name] for name in shapes}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import albums
-from galago.cli.terminal import path_fields, say, shown, write
+from galago.cli.terminal import one_line, path_fields, say, shown, write, write_record
 
 if TYPE_CHECKING:
     from galago.album import Store
@@ -57,7 +56,10 @@ def album(
             _failed(store, as_json)
             return
         record = store.steady(lambda: _record(store))
-    write(json.dumps(record, ensure_ascii=False) + "\n" if as_json else _page(record))
+    if as_json:
+        write_record(record)
+    else:
+        write(_page(record))
 
 
 def _record(store: Store) -> dict[str, Any]:
@@ -88,11 +90,13 @@ def _page(record: dict[str, Any]) -> str:
     copies = record["photos"] - record["contents"]
     photos = f"{record['photos']:,}" + (f", {copies:,} of them copies" if copies else "")
     lines = [
-        ("album", record["album"]),
+        ("album", shown(record["album"])),
         ("photos", photos),
         (
             "model",
-            f"{record['model']}, {record['dim']} numbers a photo" if record["model"] else "-",
+            f"{shown(record['model'])}, {record['dim']} numbers a photo"
+            if record["model"]
+            else "-",
         ),
         ("size", f"{record['bytes'] / 1e6:.1f} MB in {shown(record['place'])}"),
         ("changed", record["changed"] or "-"),
@@ -102,24 +106,27 @@ def _page(record: dict[str, Any]) -> str:
     if record["failed"]:
         lines.append(("failed", f"{record['failed']:,} files; --failed lists them"))
     if record["others"]:
-        lines.append(("others", ", ".join(record["others"])))
+        lines.append(("others", ", ".join(map(shown, record["others"]))))
     return "".join(f"{head:8} {text}\n" for head, text in lines)
 
 
 def _failed(store: Store, as_json: bool) -> None:
     asked = "SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path"
+    store.check_photos()
     found = store.steady(lambda: store.db.execute(asked).fetchall())
     for raw, reason in found:
         path = os.fsdecode(raw)
-        record = {**path_fields(path), "error": reason}
-        line = json.dumps(record, ensure_ascii=False) if as_json else f"{shown(path)}: {reason}"
-        write(line + "\n")
+        if as_json:
+            write_record({**path_fields(path), "error": reason})
+        else:
+            write(f"{shown(path)}: {one_line(reason)}\n")
     if not found:
         say("all files could be read")
 
 
 def _forget(folder: Path, text: str) -> None:
-    from galago.album.store import Store, clear_errors, write_lock
+    from galago.album.refusals import clear_errors
+    from galago.album.store import Store, write_lock
     from galago.album.write import forget
     from galago.errors import OptionError
 
@@ -130,4 +137,4 @@ def _forget(folder: Path, text: str) -> None:
     paths = dict.fromkeys((os.path.realpath(path), os.path.abspath(path)))
     with clear_errors(folder), write_lock(folder, say), Store.open(folder, write=True) as store:
         count = forget(store, *paths)
-    write(f"{count:,} photos left album {folder.name}\n")
+    write(f"{count:,} photos left album {shown(folder.name)}\n")

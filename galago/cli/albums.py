@@ -1,18 +1,22 @@
-"""What the verbs of albums share: their options, and paths made safe to print."""
+"""What the verbs of albums share: their options, and how they tell what an answer is without."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from galago import catalog
 from galago.cli import options
+from galago.cli.terminal import say, write_record
 
-__all__ = ["AlbumName", "ModelName", "folder_of", "source_of"]
+if TYPE_CHECKING:
+    from galago.album import LeftOut
+
+__all__ = ["AlbumName", "ModelName", "folder_of", "say_left_out", "source_of", "write_left_out"]
 
 
 def _complete_album(incomplete: str) -> Iterator[str]:
@@ -36,8 +40,8 @@ ModelName = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help=f"A MobileCLIP, as for classify; the album's own by default, {catalog.DEFAULT_CLIP} "
-        "for a new one.",
+        help="A MobileCLIP, as for classify; the album's own by default, the best that is here for "
+        "a new one.",
         autocompletion=options.complete_clip,
     ),
 ]
@@ -57,3 +61,21 @@ def source_of(model: str) -> str:
         return row.name
     path = os.path.expanduser(model)
     return os.path.abspath(path) if os.path.exists(path) else model
+
+
+def say_left_out(left_out: LeftOut, folder: Path) -> None:
+    """Tell the person what an answer is without, if it is without anything."""
+    from galago.album.names import option
+
+    if left_out:
+        say(
+            f"{left_out.sentence()}; to bring the album up to date: "
+            f"galago index{option(folder.name)}"
+        )
+
+
+def write_left_out(left_out: LeftOut, **more: Any) -> None:
+    """The same as the last object of --json."""
+    if left_out:
+        counts = {"missing": left_out.missing, "changed": left_out.changed}
+        write_record({**more, "left_out": counts})

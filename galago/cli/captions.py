@@ -11,6 +11,7 @@ from typing import IO, Protocol
 
 from galago.cli.terminal import complain
 from galago.errors import OptionError, StorageError
+from galago.text.visible import visible
 
 __all__ = ["Output", "Speech", "WebVTT"]
 
@@ -63,7 +64,7 @@ class WebVTT:
     def _end_cue(self, at: float) -> None:
         if self._open is None:
             return
-        start, text = self._open
+        start, text = self._open[0], visible(self._open[1], lines=True)
         # A blank line would end the cue, and these three letters are markup.
         for letter, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
             text = text.replace(letter, name)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import options
+from galago.cli.missing import missing
 from galago.cli.options import Opening, Sampling
+from galago.cli.questions import say_unless_whole
 from galago.cli.spread import spread
-from galago.cli.terminal import complain, say, write
+from galago.cli.terminal import ask, complain, say, shown, write
 from galago.errors import ImageError, OptionError
 from galago.places import as_path
 
@@ -25,7 +27,7 @@ __all__ = ["chat"]
 HELP = """\
 /new            forget what was said, keep the picture
 /open PICTURE   talk about another picture
-/quit           leave (so does Ctrl-D)
+/quit           leave (so do quit, exit and Ctrl-D)
 /help           this list"""
 
 
@@ -49,7 +51,7 @@ def chat(
     if picture == "-":
         raise OptionError("chat reads questions from stdin: save the picture to a file first")
     if not os.path.exists(as_path(picture)):
-        raise ImageError(f"no such picture: {picture}; check the name")
+        raise ImageError(missing(picture))
     chosen = sampling.options()
     _Chat(opening.load(), picture, chosen).run()
 
@@ -63,11 +65,11 @@ class _Chat:
     def run(self) -> None:
         interactive = sys.stdin.isatty()
         if interactive:
-            say(f"Ask about {self.picture}; /help lists commands.")
+            say(f"Ask about {shown(self.picture)}; /help lists commands.")
             _line_editing()
         while (line := _read(interactive)) is not None:
             line = line.strip()
-            if line in ("/quit", "/exit", "/q"):
+            if line.lower() in ("/quit", "/exit", "/q", "quit", "exit"):
                 return
             if line.startswith("/"):
                 self.command(line)
@@ -77,16 +79,29 @@ class _Chat:
     def answer(self, line: str, interactive: bool) -> None:
         """Stream one answer; Ctrl-C at the keyboard ends the answer, not the conversation."""
         last: Chunk | None = None
+        options.say_unread(self.vlm.name, line)
         try:
+            self.make_room(line)
             for chunk in self.conversation.say(line):
                 write(chunk.text)
                 last = chunk
         except KeyboardInterrupt:
             if not interactive:
                 raise
+        except OptionError as error:  # a question too long by itself; the next may not be
+            complain(str(error))
+            return
         write("\n")
         if last is not None and last.stats is not None:
+            say_unless_whole(last, self.sampling)
             options.doubt(self.vlm.name, last.stats.confidence)
+
+    def make_room(self, line: str) -> None:
+        """Forget the oldest turns when all of it would be too long for the model."""
+        gone = self.conversation.shorten(line)
+        if gone:
+            first = "question and its answer are" if gone == 1 else f"{gone} questions are"
+            say(f"(the conversation is too long for the model: the first {first} forgotten)")
 
     def command(self, line: str) -> None:
         verb, _, rest = line.partition(" ")
@@ -95,9 +110,12 @@ class _Chat:
         elif verb == "/open" and rest.strip():
             self.open(rest.strip())
         else:
-            say(HELP)
+            say(*HELP.splitlines())
 
     def open(self, picture: str) -> None:
+        if not os.path.exists(as_path(picture)):
+            complain(missing(picture))
+            return
         try:
             self.conversation = self.vlm.chat(as_path(picture), self.sampling)
         except ImageError as error:
@@ -107,14 +125,9 @@ class _Chat:
 
 
 def _read(interactive: bool) -> str | None:
-    """The next line, None at the end; the prompt goes to stderr, as stdout holds answers only."""
+    """The next line, None at the end."""
     if interactive:
-        print("> ", end="", file=sys.stderr, flush=True)
-        try:
-            return input()
-        except EOFError:
-            print(file=sys.stderr)
-            return None
+        return ask("> ")
     return sys.stdin.readline() or None
 
 

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago import catalog
 from galago.cli import options
+from galago.cli.missing import refuse_labels
 from galago.cli.options import ClipOpening
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
 from galago.errors import OptionError
+from galago.text.languages import language_note
 
 if TYPE_CHECKING:
-    from galago.clip.mobileclip import LabelSet, MobileCLIP
+    from galago.clip.labels import LabelSet
+    from galago.clip.mobileclip import MobileCLIP
     from galago.media.pool import PicturePool
 
 __all__ = ["classify"]
@@ -62,7 +64,7 @@ def classify(
             autocompletion=_complete_templates,
         ),
     ] = "photo",
-    model: options.ClipModelName = catalog.DEFAULT_CLIP,
+    model: options.ClipModelName = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -95,13 +97,17 @@ def classify(
         raise OptionError(f"--top {top} is not possible: use 1 or more")
     if templates not in TEMPLATE_NAMES:
         raise OptionError(f"--templates {templates!r}: choose one of {', '.join(TEMPLATE_NAMES)}")
+    refuse_labels(pictures, labels)
     names = _labels(labels, labels_from)
     found = expand(pictures, recursive=recursive)
     opening = ClipOpening(model, precision, threads, offline)
     most = top or (len(names) if as_json else _SHOWN)
 
     def load(pool: PicturePool | None) -> Labelling:
-        return _embed(opening.load(pool), names, templates)
+        clip = opening.load(pool)
+        if note := language_note(names, clip.name):
+            say(f"note: {note}")
+        return _embed(clip, names, templates)
 
     def work(labelling: Labelling, picture: Picture, bar: Bar) -> None:
         ranked = _ranked(labelling, picture)[:most]
@@ -127,7 +133,7 @@ def _labels(listed: str | None, path: str | None) -> list[str]:
     if len(names) < len(given):
         say(f"note: {len(given) - len(names)} of the labels came twice and are taken once")
     if len(names) == 1:
-        say("note: a single label always gets probability 1; name what else there could be")
+        say("note: a single label always gets probability 1; name others, with commas")
     return names
 
 
@@ -171,7 +177,9 @@ def _record(
     """The object of --json."""
     labels = [{"label": label, "probability": round(share, 6)} for label, share in ranked]
     name = path_fields(picture.label, "picture")
-    return {**name, "model": labelling.clip.name, "labels": labels}
+    record = {**name, "model": labelling.clip.name, "labels": labels}
+    note = language_note(labelling.labels.labels, labelling.clip.name)
+    return {**record, "note": note} if note else record
 
 
 def _lines(picture: Picture, ranked: list[tuple[str, float]], *, many: bool) -> str:

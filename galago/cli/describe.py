@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from galago.cli import options
+from galago.cli.missing import check_address, refuse_questions
 from galago.cli.options import Opening, Sampling
 from galago.cli.pictures import Picture, expand, for_each
-from galago.cli.questions import Asked, Question, record_of, statistics
+from galago.cli.questions import Answer, Asked, Question, record_of, since_opened, told
 from galago.cli.spread import spread
-from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
+from galago.cli.terminal import Bar, path_fields, shown, write, write_record
 
 if TYPE_CHECKING:
-    from galago.vlm.fastvlm import FastVLM, Stats
+    from galago.media.pool import PicturePool
+    from galago.vlm.fastvlm import Chunk, EncodedImage, FastVLM
 
 __all__ = ["describe"]
 
@@ -38,6 +39,13 @@ def describe(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-R", help="Look in the folders of a folder too.")
     ] = False,
+    page: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of a file with several pictures (TIFF, animations) look at this one, from 1.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a picture, on a line of its own.")
     ] = False,
@@ -63,6 +71,8 @@ def describe(
       curl -s URL | galago describe -
     """
     question = asked.question(sampling.options(), as_json=as_json, stats=stats)
+    question = replace(question, page=page)
+    refuse_questions(pictures)
     found = expand(pictures, recursive=recursive, videos=True)
     _look_ahead(found)
     many = len(found) > 1
@@ -73,11 +83,17 @@ def describe(
             _describe_scenes(vlm, picture, question, bar, many=many)
         else:
             head = f"{shown(picture.label)}: " if many else ""
-            _tell(vlm, picture.source, head, name, question, bar, many=many)
+            source = picture.source
+            if not isinstance(source, Answer):
+                source = vlm.prepare(source, page=page)
+            _tell(vlm, source, head, name, question, bar, many=many)
+
+    def load(pool: PicturePool | None) -> FastVLM:
+        return opening.load(question.prompt, pool)
 
     # Times of a picture mean little while others are at work.
     together = None if stats else _Ahead(question)
-    raise typer.Exit(for_each(found, opening.load, work, as_json=as_json, ready=together))
+    raise typer.Exit(for_each(found, load, work, as_json=as_json, ready=together))
 
 
 def _look_ahead(found: list[Picture]) -> None:
@@ -85,16 +101,9 @@ def _look_ahead(found: list[Picture]) -> None:
     if len(found) == 1 and found[0].is_video:
         from galago.media.video import Video
 
+        check_address(found[0].label)
         with Video(found[0].path, name=found[0].label):
             pass
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What a model said of a picture."""
-
-    text: str
-    stats: Stats | None
 
 
 class _Ahead:
@@ -108,37 +117,36 @@ class _Ahead:
         """A picture's answer, None after `stop`; a video, which is read when its turn comes."""
         if picture.is_video:
             return picture.source
-        opened = vlm.prepare(picture.source)
+        prepared = vlm.prepare(picture.source, page=self._question.page)
         # The model looks at one picture at a time; whoever waits for that here sees the stop.
         with self._looking:
-            image = None if stop.is_set() else vlm.encode(opened)
+            image = None if stop.is_set() else vlm.encode(prepared)
         if image is None or stop.is_set():
             return None
-        answer = _answer(vlm, image, self._question, stop)
-        if answer.stats is None:
-            return answer
-        vision, first = image.seconds, image.seconds + answer.stats.first_token
-        return _Answer(answer.text, replace(answer.stats, vision=vision, first_token=first))
+        return _answer(vlm, image, self._question, stop)
 
 
 def _answer(
     vlm: FastVLM,
-    source: Any,
+    image: EncodedImage,
     question: Question,
     stop: Event | None = None,
     hear: Callable[[str], None] | None = None,
-) -> _Answer:
-    """The answer, which `hear` gets piece by piece; broken off after `stop`."""
+) -> Answer:
+    """The answer, which `hear` gets piece by piece; broken off after `stop`.
+
+    Its times count from when the picture was opened.
+    """
     parts: list[str] = []
-    stats: Stats | None = None
-    for chunk in vlm.stream(source, question.prompt, question.options):
+    last: Chunk | None = None
+    for chunk in vlm.stream(image, question.prompt, question.options):
         if hear is not None:
             hear(chunk.text)
         parts.append(chunk.text)
-        stats = chunk.stats
+        last = since_opened(chunk, image) if chunk.stats is not None else None
         if stop is not None and stop.is_set():
             break
-    return _Answer("".join(parts), stats)
+    return Answer(image, "".join(parts), last)
 
 
 def _describe_scenes(
@@ -175,24 +183,21 @@ def _tell(
 
     That streams, unless there is a bar to take aside for it.
     """
-    live = not (question.as_json or isinstance(source, _Answer) or (many and sys.stderr.isatty()))
-    told = False
+    live = not (question.as_json or isinstance(source, Answer) or (many and sys.stderr.isatty()))
+    begun = False
 
     def hear(text: str) -> None:
-        nonlocal told
-        write(text if told else head + text)
-        told = True
+        nonlocal begun
+        write(text if begun else head + text)
+        begun = True
 
-    if isinstance(source, _Answer):
+    if isinstance(source, Answer):
         answer = source
     else:
-        answer = _answer(vlm, source, question, hear=hear if live else None)
+        answer = _answer(vlm, vlm.encode(source), question, hear=hear if live else None)
     with bar.aside():
         if question.as_json:
-            write_record(record_of(vlm, name, question, answer.text, answer.stats))
+            write_record(record_of(vlm, name, question, answer))
         else:
             write("\n" if live else f"{head}{answer.text}\n")
-        if answer.stats is not None:
-            options.doubt(vlm.name, answer.stats.confidence)
-            if question.stats:
-                say(statistics(vlm, answer.stats))
+        told(vlm, question, answer, f"{head.rstrip(' :')}: " if head else "")

@@ -8,7 +8,6 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from galago import catalog
 from galago.cli import albums
 from galago.cli.options import ClipOpening
 from galago.errors import GalagoError
@@ -112,7 +111,7 @@ class AlbumDesk:
                 if self._name is not None:
                     raise
                 self._refuse(error)
-        return self._load(catalog.DEFAULT_CLIP)
+        return self._load(ClipOpening().name())
 
     def _load(self, source: str) -> MobileCLIP:
         if source not in self._loaded:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galago.cli import albums
-from galago.cli.terminal import path_fields, say, shown, stages, write
+from galago.cli.terminal import path_fields, say, shown, stages, write, write_record
 from galago.progress import Stage
 
 if TYPE_CHECKING:
@@ -25,6 +24,13 @@ def duplicates(
             help="Cosine from which two photos count as one, 0.5 to 1; 0.96 by default.",
         ),
     ] = None,
+    alike: Annotated[
+        bool,
+        typer.Option(
+            "--alike",
+            help="Also photos that are alike without being copies: bursts, pages of text.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a group, on a line of its own.")
     ] = False,
@@ -33,29 +39,46 @@ def duplicates(
     """Show groups of near-identical photos.
 
     Each line is the likeness to the group's first, which is the largest file, and a path; "same"
-    is the same content, byte for byte, and no other likeness reaches 1. Nothing is deleted.
+    is the same content, byte for byte, and no other likeness reaches 1. Copies show the same
+    details: other sizes, qualities and brightnesses of one picture, not other pages of a text nor
+    the next shot. Every file is looked up: what is gone or changed since it was indexed is left
+    out. Nothing is deleted.
 
     \b
     Examples:
       galago duplicates
       galago duplicates --threshold 0.99 --json > copies.jsonl
+      galago duplicates --alike
     """
     from galago.album import NEAR, find_duplicates
+    from galago.media.pool import PicturePool
 
     comparing = Stage("comparing")
-    with stages() as progress:
+    folder = albums.folder_of(album)
+    with stages() as progress, PicturePool() as pool:
         groups = find_duplicates(
-            albums.folder_of(album),
+            folder,
             NEAR if threshold is None else threshold,
             lambda share: progress(comparing, share),
+            alike=alike,
+            load_grey=pool.load_grey,
         )
     for number, group in enumerate(groups):
-        write(_record(group) if as_json else ("\n" if number else "") + _lines(group))
+        if as_json:
+            write_record(_record(group))
+        else:
+            write(("\n" if number else "") + _lines(group))
+    if as_json:
+        albums.write_left_out(groups.left_out, photos=[])
+    albums.say_left_out(groups.left_out, folder)
     if groups:
         count = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
         say(f"{count} of {sum(map(len, groups)):,} photos")
     else:
-        say("no two photos are alike")
+        say("no photo is a copy of another" if groups.alike else "no two photos are alike")
+    if groups.alike:
+        others = f"{groups.alike:,} photos are" if groups.alike > 1 else "1 photo is"
+        say(f"{others} like another in other details; --alike shows those too")
 
 
 def _lines(group: list[Copy]) -> str:
@@ -66,7 +89,7 @@ def _likeness(copy: Copy) -> str:
     return "same" if copy.same else f"{min(copy.likeness, 0.999):.3f}"
 
 
-def _record(group: list[Copy]) -> str:
+def _record(group: list[Copy]) -> dict[str, object]:
     photos = [
         {
             **path_fields(copy.path),
@@ -76,4 +99,4 @@ def _record(group: list[Copy]) -> str:
         }
         for copy in group
     ]
-    return json.dumps({"photos": photos}, ensure_ascii=False) + "\n"
+    return {"photos": photos}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago import catalog
 from galago.cli import albums, options
 from galago.cli.options import ClipOpening
 from galago.cli.terminal import Bar, complain, say, shown, write
@@ -38,8 +37,9 @@ def index(
     skip: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="Leave out files and folders of this name (* and ? allowed; may be repeated).",
+            metavar="X",
+            help="Leave out files and folders: a name, a path or a glob, as in .gitignore (may be "
+            "repeated).",
         ),
     ] = None,
     hidden: Annotated[
@@ -61,7 +61,7 @@ def index(
     Examples:
       galago index ~/Pictures
       galago index
-      galago index /mnt/disk/photos --album disk --skip "*_small.jpg"
+      galago index /mnt/disk/photos --album disk --skip "*_small.jpg" --skip private/
       galago index --fresh -m MobileCLIP2-S0
     """
     from galago.album import IndexOptions
@@ -69,7 +69,7 @@ def index(
 
     folder = albums.folder_of(album)
     source = None if model is None else albums.source_of(model)
-    opening = ClipOpening(source or catalog.DEFAULT_CLIP, precision, threads, offline)
+    opening = ClipOpening(source, precision, threads, offline)
     progress = _Progress()
     try:
         chosen = IndexOptions(fresh=fresh, hidden=hidden)
@@ -103,8 +103,9 @@ def _run(
 
     def choose(own: str | None) -> str:
         nonlocal opening
-        opening = replace(opening, model=own or opening.model)
-        return opening.model
+        name = own or opening.name()
+        opening = replace(opening, model=name)
+        return name
 
     with PicturePool(chosen.workers) as pool, Bar(None, rate=True) as bar:
         progress.bar = bar
@@ -150,6 +151,7 @@ class _Progress:
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
+    from galago.album.kinds import kinds_told
     from galago.album.names import option
 
     for path, reason in summary.failed[:_NAMED]:
@@ -167,6 +169,10 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
         complain(f"{shown(path)} can't be looked into ({reason}); its photos {now}")
     if summary.restless:
         say(f"{len(summary.restless):,} files were being written; the next run takes them")
+    for pattern in summary.unmatched:
+        complain(f"--skip {shown(pattern)} left nothing out: no file or folder looked at fits it")
+    if summary.passed_over:
+        say(f"not indexed: {kinds_told(summary.passed_over)}")
     parts = [
         (summary.encoded, "new"),
         (summary.known, "known by their content"),
@@ -177,4 +183,4 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
     rate = ""
     if summary.encoded > 20:
         rate = f"; {summary.encoded / max(summary.seconds, 1e-3):.1f} a second"
-    write(f"album {name}: {summary.photos:,} photos ({told or 'nothing new'}{rate})\n")
+    write(f"album {shown(name)}: {summary.photos:,} photos ({told or 'nothing new'}{rate})\n")

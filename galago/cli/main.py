@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["main", "run"]
 
@@ -22,15 +23,14 @@ def run() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line (sys.argv when None) and return its exit code; never a traceback."""
+    arguments = list(sys.argv[1:] if args is None else args)
     try:
         # Imported here so that Ctrl-C while modules load is caught too.
         from galago.cli.app import app
+        from galago.cli.terminal import take_any_letter
 
-        code = app(
-            args=list(sys.argv[1:] if args is None else args),
-            prog_name="galago",
-            standalone_mode=False,
-        )
+        take_any_letter()
+        code = app(args=list(arguments), prog_name="galago", standalone_mode=False)
         sys.stdout.flush()
         if code == 130:  # Typer has caught the Ctrl-C
             return _interrupted()
@@ -46,10 +46,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("GALAGO_DEBUG"):
             raise
-        return _explain(error)
+        return _explain(error, arguments)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """One line on stderr for an error, and its exit code."""
     from galago.cli.terminal import complain
     from galago.disk import refusal
@@ -58,9 +58,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, GalagoError):
         complain(str(error))
         return 2
-    if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of Typer's
-        error.show()
-        return int(error.exit_code)
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        return _usage(error, arguments)
     if type(error).__name__ == "Abort":  # end of input at a question
         return _interrupted()
     if isinstance(error, MemoryError):
@@ -77,6 +76,18 @@ def _explain(error: Exception) -> int:
         "run again with GALAGO_DEBUG=1 to see where"
     )
     return 3
+
+
+def _usage(error: Any, arguments: Sequence[str]) -> int:
+    """A usage error of Typer's in one line; the whole help where nothing was asked."""
+    from galago.cli.terminal import complain, say
+    from galago.cli.usage import explained
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(*str(error.format_message()).splitlines())
+    else:
+        complain(explained(error, arguments))
+    return int(error.exit_code)
 
 
 def _interrupted() -> int:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from galago import catalog
 from galago.cli import albums
-from galago.cli.options import Opening
+from galago.cli.missing import missing
+from galago.cli.options import Opening, unread
 from galago.cli.spread import spread
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
+from galago.text.languages import language_note
 from galago.text.presets import preset_prompt
 from galago.version import __version__
 
@@ -73,7 +75,10 @@ def mcp(
 
     @server.tool()
     def search(words: str, count: int = 12) -> list[dict[str, Any]]:
-        """Photos of the album that show what the words say, best first; none when none matches."""
+        """Photos of the album that show what the words say, best first; none when none matches.
+
+        The words must be English.
+        """
         with told():
             return tools.search(words, count)
 
@@ -86,32 +91,44 @@ class Tools:
 
     def __init__(self, opening: Opening, album: str | None, pool: PicturePool) -> None:
         self._opening, self._album, self._pool = opening, album, pool
-        self._vlm = _once(lambda: opening.load(pool))
+        self._vlm = _once(lambda: opening.load(pool=pool))
         self._desk = _once(self._open_desk)
 
     def describe(self, path: str, question: str | None) -> str:
-        """The answer; a demonstration model's remark behind it when it isn't sure."""
+        """The answer, and behind it in brackets why it isn't whole, or that a demonstration model
+        isn't sure."""
         place = os.path.expanduser(path)
         if not os.path.exists(place):
-            raise ImageError(f"no such picture: {path}")
+            raise ImageError(missing(path))
+        from galago.vlm.reply import why_cut
+
         vlm: FastVLM = self._vlm()
-        text, doubt = "", None
+        text, remarks = "", []
         for chunk in vlm.stream(place, question or preset_prompt("describe")):
             text += chunk.text
             if chunk.stats is not None:
+                cut = why_cut(chunk.finish, chunk.stats.tokens)
                 doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
-        return f"{text}\n\n({doubt.sentence()})" if doubt else text
+                remarks = [cut] if cut else []
+                if remark := unread(vlm.name, question or "") or (doubt and doubt.sentence()):
+                    remarks.append(remark)
+        return "\n\n".join([text, *(f"({remark})" for remark in remarks)])
 
     def search(self, words: str, count: int) -> list[dict[str, Any]]:
         """Paths and scores of the photos that match."""
         if not words.strip():
             raise OptionError("say what to look for")
         desk: AlbumDesk = self._desk()
+        if note := language_note([words], desk.clip.name):  # an assistant can say it so
+            raise OptionError(note)
         guide = desk.guide()
         if guide is None:
             raise OptionError("there is no album yet; make one: galago index FOLDER")
-        hits = guide.find([words], k=min(max(count, 1), 200))
-        return [{"path": h.path, "score": round(h.score, 4)} for h in hits if h.match]
+        hits = guide.find([words], k=min(max(count, 1), 200), only_matches=True)
+        found: list[dict[str, Any]] = [
+            {"path": h.path, "score": round(h.score, 4), "copies": len(h.copies)} for h in hits
+        ]
+        return found + ([{"note": hits.left_out.sentence()}] if hits.left_out else [])
 
     def _open_desk(self) -> AlbumDesk:
         from galago.cli.desk import AlbumDesk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,9 +12,11 @@ import typer
 from galago import catalog
 from galago.errors import OptionError
 from galago.specs import CLIP_PRECISIONS, PRECISIONS, Side
+from galago.text.languages import language_note
 
 if TYPE_CHECKING:
     from galago.clip.mobileclip import MobileCLIP
+    from galago.hub.choice import Choice
     from galago.media.pool import PicturePool
     from galago.vlm.fastvlm import FastVLM
     from galago.vlm.sampling import SamplingOptions
@@ -23,21 +26,27 @@ __all__ = [
     "ClipOpening",
     "ClipPrecision",
     "Force",
+    "KeepRepetition",
     "MaxTokens",
+    "MinP",
     "ModelName",
     "Offline",
     "Opening",
     "Precision",
+    "RepetitionPenalty",
     "Resolution",
     "Sampling",
     "Seed",
     "Stop",
     "Temperature",
     "Threads",
+    "TopK",
     "TopP",
     "complete_clip",
     "complete_model",
     "doubt",
+    "say_unread",
+    "unread",
 ]
 
 _SINGLE = tuple(name for name in PRECISIONS if "-" not in name)  # pairs are told in words
@@ -69,17 +78,18 @@ def _complete_clip_precision(incomplete: str) -> Iterator[str]:
 
 
 ModelName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
         "-m",
         metavar="MODEL",
-        help="A name of `galago models`, a folder, or owner/name of the hub.",
+        help="A name of `galago models`, a folder, or owner/name of the hub; the best that is here "
+        "unless `galago use` says otherwise.",
         autocompletion=_complete_fastvlm,
     ),
 ]
 ClipModelName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
         "-m",
@@ -140,12 +150,32 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Convert again, and keep a result that fails its self-check."),
 ]
+NoIcc = Annotated[
+    bool,
+    typer.Option("--no-icc", help="Ignore colour profiles (GALAGO_ICC=0 does the same)."),
+]
 MaxTokens = Annotated[int, typer.Option(metavar="N", help="At most so many tokens of answer.")]
 Temperature = Annotated[
     float, typer.Option(metavar="T", help="0 takes the likeliest token; higher is more varied.")
 ]
 TopP = Annotated[
     float, typer.Option("--top-p", metavar="P", help="Draw among the likeliest P of probability.")
+]
+TopK = Annotated[
+    int, typer.Option("--top-k", metavar="K", help="Draw among the K likeliest; 0: among all.")
+]
+MinP = Annotated[
+    float,
+    typer.Option("--min-p", metavar="P", help="Draw among those P times as likely as the first."),
+]
+RepetitionPenalty = Annotated[
+    float,
+    typer.Option(
+        "--repetition-penalty", metavar="R", help="Above 1: say less often what was said; 1: off."
+    ),
+]
+KeepRepetition = Annotated[
+    bool, typer.Option("--keep-repetition", help="Don't cut an answer that goes round in circles.")
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Makes a drawn answer repeatable.")]
 Stop = Annotated[
@@ -161,24 +191,37 @@ Loaded = TypeVar("Loaded")
 class Opening:
     """Which FastVLM is opened, and how."""
 
-    model: ModelName = catalog.DEFAULT
+    model: ModelName = None
     resolution: Resolution = None  # as it was typed
     precision: Precision = "auto"
     threads: Threads = None
+    no_icc: NoIcc = False
     offline: Offline = False
 
-    def load(self, pool: PicturePool | None = None) -> FastVLM:
-        """The model, with its stages shown on stderr; `pool` opens its pictures."""
+    def load(
+        self, prompt: str = "", pool: PicturePool | None = None, *, quickest: bool = False
+    ) -> FastVLM:
+        """The model, with its stages shown on stderr, and whether it can read the prompt.
+
+        `pool` opens its pictures; `quickest` of those here where none was named, not the best.
+        """
+        if self.no_icc:  # for this process and those that it starts
+            os.environ["GALAGO_ICC"] = "0"
+        from galago.convert.choice import choose_fastvlm
         from galago.vlm.fastvlm import FastVLM
 
-        return _staged(FastVLM.load, self, resolution=_side(self.resolution), pool=pool)
+        name = self.model or _told(choose_fastvlm(self.precision, quickest=quickest))
+        side = _side(self.resolution)
+        vlm = _staged(FastVLM.load, name, self, resolution=side, pool=pool)
+        say_unread(vlm.name, prompt)
+        return vlm
 
 
 @dataclass(frozen=True)
 class ClipOpening:
     """Which MobileCLIP is opened, and how."""
 
-    model: ClipModelName = catalog.DEFAULT_CLIP
+    model: ClipModelName = None
     precision: ClipPrecision = "auto"
     threads: Threads = None
     offline: Offline = False
@@ -187,16 +230,35 @@ class ClipOpening:
         """The model, with its stages shown on stderr; `pool` opens its pictures."""
         from galago.clip.mobileclip import MobileCLIP
 
-        return _staged(MobileCLIP.load, self, pool=pool)
+        return _staged(MobileCLIP.load, self.name(), self, pool=pool)
+
+    def name(self) -> str:
+        """The model that was asked for, else the best here, which is told."""
+        from galago.hub.choice import choose_clip
+
+        return self.model or _told(choose_clip())
 
 
-def _staged(load: Callable[..., Loaded], opening: Opening | ClipOpening, **more: Any) -> Loaded:
+def _told(choice: Choice) -> str:
+    """The name of what was chosen; a line on stderr where there was a choice."""
+    from galago.cli.terminal import say
+
+    line = choice.sentence()
+    if line is not None and line not in _noted:
+        _noted.add(line)
+        say(line)
+    return choice.name
+
+
+def _staged(
+    load: Callable[..., Loaded], name: str, opening: Opening | ClipOpening, **more: Any
+) -> Loaded:
     """What `load` opens, with its stages shown on stderr."""
     from galago.cli.terminal import stages
 
     with stages() as progress:
         return load(
-            opening.model,
+            name,
             precision=opening.precision,
             offline=opening.offline or None,
             threads=opening.threads,
@@ -206,6 +268,20 @@ def _staged(load: Callable[..., Loaded], opening: Opening | ClipOpening, **more:
 
 
 _noted: set[str] = set()
+
+
+def unread(model: str, prompt: str) -> str | None:
+    """What to say when a demonstration model is asked in letters that it wasn't taught."""
+    row = catalog.find(model)
+    demonstration = row is not None and row.name == model and row.embedded
+    return language_note([prompt], model) if demonstration else None
+
+
+def say_unread(model: str, prompt: str) -> None:
+    from galago.cli.terminal import say
+
+    if note := unread(model, prompt):
+        say(f"note: {note}")
 
 
 def doubt(model: str, confidence: float) -> None:
@@ -225,6 +301,10 @@ class Sampling:
     max_tokens: MaxTokens = 256
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
+    top_k: TopK = 0
+    min_p: MinP = 0.0
+    repetition_penalty: RepetitionPenalty = 1.0
+    keep_repetition: KeepRepetition = False
     seed: Seed = None
     stop: Stop = None
 
@@ -232,10 +312,26 @@ class Sampling:
         """The same for the model; OptionError for values that none can be."""
         from galago.vlm.sampling import SamplingOptions
 
+        if self.max_tokens == 0:
+            raise OptionError("--max-tokens 0 leaves no answer: use 1 or more")
+        self._say_what_is_idle()
         return SamplingOptions(
             temperature=self.temperature,
             top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            keep_repetition=self.keep_repetition,
             seed=self.seed,
             max_tokens=self.max_tokens,
             stop=tuple(self.stop or ()),
         )
+
+    def _say_what_is_idle(self) -> None:
+        """The likeliest token is nobody's draw: what narrows or repeats a draw does nothing."""
+        from galago.cli.terminal import say
+
+        narrowed = (("--top-p", self.top_p < 1), ("--top-k", self.top_k), ("--min-p", self.min_p))
+        given = [name for name, on in (*narrowed, ("--seed", self.seed is not None)) if on]
+        if given and self.temperature == 0:
+            say(f"{' and '.join(given)} change nothing at temperature 0; give --temperature, too")

@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from galago.cli.terminal import Bar, complain, path_fields, write_record
+from galago.cli.missing import missing
+from galago.cli.terminal import Bar, complain, one_line, path_fields, write_record
 from galago.errors import CutShortError, ImageError
 from galago.places import as_path
 
@@ -31,6 +32,7 @@ Opened = TypeVar("Opened")
 Ready = Callable[[Opened, "Picture", threading.Event], Any]
 # Each picture, and what waits until it is ready.
 _Coming = Generator[tuple["Picture", Callable[[], "Picture"]], None, None]
+_MOST = 1 << 30  # bytes taken from standard input, which may never end
 _AT_ONCE = 4  # beyond it replies share little, and as many decoded pictures are held
 
 
@@ -81,9 +83,14 @@ def expand(
 
 def _expand_one(argument: str, recursive: bool, videos: bool) -> list[Picture]:
     path = as_path(argument)
+    if not argument.strip():  # as of a variable that isn't set; it would be the current folder
+        raise ImageError("the name of a picture is empty; for all of this folder give .")
     if argument == "-":
         # Python has no stdin at all when it was closed.
-        return [Picture("-", sys.stdin.buffer.read() if sys.stdin else b"")]
+        data = sys.stdin.buffer.read(_MOST + 1) if sys.stdin else b""
+        if len(data) > _MOST:
+            raise ImageError("standard input gives more than a picture's bytes")
+        return [Picture("-", data)]
     # os.path and not pathlib, which raises for names too long and folders not to be entered.
     if os.path.isdir(path):
         return _folder(path, recursive)
@@ -135,10 +142,10 @@ def for_each(
     """
     if not any(isinstance(p.source, bytes) or os.path.exists(p.source) for p in found):
         if len(found) == 1:
-            raise ImageError(_missing(found[0]))
+            raise ImageError(missing(found[0].label))
         with Bar(0) as bar:
             for picture in found:
-                _report(picture, ImageError(_missing(picture)), bar, as_json)
+                _report(picture, ImageError(missing(picture.label)), bar, as_json)
         return 2
     if len(found) == 1:
         return _work(found, load(None), work, as_json, lambda opened: _one_by_one(found))
@@ -206,13 +213,11 @@ def _ahead(
                 waiting.cancel()
 
 
-def _missing(picture: Picture) -> str:
-    return f"no such picture: {picture.label}; check the name"
-
-
 def _report(picture: Picture, error: ImageError, bar: Bar, as_json: bool) -> None:
     with bar.aside():
-        message = str(error)
+        gone = isinstance(picture.source, Path) and not os.path.exists(picture.source)
+        message = missing(picture.label) if gone else str(error)
         complain(message if picture.label in message else f"{picture.label}: {message}")
         if as_json:
-            write_record({**path_fields(picture.label, "picture"), "error": message})
+            told = one_line(message)
+            write_record({**path_fields(picture.label, "picture"), "error": told})

@@ -8,7 +8,7 @@ import typer
 
 from galago.cli import options
 from galago.cli.options import Precision
-from galago.cli.terminal import say, stages, write
+from galago.cli.terminal import say, stages, write_place
 from galago.progress import Stage
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def pull(
 ) -> None:
     """Fetch a model once, convert a FastVLM for this computer, and keep it.
 
-    An interrupted download goes on where it stopped. The conversion is compared with the full-
-    precision model, its figures are shown, and a bad one is refused. A MobileCLIP needs no
+    An interrupted download goes on where it stopped. The conversion is compared with the
+    full-precision model, its figures are shown, and a bad one is refused. A MobileCLIP needs no
     conversion: that all of it is there is checked. The model's folder goes to stdout.
 
     \b
@@ -69,12 +69,12 @@ def pull(
         say(checked)
         if precision != "auto" or force:
             say("note: --precision and --force are for the conversion of a FastVLM")
-        return write(f"{source.folder}\n")
+        return write_place(str(source.folder))
     if ready.embedded:
         say(f"{ready.name} comes with galago: there is nothing to fetch")
     if not ready.fresh and (figures := ready.self_check()):
         say(figures)
-    write(f"{ready.folder}\n")
+    write_place(str(ready.folder))
 
 
 def _checked(source: ResolvedModel, progress: Progress) -> str:

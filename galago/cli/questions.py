@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from galago import catalog
+from galago.cli.options import doubt, unread
+from galago.cli.terminal import say
 from galago.errors import OptionError
 from galago.memory import peak_memory
 from galago.text.presets import PRESETS, preset_prompt
 
 if TYPE_CHECKING:
-    from galago.vlm.fastvlm import FastVLM, Stats
+    from galago.vlm.fastvlm import Chunk, EncodedImage, FastVLM, Stats
     from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Asked", "Question", "record_of", "statistics"]
+__all__ = ["Answer", "Asked", "Question", "record_of", "say_unless_whole", "since_opened", "told"]
 
 
 def _complete_preset(incomplete: str) -> Iterator[str]:
@@ -46,6 +49,7 @@ class Question:
     options: SamplingOptions
     as_json: bool = False
     stats: bool = False
+    page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,18 +80,80 @@ def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
     return prompt
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of an `image`; without `last`, the chunk behind it, it was broken off."""
+
+    image: EncodedImage
+    text: str
+    last: Chunk | None = None
+
+    @property
+    def stats(self) -> Stats | None:
+        return self.last.stats if self.last else None
+
+
+def since_opened(chunk: Chunk, image: EncodedImage) -> Chunk:
+    """The last chunk of an answer, its times counted from when the picture was opened."""
+    stats = chunk.stats
+    if stats is None:
+        return chunk
+    first = image.seconds + stats.first_token
+    return replace(chunk, stats=replace(stats, vision=image.seconds, first_token=first))
+
+
+def told(vlm: FastVLM, question: Question, answer: Answer, head: str = "") -> None:
+    """What the person must know of an answer, on stderr; `head` says which one it is.
+
+    That it isn't whole stands in the object of --json.
+    """
+    if answer.last is None or answer.stats is None:
+        return
+    image = answer.image
+    if image.pages > 1 and question.page is None:
+        say(f"{head}picture {image.page} of {image.pages} in it; --page N looks at another")
+    if not question.as_json:
+        say_unless_whole(answer.last, question.options, head)
+    doubt(vlm.name, answer.stats.confidence)
+    if question.stats:
+        say(statistics(vlm, answer.stats))
+
+
+def say_unless_whole(last: Chunk, asked: SamplingOptions, head: str = "") -> None:
+    """A line about an answer that was cut, and what gives more of it."""
+    from galago.vlm.reply import why_cut
+
+    tokens = last.stats.tokens if last.stats else 0
+    why = why_cut(last.finish, tokens)
+    if why is None:
+        return
+    if last.finish == "repetition":
+        hint = "--repetition-penalty 1.1 may help, --keep-repetition shows all of it"
+    elif tokens < asked.max_tokens:
+        hint = "the model has no more positions"
+    else:
+        hint = "--max-tokens gives it more"
+    say(f"{head}{why}; {hint}")
+
+
 def record_of(
-    vlm: FastVLM, name: dict[str, Any], question: Question, text: str, stats: Stats | None
+    vlm: FastVLM, name: dict[str, Any], question: Question, answer: Answer
 ) -> dict[str, Any]:
     """The object of --json, `name` first; times in seconds, memory in megabytes (10^6 bytes)."""
     asked = {"preset": question.preset} if question.preset else {"prompt": question.prompt}
-    record: dict[str, Any] = {**name, "text": text, "model": vlm.name, **asked}
-    if stats is not None:
+    if answer.image.pages > 1:
+        name = name | {"page": answer.image.page, "pages": answer.image.pages}
+    record: dict[str, Any] = {**name, "text": answer.text, "model": vlm.name, **asked}
+    stats = answer.stats
+    if answer.last is not None and stats is not None:
+        doubted = catalog.doubt(vlm.name, stats.confidence)
         record |= {
+            "finish": answer.last.finish,
             "time_to_first_token": round(stats.first_token, 4),
             "tokens": stats.tokens,
             "tokens_per_second": round(stats.tokens_per_second, 1),
             "confidence": round(stats.confidence, 4),
+            "doubt": unread(vlm.name, question.prompt) or (doubted and doubted.sentence()),
             "seconds": {
                 name: round(value, 4)
                 for name, value in asdict(stats).items()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import albums, options
+from galago.cli.missing import missing
 from galago.cli.options import ClipOpening
-from galago.cli.terminal import path_fields, say, shown, write
+from galago.cli.terminal import path_fields, say, shown, write, write_record
 from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
+from galago.text.languages import language_note
+from galago.text.visible import visible
 
 if TYPE_CHECKING:
-    from galago.album import Found, Guide
+    from galago.album import Checked, Found, Guide
     from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
@@ -84,6 +87,7 @@ def search(
     """
     from galago.album import Guide, Searcher
 
+    _check_words(words or [])
     asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
     if k < 1:
         raise OptionError(f"-k {k} is not possible: ask for 1 or more")
@@ -93,15 +97,40 @@ def search(
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
         searcher.check(clip, source)
-        hits = _hits(Guide(folder.name, searcher, clip, threading.Lock()), clip, asked, k)
-    found = hits if show_all else [hit for hit in hits if hit.match]
+        notes = _notes(clip, asked)
+        guide = Guide(folder.name, searcher, clip, threading.Lock())
+        found = _hits(guide, asked, k, show_all)
+    for hit in found:
+        if as_json:
+            write_record(_record(hit, notes))
+        else:
+            write(_line(hit) + "\n")
+    if as_json and notes and not found:  # the reason, where there is no photo to stand beside
+        write_record({"note": "; ".join(notes)})
+    if as_json:
+        albums.write_left_out(found.left_out)
+    albums.say_left_out(found.left_out, folder)
     if not found:
         say("no photo matches; --all shows the nearest all the same")
-        return
-    for hit in found:
-        write(_record(hit) if as_json else f"{hit.score:.3f}  {shown(hit.path)}\n")
-    if html is not None or view:
+    elif html is not None or view:
         _page(asked, found, html, view)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """OptionError for files where words are: what photos show is searched, not their names."""
+    from galago.media.images import PICTURE_SUFFIXES
+
+    for word in words:
+        path = os.path.expanduser(word)
+        if os.path.splitext(word)[1].lower() in PICTURE_SUFFIXES:
+            raise OptionError(
+                f"{word} is no word for what photos show; to find photos like that picture: "
+                f"galago search --image {shlex.quote(word)}"
+            )
+        if os.sep in word and os.path.isdir(path):
+            raise OptionError(
+                f"{word} is a folder; galago index {shlex.quote(word)} makes it searchable"
+            )
 
 
 def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> list[_Asked]:
@@ -109,7 +138,7 @@ def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> 
     asked = [_Asked(words, picture=False)] if words.strip() else []
     for path in images:
         if not os.path.exists(os.path.expanduser(path)):  # before a model is fetched for it
-            raise ImageError(f"no such picture: {path}; check the name")
+            raise ImageError(missing(path))
         asked.append(_Asked(path, picture=True))
     for wanted, values in ((True, plus), (False, minus)):
         for value in values:
@@ -132,16 +161,24 @@ def _is_picture(value: str) -> bool:
     if os.path.isfile(os.path.expanduser(value)):
         return True
     if os.path.splitext(value)[1].lower() in PICTURE_SUFFIXES:
-        raise ImageError(f"no such picture: {value}; check the name")
+        raise ImageError(missing(value))
     return False
 
 
-def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> list[Found]:
-    """What the album has for all parts of the query; says so when words were too many."""
-    for part in asked:
-        if not part.picture and not clip.fits(part.text):
-            limit = clip.spec.text.context
-            say(f"note: the model reads {limit} tokens of a query; the end of yours is left out")
+def _notes(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[str]:
+    """What the model doesn't read of a query; said on stderr, too."""
+    words = [part.text for part in asked if not part.picture]
+    limit = clip.spec.text.context
+    long = f"the model reads {limit} tokens of a query; the end of yours is left out"
+    found = [None if all(map(clip.fits, words)) else long, language_note(words, clip.name)]
+    notes = [note for note in found if note]
+    for note in notes:
+        say(f"note: {note}")
+    return notes
+
+
+def _hits(guide: Guide, asked: Sequence[_Asked], k: int, show_all: bool) -> Checked[Found]:
+    """What the album has for all parts of the query."""
 
     def texts(wanted: bool) -> list[str]:
         return [part.text for part in asked if not part.picture and part.wanted == wanted]
@@ -150,20 +187,35 @@ def _hits(guide: Guide, clip: MobileCLIP, asked: Sequence[_Asked], k: int) -> li
         given = (part.text for part in asked if part.picture and part.wanted == wanted)
         return [Path(os.path.expanduser(path)) for path in given]
 
-    return guide.find(texts(True), pictures(True), texts(False), k, minus_pictures=pictures(False))
+    return guide.find(
+        texts(True),
+        pictures(True),
+        texts(False),
+        k,
+        minus_pictures=pictures(False),
+        only_matches=not show_all,
+    )
 
 
-def _record(hit: Found) -> str:
+def _line(hit: Found) -> str:
+    """A hit for people; files of one content share a line."""
+    count = len(hit.copies)
+    copies = f"  and {count:,} {'copy' if count == 1 else 'copies'}" if count else ""
+    return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
+
+
+def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
     record = {
         **path_fields(hit.path),
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
+        "copies": [path_fields(path) for path in hit.copies],
     }
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return {**record, "note": "; ".join(notes)} if notes else record
 
 
-def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) -> None:
+def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 
@@ -171,17 +223,19 @@ def _page(asked: list[_Asked], hits: list[Found], html: str | None, view: bool) 
     from galago.media.pool import PicturePool
 
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
-    photos = ((hit.path, f"{hit.score:.3f}  {shown(hit.path)}") for hit in hits)
+    title = visible(title.removeprefix("+ "))
+    photos = ((hit.path, _line(hit)) for hit in hits)
+    note = hits.left_out.sentence() if hits.left_out else ""
     path = _page_path(html)
     try:
         # A full disk must not cut an older page.
         with PicturePool(1) as pool, whole_file(path) as file:
-            for piece in contact_sheet(title.removeprefix("+ "), photos, pool.thumbnail):
+            for piece in contact_sheet(title, photos, note, pool.thumbnail):
                 file.write(piece.encode())
     except OSError as error:
         raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
     if view and not webbrowser.open(path.as_uri()):
-        say(f"no browser could be opened; the page is {path}")
+        say(f"no browser could be opened; the page is {shown(str(path))}")
 
 
 def _check_page(html: str | None) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
+import time
 from typing import Annotated
 
 import typer
 
-from galago import catalog
 from galago.cli import albums, options
 from galago.cli.desk import AlbumDesk
 from galago.cli.options import Opening
@@ -21,6 +23,7 @@ __all__ = ["serve"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY = "GALAGO_API_KEY"
+_LAST = 0.2  # seconds for threads whose work is done
 
 
 @spread
@@ -29,7 +32,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help=f"A MobileCLIP; the album's own by default, {catalog.DEFAULT_CLIP} without one.",
+            help="A MobileCLIP; the album's own by default, the best that is here without one.",
             autocompletion=options.complete_clip,
         ),
     ] = None,
@@ -61,6 +64,9 @@ def serve(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="For one request, the wait included.")
     ] = 300.0,
+    grace: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For answers on their way when it is stopped.")
+    ] = 10.0,
     *,
     opening: Opening,
     view: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
@@ -89,10 +95,10 @@ def serve(
     from galago.media.pool import PicturePool
     from galago.server import Parts, Settings
 
-    _check(host, api_key, parallel, queue, timeout)
+    _check(host, api_key, parallel, queue, timeout, grace)
     listening = listen(host, port)
     with contextlib.closing(listening), PicturePool().warm() as pool:
-        vlm = opening.load(pool)
+        vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
         parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool)
@@ -104,6 +110,7 @@ def serve(
             parallel=parallel,
             queue=queue,
             timeout=timeout,
+            grace=grace,
         )
         app = create_app(parts, settings, __version__)
         address = _address(host, listening.getsockname()[1])
@@ -113,10 +120,31 @@ def serve(
             say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
         if view:
             _open_soon(address)
-        run(app, listening, log=log)
+        run(app, listening, _leave, grace=grace, log=log)
+    _leave_what_hangs()
 
 
-def _check(host: str, api_key: str | None, parallel: int, queue: int, timeout: float) -> None:
+def _leave_what_hangs() -> None:
+    """End without threads that native code holds: Python would wait for them, or abort."""
+    until = time.monotonic() + _LAST
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not isinstance(thread, threading.Timer):
+            thread.join(max(until - time.monotonic(), 0))
+            if thread.is_alive():
+                _leave()
+
+
+def _leave() -> None:
+    """End at once, with what was written; being stopped is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(0)
+
+
+def _check(
+    host: str, api_key: str | None, parallel: int, queue: int, timeout: float, grace: float
+) -> None:
     """OptionError before anything is opened."""
     if host not in _LOOPBACK and not api_key:
         raise OptionError(
@@ -130,6 +158,8 @@ def _check(host: str, api_key: str | None, parallel: int, queue: int, timeout: f
         raise OptionError(f"--queue {queue} is not possible: use 0 to 10000")
     if not 1 <= timeout <= 86_400:
         raise OptionError(f"--timeout {timeout} is not possible: use 1 to 86400 seconds")
+    if not 0.1 <= grace <= 3600:
+        raise OptionError(f"--grace {grace} is not possible: use 0.1 to 3600 seconds")
 
 
 def _names(host: str, more: list[str] | None) -> tuple[str, ...]:

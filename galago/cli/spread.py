@@ -19,7 +19,8 @@ __all__ = ["spread"]
 # Where options of several dataclasses meet they stand in this order, the rest as declared.
 _ORDER = (
     *("prompt", "preset", "to", "model", "resolution"),
-    *("max_tokens", "temperature", "top_p", "seed", "stop"),
+    *("max_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty"),
+    *("keep_repetition", "seed", "stop"),
 )
 
 

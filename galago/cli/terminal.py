@@ -1,48 +1,116 @@
-"""What the verbs share for talking to a person: all of it goes to stderr."""
+"""What the verbs share for talking to a person: the only place that writes to stdout or stderr.
+
+What comes from outside (names, models' words, a hub's answers) passes through `visible` here, also
+when no terminal listens now: what is in a log or a file is shown by a terminal sooner or later.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from galago.progress import Progress, Stage
+from galago.text.visible import brief, json_safe, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-__all__ = ["Bar", "complain", "path_fields", "say", "shown", "stages", "write", "write_record"]
+__all__ = [
+    "Bar",
+    "ask",
+    "columns",
+    "complain",
+    "one_line",
+    "path_fields",
+    "say",
+    "shown",
+    "stages",
+    "take_any_letter",
+    "write",
+    "write_place",
+    "write_record",
+]
 
 
-def say(text: str) -> None:
-    """A line for the person, never part of the result."""
-    print(text, file=sys.stderr, flush=True)
+def take_any_letter() -> None:
+    """Letters that the code page of stdout or stderr doesn't have are written as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(*lines: str) -> None:
+    """Lines for the person, never part of the result."""
+    for line in lines:
+        print(visible(brief(line)), file=sys.stderr, flush=True)
 
 
 def complain(text: str) -> None:
     """One line about what went wrong."""
-    say(f"galago: {' '.join(text.split())}")
+    say(f"galago: {one_line(text)}")
+
+
+def one_line(text: str) -> str:
+    """An error's words as one line of bearable length."""
+    return brief(" ".join(text.split()))
+
+
+def ask(prompt: str) -> str | None:
+    """A line that is typed, None at the end; the prompt goes to stderr, unlike the answers."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    try:
+        return input()
+    except EOFError:
+        print(file=sys.stderr)
+        return None
 
 
 def write(text: str) -> None:
-    """A piece of the result, at once; control codes never reach a terminal."""
-    if sys.stdout.isatty():
-        text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-    try:
-        sys.stdout.write(text)
-    except UnicodeEncodeError:  # a file's name with bytes that are no text, or a narrow code page
-        narrow = sys.stdout.encoding
-        sys.stdout.write(text.encode(narrow, "backslashreplace").decode(narrow))
+    """A piece of the result, at once."""
+    sys.stdout.write(visible(text, lines=True))
     sys.stdout.flush()
 
 
+def columns() -> int | None:
+    """How wide the terminal is that reads stdout; None when none does."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def write_record(record: Mapping[str, object]) -> None:
-    """One JSON object on a line; bytes of a name that are no text stand as JSON's escapes."""
-    text = json.dumps(record, ensure_ascii=False)
-    write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    """One JSON object on a line: UTF-8, as JSON is, whatever the terminal's code page."""
+    line = json_safe(json.dumps(record, ensure_ascii=False)) + "\n"
+    _write_bytes(line, line.encode("utf-8"))
+
+
+def write_place(path: str) -> None:
+    """A path that scripts take up: exact for them, as one printable line at a terminal."""
+    if sys.stdout.isatty():
+        write(f"{shown(path)}\n")
+    else:
+        _write_bytes(f"{path}\n", _as_bytes(path) + os.linesep.encode())
+
+
+def _as_bytes(path: str) -> bytes:
+    try:
+        return path.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+
+
+def _write_bytes(text: str, data: bytes) -> None:
+    """Bytes to stdout, or the same as text where a program has put something else in its place."""
+    sys.stdout.flush()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.buffer.write(data)
+    else:
+        sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -56,9 +124,9 @@ def stages(*, verbose: bool = False) -> Iterator[Progress]:
         nonlocal last
         new, last = stage != last, stage
         if new and (stage.lasting or (verbose and bar is None)):
-            bar.console.print(stage, soft_wrap=True, markup=False) if bar else say(stage)
+            _print_above(bar, stage) if bar else say(stage)
         if bar is not None and task is not None:
-            words = stage.split(",")[0]
+            words = visible(stage.split(",")[0])
             bar.update(task, description=words, completed=share, visible=share < 1.0)
 
     if bar is None:
@@ -98,10 +166,11 @@ class Bar:
     def name(self, label: str) -> None:
         """Show which picture is at work."""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=label[-40:])
+            self._bar.update(self._task, description=visible(label[-40:]))
 
     def update(self, stage: str, done: int, total: int | None) -> None:
         """How far a stage is; a new one has a rate of its own."""
+        stage = visible(stage)
         if self._bar and self._task is not None:
             if stage != self._stage:
                 self._stage = stage
@@ -121,6 +190,13 @@ class Bar:
         finally:
             if self._bar:
                 self._bar.start()
+
+
+def _print_above(bar: RichProgress, line: str) -> None:
+    """A line that stays, above the bar; as Text: no markup, no emoji, nothing made bold."""
+    from rich.text import Text
+
+    bar.console.print(Text(visible(brief(line))), soft_wrap=True)
 
 
 def _rich_bar(count: bool = False, rate: bool = False) -> RichProgress:

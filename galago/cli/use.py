@@ -55,12 +55,15 @@ def use(
 def _known(model: str) -> tuple[str, catalog.Kind]:
     """The name to keep, which opens the model from any folder, and its kind."""
     from galago.cli.albums import source_of
+    from galago.convert.folder import is_converted
     from galago.convert.store import kind_of
     from galago.hub.resolve import local, understand
 
     wanted = understand(model)
-    kind = kind_of(wanted)
-    if kind is None or local(wanted) is None:
+    here = local(wanted)
+    ours = here is not None and is_converted(here.folder)
+    kind = "fastvlm" if ours else kind_of(wanted)
+    if kind is None or here is None:
         if wanted.row is None and wanted.repository is None:
             raise catalog.unknown(model)
         raise OptionError(f"{wanted.name} is not here yet: galago pull {wanted.name}, then again")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago.cli import options
 from galago.cli.captions import Output, Speech, WebVTT
+from galago.cli.missing import check_address
 from galago.cli.options import Opening, Sampling
-from galago.cli.questions import Asked, Question, record_of, statistics
+from galago.cli.questions import Answer, Asked, Question, record_of, since_opened, told
 from galago.cli.spread import spread
 from galago.cli.terminal import Bar, complain, path_fields, say, write, write_record
 from galago.errors import CutShortError, OptionError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from galago.media.changes import ChangeDetector
     from galago.media.frames import Frame
     from galago.media.video import Video
-    from galago.vlm.fastvlm import FastVLM, Stats
+    from galago.vlm.fastvlm import FastVLM
 
 __all__ = ["watch"]
 
@@ -93,7 +93,13 @@ def watch(
             outputs.append(stack.enter_context(Speech()))
         seen = _open(source, camera)
         stack.push(seen)
-        watcher = _Watch(opening.load(), seen, question, ChangeDetector(max_age=age), outputs)
+        watcher = _Watch(
+            opening.load(question.prompt, quickest=True),
+            seen,
+            question,
+            ChangeDetector(max_age=age),
+            outputs,
+        )
         code = watcher.run(pace)
     # Behind the block: any exception in it breaks off the last caption that is spoken.
     raise typer.Exit(code)
@@ -112,6 +118,10 @@ def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
     if source is not None and source != "screen":
         from galago.media.video import Video
 
+        check_address(source)
+        if (source.isdecimal() or source in ("camera", "webcam")) and not os.path.exists(source):
+            number = source if source.isdecimal() else "0"
+            raise OptionError(f"no such video: {source}; a camera is --camera {number}")
         return Video(os.fspath(as_path(source)), name=source)
     from galago.media.camera import Camera, Screen
 
@@ -155,44 +165,43 @@ class _Watch:
         return code
 
     def see(self, frame: Frame, bar: Bar) -> None:
+        from galago.media.frames import clock
+
         self.looked += 1
         for output in self.outputs:
             output.tick(frame.at)
         thumbnail = frame.grey()
         if self.still.unchanged(thumbnail, frame.at):
             return
-        text, stats = self.ask(frame, bar)
+        answer = self.ask(frame, bar)
         self.still.keep(thumbnail, frame.at)
         self.described += 1
-        if text != self.said or not self.still.max_age:
-            self.said = text
+        if answer.text != self.said or not self.still.max_age:
+            self.said = answer.text
             for output in self.outputs:
-                output.show(frame.at, text)
+                output.show(frame.at, answer.text)
         with bar.aside():
-            if stats is not None:
-                options.doubt(self.vlm.name, stats.confidence)
-                if self.question.stats:
-                    say(statistics(self.vlm, stats))
+            told(self.vlm, self.question, answer, f"{clock(frame.at)}: ")
 
-    def ask(self, frame: Frame, bar: Bar) -> tuple[str, Stats | None]:
+    def ask(self, frame: Frame, bar: Bar) -> Answer:
         """The caption; on stdout unless it is the one that stands there already."""
         line = _Line(frame.at, self.said if self.still.max_age else None)
         live = not bar.shown and not self.question.as_json
-        stats = None
-        for chunk in self.vlm.stream(frame.image(), self.question.prompt, self.question.options):
+        image, last = self.vlm.encode(frame.image()), None
+        for chunk in self.vlm.stream(image, self.question.prompt, self.question.options):
             line.add(chunk.text)
             if live:
                 line.write()
-            stats = chunk.stats
+            last = since_opened(chunk, image)
+        answer = Answer(image, line.text, last)
         if line.text != line.before:
             with bar.aside():
                 if self.question.as_json:
                     name = path_fields(self.source.name, "source") | {"start": round(frame.at, 3)}
-                    record = record_of(self.vlm, name, self.question, line.text, stats)
-                    write_record(record)
+                    write_record(record_of(self.vlm, name, self.question, answer))
                 else:
                     line.write(end=True)
-        return line.text, stats
+        return answer
 
 
 class _Line:

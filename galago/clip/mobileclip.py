@@ -13,30 +13,31 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
 from galago.checkpoints.clip import ClipCheckpoint, open_clip_checkpoint
 from galago.checkpoints.names import CLIP_TRUNK
 from galago.checkpoints.tensors import Float, read_float
+from galago.clip.labels import LabelSet, listed, named, templates_of
 from galago.clip.text_cache import remembered
 from galago.engine.precision import check_clip_precision, check_threads
-from galago.errors import OptionError
-from galago.media.images import Source, load_pixels
+from galago.errors import ImageError, OptionError
+from galago.hub.choice import choose_clip
+from galago.media.images import Source, load_square
 from galago.media.pool import PicturePool
+from galago.media.preprocess import normalise
 from galago.places import as_path, graphs_dir
 from galago.progress import Progress, silent
 from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
-from galago.text.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from galago.engine.clip_sessions import ImageTower, TextTower
 
-__all__ = ["LabelSet", "MobileCLIP", "unit"]
+__all__ = ["MobileCLIP", "unit"]
 
 _TEXT_BATCH = 32
 _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2-S0
@@ -44,20 +45,6 @@ _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2
 # keep four times: of 12 megapixels 36 ms instead of 50, and 0.75 of an 8-bit step on average.
 _DRAFT = 2
 _HEADS = (f"{CLIP_TRUNK}head.fc.weight", f"{CLIP_TRUNK}head.weight")
-
-
-@dataclass(frozen=True, eq=False)
-class LabelSet:
-    """Labels embedded once for many pictures, by `MobileCLIP.label_set`.
-
-    `rows`: unit rows float32 (n, dim), in the order of `labels`; they are `model`'s, the one with
-    this `identity`.
-    """
-
-    labels: tuple[str, ...]
-    rows: Float
-    model: str
-    identity: str
 
 
 class MobileCLIP:
@@ -83,7 +70,7 @@ class MobileCLIP:
         self.spec = checkpoint.spec
         self.precision = clip_precision_here(precision, checkpoint)
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
-        self._load_pixels = load_pixels if pool is None else pool.load_pixels
+        self._load_square = load_square if pool is None else pool.load_square
         self._checkpoint = checkpoint
         self._threads = threads
         self._text: TextTower | None = None
@@ -91,7 +78,7 @@ class MobileCLIP:
     @classmethod
     def load(
         cls,
-        name: str | os.PathLike[str],
+        name: str | os.PathLike[str] | None = None,
         *,
         precision: str = "auto",
         offline: bool | None = None,
@@ -99,7 +86,8 @@ class MobileCLIP:
         progress: Progress | None = None,
         pool: PicturePool | None = None,
     ) -> MobileCLIP:
-        """A model by name ("MobileCLIP2-S0", "owner/name"), from a folder or one of Apple's `.pt`.
+        """A model by name ("MobileCLIP2-S0", "owner/name"), from a folder or one of Apple's `.pt`;
+        without a name the one that was set beforehand, else the best that is here.
 
         Fetches it first when it isn't here. `precision` is auto, fp32, bf16 or int8 (matrices in 8
         bits); `offline` (or HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares
@@ -112,6 +100,7 @@ class MobileCLIP:
         from galago.hub.fetched import fetched
 
         _check_options(precision, threads)
+        name = name or choose_clip().name
         path = as_path(os.fspath(name))
         if os.path.isfile(path):  # pathlib raises for a name that is too long
             checkpoint = open_clip_checkpoint(path)
@@ -191,7 +180,8 @@ class MobileCLIP:
 
         `name` is used in messages. Raises ImageError for a picture that can't be read.
         """
-        return self._load_pixels(picture, self.spec.image, name=name, draft=_DRAFT)[0]
+        square = self._load_square(picture, self.spec.image, name=name, draft=_DRAFT)
+        return normalise(square.pixels, self.spec.image)
 
     def embed_pixels(self, pixel_values: Float) -> Float:
         """Unit rows, float32 (n, dim), of prepared pictures (n, 3, side, side)."""
@@ -199,38 +189,74 @@ class MobileCLIP:
         rows = [self._image(pixel_values[start : start + _PICTURES]) for start in parts]
         return unit(np.concatenate(rows))
 
+    @overload
+    def embed_images(
+        self,
+        pictures: Iterable[Source],
+        batch: int = ...,
+        progress: Callable[[int], None] | None = ...,
+        *,
+        on_error: Literal["raise"] = ...,
+    ) -> Float: ...
+
+    @overload
+    def embed_images(
+        self,
+        pictures: Iterable[Source],
+        batch: int = ...,
+        progress: Callable[[int], None] | None = ...,
+        *,
+        on_error: Literal["skip"],
+    ) -> tuple[Float, dict[int, ImageError]]: ...
+
     def embed_images(
         self,
         pictures: Iterable[Source],
         batch: int = 8,
         progress: Callable[[int], None] | None = None,
-    ) -> Float:
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> Float | tuple[Float, dict[int, ImageError]]:
         """Unit rows, float32 (n, dim), of pictures (as FastVLM.encode takes them), in order.
 
         Pictures are taken from the iterable a batch at a time, so that memory holds one batch
         however many there are; `progress` is told how many are done. Raises ImageError for a
-        picture that can't be read.
+        picture that can't be read. With on_error="skip" there is a pair instead: the rows of those
+        that can, in order and without gaps, and {number from 0: ImageError} of those that can't.
         """
         if not isinstance(batch, int) or batch < 1:
             raise OptionError(f"a batch of {batch} is not possible: use 1 or more")
+        if on_error not in ("raise", "skip"):
+            raise OptionError(f'on_error {on_error!r} is not known: use "raise" or "skip"')
         single = isinstance(pictures, np.ndarray) and pictures.ndim < 4
         if single or isinstance(pictures, (str, bytes)) or not isinstance(pictures, Iterable):
             raise OptionError('pictures must be a list, such as ["cat.jpg"]')
         rows: list[Float] = []
+        skipped: dict[int, ImageError] = {}
         done = 0
         for part in _batches(pictures, batch):
-            rows.append(self.embed_pixels(np.stack([self.prepare(picture) for picture in part])))
+            prepared: list[Float] = []
+            for number, picture in enumerate(part, done):
+                try:
+                    prepared.append(self.prepare(picture))
+                except ImageError as error:
+                    if on_error == "raise":
+                        raise
+                    skipped[number] = error
+            if prepared:
+                rows.append(self.embed_pixels(np.stack(prepared)))
             done += len(part)
             if progress is not None:
                 progress(done)
-        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+        found = np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+        return found if on_error == "raise" else (found, skipped)
 
     def embed_texts(self, texts: Sequence[str]) -> Float:
         """Unit rows, float32 (n, dim), of texts; longer than 77 tokens are cut.
 
         Raises OptionError when `texts` is not a list of texts.
         """
-        texts = _listed(texts, "texts")
+        texts = listed(texts, "texts")
         rows = [
             unit(self._text_tower()(self._tokenizer(part, self.spec.text.context)))
             for part in _batches(texts, _TEXT_BATCH)
@@ -242,7 +268,7 @@ class MobileCLIP:
 
         The text tower is let go again if it was only loaded for them.
         """
-        texts = _listed(texts, "texts")
+        texts = listed(texts, "texts")
         loaded = self._text is not None
         try:
             made_by = (self.identity, self.precision)
@@ -263,14 +289,7 @@ class MobileCLIP:
         `progress` is told how many labels are done. OptionError for an unknown name, a template
         without {} or an empty label.
         """
-        if isinstance(templates, str):
-            if templates not in TEMPLATES:
-                known = ", ".join(TEMPLATES)
-                raise OptionError(f"templates {templates!r} are not known: use one of {known}")
-            templates = TEMPLATES[templates]
-        labels, templates = _listed(labels, "labels"), _listed(templates, "templates")
-        if not templates or any(template.count("{}") != 1 for template in templates):
-            raise OptionError("each template needs one {} where the label goes")
+        labels, templates = listed(labels, "labels"), templates_of(templates)
         if not all(label.strip() for label in labels):
             raise OptionError("a label is empty")
         rows: list[Float] = []
@@ -294,7 +313,7 @@ class MobileCLIP:
 
         Raises OptionError without labels.
         """
-        labels = _named(labels)
+        labels = named(labels)
         rows = self.embed_labels(labels, templates, progress)
         rows.flags.writeable = False
         return LabelSet(tuple(labels), rows, self.name, self.identity)
@@ -334,7 +353,7 @@ class MobileCLIP:
     def _own(self, labels: Sequence[str] | LabelSet) -> list[str] | LabelSet:
         """Checked: at least one, or a set of this model's."""
         if not isinstance(labels, LabelSet):
-            return _named(labels)
+            return named(labels)
         if labels.identity != self.identity:
             raise OptionError(
                 f"the labels were embedded by {labels.model}; embed them again with {self.name}"
@@ -352,21 +371,6 @@ def unit(rows: Float) -> Float:
     """Rows divided by their lengths; a row of zeros stays."""
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
-
-
-def _listed(texts: Iterable[str], what: str) -> list[str]:
-    """The texts as a list; OptionError when they are something else."""
-    found = None if isinstance(texts, str) or not isinstance(texts, Iterable) else list(texts)
-    if found is None or not all(isinstance(text, str) for text in found):
-        raise OptionError(f'{what} must be a list of texts, such as ["a dog"]')
-    return found
-
-
-def _named(labels: Sequence[str]) -> list[str]:
-    labels = _listed(labels, "labels")
-    if not labels:
-        raise OptionError("name at least one label")
-    return labels
 
 
 def _batches(items: Iterable[Source] | Iterable[str], size: int) -> Iterator[list]:  # type: ignore[type-arg]

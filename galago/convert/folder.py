@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galago.checkpoints.folders import MANIFEST, read_json
+from galago.checkpoints.folders import MANIFEST
 from galago.checkpoints.limits import check_types, check_vlm
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import FileState, LazyTensor
 from galago.convert.contents import unlike
+from galago.disk import read_json
 from galago.engine.precision import PrecisionPlan
 from galago.errors import CheckpointError, OptionError
 from galago.specs import FastViTSpec, ImageSpec, PromptSpec, Qwen2Spec, VLMSpec
@@ -43,7 +44,7 @@ def is_converted(folder: Path) -> bool:
 
 def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Converted:
     """Open a converted folder; CheckpointError when damaged, OptionError on another precision."""
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST, finite=False)  # a forced one's figures may not be
     if manifest.get("format") != FORMAT:
         raise CheckpointError(
             f"{folder} was converted by another version of galago; convert the model again"
@@ -56,7 +57,7 @@ def open_converted(folder: Path, precision: str | PrecisionPlan = "auto") -> Con
     except (KeyError, TypeError, ValueError, AttributeError):
         raise CheckpointError(f"{folder / MANIFEST} is damaged; convert the model again") from None
     wanted = precision.name if isinstance(precision, PrecisionPlan) else precision
-    if wanted not in ("auto", plan.name, plan.language, manifest.get("asked")):
+    if not plan.answers(wanted) and wanted != manifest.get("asked"):
         raise OptionError(
             f"{folder} was converted to {plan.name}, not {wanted}; convert the model again"
         )

@@ -19,7 +19,13 @@ from galago.engine.precision import PrecisionPlan
 from galago.engine.processor import exact_products, precision_here
 from galago.engine.quantise import FULL_TOP
 from galago.engine.vlm_sessions import LanguageSession, Sessions, VisionSession
-from galago.engine.vlm_weights import collect, embedding_item, language_items, vision_items
+from galago.engine.vlm_weights import (
+    collect,
+    embedding_item,
+    identity_of,
+    language_items,
+    vision_items,
+)
 from galago.errors import CheckpointError
 
 __all__ = ["load_sessions"]
@@ -56,7 +62,7 @@ def load_sessions(
     said = collect(language_items(source, plan))
     said |= collect(iter([embedding_item(source)]))
     language = LanguageSession(said, spec, plan, threads=threads)
-    return Sessions(vision, language, spec, plan)
+    return Sessions(vision, language, spec, plan, identity_of(source.tensors, spec))
 
 
 def _load_converted(
@@ -75,4 +81,4 @@ def _load_converted(
         )
     vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache=cache)
     language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache=cache)
-    return Sessions(vision, language, spec, plan)
+    return Sessions(vision, language, spec, plan, identity_of(opened.tensors, spec))

@@ -92,10 +92,15 @@ class SelfCheck:
     def sentence(self) -> str:
         """One line for people."""
         verdict = "passed" if self.passed else "FAILED"
+        agreement = (
+            f"next-token agreement {self.top1:.1%} of {self.decided}"
+            if self.decided
+            else "no next token that the reference is sure of"
+        )
         return (
             f"self-check {verdict}: feature cosine {self.cosine_mean:.4f} "
-            f"(least {self.cosine_min:.4f}), next-token agreement {self.top1:.1%} of "
-            f"{self.decided}, KL {self.kl:.4f} over {self.positions} positions"
+            f"(least {self.cosine_min:.4f}), {agreement}, KL {self.kl:.4f} over "
+            f"{self.positions} positions"
         )
 
 
@@ -105,26 +110,29 @@ def judge(
     precision: str,
 ) -> SelfCheck:
     """Compare (reference, converted) pairs: features (T, D) and logits (N, vocab)."""
-    cosines = np.concatenate([_cosines(a, b) for a, b in features])
-    agreed: list[npt.NDArray[np.bool_]] = []
-    divergence: list[npt.NDArray[np.float64]] = []
+    cosines = np.concatenate([np.empty(0, np.float32), *(_cosines(a, b) for a, b in features)])
+    agreed: list[npt.NDArray[np.bool_]] = [np.empty(0, np.bool_)]
+    divergence: list[npt.NDArray[np.float64]] = [np.empty(0)]
+    saying = False  # whether the reference prefers anything anywhere
     for reference, other in logits:
         for start in range(0, len(reference), _ROWS):
             rows = slice(start, start + _ROWS)
             hits, kl = _next_tokens(reference[rows], other[rows])
             agreed.append(hits)
             divergence.append(kl)
+            saying |= bool((np.ptp(reference[rows], axis=-1) > 0).any())
     hits, kl = np.concatenate(agreed), np.concatenate(divergence)
     bounds = BOUNDS[precision]
     found = {
-        "cosine_mean": float(cosines.mean()),
-        "cosine_min": float(cosines.min()),
+        "cosine_mean": float(cosines.mean()) if cosines.size else 0.0,
+        "cosine_min": float(cosines.min()) if cosines.size else 0.0,
         "top1": float(hits.mean()) if hits.size else 1.0,
-        "kl": float(kl.mean()),
+        "kl": float(kl.mean()) if kl.size else 0.0,
     }
-    # Written so that a NaN anywhere fails.
+    # Written so that a NaN anywhere fails, and a comparison of nothing too.
     passed = (
-        found["cosine_mean"] >= bounds.cosine_mean
+        saying
+        and found["cosine_mean"] >= bounds.cosine_mean
         and found["cosine_min"] >= bounds.cosine_min
         and found["top1"] >= bounds.top1
         and found["kl"] <= bounds.kl

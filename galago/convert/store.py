@@ -15,7 +15,6 @@ format, so a source or a format that changed simply has no entry yet. Layout of 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +22,11 @@ from typing import Any
 
 from galago import catalog
 from galago.checkpoints.folders import MANIFEST
+from galago.checkpoints.limits import check_types
 from galago.convert.folder import FORMAT, is_converted
-from galago.disk import discard_folder
+from galago.disk import discard_folder, read_json
 from galago.engine.precision import PrecisionPlan
-from galago.errors import OfflineError
+from galago.errors import CheckpointError, OfflineError
 from galago.hub.fetch import check_space
 from galago.hub.fetched import disk_refusals, only_one
 from galago.hub.fetched import kind_of as hub_kind
@@ -49,11 +49,15 @@ class Entry:
 
     folder: Path
     name: str
-    precision: str
+    plan: PrecisionPlan
     asked: str
     format: int
     identity: dict[str, Any] = field(default_factory=dict)
     check: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def precision(self) -> str:
+        return self.plan.name
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,11 @@ class Prepared:
         entry = _read(self.folder)
         if entry is None or not entry.check:
             return None
-        return SelfCheck(**{**entry.check, "bounds": Bounds(**entry.check["bounds"])}).sentence()
+        try:
+            bounds = Bounds(**entry.check["bounds"])
+            return SelfCheck(**{**entry.check, "bounds": bounds}).sentence()
+        except (KeyError, TypeError, ValueError):  # figures of no conversion
+            return None
 
 
 def prepare(
@@ -154,12 +162,15 @@ def kept(name: str | None = None) -> list[Entry]:
 
 def _read(folder: Path) -> Entry | None:
     try:
-        data = json.loads((folder / MANIFEST).read_text("utf-8"))
+        data = read_json(folder / MANIFEST, finite=False)
         plan, source = PrecisionPlan(**data["precision"]), data["source"]
         check = data.get("self_check") or {}
+        check_types(plan)
         asked = data.get("asked", plan.name)
-        return Entry(folder, source["name"], plan.name, asked, data["format"], source, check)
-    except (OSError, ValueError, KeyError, TypeError):
+        if not isinstance(source["name"], str) or not isinstance(check, dict):
+            return None
+        return Entry(folder, source["name"], plan, asked, data["format"], source, check)
+    except (CheckpointError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -177,8 +188,8 @@ def _entry(source: ResolvedModel, precision: str) -> Entry | None:
 def _orphan(wanted: Wanted, precision: str) -> Entry | None:
     """A converted model whose source is gone: still good, as an entry holds all it needs."""
     entries = [e for e in kept(wanted.name) if e.format == FORMAT]
-    fitting = [e for e in entries if precision == "auto" or e.precision.startswith(precision)]
-    return next(iter(fitting), None)
+    fitting = (e for e in entries if e.plan.answers(precision) or precision == e.asked)
+    return next(fitting, None)
 
 
 def _folder(source: ResolvedModel, plan: PrecisionPlan) -> Path:

@@ -40,6 +40,14 @@ class PrecisionPlan:
             return f"{self.language}-{self.vision}"
         return self.language if self.language == self.vision else f"{self.language}-{self.vision}"
 
+    def answers(self, wanted: str) -> bool:
+        """Whether this is what --precision `wanted` stands for.
+
+        One word leaves vision in floating point: "int8" is not "int8-int8".
+        """
+        one = wanted == self.language and self.vision != "int8"
+        return one or wanted in ("auto", self.name)
+
 
 def language_size(text: Qwen2Spec) -> int:
     """Weights of the decoder without its embedding table."""

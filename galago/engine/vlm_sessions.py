@@ -271,9 +271,10 @@ class KVCache:
 
 @dataclass(frozen=True)
 class Sessions:
-    """A loaded model."""
+    """A loaded model; `identity` tells its features from another's (vlm_weights.identity_of)."""
 
     vision: VisionSession
     language: LanguageSession
     spec: VLMSpec
     precision: PrecisionPlan
+    identity: str

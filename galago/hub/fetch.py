@@ -26,6 +26,13 @@ from galago import catalog
 from galago.checkpoints.folders import MANIFEST, kind_of_files, patterns
 from galago.disk import refusal
 from galago.errors import GalagoError, HubError, StorageError, UnknownModelError
+from galago.hub.answers import (
+    checked_commit,
+    checked_digest,
+    checked_name,
+    checked_size,
+    no_downgrade,
+)
 from galago.progress import Progress, Stage
 
 __all__ = ["check_space", "fetch", "gigabytes"]
@@ -68,7 +75,8 @@ def fetch(
         if row is None:
             names = {str(sibling.rfilename) for sibling in info.siblings or []}
             catalog.check_kind(name, kind_of_files(names), kind)
-        target = folder / str(info.sha)
+        revision = checked_commit(info.sha)
+        target = folder / revision
         files = [
             file
             for file in _files(info, row.layout if row else None)
@@ -83,7 +91,7 @@ def fetch(
         target.mkdir(parents=True, exist_ok=True)
         done = _Tally(needed, lambda share: progress(stage, share))
         for file in files:
-            _download(client, repo, str(info.sha), file, target, done)
+            _download(client, repo, revision, file, target, done)
     except GalagoError:
         raise
     except Exception as error:
@@ -122,6 +130,10 @@ def _client() -> ModuleType:
 
     constants.HF_HUB_DISABLE_TELEMETRY = True  # when somebody imported it before us
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    session = huggingface_hub.get_session()
+    hooks = getattr(session, "event_hooks", None)  # the older clients have none
+    if hooks is not None and no_downgrade not in hooks["response"]:
+        session.event_hooks = hooks | {"response": [*hooks["response"], no_downgrade]}
     return huggingface_hub
 
 
@@ -129,15 +141,18 @@ def _files(info: Any, layout: catalog.Layout | None) -> list[_File]:
     """What is wanted of a repository: its top folder's weights and texts, small files first."""
     siblings = {str(sibling.rfilename): sibling for sibling in info.siblings or []}
     wanted = patterns(layout, siblings)
-    files = []
+    files: dict[str, _File] = {}
     for name, sibling in siblings.items():
         # Nothing that is fetched may pass for a conversion of our own.
-        fits = name != MANIFEST and any(fnmatch.fnmatch(name, pattern) for pattern in wanted)
-        if "/" in name or not fits:
+        fits = any(fnmatch.fnmatch(name, pattern) for pattern in wanted)
+        if "/" in name or not fits or name.casefold() == MANIFEST:
             continue
-        lfs = sibling.lfs
-        files.append(_File(name, sibling.size or 0, lfs.sha256 if lfs else None))
-    return sorted(files, key=lambda file: file.size)
+        name, lfs = checked_name(name), sibling.lfs
+        size = checked_size(sibling.size or 0, name)
+        file = _File(name, size, checked_digest(lfs.sha256, name) if lfs else None)
+        if files.setdefault(name.casefold(), file) != file:
+            raise HubError(f"the hub names both {files[name.casefold()].name} and {name}")
+    return sorted(files.values(), key=lambda file: file.size)
 
 
 def _download(
@@ -159,7 +174,7 @@ def _download(
     with part.open("ab") as out:
         http_get(
             client.hf_hub_url(repo, file.name, revision=revision),
-            _Counting(out, tally),  # type: ignore[arg-type]
+            _Counting(out, tally, file.size),  # type: ignore[arg-type]
             resume_size=have,
             headers=client.utils.build_hf_headers(library_name="galago"),
             expected_size=file.size,
@@ -184,12 +199,14 @@ class _Tally:
 
 
 class _Counting:
-    """A file that tells how many bytes are written through it."""
+    """A file that tells how many bytes are written through it, and takes no more than `size`."""
 
-    def __init__(self, file: BinaryIO, tally: _Tally) -> None:
-        self._file, self._tally = file, tally
+    def __init__(self, file: BinaryIO, tally: _Tally, size: int) -> None:
+        self._file, self._tally, self._size = file, tally, size
 
     def write(self, data: bytes) -> int:
+        if self._file.tell() + len(data) > self._size:
+            raise HubError("more bytes arrived than the hub had said: run the command again")
         written = self._file.write(data)
         self._tally.add(written)
         return written
@@ -217,7 +234,7 @@ def _sha256(path: Path) -> str:
 
 def _licence(info: Any) -> str:
     stated = getattr(getattr(info, "card_data", None), "license", None)
-    return str(stated or "not stated, see its page on the hub")
+    return str(stated or "not stated, see its page on the hub")[:80]
 
 
 def _explained(client: ModuleType, error: Exception, name: str, folder: Path) -> GalagoError:

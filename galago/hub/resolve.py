@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,22 @@ from galago.hub.fetch import fetch
 from galago.places import as_path, cache_dir, home_path, slug
 from galago.progress import Progress, Stage, silent
 
-__all__ = ["Name", "ResolvedModel", "Wanted", "is_offline", "local", "resolve", "understand"]
+__all__ = [
+    "Name",
+    "ResolvedModel",
+    "Wanted",
+    "is_offline",
+    "is_partial",
+    "local",
+    "resolve",
+    "understand",
+]
 
 _HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+# As a browser shows it; of another revision than main the name alone would be something else.
+_PAGE = re.compile(
+    rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_NAME.pattern})(?:/tree/main)?/?"
+)
 
 
 @dataclass(frozen=True)
@@ -97,10 +111,12 @@ def is_offline(offline: bool | None = None) -> bool:
 
 
 def understand(name: Name) -> Wanted:
-    """A catalogue name or alias, a folder, or a hub name `owner/name`; a Path is never read
-    as a catalogue name."""
+    """A catalogue name or alias, a folder, or a hub name `owner/name`, also as the address of its
+    page; a Path is never read as a catalogue name."""
     if isinstance(name, Wanted):
         return name
+    if isinstance(name, str) and (page := _PAGE.fullmatch(name.strip())):
+        name = page[1]
     text = str(name)
     row = catalog.find(text) if isinstance(name, str) else None
     if row is not None:
@@ -168,6 +184,14 @@ def local(name: Name) -> ResolvedModel | None:
     return _resolved(wanted.name, snapshot, wanted.row, snapshot.name)
 
 
+def is_partial(name: Name) -> bool:
+    """Whether a model from the hub is on this machine in part or damaged only; asks nobody."""
+    wanted = understand(name)
+    if wanted.repository is None or local(wanted) is not None:
+        return False
+    return any(copy.is_dir() for _, copy in _copies(wanted.repository))
+
+
 def _not_here(wanted: Wanted) -> str:
     near = [] if wanted.row else catalog.suggest(wanted.text)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
@@ -231,9 +255,25 @@ def _hub_cache() -> Path:
 
 def _snapshot(repository: str, layout: catalog.Layout | None) -> Path | None:
     """A whole copy of a repository: the newest of ours, else of the hub client's cache."""
-    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
-    for folder in (_sources(repository), theirs):
-        copies = [copy for copy in folder.glob("*") if is_complete(copy, layout)]
-        if copies:
-            return max(copies, key=lambda copy: copy.stat().st_mtime)
-    return None
+    whole = [(home, c) for home, c in _copies(repository) if is_complete(c, layout)]
+    whole = [(home, copy) for home, copy in whole if _lies_in(copy, home)]
+    copies = [copy for home, copy in whole if home == whole[0][0]]
+    return max(copies, key=lambda copy: copy.stat().st_mtime) if copies else None
+
+
+def _copies(repository: str) -> Iterator[tuple[Path, Path]]:
+    """A repository's folder and a copy in it, ours before those of the hub's client."""
+    ours = _sources(repository)
+    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}"
+    for home, folder in ((ours, ours), (theirs, theirs / "snapshots")):
+        for copy in folder.glob("*"):
+            yield home, copy
+
+
+def _lies_in(copy: Path, home: Path) -> bool:
+    """Whether a copy's files are in its repository's folder, where the hub's client links to."""
+    try:
+        inside = home.resolve()
+        return all(path.resolve().is_relative_to(inside) for path in copy.iterdir())
+    except (OSError, RuntimeError):  # a link in a circle
+        return False

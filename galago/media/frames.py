@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,27 +24,40 @@ class Frame:
     at: float
     _picture: Any  # a PIL image or PyAV's frame, which is turned into one when it is needed
     _shape: float = 1.0  # how wide a pixel is for its height
+    _thumbnail: list[NDArray[np.float32]] = field(default_factory=list, compare=False, repr=False)
+
+    def still(self, at: float) -> Frame:
+        """The same picture at another time; its thumbnail is made once for both."""
+        return replace(self, at=at)
 
     def grey(self) -> NDArray[np.float32]:
         """A thumbnail for `changes` and `scenes` beside this: float32 (64, 64) of 0..255.
 
-        Raises VideoError for a picture FFmpeg can't convert; `image` does as well.
+        The very same array each time, read-only; not turned upright.  Raises VideoError for a
+        picture FFmpeg can't convert; `image` does as well.
         """
+        if not self._thumbnail:
+            made = self._grey()
+            made.flags.writeable = False
+            self._thumbnail.append(made)
+        return self._thumbnail[0]
+
+    def _grey(self) -> NDArray[np.float32]:
         if isinstance(self._picture, Image.Image):
             return grey(self._picture)
         with self._converting():
             small = self._picture.reformat(SIDE, SIDE, "gray", interpolation="AREA")
-            return np.asarray(small.to_ndarray(), np.float32)
+            return np.array(small.to_ndarray(), np.float32)
 
     def image(self) -> Image.Image:
-        """The picture, upright, in its true proportions, RGB."""
+        """The picture, upright and not mirrored, in its true proportions, RGB."""
         if isinstance(self._picture, Image.Image):
             return self._picture.convert("RGB")
         with self._converting():
             wide = {} if self._shape == 1 else {"width": round(self._picture.width * self._shape)}
             image: Image.Image = self._picture.to_image(**wide)
-        turn = self._picture.rotation  # degrees against the clock, as Pillow counts
-        return image.rotate(turn, expand=True) if turn else image
+            matrix = _display_matrix(self._picture)
+        return image if matrix is None else upright(image, matrix)
 
     @contextmanager
     def _converting(self) -> Iterator[None]:
@@ -55,6 +69,37 @@ class Frame:
 
 class _NoPyAV(VideoError, MissingExtraError):
     """A video or camera without the extra that reads it."""
+
+
+def _display_matrix(picture: Any) -> NDArray[np.int32] | None:
+    """The first two columns of a file's display matrix, int32 (2, 2) in 16.16; None without one."""
+    for at in range(len(picture.side_data)):  # by number: what its keys are differs with PyAV's age
+        found = picture.side_data[at]
+        if found.type.name == "DISPLAYMATRIX":
+            return np.frombuffer(bytes(found), np.int32, 9).reshape(3, 3)[:2, :2]
+    return None
+
+
+def upright(image: Image.Image, matrix: NDArray[np.int32]) -> Image.Image:
+    """The image as a display matrix [[a, b], [c, d]] has it shown: x' = ax + cy, y' = bx + dy.
+
+    ISO/IEC 14496-12, 8.3.2; as FFmpeg's autorotate does it (fftools/ffmpeg_filter.c): quarter
+    turns and mirrors; another angle (over a degree off) is turned only; scale and place count for
+    nothing, nor does a matrix that has the picture vanish.
+    """
+    (a, b), (c, d) = matrix.astype(np.float64).tolist()
+    if a * d == b * c:
+        return image
+    if min(abs(a), abs(b)) > math.tan(math.radians(1)) * max(abs(a), abs(b)):
+        return image.rotate(-math.degrees(math.atan2(b, a)), expand=True)
+    lying = abs(b) > abs(a)
+    if lying:
+        image = image.transpose(Image.Transpose.TRANSPOSE)
+    if (c if lying else a) < 0:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if (b if lying else d) < 0:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return image
 
 
 def grey(picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -24,8 +24,9 @@ from PIL import Image
 
 from galago.errors import ImageError, MissingExtraError, OptionError, UnopenedError
 from galago.media import images
-from galago.media.images import Source
-from galago.media.preprocess import normalise
+from galago.media.images import Source, Square
+from galago.media.limits import icc_wanted
+from galago.media.sources import told_apart
 from galago.media.worker import receive, send
 from galago.specs import ImageSpec
 
@@ -66,7 +67,7 @@ class PicturePool:
         self._all: set[_Worker] = set()
         self._closed = False
 
-    def load_pixels(
+    def load_square(
         self,
         source: Source,
         spec: ImageSpec,
@@ -74,29 +75,56 @@ class PicturePool:
         name: str | None = None,
         draft: int = images.DRAFT,
         by_content: bool = False,
-    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
-        """As `images.load_pixels`, which opens in this process what is decoded already.
+        icc: bool | None = None,
+        page: int | None = None,
+        count_pages: bool = False,
+    ) -> Square:
+        """As `images.load_square`, which opens in this process what is decoded already.
 
         Raises ImageError, for what takes too long or too much too; UnopenedError, one of them, for
         what may be read another time.
         """
+        how: dict[str, Any] = {
+            "draft": draft,
+            "by_content": by_content,
+            "icc": icc_wanted(icc),
+            "page": page,
+            "count_pages": count_pages,
+        }
         if isinstance(source, (Image.Image, np.ndarray)):
-            return images.load_pixels(source, spec, name=name, draft=draft, by_content=by_content)
-        head = {"do": "square", "spec": asdict(spec), "draft": draft, "by_content": by_content}
+            return images.load_square(source, spec, name=name, **how)
+        head = {"do": "square", "spec": asdict(spec), "how": how}
         found, data, label = self._ask(source, name, head, 3 * spec.side**2)
         try:
-            width, height = found["size"]
-            square = np.frombuffer(data, np.uint8).reshape(found["side"], found["side"], 3)
+            (width, height), side = found["size"], found["side"]
+            pixels = np.frombuffer(data, np.uint8).reshape(side, side, 3)
+            return Square(
+                pixels, (int(width), int(height)), int(found["page"]), int(found["pages"])
+            )
         except (KeyError, TypeError, ValueError):
-            raise ImageError(f"{label} can't be opened: it broke what opened it") from None
-        return normalise(square, spec), (int(width), int(height))
+            raise _broken(label) from None
 
-    def thumbnail(self, source: Source, side: int, *, name: str | None = None) -> bytes:
-        """As `images.thumbnail`; raises as `load_pixels` does."""
+    def thumbnail(
+        self, source: Source, side: int, *, name: str | None = None, icc: bool | None = None
+    ) -> bytes:
+        """As `images.thumbnail`; raises as `load_square` does."""
         if isinstance(source, (Image.Image, np.ndarray)):
-            return images.thumbnail(source, side, name=name)
-        head = {"do": "thumbnail", "side": side}
-        return bytes(self._ask(source, name, head, _MAX_THUMBNAIL)[1])
+            return images.thumbnail(source, side, name=name, icc=icc)
+        head = {"do": "thumbnail", "side": side, "how": {"icc": icc_wanted(icc)}}
+        return self._ask(source, name, head, _MAX_THUMBNAIL)[1]
+
+    def load_grey(
+        self, source: Source, side: int, *, name: str | None = None
+    ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """As `images.load_grey`; raises as `load_square` does."""
+        if isinstance(source, (Image.Image, np.ndarray)):
+            return images.load_grey(source, side, name=name)
+        found, data, label = self._ask(source, name, {"do": "grey", "side": side}, side**2)
+        try:
+            width, height = found["size"]
+            return np.frombuffer(data, np.uint8).reshape(side, side), (int(width), int(height))
+        except (KeyError, TypeError, ValueError):
+            raise _broken(label) from None
 
     def warm(self) -> PicturePool:
         """Start the workers before there is anything to open; itself."""
@@ -111,6 +139,9 @@ class PicturePool:
             self._closed = True
             for worker in self._all:
                 worker.kill()
+            idle, self._idle = self._idle, []
+        for worker in idle:  # whoever asks one of the others waits for it
+            self._give_back(worker, well=False)
 
     def __enter__(self) -> PicturePool:
         return self
@@ -120,9 +151,11 @@ class PicturePool:
 
     def _ask(
         self, source: Any, name: str | None, head: dict[str, Any], most: int
-    ) -> tuple[dict[str, Any], bytearray, str]:
+    ) -> tuple[dict[str, Any], bytes, str]:
         """A worker's answer: its head, its body of at most so many bytes, the picture's label."""
-        label, place, data = images.told_apart(source, name)
+        label, place, data = told_apart(source, name)
+        if place is None and not data:
+            raise ImageError(f"{label} is empty (0 bytes)")
         head |= {"name": label, "path": place is not None}
         body = data if place is None else os.fsencode(os.path.abspath(place))
         with self._free:
@@ -158,6 +191,10 @@ class PicturePool:
             self._all.discard(worker)
         worker.kill()
         worker.wait()
+
+
+def _broken(label: str) -> ImageError:
+    return ImageError(f"{label} can't be opened: it broke what opened it")
 
 
 class _ExtraError(ImageError, MissingExtraError):
@@ -198,7 +235,7 @@ class _Worker:
 
     def ask(
         self, head: dict[str, Any], body: bytes, most: int, label: str, seconds: float
-    ) -> tuple[dict[str, Any], bytearray]:
+    ) -> tuple[dict[str, Any], bytes]:
         """The answer; ImageError when there is none, after which the worker is of no more use."""
         watch = threading.Timer(seconds, self._end_late)
         watch.daemon = True
@@ -209,7 +246,7 @@ class _Worker:
         except (EOFError, OSError):
             raise self._failure(label, seconds) from None
         except (ValueError, RecursionError):  # what came isn't an answer
-            raise ImageError(f"{label} can't be opened: it broke what opened it") from None
+            raise _broken(label) from None
         finally:
             watch.cancel()
 

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from galago.media.padding import pad_long
 from galago.specs import ImageSpec
 
 __all__ = ["fit_square", "normalise", "preprocess"]
 
 _BLOCK_ROWS = 512  # rows padded at a time, so that a 3x20000 picture never becomes 20000x20000
+_LONG = 8  # beyond this aspect ratio the padding would cost more than the picture
 _LONG_CROP = 32  # beyond this aspect ratio only what survives the crop is resized (memory)
 _RESAMPLE = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -63,6 +65,8 @@ def _pad_square(
     longest = max(width, height)
     if width == height:
         return image.resize((side, side), resample)
+    if longest > _LONG * min(width, height):
+        return pad_long(image, side, resample, fill)
     column = Image.new("RGB", (side, longest), fill)
     if width > height:
         column.paste(image.resize((side, height), resample), (0, (width - height) // 2))

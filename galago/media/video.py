@@ -10,6 +10,7 @@ from typing import Any
 from galago.errors import CutShortError, VideoError
 from galago.media.frames import Frame, av_errors, clock, import_av
 from galago.media.images import MAX_PIXELS
+from galago.media.moments import CLOCK, moments
 
 __all__ = ["VIDEO_SUFFIXES", "Video"]
 
@@ -20,14 +21,15 @@ VIDEO_SUFFIXES = frozenset(
 # Only the file itself is read. A playlist in it can't make FFmpeg open an address: with a Python
 # file object, which has no protocol, it does.
 _SAFE = {"protocol_whitelist": "file"}
+_CLOCK_RESET = 1.0  # seconds; times that go back by less are out of order, as of damaged files
 _MISSING_END = 1.0  # seconds that a stream may end before its header says, and be whole
 
 
 class Video:
     """A video file, open.  Use it as a context manager.
 
-    duration: seconds, None where the file doesn't say.
-    end: where the last picture that was read so far ends, in seconds from the first.
+    duration: where its pictures end, in seconds; None where the file doesn't say.
+    end: where the last picture that was read so far ends.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
@@ -46,8 +48,11 @@ class Video:
             self._container.close()
             raise
         self._stream.thread_type = "AUTO"
+        # Sound that begins before 0 is its decoder's run-up, which players don't count.
+        self._zero = max((self._container.start_time or 0) / 1e6, 0.0)
         self.duration = self._duration()
         self.end = 0.0
+        self._any, self._bad, self._missing = False, 0, ""
 
     def __enter__(self) -> Video:
         return self
@@ -56,31 +61,42 @@ class Video:
         self._container.close()
 
     def frames(self, every: float = 0.0) -> Iterator[Frame]:
-        """Frames at least `every` seconds of the video apart, from the first on; once only.
+        """What is on the screen every so many seconds (galago/media/moments.py); once only.
 
-        Raises VideoError when there is none; CutShortError after the last, when pieces of the file
-        could not be decoded or it ends more than a second before its header says.
+        0: each picture, when it comes.  Times count from where the file's sound or pictures begin.
+
+        Raises VideoError when there is no picture; CutShortError after the last, when pieces of
+        the file could not be decoded or it ends more than a second before its header says.
         """
-        first: float | None = None
-        due = last = 0.0
+        pictures = self._pictures()
+        # Closer together than a clock can tell, each picture is meant.
+        yield from moments(pictures, every, lambda: self.end) if every > CLOCK else pictures
+        if not self._any:
+            raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
+        if self._missing:
+            raise CutShortError(f"{self.name} is damaged or cut short: {self._missing}")
+
+    def _pictures(self) -> Iterator[Frame]:
+        """Each picture with its time, none before the one that came before it."""
+        last, zero = 0.0, self._zero
         shape = _pixel_shape(self._stream)
         for picture in self._decoded():
-            now = (first or 0.0) + last if picture.time is None else float(picture.time)
-            first = now if first is None else first
-            last = now - first
+            at = last if picture.time is None else float(picture.time) - zero
+            if at < 0 and not self._any:
+                zero, at = zero + at, 0.0
+            if at < last - _CLOCK_RESET:  # files joined end to end: each brings a clock of its own
+                zero, at = zero + at - self.end, self.end
+            last = max(last, at)
             held = float((picture.duration or 0) * (picture.time_base or 0))
             # The last picture of a screen that stands still may be shown for long.
-            self.end = last + max(held, self._step())
-            # Times are rounded to the file's clock: what is meant for 1 s may lie at 0.9999.
-            if last + 1e-3 >= due:
-                due = ((last + 1e-3) // every + 1) * every if every else 0.0
-                yield Frame(last, picture, shape)
-        if first is None:
-            raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
-        self._check_whole(last)
+            self.end = last + (held if held > 0 else self._step())
+            self._any = True
+            yield Frame(last, picture, shape)
+        self._missing = self._what_is_missing(last)
+        if self.duration is not None and not self._missing:
+            self.end = max(self.end, self.duration)
 
     def _decoded(self) -> Iterator[Any]:
-        self._bad = 0
         for packet in self._packets():
             try:
                 yield from packet.decode()
@@ -93,29 +109,25 @@ class Video:
         except av_errors():
             self._bad += 1
 
-    def _check_whole(self, last: float) -> None:
-        short = self.duration is not None and self.end + _MISSING_END < self.duration
-        if short:
-            where = f"nothing after {clock(last)} of {clock(self.duration or 0)}"
-        elif self._bad:
-            where = f"{self._bad} pieces of it could not be decoded"
-        else:
-            return
-        raise CutShortError(f"{self.name} is damaged or cut short: {where}")
+    def _what_is_missing(self, last: float) -> str:
+        if self.duration is not None and self.end + _MISSING_END < self.duration:
+            return f"nothing after {clock(last)} of {clock(self.duration)}"
+        return f"{self._bad} pieces of it could not be decoded" if self._bad else ""
 
     def _step(self) -> float:
         rate = self._stream.average_rate
         return 1 / float(rate) if rate else 0.0
 
     def _duration(self) -> float | None:
+        begin = float((self._stream.start_time or 0) * self._stream.time_base)
+        late = max(begin - self._zero, 0.0)  # than the sound
         if self._stream.duration:
-            return float(self._stream.duration * self._stream.time_base)
+            return late + float(self._stream.duration * self._stream.time_base)
         streams = self._container.streams
         if not self._container.duration or streams.audio or streams.subtitles:
             return None  # sound and subtitles may last longer than the pictures
         # A container's time counts from 0 where its pictures may begin later.
-        begin = (self._stream.start_time or 0) * self._stream.time_base
-        length = self._container.duration / 1e6 - float(begin)
+        length = self._container.duration / 1e6 - begin
         return length if length > 0 else None
 
     def _video_stream(self) -> Any:

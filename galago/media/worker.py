@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from galago.errors import ImageError, MissingExtraError
-from galago.media.images import load_square, thumbnail
+from galago.media.images import load_grey, load_square, thumbnail
 from galago.memory import resident
 from galago.specs import ImageSpec
 
@@ -40,7 +40,7 @@ def send(stream: IO[bytes], head: Head, body: Body = b"") -> None:
     stream.flush()
 
 
-def receive(stream: IO[bytes], most: int) -> tuple[Head, bytearray]:
+def receive(stream: IO[bytes], most: int) -> tuple[Head, bytes]:
     """Read one message whose body has at most so many bytes.
 
     Raises EOFError at its end or when it is cut, ValueError for what is no message.
@@ -54,14 +54,10 @@ def receive(stream: IO[bytes], most: int) -> tuple[Head, bytearray]:
     return head, _exactly(stream, body_bytes)
 
 
-def _exactly(stream: IO[bytes], count: int) -> bytearray:
-    data = bytearray(count)
-    view, at = memoryview(data), 0
-    while at < count:
-        got = stream.readinto(view[at:])  # type: ignore[attr-defined]
-        if not got:
-            raise EOFError
-        at += got
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
     return data
 
 
@@ -137,8 +133,8 @@ def _limit_seconds(seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (bound, hard))
 
 
-def _answer(head: Head, body: bytearray) -> tuple[Head, Body]:
-    source = os.fsdecode(bytes(body)) if head["path"] else body
+def _answer(head: Head, body: bytes) -> tuple[Head, Body]:
+    source = os.fsdecode(body) if head["path"] else body
     try:
         return _DO[head["do"]](source, head)
     except ImageError as error:
@@ -147,19 +143,24 @@ def _answer(head: Head, body: bytearray) -> tuple[Head, Body]:
         return {"error": f"{head['name'] or 'the picture'} needs too much memory"}, b""
 
 
-def _square(source: str | bytearray, head: Head) -> tuple[Head, Body]:
+def _square(source: str | bytes, head: Head) -> tuple[Head, Body]:
     spec = ImageSpec(**head["spec"])
-    square, size = load_square(
-        source, spec, name=head["name"], draft=head["draft"], by_content=head["by_content"]
-    )
-    return {"size": size, "side": len(square)}, square.data.cast("B")
+    square = load_square(source, spec, name=head["name"], **head["how"])
+    shown = {"size": square.size, "page": square.page, "pages": square.pages}
+    return {"side": len(square.pixels), **shown}, square.pixels.data.cast("B")
 
 
-def _thumbnail(source: str | bytearray, head: Head) -> tuple[Head, Body]:
-    return {}, thumbnail(source, head["side"], name=head["name"])
+def _thumbnail(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    return {}, thumbnail(source, head["side"], name=head["name"], **head["how"])
 
 
-_DO: dict[str, Callable[[str | bytearray, Head], tuple[Head, Body]]] = {
+def _grey(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    grey, size = load_grey(source, head["side"], name=head["name"])
+    return {"size": size}, grey.data.cast("B")
+
+
+_DO: dict[str, Callable[[str | bytes, Head], tuple[Head, Body]]] = {
     "square": _square,
     "thumbnail": _thumbnail,
+    "grey": _grey,
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import galago.server.problems as problems
-from galago.server.api_docs import described, page
+from galago.server.api_docs import STYLE_PATH, described, page, style
 from galago.server.openai_routes import openai_routes
 from galago.server.page_routes import page_routes
 from galago.server.parts import Parts
@@ -25,7 +26,6 @@ _NO_PAGE = (
     "The page isn't built: `make page` builds it (it needs Node). "
     "The API works without it: /v1/chat/completions as OpenAI's, all of it under /docs.\n"
 )
-_GRACE = 10.0  # seconds for threads to end their last token
 
 
 def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
@@ -35,7 +35,7 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.stop(_GRACE)
+        service.stop(0.15 * settings.grace)
 
     app = FastAPI(
         title="galago",
@@ -46,12 +46,15 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(openai_routes(service))
-    app.include_router(page_routes(service, version))
+    reading: set[str] = set()
+    for router in (openai_routes(service), page_routes(service, version)):
+        app.include_router(router)
+        routes = (route for route in router.routes if isinstance(route, APIRoute))
+        reading |= {route.path for route in routes if route.body_field is not None}
     _plain_routes(app, service)
     schema = described(app)
     app.openapi = lambda: schema  # type: ignore[method-assign]
-    return Door(app, settings, service.metrics)
+    return Door(app, settings, service.metrics, reading)
 
 
 def _plain_routes(app: FastAPI, service: Service) -> None:
@@ -73,8 +76,12 @@ def _plain_routes(app: FastAPI, service: Service) -> None:
         return PlainTextResponse(service.metrics.page())
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(page(app.openapi()))
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(page(app.openapi(), str(request.base_url).rstrip("/")))
+
+    @app.get(STYLE_PATH, include_in_schema=False)
+    async def docs_style() -> Response:
+        return Response(style(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
     static = service.settings.static
     built = (static / "index.html").is_file()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from galago import catalog
-from galago.server.openai_schemas import ChatMessage, ChatRequest, ImagePart, TextPart
-from galago.server.pictures import Opener
+from galago.server.data_urls import Opener
+from galago.server.openai_schemas import ChatMessage, ChatRequest
 from galago.server.problems import Problem, problem_of
 from galago.server.service import Service
 from galago.server.settings import Settings
@@ -65,39 +65,44 @@ class Answer:
 
 def asked(body: ChatRequest, opener: Opener, settings: Settings) -> Asked:
     """The request in the model's terms; Problem for what can't be answered.  Decodes nothing."""
+    texts = [message.texts for message in body.messages]
+    length = sum(len(text) for several in texts for text in several)
+    if length > _CHARACTERS * settings.context:  # before anything is made of so much
+        raise _too_long(settings, f"{length} characters")
     urls: list[str] = []
     messages: list[Message] = []
     for at, message in enumerate(body.messages):
-        messages.append(_message(message, at, len(urls)))
-        urls += [part.url for part in message.parts if isinstance(part, ImagePart)]
+        pictures = message.pictures
+        for url in pictures:
+            opener.check(url, f"messages.{at}")
+        messages.append(_message(message, at, "\n".join(texts[at]), len(pictures), len(urls)))
+        urls += pictures
     messages = _one_system(messages)
-    if messages[-1].role != "user":
-        raise Problem(400, "the last message must be the user's", param="messages")
-    length = sum(len(p) for m in messages for p in m.content if isinstance(p, str))
-    if length > _CHARACTERS * settings.context:
-        raise _too_long(settings, f"{length} characters")
+    if not any(message.role in ("user", "tool") for message in messages):
+        raise Problem(400, "there is no message of the user's", param="messages")
     if len(urls) > settings.pictures:
         told = f"{len(urls)} pictures: at most {settings.pictures} in one conversation"
-        raise Problem(400, told, param="messages")
-    for url in urls:
-        opener.check(url, "messages")
+        raise Problem(400, told, param="messages", code="too_many_pictures")
     resolution = body.galago.resolution if body.galago else None
-    return Asked(tuple(messages), tuple(urls), _options(body), resolution)
+    return Asked(tuple(messages), tuple(urls), _options(body, settings), resolution)
 
 
-def _message(message: ChatMessage, at: int, first: int) -> Message:
-    """One turn; pictures stand before the text, as FastVLM was trained."""
-    text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
-    pictures = sum(isinstance(part, ImagePart) for part in message.parts)
+_ROLES = {"assistant": "assistant", "tool": "tool", "function": "tool"}
+
+
+def _message(message: ChatMessage, at: int, text: str, pictures: int, first: int) -> Message:
+    """One turn; pictures stand before the text, as FastVLM was trained.
+
+    What a tool said is a turn of the role "tool", as in Qwen2's published template.
+    """
     param = f"messages.{at}.content"
     if message.role != "user":
         if pictures:
             raise Problem(400, "only the user's messages can hold pictures", param=param)
-        role = "assistant" if message.role == "assistant" else "system"
-        return Message(role, (text,))
-    if not text.strip():
+        return Message(_ROLES.get(message.role, "system"), (text,))
+    if not text or text.isspace():
         if not pictures:
-            raise Problem(400, "the question is empty", param=param)
+            raise Problem(400, "the question is empty", param=param, code="missing_value")
         text = PRESETS["describe"]
     return user_message(text, pictures, first)
 
@@ -106,21 +111,23 @@ def _one_system(messages: Sequence[Message]) -> list[Message]:
     """Instructions from wherever they stand, as one message at the beginning."""
     told = [part for m in messages if m.role == "system" for part in m.content]
     rest = [m for m in messages if m.role != "system"]
-    if not rest:
-        raise Problem(400, "there is no message of the user's", param="messages")
     text = "\n".join(part for part in told if isinstance(part, str) and part.strip())
     return [Message("system", (text,)), *rest] if text else rest
 
 
-def _options(body: ChatRequest) -> SamplingOptions:
+def _options(body: ChatRequest, settings: Settings) -> SamplingOptions:
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     # Nothing of the probability leaves the likeliest token.
     greedy = body.top_p == 0 or not body.temperature
+    most = body.max_completion_tokens or body.max_tokens or _TOKENS
     return SamplingOptions(
         temperature=0.0 if greedy else float(body.temperature or 0),
         top_p=body.top_p or 1.0,
+        top_k=max(body.top_k or 0, 0),
+        min_p=body.min_p or 0.0,
+        repetition_penalty=body.repetition_penalty or body.repeat_penalty or 1.0,
         seed=None if body.seed is None else body.seed % 2**63,
-        max_tokens=body.max_completion_tokens or body.max_tokens or _TOKENS,
+        max_tokens=settings.context if most < 0 else min(most, settings.context),
         stop=stop,
     )
 
@@ -225,7 +232,8 @@ def _event(fields: dict[str, Any]) -> str:
 
 
 def _reason(chunk: Chunk) -> str:
-    return "length" if chunk.finish == "length" else "stop"
+    # "length" is how clients know that an answer isn't whole.
+    return "length" if chunk.finish in ("length", "repetition") else "stop"
 
 
 def _usage(stats: Stats) -> dict[str, Any]:

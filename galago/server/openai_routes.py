@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request
+from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
+from galago import catalog
+from galago.server.bodies import BodyRoute
+from galago.server.data_urls import is_picture
 from galago.server.openai_chat import Answer, answer, asked, events, first_of, whole
 from galago.server.openai_schemas import (
     ChatRequest,
@@ -22,6 +25,7 @@ from galago.server.openai_schemas import (
     EmbeddingRequest,
     Embeddings,
     ImagePart,
+    ModelCard,
     ModelList,
     TextPart,
 )
@@ -33,6 +37,7 @@ from galago.vlm.reply import Chunk
 __all__ = ["openai_routes"]
 
 _CHARACTERS = 100_000  # of one text to embed; a model reads the first few hundred
+_ALL_CHARACTERS = 1_000_000  # of the texts of one request
 _BATCH = 8
 _STREAM = {
     "description": "The answer, or with `stream` server-sent events of its pieces.",
@@ -44,7 +49,7 @@ Float = NDArray[np.float32]
 
 def openai_routes(service: Service) -> APIRouter:
     """Chat, embeddings, models."""
-    router = APIRouter(prefix="/v1", tags=["OpenAI"])
+    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=BodyRoute)
     begun = int(time.time())
 
     @router.post(
@@ -63,19 +68,32 @@ def openai_routes(service: Service) -> APIRouter:
     )
     async def embeddings(request: Request, body: EmbeddingRequest) -> Response:
         """Texts and pictures as unit vectors of one space."""
-        return JSONResponse(await _embeddings(service, request, body))
+        return await _embeddings(service, request, body)
 
     @router.get("/models", responses={200: {"model": ModelList}, **responses()})
     async def models() -> dict[str, Any]:
         """The models that this server has loaded."""
-        named = ((service.parts.vlm.name, "fastvlm"), (service.parts.clip.name, "mobileclip"))
-        cards = [
-            {"id": name, "object": "model", "created": begun, "owned_by": "galago", "kind": kind}
-            for name, kind in named
-        ]
-        return {"object": "list", "data": cards}
+        return {"object": "list", "data": _cards(service, begun)}
+
+    @router.get("/models/{name:path}", responses={200: {"model": ModelCard}, **responses(404)})
+    async def model(name: Annotated[str, InPath(max_length=500)]) -> dict[str, Any]:
+        """One of them, by its name."""
+        row = catalog.find(name)
+        for card in _cards(service, begun):
+            if card["id"] in (name, row.name if row else name):
+                return card
+        told = f"no model is called {readable(name[:100])!r} here: see /v1/models"
+        raise Problem(404, told, code="model_not_found", param="model")
 
     return router
+
+
+def _cards(service: Service, begun: int) -> list[dict[str, Any]]:
+    named = ((service.parts.vlm.name, "fastvlm"), (service.parts.clip.name, "mobileclip"))
+    return [
+        {"id": name, "object": "model", "created": begun, "owned_by": "galago", "kind": kind}
+        for name, kind in named
+    ]
 
 
 class _Events(StreamingResponse):
@@ -115,47 +133,71 @@ async def _chat(service: Service, request: Request, body: ChatRequest) -> Respon
     return response
 
 
-async def _embeddings(service: Service, request: Request, body: EmbeddingRequest) -> dict[str, Any]:
+async def _embeddings(service: Service, request: Request, body: EmbeddingRequest) -> Response:
     clip = service.parts.clip
     service.check_model(body.model, clip.name)
     inputs = [body.input] if isinstance(body.input, str) else body.input
-    given = [_given(service, one, at) for at, one in enumerate(inputs)]
-    if not given or len(given) > service.settings.inputs:
-        told = f"{len(given)} inputs: give 1 to {service.settings.inputs}"
+    if not 0 < len(inputs) <= service.settings.inputs:
+        told = f"{len(inputs)} inputs: give 1 to {service.settings.inputs}"
         raise Problem(400, told, param="input")
+    given = [_given(service, one, at) for at, one in enumerate(inputs)]
     pictures = sum(picture for _, picture in given)
     if pictures > service.settings.embedded:
         told = f"{pictures} pictures: at most {service.settings.embedded} in one request"
-        raise Problem(400, told, param="input")
+        raise Problem(400, told, param="input", code="too_many_pictures")
+    characters = sum(len(text) for text, picture in given if not picture)
+    if characters > _ALL_CHARACTERS:
+        told = f"{characters} characters: at most {_ALL_CHARACTERS} in one request"
+        raise Problem(400, told, param="input", code="too_long")
     if body.dimensions not in (None, clip.dim):
         told = f"this model's vectors have {clip.dim} dimensions"
         raise Problem(400, told, param="dimensions")
-    parts = await service.collect(request, body.user, lambda: _embed(service, given))
-    rows = [row for _, row in sorted(chain.from_iterable(parts), key=itemgetter(0))]
-    if len(rows) < len(given):
-        raise Problem(503, "the answer was given up")
-    tokens = sum(clip.count_tokens(text) for text, picture in given if not picture)
     packed = body.encoding_format == "base64"
-    data = [
-        {"object": "embedding", "index": at, "embedding": _packed(row) if packed else row.tolist()}
-        for at, row in enumerate(rows)
-    ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": clip.name, "usage": usage}
+    parts = await service.collect(request, body.user, lambda: _embedded(service, given, packed))
+    if not parts or parts[-1] is None:
+        raise Problem(503, "the answer was given up")
+    return Response(parts[-1], media_type="application/json")
 
 
 def _given(service: Service, one: str | ImagePart | TextPart, at: int) -> tuple[str, bool]:
-    """A text, or the checked URL of a picture (True)."""
+    """A text, or a picture's URL and True."""
     if isinstance(one, TextPart):
         one = one.text
     text = one.url if isinstance(one, ImagePart) else one
-    if isinstance(one, ImagePart) or text[:11].lower() == "data:image/":
+    if isinstance(one, ImagePart) or is_picture(text):
         service.opener.check(text, f"input.{at}")
         return text, True
-    if not text.strip() or len(text) > _CHARACTERS:
+    if len(text) > _CHARACTERS or not text or text.isspace():
         told = f"a text must have 1 to {_CHARACTERS} characters"
         raise Problem(400, told, param=f"input.{at}")
     return readable(text), False
+
+
+def _embedded(
+    service: Service, given: Sequence[tuple[str, bool]], packed: bool
+) -> Iterator[bytes | None]:
+    """The answer as JSON, made in a thread as it may be megabytes; before it None, as `_embed`."""
+    clip = service.parts.clip
+    rows: dict[int, Float] = {}
+    for found in _embed(service, given):
+        rows.update(found)
+        yield None
+    tokens = 0
+    for text, picture in given:
+        if not picture:
+            tokens += clip.count_tokens(text)
+            yield None
+    data = [
+        {
+            "object": "embedding",
+            "index": at,
+            "embedding": _packed(rows[at]) if packed else rows[at].tolist(),
+        }
+        for at in range(len(given))
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    whole = {"object": "list", "data": data, "model": clip.name, "usage": usage}
+    yield json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _embed(

@@ -1,14 +1,18 @@
 """OpenAI's schemas, as far as this server speaks them.
 
-Fields that change nothing here are ignored, as clients send many; those whose absence people would
-notice (tools, several choices, log-probabilities) are refused in words.
+Every field that a request may have stands here: what isn't here is refused, so that nothing is
+asked for in vain.  `Only` fields do nothing and are taken with what asks for nothing.  The table in
+docs/server.md has them too, and a test compares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from galago.server.fields import Asked, Only, complaint
 
 __all__ = [
     "ChatMessage",
@@ -17,32 +21,37 @@ __all__ = [
     "EmbeddingRequest",
     "Embeddings",
     "ImagePart",
+    "ModelCard",
     "ModelList",
     "TextPart",
     "Timing",
 ]
 
-TOKENS = 8192
-_NOT_HERE = ("tools", "functions", "audio", "prediction", "web_search_options", "logit_bias")
+_PARTS = 256  # of one message
+_INPUTS = 1000  # looked at, whatever the server's limit is
+_TEXT, _PICTURE = ("text", "input_text", "output_text"), ("image_url", "input_image")
+
+_Ignored = Annotated[Any, Only(anything=True)]
 
 
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class TextPart(_Asked):
-    type: Literal["text"]
+class TextPart(Asked):
+    type: Literal["text", "input_text", "output_text"]
     text: str
+    annotations: _Ignored = None
+    cache_control: _Ignored = None
 
 
-class ImageUrl(_Asked):
+class ImageUrl(Asked):
     url: str = Field(description="data:image/…;base64,…", min_length=1)
-    detail: str | None = None
+    detail: _Ignored = None
+    format: _Ignored = None
 
 
-class ImagePart(_Asked):
-    type: Literal["image_url"]
+class ImagePart(Asked):
+    type: Literal["image_url", "input_image"]
     image_url: ImageUrl | str
+    detail: _Ignored = None
+    cache_control: _Ignored = None
 
     @property
     def url(self) -> str:
@@ -52,22 +61,75 @@ class ImagePart(_Asked):
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
-class ChatMessage(_Asked):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part] | None = None
+def _check_part(part: Any, *place: int) -> None:
+    """A complaint that says what is possible, for what can't be a part."""
+    if not isinstance(part, dict):
+        raise complaint('a part must be an object: {"type": "text", "text": "…"}', *place)
+    kind = part.get("type")
+    if kind not in (*_TEXT, *_PICTURE):
+        told = f"{kind[:50]!r}" if isinstance(kind, str) else "without a type"
+        raise complaint(
+            f"a part {'of the type ' if isinstance(kind, str) else ''}{told} is not possible: "
+            "text and image_url are",
+            *place,
+            "type",
+        )
+
+
+def _content(value: Any) -> Any:
+    """Looked at before pydantic tries every kind of part on every item."""
+    if isinstance(value, list):
+        if len(value) > _PARTS:
+            raise complaint(f"{len(value)} parts: at most {_PARTS} in a message")
+        for at, part in enumerate(value):
+            _check_part(part, at)
+    elif not isinstance(value, (str, type(None))):
+        raise complaint("give a text, or a list of parts")
+    return value
+
+
+class ChatMessage(Asked):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[str | list[Part] | None, BeforeValidator(_content)] = None
+    images: list[str] | None = Field(
+        None, max_length=100, description="Pictures in base64, as Ollama's clients send them."
+    )
+    name: _Ignored = None
+    tool_call_id: _Ignored = None
+    tool_calls: Annotated[Any, Only([])] = None
+    function_call: Annotated[Any, Only()] = None
+    audio: Annotated[Any, Only()] = None
+    refusal: Annotated[Any, Only("")] = None
+    annotations: _Ignored = None
+    reasoning: Annotated[Any, Only("")] = None
+    reasoning_content: Annotated[Any, Only("")] = None
 
     @property
-    def parts(self) -> list[TextPart | ImagePart]:
+    def texts(self) -> list[str]:
         if isinstance(self.content, str):
-            return [TextPart(type="text", text=self.content)]
-        return self.content or []
+            return [self.content]
+        return [part.text for part in self.content or () if isinstance(part, TextPart)]
+
+    @property
+    def pictures(self) -> list[str]:
+        """URLs, those of `images` too."""
+        parts = () if isinstance(self.content, str) else self.content or ()
+        found = [part.url for part in parts if isinstance(part, ImagePart)]
+        return found + [_as_url(image) for image in self.images or ()]
 
 
-class StreamOptions(_Asked):
+def _as_url(image: str) -> str:
+    named = image[:8].lower().startswith(("data:", "http:", "https:", "file:"))
+    return image if named else f"data:;base64,{image}"
+
+
+class StreamOptions(Asked):
     include_usage: bool = False
+    include_obfuscation: Annotated[Any, Only(False)] = None
+    continuous_usage_stats: Annotated[Any, Only(False)] = None
 
 
-class GalagoOptions(_Asked):
+class GalagoOptions(Asked):
     """What OpenAI's API has no field for."""
 
     resolution: int | None = Field(
@@ -75,53 +137,123 @@ class GalagoOptions(_Asked):
     )
 
 
-def _no_empty(stop: str | list[str] | None) -> str | list[str] | None:
-    several = [stop] if isinstance(stop, str) else stop or []
-    if len(several) > 16 or any(not one or len(one) > 500 for one in several):
-        raise ValueError("at most 16 stop strings, of 1 to 500 characters")
+def _stop(stop: Any) -> Any:
+    several: Sequence[Any] = stop if isinstance(stop, list) else [] if stop is None else [stop]
+    if len(several) > 16 or not all(
+        isinstance(one, str) and 0 < len(one) <= 500 for one in several
+    ):
+        raise complaint("give at most 16 stop strings, of 1 to 500 characters")
     return stop
 
 
-class ChatRequest(_Asked):
+def _some(tokens: int | None) -> int | None:
+    if tokens == 0:
+        raise complaint("an answer has at least 1 token; -1 is as many as fit")
+    return tokens
+
+
+_Tokens = Annotated[int | None, AfterValidator(_some)]
+_MOST = "Of the answer; what doesn't fit, or -1, is as many as fit."
+
+
+class ChatRequest(Asked):
     model: str = Field("", max_length=500, description="A name of /v1/models; empty: the one.")
     messages: list[ChatMessage] = Field(min_length=1, max_length=200)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(0.0, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(1.0, ge=0, le=1, allow_inf_nan=False)
-    max_tokens: int | None = Field(None, ge=1, le=TOKENS)
-    max_completion_tokens: int | None = Field(None, ge=1, le=TOKENS)
-    stop: Annotated[str | list[str] | None, AfterValidator(_no_empty)] = None
+    top_k: int | None = Field(0, ge=-1, le=2**31, description="0 and -1: all.")
+    min_p: float | None = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    repetition_penalty: float | None = Field(None, ge=0.1, le=10, allow_inf_nan=False)
+    repeat_penalty: float | None = Field(
+        None, ge=0.1, le=10, allow_inf_nan=False, description="The same by another name."
+    )
+    max_tokens: _Tokens = Field(None, ge=-1, description=_MOST)
+    max_completion_tokens: _Tokens = Field(None, ge=-1, description=_MOST)
+    stop: Annotated[str | list[str] | None, BeforeValidator(_stop)] = None
     seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
-    n: int | None = Field(1, ge=1, le=1)
     user: str | None = Field(None, max_length=500, description="Takes fair turns with others.")
     galago: GalagoOptions | None = None
+    # Change no answer.
+    metadata: _Ignored = None
+    safety_identifier: _Ignored = None
+    prompt_cache_key: _Ignored = None
+    prompt_cache_retention: _Ignored = None
+    cache_prompt: _Ignored = None
+    keep_alive: _Ignored = None
+    parallel_tool_calls: _Ignored = None
+    # Would change it.
+    n: Annotated[Any, Only(1)] = None
+    best_of: Annotated[Any, Only(1)] = None
+    store: Annotated[Any, Only(False)] = None
+    service_tier: Annotated[Any, Only("auto", "default")] = None
+    modalities: Annotated[Any, Only(["text"])] = None
+    response_format: Annotated[Any, Only({"type": "text"})] = None
+    logit_bias: Annotated[Any, Only({})] = None
+    presence_penalty: Annotated[Any, Only(0)] = None
+    frequency_penalty: Annotated[Any, Only(0)] = None
+    logprobs: Annotated[Any, Only(False, 0)] = None
+    top_logprobs: Annotated[Any, Only(0)] = None
+    tools: Annotated[Any, Only([])] = None
+    tool_choice: Annotated[Any, Only("none", "auto")] = None
+    functions: Annotated[Any, Only([])] = None
+    function_call: Annotated[Any, Only("none", "auto")] = None
+    audio: Annotated[Any, Only()] = None
+    prediction: Annotated[Any, Only()] = None
+    web_search_options: Annotated[Any, Only()] = None
+    reasoning_effort: Annotated[Any, Only("none")] = None
+    verbosity: Annotated[Any, Only("medium")] = None
+    think: Annotated[Any, Only(False)] = None
+    format: Annotated[Any, Only("")] = None
+    options: Annotated[Any, Only({})] = None
+    grammar: Annotated[Any, Only("")] = None
+    guided_json: Annotated[Any, Only()] = None
+    guided_regex: Annotated[Any, Only()] = None
+    guided_choice: Annotated[Any, Only()] = None
+    guided_grammar: Annotated[Any, Only()] = None
+    json_schema: Annotated[Any, Only()] = None
+    min_tokens: Annotated[Any, Only(0)] = None
+    ignore_eos: Annotated[Any, Only(False)] = None
+    skip_special_tokens: Annotated[Any, Only(True)] = None
+    stop_token_ids: Annotated[Any, Only([])] = None
+    use_beam_search: Annotated[Any, Only(False)] = None
+    length_penalty: Annotated[Any, Only(1)] = None
+    typical_p: Annotated[Any, Only(1)] = None
+    tfs_z: Annotated[Any, Only(1)] = None
+    mirostat: Annotated[Any, Only(0)] = None
+    echo: Annotated[Any, Only(False)] = None
+    add_generation_prompt: Annotated[Any, Only(True)] = None
+    chat_template_kwargs: Annotated[Any, Only({})] = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse(cls, fields: Any) -> Any:
-        """What would change the answer, were it known here."""
-        if isinstance(fields, dict):
-            form = fields.get("response_format")
-            text = form is None or (isinstance(form, dict) and form.get("type") == "text")
-            found = [name for name in _NOT_HERE if fields.get(name)]
-            found += [] if text else ["response_format"]
-            found += ["logprobs"] if fields.get("logprobs") is True else []
-            for name in ("presence_penalty", "frequency_penalty"):
-                found += [name] if fields.get(name) not in (None, 0) else []
-            if found:
-                raise ValueError(f"{found[0]} is not possible with this server: leave it out")
-        return fields
+
+def _inputs(value: Any) -> Any:
+    """As `_content`: lists of millions are known by their length and their first items."""
+    if not isinstance(value, list):
+        if not isinstance(value, str):
+            raise complaint("give a text, or a list of texts and pictures")
+        return value
+    if value and (type(value[0]) is int or isinstance(value[0], list)):
+        raise complaint("token ids are not possible, as other models' differ: send the text")
+    if len(value) > _INPUTS:
+        raise complaint(f"{len(value)} inputs: send them in several requests")
+    for at, one in enumerate(value):
+        if not isinstance(one, str):
+            _check_part(one, at)
+    return value
 
 
-class EmbeddingRequest(_Asked):
+class EmbeddingRequest(Asked):
     model: str = Field("", max_length=500)
-    input: str | list[str | ImagePart | TextPart] = Field(
+    input: Annotated[str | list[str | ImagePart | TextPart], BeforeValidator(_inputs)] = Field(
         description="Texts, and pictures as data URLs."
     )
     encoding_format: Literal["float", "base64"] | None = "float"
     dimensions: int | None = Field(None, ge=1)
     user: str | None = Field(None, max_length=500)
+    metadata: _Ignored = None
+    keep_alive: _Ignored = None
+    truncate: Annotated[Any, Only(True)] = None
 
 
 # -- answers ---------------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
@@ -14,9 +17,12 @@ from pydantic import BaseModel, Field
 
 from galago import catalog
 from galago.errors import GalagoError, ImageError
+from galago.server.bodies import BodyRoute
+from galago.server.fields import Asked
 from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
+from galago.text.languages import language_note
 from galago.text.presets import LANGUAGES, PRESETS
 
 __all__ = ["page_routes"]
@@ -24,7 +30,7 @@ __all__ = ["page_routes"]
 _NO_MATCH = "no photo matches; these are merely the nearest"
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(Asked):
     """At least one of text, image and plus."""
 
     text: str | None = Field(None, max_length=2000)
@@ -37,10 +43,12 @@ class SearchRequest(BaseModel):
 class Hit(BaseModel):
     score: float
     match: bool
+    close: bool = Field(description="A match that is far better than it must be.")
     name: str
     path: str
     id: int
     thumb: str
+    copies: int = Field(description="Other files of the very same content.")
 
 
 class Hits(BaseModel):
@@ -49,9 +57,9 @@ class Hits(BaseModel):
     note: str | None
 
 
-class ClassifyRequest(BaseModel):
+class ClassifyRequest(Asked):
     image: str = Field(description="A picture, a data URL.")
-    labels: list[str] = Field(min_length=1, max_length=1000)
+    labels: list[Annotated[str, Field(max_length=2000)]] = Field(min_length=1, max_length=1000)
 
 
 class Label(BaseModel):
@@ -61,6 +69,25 @@ class Label(BaseModel):
 
 class Labels(BaseModel):
     labels: list[Label]
+
+
+class SightsRequest(Asked):
+    ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(max_length=200)
+
+
+class Sight(BaseModel):
+    """A photo in words: what it probably shows, and the day its file was written.
+
+    `day` is None where the file is gone.
+    """
+
+    id: int
+    words: list[str]
+    day: str | None
+
+
+class Sights(BaseModel):
+    sights: list[Sight]
 
 
 class PageModel(BaseModel):
@@ -73,6 +100,7 @@ class PageModel(BaseModel):
 class Preset(BaseModel):
     id: str
     prompt: str
+    possible: bool = Field(description="False for what the model was never taught.")
 
 
 class PageAlbum(BaseModel):
@@ -93,7 +121,7 @@ class Page(BaseModel):
 
 def page_routes(service: Service, version: str) -> APIRouter:
     """What the page asks for."""
-    router = APIRouter(prefix="/api", tags=["galago"])
+    router = APIRouter(prefix="/api", tags=["galago"], route_class=BodyRoute)
 
     @router.get("/page", responses=responses())
     def page() -> Page:
@@ -104,6 +132,11 @@ def page_routes(service: Service, version: str) -> APIRouter:
     async def search(request: Request, body: SearchRequest) -> Hits:
         """Photos of the album by words, pictures, or both."""
         return await service.run(request, None, lambda: _search(service, body))
+
+    @router.post("/sights", responses=responses(404, 500, 504))
+    async def sights(request: Request, body: SightsRequest) -> Sights:
+        """What photos of the album probably show, in a few plain words of English."""
+        return await service.run(request, None, lambda: _sights(service, body.ids))
 
     showing = asyncio.Semaphore(2)  # threads: more would only wait for the pool
 
@@ -144,7 +177,10 @@ def _page(parts: Parts, version: str) -> Page:
         version=version,
         models=[_model(parts.vlm.name, "fastvlm"), _model(parts.clip.name, "mobileclip")],
         default=parts.vlm.name,
-        presets=[Preset(id=name, prompt=prompt) for name, prompt in PRESETS.items()],
+        presets=[
+            Preset(id=name, prompt=prompt, possible=name not in catalog.cannot(parts.vlm.name))
+            for name, prompt in PRESETS.items()
+        ],
         album=album,
         album_problem=problem,
         languages=list(LANGUAGES),
@@ -171,10 +207,34 @@ def _open_album(service: Service) -> Album | None:
         raise Problem(500, told, code="album_closed") from None
 
 
-def _search(service: Service, body: SearchRequest) -> Hits:
+def _needed_album(service: Service) -> Album:
     album = _open_album(service)
     if album is None:
         raise Problem(404, "there is no album yet; make one: galago index FOLDER", code="no_album")
+    return album
+
+
+def _sights(service: Service, ids: Sequence[int]) -> Sights:
+    album = _needed_album(service)
+    found = album.sights(list(dict.fromkeys(ids)))
+    return Sights(
+        sights=[
+            Sight(id=number, words=seen, day=_day(album.photo(number)))
+            for number, seen in found.items()
+        ]
+    )
+
+
+def _day(path: str | None) -> str | None:
+    """When a file was written, as a date here; None when it is gone."""
+    try:
+        return None if path is None else date.fromtimestamp(os.stat(path).st_mtime).isoformat()
+    except (OSError, OverflowError, ValueError):  # years that no calendar has
+        return None
+
+
+def _search(service: Service, body: SearchRequest) -> Hits:
+    album = _needed_album(service)
     words = [readable(text) for text in (body.text,) if text and text.strip()]
     minus = [readable(text) for text in (body.minus,) if text and text.strip()]
     urls = [url for url in (body.image, body.plus) if url]
@@ -188,15 +248,19 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         Hit(
             score=round(one.score, 5),
             match=one.match,
+            close=one.close,
             name=readable(Path(one.path).name),
             path=readable(one.path),
             id=one.number,
             thumb=f"/api/photo/{one.number}?side=256",
+            copies=len(one.copies),
         )
         for one in found
     ]
     matched = any(hit.match for hit in hits)
-    return Hits(hits=hits, any_match=matched, note=None if matched else _NO_MATCH)
+    notes = [language_note([*words, *minus], album.model), None if matched else _NO_MATCH]
+    notes.append(found.left_out.sentence() if found.left_out else None)
+    return Hits(hits=hits, any_match=matched, note="; ".join(filter(None, notes)) or None)
 
 
 def _photo(service: Service, number: int, side: int) -> Response:

@@ -16,7 +16,7 @@ from galago.text.chat import Message
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Album", "Clip", "Parts", "Photo", "Vlm"]
+__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Vlm"]
 
 Float = NDArray[np.float32]
 
@@ -75,6 +75,29 @@ class Photo(Protocol):
     @property
     def match(self) -> bool: ...
 
+    @property
+    def copies(self) -> Sequence[str]: ...
+
+    @property
+    def close(self) -> bool: ...
+
+
+class LeftOut(Protocol):
+    """galago.album.LeftOut is one."""
+
+    def __bool__(self) -> bool: ...
+
+    def sentence(self) -> str: ...
+
+
+class Answer(Protocol):
+    """galago.album.Checked is one: photos that were looked up on the disk."""
+
+    @property
+    def left_out(self) -> LeftOut: ...
+
+    def __iter__(self) -> Iterator[Photo]: ...
+
 
 class Album(Protocol):
     """galago.album.Guide is one."""
@@ -88,11 +111,13 @@ class Album(Protocol):
         pictures: Sequence[Source] = (),
         minus: Sequence[str] = (),
         k: int = 12,
-    ) -> Sequence[Photo]: ...
+    ) -> Answer: ...
 
     def photo(self, number: int) -> str | None: ...
 
     def count(self) -> int: ...
+
+    def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]: ...
 
 
 @dataclass(frozen=True)

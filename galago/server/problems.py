@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,9 +12,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from galago.errors import GalagoError, ImageError, OptionError
+from galago.errors import GalagoError, ImageError, OptionError, UnopenedError
+from galago.server.fields import placed
 
-__all__ = ["Problem", "ProblemBody", "install", "problem_of", "readable", "responses"]
+__all__ = ["Problem", "ProblemBody", "install", "problem_of", "readable", "responses", "short"]
 
 log = logging.getLogger("galago.server")
 
@@ -30,8 +32,10 @@ class Problem(Exception):
         param: str | None = None,
         retry_after: int | None = None,
     ) -> None:
+        message = short(message)
         super().__init__(message)
-        self.status, self.message, self.code, self.param = status, message, code, param
+        self.status, self.message, self.param = status, message, param
+        self.code = code or _CODES.get(status, "invalid_request" if status < 500 else "fault")
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
     @property
@@ -60,13 +64,22 @@ class _Fields(BaseModel):
     message: str
     type: str
     param: str | None
-    code: str | None
+    code: str
 
 
 class ProblemBody(BaseModel):
     """An error."""
 
     error: _Fields
+
+
+def short(message: str) -> str:
+    """A line for people: a picture that somebody sent is not read out."""
+    words = (word if len(word) <= _WORD else f"{word[:40]}…" for word in message[:_LINE].split(" "))
+    return " ".join(words) + ("…" if len(message) > _LINE else "")
+
+
+_LINE, _WORD = 2000, 300
 
 
 def readable(text: str) -> str:
@@ -80,6 +93,19 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ProblemBody, "description": _TOLD[status]} for status in every}
 
 
+_CODES = {
+    400: "invalid_request",
+    401: "invalid_api_key",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "too_large",
+    429: "busy",
+    500: "fault",
+    503: "stopping",
+    504: "timeout",
+}
 _TOLD = {
     400: "The request makes no sense; the message says what to change.",
     401: "The API key is missing or wrong.",
@@ -87,7 +113,6 @@ _TOLD = {
     404: "There is no such thing.",
     408: "The request did not arrive in time.",
     413: "The request is too large.",
-    415: "The body isn't JSON.",
     429: "Busy: try again after Retry-After seconds.",
     500: "Something on the server's side can't be used; the message says what.",
     503: "The server is stopping.",
@@ -99,14 +124,17 @@ def problem_of(error: BaseException) -> Problem:
     """What a client is told of an error; nothing of the inside for one that is ours."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, UnopenedError):
+        return Problem(503, str(error), code="unopened", retry_after=5)
     if isinstance(error, ImageError):
         return Problem(400, str(error), code="invalid_image")
     if isinstance(error, OptionError):
-        return Problem(400, str(error))
+        return Problem(400, str(error), code="invalid_value")
     if isinstance(error, MemoryError):
-        return Problem(413, "that needs more memory than there is; make it smaller")
+        told = "that needs more memory than there is; make it smaller"
+        return Problem(413, told, code="out_of_memory")
     if isinstance(error, GalagoError):
-        return Problem(500, str(error))
+        return Problem(500, str(error), code="unusable")
     # The traceback without the message: messages may quote what people sent.
     log.error("a fault of galago: %s at %s", type(error).__name__, _where(error))
     return Problem(500, "this is a fault of galago; its log has more")
@@ -146,12 +174,19 @@ def install(app: FastAPI) -> None:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    """The first complaint, without what was sent: that may be a picture, or no JSON at all."""
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
+    """The complaint that says most, without what was sent: that may be a picture."""
+    found = [(_place(one, error.body), one) for one in error.errors()]
+    # Of a union that fits nowhere, the kind that fitted furthest.
+    place, first = max(found, key=lambda one: len(one[0]))
     where = readable(".".join(place)[:100]) or None
-    if first["type"] == "json_invalid":
-        return Problem(400, "the body isn't JSON", code="invalid_json")
-    message = " ".join(str(first["msg"]).split())[:200].removeprefix("Value error, ")
+    message = " ".join(readable(str(first["msg"])).split())[:300].removeprefix("Value error, ")
     told = f"{where}: {message}" if where else message
-    return Problem(400, told, param=where)
+    missing = first["type"] == "missing"
+    return Problem(400, told, param=where, code="missing_value" if missing else "invalid_value")
+
+
+def _place(one: Mapping[str, Any], body: Any) -> list[str]:
+    source, *rest = one["loc"] or ("body",)
+    if source != "body":
+        return [str(part) for part in rest]
+    return [*placed(rest, body), *map(str, one.get("ctx", {}).get("place", ()))]

@@ -103,7 +103,9 @@ class _Fetch:
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise _refused("only plain http and https addresses are fetched")
         usual = 443 if parts.scheme == "https" else 80
-        port = parts.port or usual
+        port = usual if parts.port is None else parts.port
+        if not port:  # 0 is none
+            raise _refused("only plain http and https addresses are fetched")
         connection = http.client.HTTPConnection(parts.hostname, port)
         connection.default_port = usual  # not named in the Host header
         connection.sock = self._connect(parts.hostname, port, parts.scheme == "https")

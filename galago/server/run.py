@@ -1,64 +1,26 @@
-"""A listening socket and uvicorn on it, with patience for nobody who keeps a connection idle."""
+"""A listening socket, uvicorn on it, and an end that comes in time whatever hangs."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from galago.errors import OptionError
+from galago.server.connections import Impatient
 
-__all__ = ["listen", "serve", "server_of"]
+__all__ = ["GRACE", "Server", "listen", "serve", "server_of"]
 
-_HEAD_SECONDS = 10.0  # until a request's head must be complete
-_CONNECTIONS = 256
-_GRACE = 10  # seconds for answers that are on their way when the server is stopped
-
-
-class Impatient(H11Protocol):
-    """Closes connections whose request doesn't come (slow-loris), and those that are too many."""
-
-    _late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > _CONNECTIONS:
-            transport.abort()
-            return
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._idle:
-            if self._late is None:
-                self._wait()
-        elif self._late is not None:
-            self._late.cancel()
-            self._late = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._late is not None:
-            self._late.cancel()
-        super().connection_lost(exc)
-
-    @property
-    def _idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
-    def _wait(self) -> None:
-        self._late = self.loop.call_later(_HEAD_SECONDS, self._close)
-
-    def _close(self) -> None:
-        self._late = None
-        if self._idle:
-            self.transport.abort()
+GRACE = 10.0  # seconds for answers that are on their way when the server is stopped
 
 
 class _Log(logging.StreamHandler):  # type: ignore[type-arg]
@@ -97,19 +59,46 @@ def listen(host: str, port: int) -> socket.socket:
         raise OptionError(told) from None
 
 
-def serve(app: ASGIApp, listening: socket.socket, *, log: bool = False) -> None:
-    """Answer until SIGINT or SIGTERM; answers on their way have ten seconds to end.
+def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    late: Callable[[], None],
+    *,
+    grace: float = GRACE,
+    log: bool = False,
+) -> None:
+    """Answer until SIGINT or SIGTERM; answers on their way have `grace` seconds to end.
 
-    `log`: a line a request on stderr (method, route, status, time; nothing that was asked).
+    `late` is called, in a thread of its own, when something still hangs then: native code can't
+    be told to stop.  `log`: a line a request on stderr (method, route, status, time; nothing that
+    was asked).
     """
-    server = server_of(app, log=log)
+    server = server_of(app, grace=grace, log=log)
     # uvicorn raises the signal once more when it has stopped; being stopped is no failure.
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: None)
+    server.stopping = partial(_watch, grace, late)
     server.run(sockets=[listening])
 
 
-def server_of(app: ASGIApp, *, log: bool = False) -> uvicorn.Server:
+def _watch(grace: float, late: Callable[[], None]) -> None:
+    timer = threading.Timer(grace, late)
+    timer.daemon = True
+    timer.start()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which tells when it is asked to stop."""
+
+    stopping: Callable[[], None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.stopping is not None and not self.should_exit:
+            self.stopping()
+        super().handle_exit(sig, frame)
+
+
+def server_of(app: ASGIApp, *, grace: float = GRACE, log: bool = False) -> Server:
     """The server, not running yet."""
     logger = logging.getLogger("galago.server")
     handler = _Log()
@@ -129,7 +118,8 @@ def server_of(app: ASGIApp, *, log: bool = False) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=_GRACE,
+        # Behind it the scheduler's threads end their last tokens; both within the grace.
+        timeout_graceful_shutdown=0.8 * grace,  # type: ignore[arg-type]  # handed to wait_for
         backlog=128,
     )
-    return uvicorn.Server(config)
+    return Server(config)

@@ -1,4 +1,4 @@
-"""The door: who may ask, how much may be sent, and what every answer says to browsers.
+"""The door: who may ask, and what every answer says to browsers.
 
 Plain ASGI around everything else.  A browser lets any page send requests to 127.0.0.1, and a name
 that suddenly means 127.0.0.1 (DNS rebinding) makes them look like the page's own, so the Host, the
@@ -12,12 +12,13 @@ import hmac
 import ipaddress
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from galago.server.intake import Intake
 from galago.server.metrics import Metrics
 from galago.server.problems import Problem, problem_of
 from galago.server.settings import Settings
@@ -46,12 +47,18 @@ _OPEN = (*_PAGES, "/openapi.json", "/health")  # a browser's address bar can't s
 
 
 class Door:
-    """Checks, then the app; one line of log a request, without what was asked."""
+    """Checks, then the app; one line of log a request, without what was asked.
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    `reading`: paths whose POST takes a body; of others' none is read, nor counted.
+    """
+
+    def __init__(
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, reading: Collection[str]
+    ) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
         self._hosts = {*_LOOPBACK, *(host.lower() for host in settings.hosts)}
-        self._held = 0
+        self._reading = frozenset(reading)
+        self._intake = Intake(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,14 +82,17 @@ class Door:
         held = 0
         try:
             self._check(scope)
-            body = await self._body(scope, receive)
-            held = len(body)
-            await self._app(scope, _again(body, receive), answer)
+            if scope["path"] in self._reading and scope["method"] == "POST":
+                body = await self._intake.read(scope, receive)
+                held = len(body)
+                receive = _again([body], receive)
+                del body  # it may go as soon as it is parsed
+            await self._app(scope, receive, answer)
         except Exception as error:  # the app has told its own already
             if not status:
                 await problem_of(error).response()(scope, receive, answer)
         finally:
-            self._held -= held
+            self._intake.give_back(scope, held)
             route = getattr(scope.get("route"), "path", "other")
             seconds = time.monotonic() - began
             self._metrics.requests.labels(route, str(status)).inc()
@@ -98,7 +108,7 @@ class Door:
         if not self._known(host):
             raise Problem(403, "this server doesn't answer to that name; see --allow-host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
+        if origin is not None and _netloc(origin) != headers["host"].lower():
             raise Problem(403, "another page may not use this server")
         public = path in _OPEN or path.startswith("/assets/")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path not in _PAGES:
@@ -111,63 +121,30 @@ class Door:
         wanted = (self._settings.api_key or "").encode()
         fits = hmac.compare_digest(key.strip().encode("utf-8", "replace"), wanted)
         if scheme.lower() != "bearer" or not fits:
-            raise Problem(401, "the API key is missing or wrong", code="invalid_api_key")
+            raise Problem(401, "the API key is missing or wrong")
 
     def _known(self, host: str) -> bool:
         if host in self._hosts:
             return True
         return self._settings.any_address and _is_address(host)
 
-    # -- how much ----------------------------------------------------------------------------------
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body, within the limits of size and time; it counts in _held from now on."""
-        length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > self._settings.body_bytes:
-            raise self._too_large()
-        try:
-            return await asyncio.wait_for(self._read(receive), self._settings.body_seconds)
-        except (TimeoutError, asyncio.TimeoutError):
-            raise Problem(408, "the request did not arrive in time") from None
-
-    async def _read(self, receive: Receive) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Problem(400, "the client went away")
-                part = message.get("body", b"")
-                size += len(part)
-                self._held += len(part)
-                if size > self._settings.body_bytes:
-                    raise self._too_large()
-                if self._held > self._settings.held_bytes:
-                    told = "busy: too much is being sent at once; try again"
-                    raise Problem(429, told, code="busy", retry_after=1)
-                parts.append(part)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-        except BaseException:
-            self._held -= size
-            raise
-
-    def _too_large(self) -> Problem:
-        limit = self._settings.body_bytes >> 20
-        return Problem(413, f"the request is larger than {limit} MB", code="too_large")
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever follows: the client going away."""
-    left: Iterable[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+def _again(bodies: list[bytes], receive: Receive) -> Receive:
+    """The body as one message, kept no longer; then whatever follows: the client going away."""
 
     async def next_message() -> Message:
-        for message in left:
-            return message
+        if bodies:
+            return {"type": "http.request", "body": bodies.pop(), "more_body": False}
         return await receive()
 
     return next_message
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # "http://["
+        return None
 
 
 def _host_of(header: str) -> str:

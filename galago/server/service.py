@@ -12,9 +12,10 @@ from starlette.requests import Request
 
 from galago import catalog
 from galago.media import images
+from galago.server.data_urls import Opener
 from galago.server.metrics import Metrics
 from galago.server.parts import Parts
-from galago.server.pictures import Opener, Pictures
+from galago.server.pictures import Pictures
 from galago.server.problems import Problem
 from galago.server.remote import fetch
 from galago.server.scheduler import Job, Scheduler

@@ -7,14 +7,16 @@ from the chat template only (galago/text/chat.py).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
+from galago.disk import is_regular, optional_json, read_regular
 from galago.errors import CheckpointError
 
 __all__ = [
@@ -29,6 +31,7 @@ QWEN2_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_MAX_VOCABULARY = 32 << 20  # bytes; Qwen2's tokenizer.json has 7 MB
 _UNFINISHED = "\ufffd"  # what a decoder makes of the first bytes of a character
 
 
@@ -50,11 +53,13 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without control tokens."""
         clean = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates have no bytes
-        return list(self._backend.encode(clean, add_special_tokens=False).ids)
+        with _damaged("the model's tokenizer is damaged"):
+            return list(self._backend.encode(clean, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; control tokens vanish, ids beyond the vocabulary too."""
-        return str(self._backend.decode(list(ids), skip_special_tokens=True))
+        with _damaged("the model's tokenizer is damaged"):
+            return str(self._backend.decode(list(ids), skip_special_tokens=True))
 
     def token_id(self, token: str) -> int | None:
         """The id of one whole token, control tokens included; None when there is none."""
@@ -71,28 +76,50 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     """
     folder = Path(folder)
     whole = folder / "tokenizer.json"
-    if whole.is_file():
-        try:
-            return Tokenizer(tokenizers.Tokenizer.from_file(str(whole)))
-        except Exception as error:  # the backend raises bare Exception
-            raise CheckpointError(f"{whole} is damaged ({_one_line(error)})") from error
+    if os.path.lexists(whole):
+        with _damaged(f"{whole} is damaged"):
+            backend = tokenizers.Tokenizer.from_buffer(read_regular(whole, _MAX_VOCABULARY))
+            _check_kind(backend, whole)
+            return Tokenizer(backend)
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     for path in (vocab, merges):
-        if not path.is_file():
+        if not is_regular(path):
             raise CheckpointError(
                 f"{folder} has no tokenizer.json and no {path.name}; fetch the model again"
             )
-    try:
+    with _damaged(f"the tokenizer in {folder} is damaged"):
         backend = _qwen2_backend(vocab, merges)
-    except Exception as error:  # the backend raises bare Exception
+        _add_tokens(backend, folder)
+        return Tokenizer(backend)
+
+
+def _check_kind(backend: Any, path: Path) -> None:
+    """CheckpointError for words that aren't Qwen2's: they would be cut or joined otherwise."""
+    model, decoder = type(backend.model), type(backend.decoder)
+    if model is not models.BPE or decoder is not decoders.ByteLevel:
         raise CheckpointError(
-            f"the tokenizer in {folder} is damaged ({_one_line(error)}); fetch it again"
-        ) from error
-    _add_tokens(backend, folder)
-    return Tokenizer(backend)
+            f"{path} is a tokenizer of another kind ({model.__name__}, {decoder.__name__}) than "
+            "FastVLM's (BPE, ByteLevel): take the tokenizer of the published model"
+        )
+
+
+@contextlib.contextmanager
+def _damaged(line: str) -> Iterator[None]:
+    """What the tokenizer library makes of a bad file, as a CheckpointError that begins so."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except BaseException as error:
+        # It raises bare Exceptions; where its own Rust code falls, something that isn't even one.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"{line} ({_one_line(error)}); fetch it again") from None
 
 
 def _qwen2_backend(vocab: Path, merges: Path) -> Any:
+    for path in (vocab, merges):
+        read_regular(path, _MAX_VOCABULARY)
     backend = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(vocab), str(merges)))
     backend.normalizer = normalizers.NFC()
     words = pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated", invert=False)
@@ -114,11 +141,11 @@ def _add_tokens(backend: Any, folder: Path) -> None:
 
 
 def _added_tokens(folder: Path) -> dict[int, AddedToken]:
-    config = _read(folder / "tokenizer_config.json")
-    special = _names(_read(folder / "special_tokens_map.json")) | _names(config)
+    config = optional_json(folder / "tokenizer_config.json")
+    special = _names(optional_json(folder / "special_tokens_map.json")) | _names(config)
     found: dict[int, AddedToken] = {}
     try:
-        for content, token_id in _read(folder / "added_tokens.json").items():
+        for content, token_id in optional_json(folder / "added_tokens.json").items():
             is_special = content in special
             found[int(token_id)] = AddedToken(
                 content, special=is_special, normalized=not is_special
@@ -149,20 +176,7 @@ def _names(fields: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object, empty when the file is missing."""
-    if not path.is_file():
-        return {}
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({_one_line(error)}); fetch it again") from error
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{path} is damaged (not a JSON object); fetch it again")
-    return fields
-
-
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 

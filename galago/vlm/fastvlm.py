@@ -7,7 +7,6 @@ place of the picture.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -17,8 +16,9 @@ from typing import Union, cast
 import numpy as np
 
 from galago.errors import OptionError
-from galago.media.images import Source, load_pixels
+from galago.media.images import Source, load_square
 from galago.media.pool import PicturePool
+from galago.media.preprocess import normalise
 from galago.progress import Progress, silent
 from galago.specs import Side, VLMSpec
 from galago.text.chat import ImageSlot, Message, Piece, user_message
@@ -57,24 +57,30 @@ class FastVLM:
         precision: str = "fp32",
         resolution: Side | None = None,
         pool: PicturePool | None = None,
+        identity: str | None = None,
     ) -> None:
-        """From loaded parts; `FastVLM.load` is the usual way."""
+        """From loaded parts; `FastVLM.load` is the usual way.
+
+        `identity` tells this model's features from another's of the same name.
+        """
         self.spec = spec
         self.name = name or spec.name
+        self.identity = self.name if identity is None else identity
         self.precision = precision
         self.tokenizer = tokenizer
         self._by_content = resolution == "auto"
         chosen = None if resolution == "auto" else resolution
         self.resolution = spec.image.side if chosen is None else self._side(chosen)
-        self._load_pixels = load_pixels if pool is None else pool.load_pixels
+        self._load_square = load_square if pool is None else pool.load_square
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._speaker = Speaker(language, tokenizer, spec)
+        self._hidden = language.hidden
 
     @classmethod
     def load(
         cls,
-        name: str | os.PathLike[str],
+        name: str | os.PathLike[str] | None = None,
         *,
         precision: str = "auto",
         resolution: Side | None = None,
@@ -83,7 +89,8 @@ class FastVLM:
         progress: Progress | None = None,
         pool: PicturePool | None = None,
     ) -> FastVLM:
-        """A model by name ("fastvlm-nano", "apple/FastVLM-0.5B") or from a folder.
+        """A model by name ("fastvlm-nano", "apple/FastVLM-0.5B") or from a folder; without a name
+        the one that was set beforehand, else the best that is here (galago/hub/choice.py).
 
         Fetches and converts it first when that hasn't been done.  `precision` is auto, fp32, bf16,
         int8 or int4, or a pair of language and vision: int8-int8, int4-int8; `resolution` the side
@@ -97,7 +104,8 @@ class FastVLM:
         """
         from galago.vlm.loading import load_parts
 
-        parts = load_parts(os.fspath(name), precision, offline, threads, progress or silent)
+        named = os.fspath(name) if name else None
+        parts = load_parts(named, precision, offline, threads, progress or silent)
         return cls(
             parts.vision,
             parts.language,
@@ -107,18 +115,27 @@ class FastVLM:
             precision=parts.precision,
             resolution=resolution,
             pool=pool,
+            identity=parts.identity,
         )
 
     # -- pictures ----------------------------------------------------------------------------------
 
-    def prepare(self, picture: Source, resolution: int | None = None) -> Prepared:
-        """Open a picture for `encode`, which takes it in its place.  Raises as `encode` does."""
+    def prepare(
+        self, picture: Source, resolution: int | None = None, *, page: int | None = None
+    ) -> Prepared:
+        """Open a picture for `encode`, which takes it in its place.
+
+        `page` chooses one of several in a file, from 1; without it the first, of an animation the
+        first frame that isn't of one colour.  Raises as `encode` does.
+        """
         side = self.resolution if resolution is None else self._side(resolution)
         by_content = self._by_content and resolution is None
         started = time.perf_counter()
         spec = self.spec.image.with_side(side)
-        pixel_values, size = self._load_pixels(picture, spec, by_content=by_content)
-        return Prepared(pixel_values, size, time.perf_counter() - started)
+        square = self._load_square(
+            picture, spec, by_content=by_content, page=page, count_pages=True
+        )
+        return Prepared(square, time.perf_counter() - started)
 
     def encode(self, picture: Picture, resolution: int | None = None) -> EncodedImage:
         """Look at a picture: a path, bytes, file object, PIL image or uint8 array (H, W, 3).
@@ -130,15 +147,20 @@ class FastVLM:
         if not isinstance(picture, Prepared):
             picture = self.prepare(picture, resolution)
         started = time.perf_counter()
-        pixel_values = picture.pixel_values
+        square = picture.square
+        pixel_values = normalise(square.pixels, self.spec.image)[None]  # (1, 3, side, side)
         with self._vision_lock:
-            features = self._vision.encode(pixel_values[None])[0]  # (T, hidden)
-        features = np.array(features, dtype=np.float32, order="C")
-        features.flags.writeable = False
-        digest = hashlib.blake2b(features.tobytes(), digest_size=16).hexdigest()
-        seconds = picture.seconds + time.perf_counter() - started
-        side = pixel_values.shape[-1]
-        return EncodedImage(features, picture.size, side, seconds, digest, self.name)
+            features = self._vision.encode(pixel_values)[0]  # (T, hidden)
+        return EncodedImage(
+            features,
+            square.size,
+            len(square.pixels),
+            picture.seconds + time.perf_counter() - started,
+            self.name,
+            self.identity,
+            square.page,
+            square.pages,
+        )
 
     def _side(self, resolution: int) -> int:
         if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool):
@@ -146,10 +168,9 @@ class FastVLM:
         return self.spec.image.with_side(int(resolution)).side
 
     def _checked(self, image: EncodedImage, resolution: int | None = None) -> EncodedImage:
-        if image.model != self.name or image.features.shape[-1] != self._speaker.language.hidden:
-            raise OptionError(
-                f"the picture was encoded by {image.model}; encode it again with {self.name}"
-            )
+        if image.identity != self.identity or image.features.shape[-1] != self._hidden:
+            other = "another model of that name" if image.model == self.name else image.model
+            raise OptionError(f"the picture was encoded by {other}; encode it with {self.name}")
         if resolution is not None and resolution != image.resolution:
             raise OptionError(
                 f"the picture was encoded at {image.resolution}; "
@@ -160,8 +181,22 @@ class FastVLM:
     def _encode_all(self, pictures: Pictures) -> tuple[list[EncodedImage], float]:
         """Encoded pictures, and the seconds spent on those that weren't."""
         started = time.perf_counter()
-        several = pictures if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]
-        return [self.encode(one) for one in several], time.perf_counter() - started
+        return [self.encode(one) for one in _several(pictures)], time.perf_counter() - started
+
+    def _foresee(self, pictures: Pictures, prompt: str) -> None:
+        """OptionError for a question that can't fit, before its pictures are looked at."""
+        self._speaker.check_text(prompt)
+        several = _several(pictures)
+        pieces = self._question(prompt, several)
+        words = sum(len(piece) for piece in pieces if not isinstance(piece, ImageSlot))
+        self._speaker.check_length(words + sum(map(self._tokens, several)))
+
+    def _tokens(self, picture: Picture) -> int:
+        """How many tokens it will take; of a side that its content chooses, at least."""
+        if isinstance(picture, EncodedImage):
+            return len(picture.features)
+        side = self.spec.image.min_side if self._by_content else self.resolution
+        return (side // self.spec.image.stride) ** 2
 
     # -- replies -----------------------------------------------------------------------------------
 
@@ -173,9 +208,11 @@ class FastVLM:
         Pictures stand before the question, in order; a "<image>" in the question is plain text.
         The last chunk carries statistics.  Closing the iterator ends the work.
 
-        Raises OptionError (at once) for an empty question, ImageError (at the first chunk).
+        Raises OptionError (at once) for an empty question, or one that is too long with its
+        pictures (8,192 positions in all FastVLMs of Apple's); ImageError (at the first chunk).
         """
         check_prompt(prompt)
+        self._foresee(picture, prompt)
         return self._stream(picture, prompt, options or SamplingOptions())
 
     def ask(self, picture: Pictures, prompt: str, options: SamplingOptions | None = None) -> str:
@@ -197,7 +234,7 @@ class FastVLM:
 
         `messages` hold slots (ImageSlot) that number the `images`; a first one of the role
         "system" takes the place of the model's own.  Raises OptionError, at once, as
-        `prompt_length` does.
+        `prompt_length` does, and for what is too long.
         """
         pieces = self._conversation(messages, images)
         return self._speaker.reply(
@@ -228,6 +265,8 @@ class FastVLM:
         slots = (part for message in messages for part in message.content)
         if any(isinstance(part, ImageSlot) and part.index >= len(images) for part in slots):
             raise OptionError("a message speaks of a picture that was not given")
+        texts = [part for message in messages for part in message.content if isinstance(part, str)]
+        self._speaker.check_text("".join(texts))
         return self._speaker.pieces(messages)
 
     def score(self, picture: Pictures, prompt: str, answers: Sequence[str]) -> list[float]:
@@ -239,6 +278,7 @@ class FastVLM:
         Raises as `stream` does, at once.
         """
         check_prompt(prompt)
+        self._foresee(picture, prompt)
         if isinstance(answers, str) or not all(isinstance(answer, str) for answer in answers):
             raise OptionError('answers must be a list of texts, such as ["yes", "no"]')
         images, _ = self._encode_all(picture)
@@ -250,5 +290,9 @@ class FastVLM:
         pieces = self._question(prompt, images)
         yield from self._speaker.reply(pieces, images, options, started, vision)
 
-    def _question(self, prompt: str, images: Sequence[EncodedImage]) -> list[Piece]:
-        return self._speaker.pieces([user_message(prompt, len(images))])
+    def _question(self, prompt: str, pictures: Sequence[Picture]) -> list[Piece]:
+        return self._speaker.pieces([user_message(prompt, len(pictures))])
+
+
+def _several(pictures: Pictures) -> Sequence[Picture]:
+    return pictures if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from galago.convert.choice import choose_fastvlm
 from galago.convert.load import load_sessions
 from galago.convert.store import prepare
 from galago.engine.batching import BatchedDecoder
@@ -29,13 +30,15 @@ class Parts:
     spec: VLMSpec
     name: str
     precision: str
+    identity: str
 
 
 def load_parts(
-    name: Name, precision: str, offline: bool | None, threads: int | None, progress: Progress
+    name: Name | None, precision: str, offline: bool | None, threads: int | None, progress: Progress
 ) -> Parts:
     """As FastVLM.load, which says what is raised; replies of several threads decode together."""
     check_threads(threads)
+    name = name or choose_fastvlm(precision).name
     prepared = prepare(name, precision=precision, offline=offline, progress=progress)
     sessions = load_sessions(prepared.folder, precision, threads=threads, cache_dir=graphs_dir())
     return Parts(
@@ -45,4 +48,5 @@ def load_parts(
         sessions.spec,
         prepared.name,
         sessions.precision.name,
+        sessions.identity,
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from galago.errors import OptionError
+from galago.media.images import Square
 from galago.text.chat import ImageSlot, Piece
 from galago.vlm.prefix import Key
 
@@ -23,6 +25,7 @@ __all__ = [
     "VisionModel",
     "check_prompt",
     "prompt_keys",
+    "why_cut",
 ]
 
 
@@ -35,14 +38,9 @@ class VisionModel(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A picture opened for the vision model, by `FastVLM.prepare`.
+    """A picture opened for the vision model, by `FastVLM.prepare`; seconds: what that took."""
 
-    pixel_values: float32 (3, side, side); size: (width, height) of the picture; seconds: what
-    opening it took.
-    """
-
-    pixel_values: NDArray[np.float32]
-    size: tuple[int, int]
+    square: Square
     seconds: float
 
 
@@ -52,15 +50,43 @@ class EncodedImage:
 
     features: float32 (tokens, hidden), read-only.
     size: (width, height) of the picture; resolution: the side it was looked at with.
-    seconds: what looking took; digest: names the features; model: the model that made them.
+    seconds: what looking took; model: the name of the model that made them, identity: which one
+    that was (FastVLM.identity); digest: names the features. `page` of `pages` was looked at.
+
+    Raises OptionError for features of another shape or that are no numbers.
     """
 
     features: NDArray[np.float32]
     size: tuple[int, int]
     resolution: int
     seconds: float
-    digest: str
     model: str
+    identity: str
+    page: int = 1
+    pages: int = 1
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            features = np.array(self.features, dtype=np.float32, order="C")
+        except (TypeError, ValueError):
+            features = np.zeros(0, np.float32)
+        if features.ndim != 2 or not features.size or not np.isfinite(features).all():
+            raise OptionError(
+                "an encoded picture's features must be numbers (tokens, hidden); "
+                "FastVLM.encode makes them"
+            )
+        features.flags.writeable = False
+        object.__setattr__(self, "features", features)
+        # Caches know pictures by it: it is made of what is there, never taken over.
+        digest = hashlib.blake2b(features.tobytes(), digest_size=16).hexdigest()
+        object.__setattr__(self, "digest", digest)
+
+    def __reduce__(self) -> tuple[type[EncodedImage], tuple[object, ...]]:
+        """Copies and what is unpickled are read-only as well."""
+        looked = (self.size, self.resolution, self.seconds)
+        made_by = (self.model, self.identity, self.page, self.pages)
+        return EncodedImage, (self.features, *looked, *made_by)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EncodedImage) and self.digest == other.digest
@@ -103,7 +129,9 @@ class Chunk:
     """A piece of a reply: one token and the text that became certain with it, often empty.
 
     The last chunk has no token, perhaps some text that had been held back, the statistics, and
-    why the reply ended: "end" (the model was done), "stop" (a stop string) or "length".
+    why the reply ended: "end" (the model was done), "stop" (a stop string), "length" (no more
+    tokens were allowed, or no more positions left: what would follow is missing) or "repetition"
+    (it went round in circles and was cut).
     """
 
     text: str
@@ -161,6 +189,15 @@ def prompt_keys(pieces: Sequence[Piece], images: Sequence[EncodedImage]) -> list
         else:
             keys += piece
     return keys
+
+
+def why_cut(finish: str | None, tokens: int) -> str | None:
+    """What to tell about a reply of so many tokens that isn't whole; None when it is."""
+    if finish == "length":
+        return f"the answer was cut at {tokens} token{'' if tokens == 1 else 's'}"
+    if finish == "repetition":
+        return "the answer went round in circles and was cut"
+    return None
 
 
 def check_prompt(prompt: str) -> None:

@@ -9,15 +9,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.errors import OptionError
 from galago.specs import VLMSpec
 from galago.text.chat import IM_END, ImageSlot, Message, Piece, chat_pieces
 from galago.text.tokens import TextStream, Tokenizer
 from galago.vlm.decode import LanguageModel, generate, log_probabilities
-from galago.vlm.prefix import CachePool
+from galago.vlm.loops import Loop
+from galago.vlm.prefix import CachePool, Key
 from galago.vlm.reply import Chunk, Clock, EncodedImage, prompt_keys
 from galago.vlm.sampling import ConfidenceSampler, SamplingOptions, make_sampler
 
 __all__ = ["Speaker"]
+
+_CHARACTERS = 16  # more of these a position than any text has
 
 
 class Speaker:
@@ -25,6 +29,7 @@ class Speaker:
 
     def __init__(self, language: LanguageModel, tokenizer: Tokenizer, spec: VLMSpec) -> None:
         self.language, self.tokenizer, self.prompt = language, tokenizer, spec.prompt
+        self.positions = spec.text.positions
         self.pool = CachePool(language.new_cache, pays=language.continuing_pays)
         self._end_id = tokenizer.token_id(IM_END)
         ends = {*spec.eos_ids, self._end_id, tokenizer.token_id("<|endoftext|>")}
@@ -52,11 +57,41 @@ class Speaker:
 
         `started`: when the question was asked (time.perf_counter), now unless told; `vision`: the
         seconds since then that went into looking.  Closing the iterator ends the work.
+
+        Raises OptionError, at once, for a prompt that leaves no position for a reply; one that
+        leaves few makes the reply end there, as at max_tokens.
         """
-        started = time.perf_counter() if started is None else started
         keys = prompt_keys(pieces, images)
-        text = TextStream(self.tokenizer, options.stop)
-        clock = Clock(started)
+        self.check_length(len(keys))
+        most = min(options.max_tokens, self.positions - len(keys))
+        options = replace(options, max_tokens=most)
+        return self._reply(pieces, images, keys, options, started, vision)
+
+    def check_length(self, length: int, what: str = "positions") -> None:
+        """OptionError unless so many positions leave one free for the reply."""
+        if length >= self.positions:
+            raise OptionError(
+                f"the question and what belongs to it are too long: {length} {what}, and the model "
+                f"has {self.positions} positions, pictures and the answer included; "
+                "ask for less at once, or look at a lower resolution"
+            )
+
+    def check_text(self, text: str) -> None:
+        """OptionError for a text that is too long at sight: tokenising it would take its time."""
+        if len(text) > _CHARACTERS * self.positions:
+            self.check_length(len(text), "characters")
+
+    def _reply(
+        self,
+        pieces: Sequence[Piece],
+        images: Sequence[EncodedImage],
+        keys: list[Key],
+        options: SamplingOptions,
+        started: float | None,
+        vision: float,
+    ) -> Iterator[Chunk]:
+        clock = Clock(time.perf_counter() if started is None else started)
+        words = _Words(self.tokenizer, options)
         finish = "length" if options.max_tokens == 0 else "end"
         with self.pool.borrow(keys) as lease:
             cached = lease.cache.length
@@ -68,30 +103,30 @@ class Speaker:
             for count, token_id in enumerate(ids, 1):
                 lease.keys.append(token_id)
                 clock.token()
-                yield Chunk(text.push(token_id), token_id)
-                if text.stopped or count == options.max_tokens:
-                    finish = "stop" if text.stopped else "length"
+                yield Chunk(words.push(token_id), token_id)
+                if words.ended or count == options.max_tokens:
+                    finish = words.ended or "length"
                     break
             else:
                 clock.end()
-        rest = text.finish()
-        finish = "stop" if text.stopped else finish
+        rest = words.finish()
         image_tokens = sum(isinstance(key, tuple) for key in keys)
         side = max((image.resolution for image in images), default=0)
         stats = clock.stats(vision, len(keys), image_tokens, cached, sampler.confidence, side)
-        yield Chunk(rest, None, stats, finish)
+        yield Chunk(rest, None, stats, words.ended or finish)
 
     def score(
         self, pieces: Sequence[Piece], images: Sequence[EncodedImage], answers: Sequence[str]
     ) -> list[float]:
         """Natural log-probability of each answer, and of the token that ends a reply behind it."""
         keys = prompt_keys(pieces, images)
+        told = [[*self.tokenizer.encode(answer), self._end_token()] for answer in answers]
+        self.check_length(len(keys) + max(map(len, told), default=1) - 1)
         with self.pool.borrow(keys) as lease:
             cache = lease.cache
             first = cache.append(self.embed(pieces, images, cache.length))
             scores = []
-            for answer in answers:
-                ids = [*self.tokenizer.encode(answer), self._end_token()]
+            for ids in told:
                 scores.append(sum(log_probabilities(self.language, cache, first, ids)))
                 cache.truncate(len(keys))
         return scores
@@ -114,3 +149,38 @@ class Speaker:
 
     def _end_token(self) -> int:
         return min(self._stop_ids) if self._end_id is None else self._end_id
+
+
+class _Words:
+    """Ids in, text out; `ended` tells why no more is wanted: "stop" or "repetition".
+
+    Text is held back while the reply may be going round in circles: shown when it comes out of
+    them, dropped when it doesn't.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, options: SamplingOptions) -> None:
+        self._text = TextStream(tokenizer, options.stop)
+        self._loop = None if options.keep_repetition else Loop()
+        self._held = ""
+        self.ended: str | None = None
+
+    def push(self, token_id: int) -> str:
+        """The text that became certain with this id."""
+        self._held += self._text.push(token_id)
+        self.ended = "stop" if self._text.stopped else None
+        if self._loop is not None:
+            self._loop.push(token_id)
+            if self._loop.suspected:
+                if self._loop.endless and not self.ended:
+                    self.ended = "repetition"
+                return ""
+        shown, self._held = self._held, ""
+        return shown
+
+    def finish(self) -> str:
+        """What was held back and is part of the reply."""
+        if self.ended == "repetition":
+            return ""
+        rest = self._held + self._text.finish()
+        self.ended = "stop" if self._text.stopped else None
+        return rest

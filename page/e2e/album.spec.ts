@@ -18,7 +18,7 @@ test("search by words finds what the command line finds", async ({ page, galago 
   await page.keyboard.press("Enter");
   const expected = found("a banana");
   expect(expected.length).toBeGreaterThan(0);
-  await expect(page.locator("#hits .tile > span:first-of-type")).toHaveText(expected);
+  await expect(page.locator("#hits .tile > .name")).toHaveText(expected);
   await expect(page.locator("#found")).toHaveText(/^(One photo matches|\d+ photos match)\.$/);
   const image = page.locator("#hits img").first();
   await expect(image).toHaveJSProperty("complete", true);
@@ -35,6 +35,59 @@ test("what no photo shows is cut off; the nearest are there for who wants them",
   await expect(page.locator("#hits li")).toHaveCount(0);
   await page.getByText(/^The nearest that don't match/).click();
   await expect(page.locator("#rest-hits li").first()).toBeVisible();
+});
+
+test("a photo that was found is described for who can't see it, its score in words", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#album`);
+  await page.getByRole("searchbox", { name: "Words" }).fill("carrots");
+  await page.keyboard.press("Enter");
+  const tile = page.locator("#hits .tile").filter({ hasText: "IMG_9042.jpg" });
+  await expect(tile.locator("img")).toHaveAttribute("alt", /^Probably: carrots/);
+  await expect(tile).toHaveAccessibleName(/Probably: carrots.* IMG_9042\.jpg close match/);
+  const match = tile.getByText("close match");
+  await expect(match).toHaveAttribute("title", /^score 0\.\d{3}$/);
+  await expect(page.locator("#hits .tile").filter({ hasText: "IMG_6234.jpg" })).toContainText("possible match");
+  await page.locator("#rest summary").click();
+  await expect(page.locator("#rest-hits .tile").first()).toContainText("unlikely match");
+  // Where no word fits, the day of the file says more than nothing.
+  for (const image of await page.locator("#hits img, #rest-hits img").all()) {
+    await expect(image).toHaveAttribute("alt", /^Probably: \w|^Photo, its file is of \d+ \w+ \d{4}$/);
+  }
+  await tile.click();
+  await expect(page.locator("#photo-shown")).toHaveAttribute("alt", /^Probably: carrots/);
+});
+
+test("photos whose files are gone are told, in the list and when they are opened", async ({ page, galago }) => {
+  const gone = { status: 404, json: { error: { message: "the photo can't be shown: a.jpg is not there" } } };
+  await page.route("**/api/photo/*", (route) => route.fulfill(gone));
+  await page.goto(`${galago.url}#album`);
+  await page.getByRole("searchbox").fill("carrots");
+  await page.keyboard.press("Enter");
+  const tile = page.locator("#hits .tile").first();
+  await expect(tile).toContainText("This file can't be opened any more.");
+  await tile.click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog).toContainText("the photo can't be shown: a.jpg is not there");
+  await expect(dialog.locator("#photo-shown")).toBeHidden();
+  await expect(dialog.getByRole("button", { name: "Ask about it" })).toBeDisabled();
+});
+
+test("copies stand in one tile, and what the server remarks is shown", async ({ page, galago }) => {
+  const remark = "the album's model reads English; words of other languages find little";
+  await page.route("**/api/search", async (route) => {
+    const found = (await (await route.fetch()).json()) as { hits: object[] };
+    const hits = found.hits.map((hit, at) => ({ ...hit, copies: [19, 1, 0][at] }));
+    await route.fulfill({ json: { ...found, hits, note: remark } });
+  });
+  await page.goto(`${galago.url}#album`);
+  await page.getByRole("searchbox").fill("fruit");
+  await page.keyboard.press("Enter");
+  const tiles = page.locator("#hits .tile, #rest-hits .tile");
+  await expect(tiles.nth(0)).toContainText("and 19 copies");
+  await expect(tiles.nth(1)).toContainText("and one copy");
+  await expect(tiles.nth(2)).not.toContainText("cop");
+  await expect(tiles.nth(3)).not.toContainText("cop");
+  await expect(page.locator("#found")).toContainText(remark);
 });
 
 test("search by a picture, and what can be done with a photo", async ({ page, galago }) => {

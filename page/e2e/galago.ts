@@ -42,8 +42,18 @@ export class Galago {
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     if (this.process === null || this.process.exitCode !== null || this.process.signalCode !== null) return;
     const gone = once(this.process, "exit");
+    this.wake();
     this.process.kill(signal);
     await gone;
+  }
+
+  /** Stop its processor time, as a computer that sleeps does: connections are taken, nothing is answered. */
+  hang(): void {
+    this.process?.kill("SIGSTOP");
+  }
+
+  wake(): void {
+    this.process?.kill("SIGCONT");
   }
 
   private async answers(): Promise<boolean> {

@@ -17,6 +17,52 @@ test("the camera's pictures are put into the words of the command line", async (
   await expect(page.locator("#history time").first()).toHaveText(/^\d\d:\d\d:\d\d$/);
 });
 
+test("the rate is the camera's own", async ({ page, galago }) => {
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#rate")).toHaveText(/frames\/s/);
+  const rates: number[] = [];
+  for (let i = 0; i < 8; i++) {
+    await page.waitForTimeout(700); // over changes of the picture and none
+    rates.push(parseFloat((await page.locator("#rate").textContent()) ?? ""));
+  }
+  for (const rate of rates.slice(2)) expect(rate, String(rates)).toBeCloseTo(5, 0); // clip.py's
+  await page.getByRole("button", { name: "Pause" }).click();
+  await expect(page.locator("#rate")).toBeHidden();
+});
+
+test("a browser that can't tell frames one by one is asked how many it has shown", async ({ page, galago }) => {
+  await page.addInitScript(() => {
+    delete (HTMLVideoElement.prototype as Partial<HTMLVideoElement>).requestVideoFrameCallback;
+  });
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#rate")).toHaveText(/^(4\.[5-9]|5\.[0-4]) frames\/s$/);
+});
+
+test("words that were about another question or another picture are gone", async ({ page, galago }) => {
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#caption")).toBeVisible();
+  await page.route("**/v1/chat/completions", () => {}); // never answered
+  await page.getByRole("radio", { name: "Count fingers" }).check();
+  await expect(page.locator("#caption")).toBeHidden();
+});
+
+test("while an answer takes long, the words shown are marked as those of an earlier picture", async ({ page, galago }) => {
+  await page.goto(galago.url);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#caption")).toBeVisible();
+  await page.route("**/v1/chat/completions", () => {});
+  await expect(page.locator("#stage-text")).toHaveText("Still looking", { timeout: 20_000 });
+  await expect(page.locator("#stage-help")).toHaveText(/^\d+ s so far; the words below are of an earlier picture$/);
+  await expect(page.locator("#caption")).toHaveAttribute("data-old", "true");
+  await page.unroute("**/v1/chat/completions");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#caption")).toHaveAttribute("data-old", "false");
+});
+
 test("another ready question is asked at once", async ({ page, galago }) => {
   const expected = cli(FRAMES, "count");
   await page.goto(galago.url);
@@ -124,7 +170,7 @@ test("a slow model is told, and one that fails says why", async ({ page, galago 
   await page.goto(galago.url);
   await page.getByRole("button", { name: "Start" }).click();
   await expect(page.locator("#stage-text")).toHaveText("Still looking");
-  await expect(page.locator("#stage-help")).toHaveText(/^\d+ s so far$/);
+  await expect(page.locator("#stage-help")).toHaveText(/^\d+ s so far$/); // no words yet that could mislead
   release();
   await expect(page.locator("#stage-text")).toHaveText("the model is out of breath");
   await expect(page.getByRole("button", { name: "Start" })).toBeEnabled();

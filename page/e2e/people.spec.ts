@@ -87,10 +87,82 @@ test("the language is chosen once and kept", async ({ page, galago }) => {
   await expect(page.getByRole("radio", { name: "数手指" })).toBeVisible();
 });
 
+test("in Chinese all but the model's words is Chinese, and those are marked", async ({ page, galago }) => {
+  await page.addInitScript(() => localStorage.setItem("galago", JSON.stringify({ language: "zh" })));
+  const chinese = /[\u4e00-\u9fff]/;
+  await page.goto(`${galago.url}#album`);
+  for (const hint of await page.locator("[placeholder]").all()) {
+    expect(await hint.getAttribute("placeholder")).toMatch(chinese);
+  }
+  await page.locator("#find-text").fill("carrots");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#hits .tile").first().locator("img")).toHaveAttribute("alt", "可能是：胡萝卜");
+  await expect(page.locator("#hits .tile").first()).toContainText("很相符");
+  await page.goto(`${galago.url}#picture`);
+  const note = page.locator("#view-picture .model-note");
+  await expect(note).toContainText("模型一般用英文回答");
+  expect(((await note.textContent()) ?? "").replace("fastvlm-nano", "")).not.toMatch(/[a-z]{2}/i);
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_6148.jpg"));
+  await page.locator("#asks button").first().click();
+  await expect(page.locator("#chat .answer")).toHaveAttribute("lang", "en");
+  await expect(page.locator("#chat .unsure")).toHaveText(chinese);
+  await page.route("**/v1/chat/completions", (route) =>
+    route.fulfill({ status: 400, json: { error: { message: "the model is out of breath" } } }));
+  await page.locator("#asks button").first().click();
+  await expect(page.locator("#chat .error")).toHaveAttribute("lang", "en"); // the server's words
+  await expect(page.locator("#said")).toHaveAttribute("lang", "en");
+  await page.goto(galago.url);
+  await page.locator("#go").click();
+  await expect(page.locator("#stage-text")).toHaveText("the model is out of breath");
+  await expect(page.locator("#stage-text")).toHaveAttribute("lang", "en");
+});
+
+test("remarks follow the language of the page", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(join(EXAMPLES, "album", "IMG_6148.jpg"));
+  await page.locator("#asks button").first().click();
+  await expect(page.locator("#chat .unsure")).toHaveText("Not sure: this may well be wrong.");
+  await page.locator("#settings-open").click();
+  await page.locator("#set-language").selectOption("zh");
+  await expect(page.locator("#chat .unsure")).toHaveText("没有把握：很可能不对。");
+  await expect(page.locator("#shown")).toHaveAttribute("alt", "正在提问的图片：IMG_6148.jpg");
+});
+
+test("without a voice nothing offers to read, and that is said", async ({ page, galago }) => {
+  await page.addInitScript(() => {
+    SpeechSynthesis.prototype.getVoices = () => [];
+    localStorage.setItem("galago", JSON.stringify({ speak: true }));
+  });
+  await page.goto(galago.url);
+  const aloud = page.getByRole("button", { name: "Read aloud" });
+  await expect(aloud).toBeDisabled();
+  await expect(aloud).toHaveAttribute("aria-pressed", "false");
+  await expect(aloud).toHaveAccessibleDescription("This browser has no voice to read with.");
+  await expect(page.locator("#speak-none")).toBeVisible();
+  await page.getByRole("button", { name: "Settings" }).click();
+  const sample = page.getByRole("button", { name: "Try", exact: true });
+  await expect(sample).toBeDisabled();
+  await expect(sample).toHaveAccessibleDescription("This browser has no voice to read with.");
+  // Voices may come late.
+  await page.evaluate(() => {
+    const voice = { name: "Ann", lang: "en-GB", voiceURI: "ann", default: true, localService: true };
+    SpeechSynthesis.prototype.getVoices = () => [voice];
+    speechSynthesis.dispatchEvent(new Event("voiceschanged"));
+  });
+  await expect(sample).toBeEnabled();
+  await page.keyboard.press("Escape");
+  await expect(aloud).toBeEnabled();
+  await expect(aloud).toHaveAttribute("aria-pressed", "true");
+  await expect(page.locator("#speak-none")).toBeHidden();
+});
+
 test("captions are read aloud; of those that come meanwhile only the newest", async ({ page, galago }) => {
   await page.addInitScript(() => {
     const said: { text: string; rate: number; newest: string | null | undefined }[] = [];
     let speaking = false;
+    const voice = { name: "Ann", lang: "en-GB", voiceURI: "ann", default: true, localService: true };
+    SpeechSynthesis.prototype.getVoices = () => [voice];
+    Object.defineProperty(SpeechSynthesisUtterance.prototype, "voice", { value: null, writable: true });
     Object.defineProperty(SpeechSynthesis.prototype, "speaking", { get: () => speaking });
     SpeechSynthesis.prototype.speak = (utterance) => {
       speaking = true;
@@ -122,7 +194,7 @@ test("nothing is wider than a phone, and targets are large", async ({ page, gala
   await page.setViewportSize({ width: 360, height: 740 });
   for (const view of ["live", "picture", "album"]) {
     await page.goto(`${galago.url}#${view}`);
-    await expect(page.locator(`#${view}`)).toBeVisible();
+    await expect(page.locator(`#view-${view}`)).toBeVisible();
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     expect(width, view).toBeLessThanOrEqual(360);
     const boxes = page.locator("button:visible, label.button:visible, .chip:visible, nav a, select:visible");

@@ -17,6 +17,29 @@ test("describe, read and count, as the command line does", async ({ page, galago
     await page.getByRole("button", { name, exact: true }).click();
     expect((await answers(page)).at(-1)).toBe(cli([NOTE], preset)[0]);
   }
+});
+
+test("what the model was never taught is not offered, and that is said", async ({ page, galago }) => {
+  for (const view of ["picture", "live"]) {
+    await page.goto(`${galago.url}#${view}`);
+    const offered = page.locator(view === "picture" ? "#asks button" : "#presets .chip");
+    await expect(offered.filter({ hasText: "Describe" })).toBeVisible();
+    await expect(offered.filter({ hasText: /Translate|Expression/ })).toHaveCount(0);
+    await expect(page.locator(`#view-${view} .model-note`)).toContainText("It was not taught Expression and Translate.");
+  }
+  await page.goto(`${galago.url}#picture`);
+  await expect(page.getByRole("combobox", { name: "Translate into" })).toBeHidden();
+});
+
+test("a model that may translate is asked to", async ({ page, galago }) => {
+  await page.route("**/api/page", async (route) => {
+    const info = (await (await route.fetch()).json()) as { presets: object[] };
+    const presets = info.presets.map((preset) => ({ ...preset, possible: true }));
+    await route.fulfill({ json: { ...info, presets } });
+  });
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(NOTE);
+  await expect(page.locator("#view-picture .model-note")).not.toContainText("not taught");
   const translation = page.waitForRequest("**/v1/chat/completions");
   await page.getByRole("combobox", { name: "Translate into" }).selectOption("Chinese");
   await page.getByRole("button", { name: "Translate" }).click();

@@ -49,8 +49,10 @@ test("moving", async ({ page, galago }) => {
   }
 });
 
-/** The fake camera is called by the path of its file. */
+/** The fake camera is called by the path of its file, and this browser has no voice. */
 function nameCamera(): void {
+  const voice = { name: "Ann", lang: "en-GB", voiceURI: "ann", default: true, localService: true };
+  SpeechSynthesis.prototype.getVoices = () => [voice];
   Object.defineProperty(MediaDeviceInfo.prototype, "label", { get: () => "Integrated camera" });
 }
 

@@ -1,7 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "@playwright/test";
 import { toVtt, vttTime } from "../src/captions";
 import { events } from "../src/events";
 import { Meaning } from "../src/meaning";
+import { said } from "../src/texts/zh-said";
+import { TOP } from "./places";
 
 test("the same sight in other words is said once", () => {
   const meaning = new Meaning();
@@ -33,6 +37,15 @@ test("subtitles hold no markup, and every cue lasts", () => {
   expect(vttTime(3723.5)).toBe("01:02:03.500");
   const caption = { text: "a --> b <i>\n\n& c", at: new Date(0), from: 1, to: 1, unsure: false };
   expect(toVtt([caption])).toBe("WEBVTT\n\n00:00:01.000 --> 00:00:01.500\na --&gt; b &lt;i&gt;\n&amp; c\n");
+});
+
+test("what the server says of photos and models has a Chinese word each", () => {
+  const lines = readFileSync(join(TOP, "galago/data/sights.txt"), "utf-8").split("\n");
+  const words = lines.filter((line) => line && !line.startsWith("#"));
+  const knows = /knows="(short notes[^"]+)"/.exec(readFileSync(join(TOP, "galago/catalog.py"), "utf-8"))?.[1] ?? "?";
+  const missing = [...words, knows].filter((word) => !(word in said));
+  expect(missing).toEqual([]);
+  expect(Object.values(said).filter((word) => !/[\u4e00-\u9fff]/.test(word) && word !== "T恤")).toEqual([]);
 });
 
 test("events come whole, however the bytes are cut", async () => {

@@ -1,7 +1,9 @@
-import { type Found, type Hit, isAbort, type PageInfo, pageInfo, photo, searchAlbum } from "./api";
-import { byId, make, overlapping } from "./dom";
+import {
+  Busy, type Found, type Hit, isAbort, type PageInfo, pageInfo, photo, Refused, searchAlbum, type Sight, sights,
+} from "./api";
+import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
-import { onLanguage, t } from "./i18n";
+import { dayName, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { type Labels } from "./labels";
 import { type PictureView } from "./picture";
 import { explained, server } from "./server";
@@ -9,6 +11,9 @@ import { explained, server } from "./server";
 const SHOWN = 24; // photos
 const THUMB = 320; // pixels
 const LARGE = 1024; // pixels
+
+// What the page says in its own words when nothing matches.
+const KNOWN_NOTE = "no photo matches; these are merely the nearest";
 
 /** Search in the album, and what can be done with a photo that was found. */
 export class Album {
@@ -19,6 +24,8 @@ export class Album {
   private album: PageInfo["album"] = null;
   private problem: string | null = null; // why there is an album that can't be searched
   private urls: string[] = [];
+  private images = new Map<number, HTMLImageElement>(); // of the photos found
+  private seen: Sight[] = [];
   private readonly choosing = overlapping(); // of a picture to find the like of
   private readonly opening = overlapping(); // of a photo
   private readonly actions = ["photo-ask", "photo-like", "photo-label"].map((id) => byId(id, HTMLButtonElement));
@@ -42,7 +49,10 @@ export class Album {
     this.connectDialog();
     void server().then((info) => {
       this.take(info);
-      onLanguage(() => this.introduce());
+      onLanguage(() => {
+        this.introduce();
+        for (const sight of this.seen) this.describe(sight);
+      });
     });
   }
 
@@ -63,7 +73,7 @@ export class Album {
     byId("album-there", HTMLElement).hidden = this.album === null;
     const why = this.problem === null ? t("album.none") : t("album.broken", { reason: this.problem });
     if (this.album === null) byId("album-none", HTMLElement).textContent = why;
-    else if (!this.searching) this.said.textContent = t("album.about", this.album);
+    else if (!this.searching) put(this.said, own(t("album.about", this.album)));
   }
 
   private acceptDrops(): void {
@@ -121,7 +131,7 @@ export class Album {
       this.show(await searchAlbum(query, searching.signal), searching.signal);
     } catch (error) {
       if (isAbort(error)) return;
-      this.said.textContent = explained(error);
+      put(this.said, explained(error));
     }
   }
 
@@ -131,7 +141,14 @@ export class Album {
     const others = found.hits.filter((hit) => !hit.match);
     const count = matches.length;
     const words = count === 1 ? t("album.match") : t("album.matches", { n: count });
-    this.said.textContent = count ? words : t("album.nothing");
+    put(this.said, own(count ? words : t("album.nothing")));
+    if (found.note && found.note !== KNOWN_NOTE) {
+      const note = make("span");
+      put(note, said(found.note));
+      this.said.append(" ", note);
+    }
+    this.images = new Map();
+    this.seen = [];
     byId("hits", HTMLElement).replaceChildren(...matches.map((hit) => this.tile(hit, signal)));
     const rest = byId("rest", HTMLDetailsElement);
     rest.hidden = others.length === 0;
@@ -139,16 +156,48 @@ export class Album {
     const summary = rest.querySelector("summary");
     if (summary) summary.textContent = t("album.rest", { n: others.length });
     byId("rest-hits", HTMLElement).replaceChildren(...others.map((hit) => this.tile(hit, signal)));
+    void this.putIntoWords(signal);
+  }
+
+  /** For who doesn't see the photos; that comes after them, as the first time takes a moment. */
+  private async putIntoWords(signal: AbortSignal): Promise<void> {
+    if (!this.images.size) return;
+    try {
+      this.seen = await sights([...this.images.keys()], signal);
+    } catch {
+      return; // their names stay
+    }
+    for (const sight of this.seen) this.describe(sight);
+  }
+
+  private describe(sight: Sight): void {
+    const image = this.images.get(sight.id);
+    if (!image) return;
+    const { text, lang } = inWords(sight);
+    image.alt = text;
+    image.lang = lang;
   }
 
   private tile(hit: Hit, signal: AbortSignal): HTMLElement {
     const image = make("img", { alt: "", width: THUMB, height: THUMB });
-    const score = make("span", { className: "soft" }, t("album.score", { score: hit.score.toFixed(3) }));
-    const button = make("button", { type: "button", className: "tile" }, image, make("span", {}, hit.name), score);
+    this.images.set(hit.id, image);
+    const name = make("span", { className: "name" }, hit.name);
+    const score = t("album.score", { score: hit.score.toFixed(3) });
+    const match = make("span", { className: "soft", title: score }, t(closeness(hit)));
+    // Blanks, or the words run together where they are read out.
+    const button = make("button", { type: "button", className: "tile" }, image, " ", name, " ", match);
+    if (hit.copies) {
+      const copies = hit.copies === 1 ? t("album.copy") : t("album.copies", { n: hit.copies });
+      button.append(" ", make("span", { className: "soft" }, copies));
+    }
     button.addEventListener("click", () => void this.open(hit));
     void photo(hit.id, THUMB, signal)
       .then((blob) => (image.src = this.url(blob)))
-      .catch(() => image.classList.add("gone")); // its name and score stay
+      .catch((error: unknown) => {
+        image.classList.add("gone"); // its name stays
+        const told = error instanceof Refused && !(error instanceof Busy);
+        if (told) button.append(" ", make("span", { className: "error" }, t("album.gone")));
+      });
     return make("li", {}, button);
   }
 
@@ -161,8 +210,11 @@ export class Album {
   private async open(hit: Hit): Promise<void> {
     const image = byId("photo-shown", HTMLImageElement);
     byId("photo-name", HTMLElement).textContent = hit.name;
-    byId("photo-path", HTMLElement).textContent = hit.path;
+    put(byId("photo-path", HTMLElement), own(hit.path));
     image.removeAttribute("src");
+    image.hidden = true;
+    const found = this.images.get(hit.id);
+    [image.alt, image.lang] = [found?.alt ?? "", found?.lang ?? ""];
     this.setOpened(null);
     this.dialog.showModal();
     const isNewest = this.opening();
@@ -170,9 +222,10 @@ export class Album {
       const blob = await photo(hit.id, LARGE);
       if (!isNewest()) return;
       image.src = URL.createObjectURL(blob);
+      image.hidden = false;
       this.setOpened({ blob, name: hit.name, url: image.src });
     } catch (error) {
-      if (isNewest()) byId("photo-path", HTMLElement).textContent = explained(error);
+      if (isNewest()) put(byId("photo-path", HTMLElement), explained(error));
     }
   }
 
@@ -197,4 +250,16 @@ export class Album {
       void this.pictureView.take(blob, name);
     });
   }
+}
+
+const closeness = ({ match, close }: Hit): "album.close" | "album.possible" | "album.unlikely" =>
+  close ? "album.close" : match ? "album.possible" : "album.unlikely";
+
+/** What a photo probably shows; where no word fits, the day of its file tells more than nothing. */
+function inWords({ words, day }: Sight): Words {
+  if (!words.length) return own(day === null ? "" : t("album.day", { day: dayName(day) }));
+  const known = words.map(said);
+  const foreign = known.find(({ lang }) => lang !== document.documentElement.lang);
+  if (foreign) return { text: `Probably: ${words.join(", ")}`, lang: foreign.lang }; // one language for all
+  return own(t("album.shows", { words: listed(known.map(({ text }) => text)) }));
 }

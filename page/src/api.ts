@@ -9,11 +9,18 @@ export interface Model {
   knows: string;
 }
 
+/** A ready question; not `possible`: the model was never taught it. */
+export interface Preset {
+  id: string;
+  prompt: string;
+  possible: boolean;
+}
+
 export interface PageInfo {
   version: string;
   models: Model[];
   default: string;
-  presets: { id: string; prompt: string }[];
+  presets: Preset[];
   album: { name: string; photos: number; model: string } | null;
   album_problem: string | null; // why there is an album that can't be searched
   languages: string[];
@@ -22,13 +29,23 @@ export interface PageInfo {
 export interface Hit {
   score: number;
   match: boolean;
+  close: boolean; // far better than a match must be
   name: string;
   path: string;
   id: number;
+  copies?: number; // further files of the same picture
 }
 
 export interface Found {
   hits: Hit[];
+  note?: string | null; // what the server remarks
+}
+
+/** A photo in words: what it probably shows; the day of its file, null when that is gone. */
+export interface Sight {
+  id: number;
+  words: string[];
+  day: string | null;
 }
 
 export interface Query {
@@ -120,19 +137,65 @@ async function problem(response: Response): Promise<Refused> {
   return new Busy(message, Number(response.headers.get("Retry-After")) || 1);
 }
 
+const QUIET = 6_000; // ms without a word from the server before it is asked whether it is alive
+const ALIVE = 5_000; // ms that this answer may take
+
+/**
+ * A signal that follows another one and, while it is on, ends a call with Lost when nothing comes and
+ * the server isn't alive: one that hangs takes connections as a living one does.
+ */
+class Watch {
+  private readonly controller = new AbortController();
+  private timer = 0;
+  private last = 0;
+  readonly signal = this.controller.signal;
+
+  constructor(outer?: AbortSignal) {
+    const follow = (): void => this.controller.abort(outer?.reason);
+    if (outer?.aborted) follow();
+    else outer?.addEventListener("abort", follow, { once: true });
+  }
+
+  on(): void {
+    this.heard();
+    this.timer = setInterval(() => void this.look(), 1000);
+  }
+
+  heard(): void {
+    this.last = performance.now();
+  }
+
+  off(): void {
+    clearInterval(this.timer);
+    this.timer = 0;
+  }
+
+  private async look(): Promise<void> {
+    if (performance.now() - this.last < QUIET) return;
+    this.last = Infinity; // one question at a time
+    const alive = await isAlive();
+    if (!alive && this.timer) this.controller.abort(new Lost("galago does not answer"));
+    this.heard();
+  }
+}
+
 async function send(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const used = key;
-  const options: RequestInit = { headers: headers(), signal: signal ?? null };
+  const watch = new Watch(signal);
+  const options: RequestInit = { headers: headers(), signal: watch.signal };
   if (body !== undefined) {
     options.method = "POST";
     options.headers = { ...headers(), "Content-Type": "application/json" };
     options.body = JSON.stringify(body);
   }
   let response: Response;
+  watch.on();
   try {
     response = await fetch(path, options);
   } catch (error) {
     throw lost(error);
+  } finally {
+    watch.off();
   }
   if (response.status === 401) {
     if (key === used) await askKey(); // else it was given while this call was on its way
@@ -151,6 +214,9 @@ export const pageInfo = (): Promise<PageInfo> => json("api/page");
 export const searchAlbum = (query: Query, signal: AbortSignal): Promise<Found> =>
   json("api/search", query, signal);
 
+export const sights = async (ids: number[], signal: AbortSignal): Promise<Sight[]> =>
+  (await json<{ sights: Sight[] }>("api/sights", { ids }, signal)).sights;
+
 export const classify = (
   image: string,
   labels: string[],
@@ -165,7 +231,7 @@ export async function photo(id: number, side: number, signal?: AbortSignal): Pro
 /** Whether the server answers at all. */
 export async function isAlive(): Promise<boolean> {
   try {
-    return (await fetch("health", { cache: "no-store" })).ok;
+    return (await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(ALIVE) })).ok;
   } catch {
     return false;
   }
@@ -195,10 +261,13 @@ export async function chat(
 ): Promise<Answer> {
   const start = performance.now();
   const asked = { model, messages, stream: true, stream_options: { include_usage: true } };
-  const response = await send("v1/chat/completions", asked, signal);
+  const watch = new Watch(signal);
+  const response = await send("v1/chat/completions", asked, watch.signal);
   const answer: Answer = { text: "", firstToken: 0, doubt: null };
+  watch.on();
   try {
     for await (const data of events(response)) {
+      watch.heard();
       const part = JSON.parse(data) as StreamPart;
       if (part.error) throw new Refused(part.error.message ?? "the server gave up");
       answer.doubt = part.galago?.doubt ?? answer.doubt;
@@ -210,6 +279,8 @@ export async function chat(
     }
   } catch (error) {
     throw error instanceof Refused ? error : lost(error);
+  } finally {
+    watch.off();
   }
   return answer;
 }

@@ -52,6 +52,7 @@ function connectSpeech(): void {
     select.replaceChildren(make("option", { value: "" }, t("speech.auto")), ...options);
     select.value = settings.voice;
     byId("no-voice", HTMLElement).hidden = options.length > 0;
+    byId("try-voice", HTMLButtonElement).disabled = options.length === 0;
   };
   onVoices(fill);
   onLanguage(fill);

@@ -20,6 +20,13 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Write words that may be of another language than the page, so that they are pronounced right. */
+export function put(element: HTMLElement, { text, lang }: { text: string; lang: string }): void {
+  if (lang && lang !== document.documentElement.lang) element.lang = lang;
+  else element.removeAttribute("lang");
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Hand a text to the person as a file. */
 export function saveFile(name: string, text: string, type: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));

@@ -1,5 +1,6 @@
 import { en, type Texts } from "./texts/en";
 import { zh } from "./texts/zh";
+import { said as saidInChinese } from "./texts/zh-said";
 
 /** Language tag -> its own name and its texts. */
 export const LANGUAGES: Record<string, { name: string; texts: Texts }> = {
@@ -14,6 +15,35 @@ const listeners: (() => void)[] = [];
 export function t(key: keyof Texts, values: Record<string, string | number> = {}): string {
   return texts[key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
+
+// What servers say in English, in the languages of the page.
+const SAID: Record<string, Record<string, string>> = { zh: saidInChinese };
+
+/** Words that may be of another language than the page. */
+export interface Words {
+  text: string;
+  lang: string;
+}
+
+/** In the language of the page. */
+export const own = (text: string): Words => ({ text, lang: document.documentElement.lang });
+
+/** What a server said, in the language of the page if it is known, else as it is: in English. */
+export function said(text: string): Words {
+  const known = SAID[document.documentElement.lang]?.[text];
+  return known === undefined ? { text, lang: "en" } : own(known);
+}
+
+/** "a, b and c" as the page's language lists things. */
+export const listed = (names: string[]): string =>
+  new Intl.ListFormat(document.documentElement.lang, { type: "conjunction" }).format(names);
+
+/** A day (such as "2024-05-31") as the page's language writes it. */
+export const dayName = (day: string): string =>
+  new Intl.DateTimeFormat(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, {
+    dateStyle: "long",
+    timeZone: "UTC",
+  }).format(new Date(day));
 
 /** Whether there is such a text: ready questions of a newer server may have none. */
 export const isKey = (key: string): key is keyof Texts => key in en;

@@ -1,7 +1,7 @@
 import { classify } from "./api";
-import { byId, make, overlapping } from "./dom";
+import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, readPicture } from "./image-file";
-import { t } from "./i18n";
+import { own, t } from "./i18n";
 import { explained } from "./server";
 
 /** Zero-shot labels: a picture, and words that the person types. */
@@ -61,10 +61,10 @@ export class Labels {
       const { labels: shares } = await classify(this.picture.data, labels);
       if (!isNewest()) return;
       const best = shares[0];
-      if (best) this.said.textContent = t("labels.best", { label: best.label, share: percent(best.share) });
+      if (best) put(this.said, own(t("labels.best", { label: best.label, share: percent(best.share) })));
       byId("shares", HTMLElement).replaceChildren(...shares.map(bar));
     } catch (error) {
-      if (isNewest()) this.said.textContent = explained(error);
+      if (isNewest()) put(this.said, explained(error));
     }
   }
 }

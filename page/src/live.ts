@@ -1,18 +1,19 @@
 import { Busy, chat, isAbort, Lost, withPicture } from "./api";
-import { byId, overlapping, sleep } from "./dom";
+import { byId, overlapping, put, sleep } from "./dom";
 import { glance, isStill, picture } from "./frame";
 import { History } from "./history";
-import { isKey, languageOf, onLanguage, t } from "./i18n";
+import { isKey, languageOf, onLanguage, said, t } from "./i18n";
 import { Meaning } from "./meaning";
 import { Question } from "./question";
+import { FrameRate } from "./rate";
 import { currentModel, serverBack } from "./server";
 import { change, settings } from "./settings";
 import { fillSources, NoPicture, openCamera, openScreen, play, release, stayAwake, stop } from "./source";
-import { announceCaption, silence, speak } from "./voice";
+import { announceCaption, onVoices, silence, speak, voices } from "./voice";
 
 const SLOW = 5_000; // ms without a word before the page says that it takes long
 const PAUSE = 120; // ms between looks at a picture that does not move
-const LAST = 5; // captions that the rate is taken over
+const OFTEN = 500; // ms between looks at the rate of the pictures
 
 type State =
   | "idle" | "starting" | "running" | "paused" | "ended"
@@ -27,6 +28,7 @@ export class Live {
   private readonly go = byId("go", HTMLButtonElement);
   private readonly history = new History();
   private readonly meaning = new Meaning();
+  private readonly rate = new FrameRate(this.video);
   private readonly question = new Question(() => this.askAnew());
   private state: State = "idle";
   private note = ""; // what the stage says instead of its state: slow, busy, an error
@@ -38,7 +40,6 @@ export class Live {
   private asking: AbortController | null = null;
   private seen: Uint8Array | null = null; // the frame that was asked about
   private began = 0; // when pictures first ran
-  private durations: number[] = []; // ms of the last answers
 
   constructor() {
     const on = (id: string, act: () => void): void =>
@@ -54,7 +55,7 @@ export class Live {
       if (file.files?.length) void this.run();
     });
     this.video.addEventListener("ended", () => this.end());
-    this.setSpeaking(settings.speak);
+    onVoices(() => this.showSpeaking());
     onLanguage(() => {
       this.show(this.state, this.note);
       void this.listCameras();
@@ -71,6 +72,7 @@ export class Live {
     this.show("running");
     const isOn = (): boolean => this.state === "running" && isNewest();
     void stayAwake(isOn);
+    void this.showRate(isOn);
     while (isOn()) {
       const look = glance(this.video);
       const asked = look !== null && this.question.prompt !== "";
@@ -109,6 +111,7 @@ export class Live {
   /** What is still on its way is for nobody now. */
   private startAnew(): () => boolean {
     this.asking?.abort();
+    this.showCaption(""); // it was about another picture
     return this.begin();
   }
 
@@ -130,6 +133,7 @@ export class Live {
   private askAnew(): void {
     this.seen = null;
     this.meaning.forget();
+    this.showCaption(""); // it answered another question
     this.asking?.abort();
   }
 
@@ -180,6 +184,7 @@ export class Live {
       return false;
     }
     this.show("starting");
+    this.rate.forget();
     this.began ||= performance.now();
     try {
       const found = wanted === "file" && file ? file : await this.stream(wanted);
@@ -232,6 +237,7 @@ export class Live {
     const shown = this.caption.textContent ?? "";
     const onText = (text: string): void => {
       clearInterval(waiting);
+      this.caption.dataset.old = "false";
       if (this.note) this.show(this.state);
       // The same words again don't flicker: what is shown stays while it begins like the new text.
       if (!shown.startsWith(text)) this.showCaption(text);
@@ -240,13 +246,13 @@ export class Live {
       const messages = [withPicture(frame, this.question.prompt)];
       const answer = await chat(currentModel(), messages, onText, this.asking.signal);
       const caption = answer.text.trim();
-      this.durations = [...this.durations, performance.now() - start].slice(-LAST);
       const unsure = answer.doubt !== null;
       this.showCaption(caption);
       this.showFigures(answer.firstToken, unsure);
       this.tell(caption, unsure);
       if (caption) this.history.add({ text: caption, at, from, to: this.now(), unsure });
     } catch (error) {
+      clearInterval(waiting); // before what may wait for a server
       return await this.failed(error);
     } finally {
       clearInterval(waiting);
@@ -257,7 +263,12 @@ export class Live {
     this.seen = null;
     if (isAbort(error)) return;
     if (error instanceof Lost) {
+      this.showCaption("");
+      byId("figures", HTMLElement).hidden = true;
+      const note = t("state.lost");
+      this.show(this.state, note, t("state.lost.help"));
       await serverBack();
+      if (this.note === note) this.show(this.state);
       return "again";
     }
     if (error instanceof Busy) {
@@ -266,7 +277,8 @@ export class Live {
       return "again";
     }
     this.video.pause();
-    this.show("failed", error instanceof Error ? error.message : String(error));
+    const { text, lang } = said(error instanceof Error ? error.message : String(error));
+    this.show("failed", text, "", lang);
     this.release();
   }
 
@@ -274,7 +286,9 @@ export class Live {
     const waited = performance.now() - start;
     if (waited < SLOW) return;
     const seconds = Math.round(waited / 1000);
-    this.show(this.state, t("state.slow"), t("state.slow.help", { seconds }));
+    const old = !this.caption.hidden;
+    this.caption.dataset.old = String(old);
+    this.show(this.state, t("state.slow"), t(old ? "state.slow.old" : "state.slow.help", { seconds }));
   }
 
   private tell(text: string, unsure: boolean): void {
@@ -285,29 +299,49 @@ export class Live {
 
   private showCaption(text: string): void {
     this.caption.hidden = text === "";
+    this.caption.dataset.old = "false";
+    if (text === "") byId("doubt", HTMLElement).hidden = true;
     this.caption.lang = languageOf(text);
     if (this.caption.textContent !== text) this.caption.textContent = text;
   }
 
   private showFigures(firstToken: number, unsure: boolean): void {
-    const seconds = this.durations.reduce((sum, ms) => sum + ms, 0) / this.durations.length / 1000;
     byId("figures", HTMLElement).hidden = false;
     byId("doubt", HTMLElement).hidden = !unsure;
     byId("ttft", HTMLElement).textContent = t("live.ttft", { time: firstToken.toFixed(2) });
-    byId("rate", HTMLElement).textContent = t("live.rate", { rate: (1 / seconds).toFixed(1) });
+  }
+
+  /** How many pictures a second come, however many of them are put into words. */
+  private async showRate(isOn: () => boolean): Promise<void> {
+    const shown = byId("rate", HTMLElement);
+    while (isOn()) {
+      const rate = this.rate.perSecond;
+      shown.textContent = rate === null ? "" : t("live.rate", { rate: rate.toFixed(1) });
+      await sleep(OFTEN);
+    }
+    if (this.state !== "running") shown.textContent = "";
   }
 
   private setSpeaking(on: boolean): void {
     change({ speak: on });
-    byId("speak", HTMLButtonElement).setAttribute("aria-pressed", String(on));
+    this.showSpeaking();
     if (!on) silence();
+  }
+
+  /** Nobody is offered a voice that isn't there. */
+  private showSpeaking(): void {
+    const able = voices().length > 0;
+    const button = byId("speak", HTMLButtonElement);
+    button.disabled = !able;
+    button.setAttribute("aria-pressed", String(able && settings.speak));
+    byId("speak-none", HTMLElement).hidden = able;
   }
 
   /**
    * The stage's state, in a word for the style sheet and in a sentence for people. Screen readers read
    * the sentence out, so what changes every second stands in `help`.
    */
-  private show(state: State, note = "", help = ""): void {
+  private show(state: State, note = "", help = "", lang = ""): void {
     this.state = state;
     this.note = note;
     this.stage.dataset.state = state;
@@ -315,8 +349,7 @@ export class Live {
     this.go.textContent = t(state === "running" ? "live.pause" : "live.start");
     const text = state === "running" ? note : note || t(`state.${state}`);
     const key = `state.${state}.help`;
-    const said = byId("stage-text", HTMLElement);
-    if (said.textContent !== text) said.textContent = text;
+    put(byId("stage-text", HTMLElement), { text, lang });
     byId("stage-help", HTMLElement).textContent = isKey(key) && !note ? t(key) : help;
   }
 }

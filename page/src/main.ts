@@ -8,6 +8,7 @@ import { PictureView } from "./picture";
 import { start } from "./server";
 import { applyLook, settings } from "./settings";
 
+/** As addresses name them. The elements are called otherwise, or browsers would scroll past the header. */
 const VIEWS = ["live", "picture", "album"] as const;
 
 type View = (typeof VIEWS)[number];
@@ -18,7 +19,7 @@ let current: View = named() ?? "live";
 
 function showView(): void {
   for (const view of VIEWS) {
-    byId(view, HTMLElement).hidden = view !== current;
+    byId(`view-${view}`, HTMLElement).hidden = view !== current;
     const link = document.querySelector(`nav a[href="#${view}"]`);
     if (view === current) link?.setAttribute("aria-current", "page");
     else link?.removeAttribute("aria-current");
@@ -32,7 +33,8 @@ function goToView(): void {
   if (view === undefined) return;
   current = view;
   showView();
-  byId(`${view}-title`, HTMLElement).focus();
+  scrollTo(0, 0); // with the navigation in sight
+  byId(`${view}-title`, HTMLElement).focus({ preventScroll: true });
   if (view === "album") void album.refresh().catch(() => {}); // the banner tells of a lost server
 }
 

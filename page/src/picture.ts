@@ -1,8 +1,8 @@
-import { chat, isAbort, type Message, withPicture } from "./api";
-import { byId, make, overlapping } from "./dom";
+import { chat, isAbort, type Message, type Preset, withPicture } from "./api";
+import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
-import { languageName, languageOf, onLanguage, t } from "./i18n";
-import { currentModel, explained, fillLanguages, presetName, server } from "./server";
+import { languageName, languageOf, onLanguage, own, t } from "./i18n";
+import { currentModel, explained, fillLanguages, onServer, possible, presetName } from "./server";
 import { settings } from "./settings";
 import { shoot } from "./shooting";
 import { announce, announceCaption, speak } from "./voice";
@@ -14,10 +14,13 @@ export class PictureView {
   private readonly log = byId("chat", HTMLElement);
   private readonly text = byId("ask-text", HTMLInputElement);
   private readonly language = byId("picture-language", HTMLSelectElement);
+  private presets: Preset[] = [];
+  private languages: string[] = [];
   private picture: Picture | null = null;
   private turns: Message[] = []; // what a follow-up question may refer to
   private readonly taking = overlapping();
   private asking: AbortController | null = null;
+  private scrolled: [page: number, log: number] = [0, 0]; // to where an answer was last in sight
 
   constructor() {
     const file = byId("picture-file", HTMLInputElement);
@@ -35,9 +38,14 @@ export class PictureView {
       void this.ask(question, question);
     });
     this.acceptDrops();
-    void server().then(({ presets, languages }) => {
-      fillLanguages(this.language, languages);
-      onLanguage(() => this.showPresets(presets));
+    onServer(({ presets, languages }) => {
+      this.presets = possible(presets);
+      this.languages = languages;
+      this.showPresets();
+    });
+    onLanguage(() => {
+      this.showPresets();
+      if (this.picture) this.shown.alt = t("picture.shown", { name: this.picture.name });
     });
   }
 
@@ -71,7 +79,7 @@ export class PictureView {
   }
 
   private acceptDrops(): void {
-    const view = byId("picture", HTMLElement);
+    const view = byId("view-picture", HTMLElement);
     const over = (on: boolean) => (event: DragEvent) => {
       event.preventDefault();
       this.drop.dataset.over = String(on);
@@ -94,8 +102,10 @@ export class PictureView {
     if (shot) await this.take(shot, t("picture.shot"));
   }
 
-  private showPresets(presets: { id: string; prompt: string }[]): void {
-    const buttons = presets.map(({ id, prompt }) => {
+  private showPresets(): void {
+    fillLanguages(this.language, this.languages);
+    byId("picture-language-field", HTMLElement).hidden = !this.presets.some(({ id }) => id === "translate");
+    const buttons = this.presets.map(({ id, prompt }) => {
       const button = make("button", { type: "button" }, presetName(id));
       button.addEventListener("click", () => {
         const words = prompt.replace("{language}", this.language.value);
@@ -128,16 +138,20 @@ export class PictureView {
     try {
       const answer = await chat(currentModel(), messages, (text) => this.showText(said, text), asking.signal);
       this.turns = [...messages, { role: "assistant", content: answer.text }];
-      if (answer.doubt !== null) said.after(make("p", { className: "unsure" }, t("unsure")));
-      const time = t("live.ttft", { time: answer.firstToken.toFixed(2) });
-      said.after(make("p", { className: "soft small-text" }, time));
       const unsure = answer.doubt !== null;
+      const time = t("live.ttft", { time: answer.firstToken.toFixed(2) });
+      this.follow(said, () => {
+        if (unsure) said.after(remark());
+        said.after(make("p", { className: "soft small-text" }, time));
+      });
       announceCaption(answer.text, unsure);
       if (settings.speak) speak(answer.text, ...(unsure ? [t("unsure.short")] : []));
     } catch (error) {
-      const text = isAbort(error) ? t("picture.stopped") : explained(error);
-      said.after(make("p", { className: isAbort(error) ? "soft" : "error" }, text));
-      if (this.asking === asking) announce(text); // else the person has gone on to something else
+      const words = isAbort(error) ? own(t("picture.stopped")) : explained(error);
+      const line = make("p", { className: isAbort(error) ? "soft" : "error" });
+      put(line, words);
+      this.follow(said, () => said.after(line));
+      if (this.asking === asking) announce(words.text, words.lang); // else the person has gone on
     } finally {
       said.removeAttribute("aria-busy");
       if (this.asking === asking) this.setBusy(false);
@@ -152,17 +166,38 @@ export class PictureView {
       make("div", { className: "you" }, make("p", {}, you, label)),
       make("div", { className: "galago" }, said),
     );
-    this.log.scrollTop = this.log.scrollHeight;
+    this.reveal(said);
     return said;
   }
 
   private showText(said: HTMLElement, text: string): void {
-    said.textContent = text;
-    said.lang = languageOf(text);
-    this.log.scrollTop = this.log.scrollHeight;
+    this.follow(said, () => {
+      said.textContent = text;
+      said.lang = languageOf(text);
+    });
+  }
+
+  /** Let an answer grow, and keep its end in sight for who has not scrolled back since. */
+  private follow(said: HTMLElement, grow: () => void): void {
+    const [page, log] = this.scrolled;
+    const watched = scrollY >= page - 1 && this.log.scrollTop >= log - 1;
+    grow();
+    if (watched) this.reveal(said);
+  }
+
+  private reveal(said: HTMLElement): void {
+    said.parentElement?.scrollIntoView({ block: "nearest" });
+    this.scrolled = [scrollY, this.log.scrollTop];
   }
 
   private setBusy(busy: boolean): void {
     byId("ask-stop", HTMLElement).hidden = !busy;
   }
+}
+
+/** That the model was not sure; it follows the language of the page. */
+function remark(): HTMLElement {
+  const line = make("p", { className: "unsure" }, t("unsure"));
+  line.dataset.t = "unsure";
+  return line;
 }

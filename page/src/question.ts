@@ -1,13 +1,14 @@
 import { byId, make } from "./dom";
 import { onLanguage } from "./i18n";
-import { fillLanguages, presetName, server } from "./server";
+import { fillLanguages, onServer, possible, presetName } from "./server";
 
 /** What is asked of every frame: a ready question or one's own. */
 export class Question {
   private readonly chips = byId("presets", HTMLElement);
   private readonly own = byId("own", HTMLTextAreaElement);
   private readonly language = byId("live-language", HTMLSelectElement);
-  private readonly prompts = new Map<string, string>();
+  private prompts = new Map<string, string>();
+  private languages: string[] = [];
   private chosen = "describe";
   private words = ""; // one's own
 
@@ -21,11 +22,13 @@ export class Question {
       this.takeOwn();
     });
     this.language.addEventListener("change", changed);
-    void server().then(({ presets, languages }) => {
-      for (const { id, prompt } of presets) this.prompts.set(id, prompt);
-      fillLanguages(this.language, languages);
-      onLanguage(() => this.show([...this.prompts.keys(), "own"]));
+    onServer(({ presets, languages }) => {
+      this.prompts = new Map(possible(presets).map(({ id, prompt }) => [id, prompt]));
+      this.languages = languages;
+      this.show();
+      if (this.chosen !== "own" && !this.prompts.has(this.chosen)) this.choose("describe");
     });
+    onLanguage(() => this.show());
   }
 
   /** The words to send; empty while one's own question has none. */
@@ -43,8 +46,10 @@ export class Question {
     this.changed();
   }
 
-  private show(ids: string[]): void {
-    const chips = ids.map((id) => {
+  private show(): void {
+    if (!this.prompts.size) return; // no server yet
+    fillLanguages(this.language, this.languages);
+    const chips = [...this.prompts.keys(), "own"].map((id) => {
       const radio = make("input", { type: "radio", name: "preset", value: id });
       radio.checked = id === this.chosen;
       radio.addEventListener("change", () => this.choose(id));
@@ -55,6 +60,7 @@ export class Question {
 
   private choose(id: string): void {
     this.chosen = id;
+    for (const radio of this.chips.querySelectorAll("input")) radio.checked = radio.value === id;
     byId("own-field", HTMLElement).hidden = id !== "own";
     byId("live-language-field", HTMLElement).hidden = id !== "translate";
     this.changed();

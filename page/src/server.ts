@@ -1,6 +1,6 @@
-import { Busy, connect, isAlive, Lost, pageInfo, type PageInfo } from "./api";
+import { Busy, connect, isAlive, Lost, pageInfo, type PageInfo, type Preset } from "./api";
 import { byId, make, sleep } from "./dom";
-import { isKey, isOwn, languageName, onLanguage, t } from "./i18n";
+import { isKey, isOwn, languageName, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { announce } from "./voice";
 
 const CHECK_EVERY = 1500; // ms
@@ -10,6 +10,14 @@ let returning: Promise<void> | null = null;
 
 /** What the server offers; waits for a server that is not there yet. */
 export const server = (): Promise<PageInfo> => ready.promise;
+
+const listeners: ((info: PageInfo) => void)[] = [];
+
+/** Call this with what the server offers: once it is known, and when it comes back, perhaps as another. */
+export function onServer(listener: (info: PageInfo) => void): void {
+  listeners.push(listener);
+  if (info !== null) listener(info);
+}
 
 function showBanner(text: string | null): void {
   const banner = byId("banner", HTMLElement);
@@ -73,13 +81,14 @@ function take(found: PageInfo): void {
   info = found;
   byId("version", HTMLElement).textContent = `galago ${info.version}`;
   showModelNote();
+  for (const listener of listeners) listener(info);
 }
 
-/** What went wrong, for people. */
-export function explained(error: unknown): string {
-  if (error instanceof Busy) return t("server.busy");
-  if (error instanceof Lost) return t("server.lost");
-  return error instanceof Error ? error.message : String(error);
+/** What went wrong, for people: the page's own words, or the server's. */
+export function explained(error: unknown): Words {
+  if (error instanceof Busy) return own(t("server.busy"));
+  if (error instanceof Lost) return own(t("server.lost"));
+  return said(error instanceof Error ? error.message : String(error));
 }
 
 /** The model that answers questions. */
@@ -88,13 +97,22 @@ export const currentModel = (): string => info?.default ?? "";
 /** A line under the questions, about models that should not be trusted much. */
 function showModelNote(): void {
   const model = info?.models.find((each) => each.id === currentModel());
-  let text = model?.id ?? "";
+  const lines = [model?.id ?? ""];
   if (model?.demo) {
     const key = model.knows ? "model.demo" : "model.demo.short";
-    text = t(key, { model: model.id, knows: model.knows });
+    lines[0] = t(key, { model: model.id, knows: said(model.knows).text });
   }
+  const impossible = (info?.presets ?? []).filter((preset) => !preset.possible);
+  if (impossible.length) {
+    lines.push(t("model.cannot", { names: listed(impossible.map(({ id }) => presetName(id))) }));
+  }
+  lines.push(t("model.language"));
+  const text = lines.filter(Boolean).join(" ");
   for (const note of document.querySelectorAll(".model-note")) note.textContent = text;
 }
+
+/** The ready questions that the model can be asked. */
+export const possible = (presets: Preset[]): Preset[] => presets.filter((preset) => preset.possible);
 
 /** The name of a ready question in the language of the page. */
 export function presetName(id: string): string {
@@ -104,10 +122,8 @@ export function presetName(id: string): string {
 
 /** The languages to translate into; the page's own comes first to mind. */
 export function fillLanguages(select: HTMLSelectElement, languages: string[]): void {
-  onLanguage(() => {
-    const options = languages.map((name) => make("option", { value: name }, languageName(name)));
-    const chosen = select.value || (languages.find(isOwn) ?? "");
-    select.replaceChildren(...options);
-    if (chosen) select.value = chosen;
-  });
+  const options = languages.map((name) => make("option", { value: name }, languageName(name)));
+  const chosen = select.value || (languages.find(isOwn) ?? "");
+  select.replaceChildren(...options);
+  if (chosen) select.value = chosen;
 }

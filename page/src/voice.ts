@@ -8,9 +8,9 @@ let waiting: { text: string; unsure: boolean } | null = null;
 let resting = false;
 
 /** Tell screen readers at once: what a person's own action led to. */
-export function announce(text: string): void {
+export function announce(text: string, lang: string = document.documentElement.lang): void {
   const element = region();
-  element.lang = languageOf(text) === "en" ? document.documentElement.lang : languageOf(text);
+  element.lang = lang;
   element.textContent = "";
   setTimeout(() => (element.textContent = text), 50); // the same words again are said again
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -92,6 +93,34 @@ def test_rules_given_for_no_folder_are_added_to_those_of_each(album: Path, photo
     before = len(paths_in(album))
     assert update(album, skip=("p4*",)).gone == 1 and len(paths_in(album)) == before - 1
     assert update(album, hidden=True).gone == 0 and len(paths_in(album)) == before - 1
+
+
+def test_a_marked_folder_that_was_named_stays(album: Path, photos: Path) -> None:
+    (photos / "in" / ".nomedia").touch()
+    assert update(album, photos).seen == 5
+    photo(photos / "in" / "deep" / "a.png", "blue")
+    assert update(album, photos / "in").encoded == 6
+    for folders in ((), (photos,)):
+        assert update(album, *folders).gone == 0 and len(paths_in(album)) == 11
+
+
+def test_what_is_left_out_by_a_path_stays_out(album: Path, photos: Path) -> None:
+    done = update(album, photos, skip=(f"{photos}/in", "nothing/like/this"))
+    assert (done.seen, done.unmatched) == (5, ["nothing/like/this"])
+    assert update(album).seen == 5 and update(album, fresh=True).seen == 5
+    assert update(album, photos, skip=("in/*",)).seen == 5
+    assert update(album, photos).seen == 10
+
+
+def test_what_is_left_out_as_a_rule_grows_with_galago(album: Path, photos: Path) -> None:
+    photo(photos / "@Recycle" / "a.png", "blue")
+    update(album, photos, skip=())
+    assert len(paths_in(album)) == 11
+    old = ["#recycle", "$RECYCLE.BIN", "*.lrdata", "@eaDir", "System Volume Information"]
+    old += ["__MACOSX", "__pycache__", "lost+found", "node_modules", "site-packages", "p3*"]
+    with Store.open(album, write=True) as store:
+        store.db.execute("UPDATE folders SET skip = ?", (json.dumps(old),))
+    assert update(album).gone == 2 and len(paths_in(album)) == 9
 
 
 def test_a_hidden_folder_that_was_named_stays(album: Path, photos: Path) -> None:

@@ -232,7 +232,7 @@ def test_an_interrupt_waits_for_no_picture_that_hangs(album: Path, photos: Path)
             [photos],
             lambda: model,
             source="fake",
-            options=IndexOptions(batch=2, workers=2),
+            options=IndexOptions(batch=2, workers=1),  # one: pictures are taken in turn
             give_up=given_up.set,
         )
     assert time.monotonic() - began < 30

@@ -38,6 +38,73 @@ def test_hidden_and_skipped_are_left_out(tmp_path: Path) -> None:
     assert names(Scan((str(tmp_path),), skip=("own", "z*", "node*", "x.*", "@*")), tmp_path) == []
 
 
+def test_snapshots_wastebaskets_and_caches_are_left_out(tmp_path: Path) -> None:
+    library = "Photos Library.photoslibrary"
+    touch(tmp_path, "@Recycle/a.jpg", "@Recently-Snapshot/a.jpg", "#snapshot/a.jpg")
+    touch(tmp_path, "~snapshot/a.jpg", "x/CaptureOne/Cache/Thumbnails/a.jpg", "@__thumb/a.jpg")
+    touch(tmp_path, f"{library}/resources/derivatives/a.jpg", f"{library}/scopes/cmm/a.jpg")
+    touch(tmp_path, f"{library}/originals/0/keep.jpg", "old.photolibrary/Masters/keep.jpg")
+    touch(
+        tmp_path,
+        "old.photolibrary/Thumbnails/a.jpg",
+        "resources/keep.jpg",
+        "c.cocatalog/Cache/a.jpg",
+    )
+    touch(tmp_path, ".thumbnails/a.jpg", ".dtrash/a.jpg", "x/CaptureOne/keep.jpg", ".own/keep.jpg")
+    found = names(Scan((str(tmp_path),), hidden=True), tmp_path)
+    assert len(found) == 5 and all(Path(name).name == "keep.jpg" for name in found)
+    root = tmp_path / library
+    assert names(Scan((str(root),)), root) == [os.path.join("originals", "0", "keep.jpg")]
+    cache = root / "resources"  # named, so wanted
+    assert len(names(Scan((str(cache),)), cache)) == 1
+
+
+def test_a_named_folder_is_walked_whatever_mark_it_holds(tmp_path: Path) -> None:
+    touch(tmp_path, ".nomedia", "a.jpg", "in/.nomedia", "in/b.jpg")
+    assert names(Scan((str(tmp_path),)), tmp_path) == ["a.jpg"]
+
+
+def test_every_kind_that_opens_is_found_and_others_are_counted(tmp_path: Path) -> None:
+    kinds = [
+        "jfif",
+        "jpe",
+        "hif",
+        "heif",
+        "jp2",
+        "j2k",
+        "jpf",
+        "mpo",
+        "pgm",
+        "pbm",
+        "pnm",
+        "ppm",
+        "tga",
+        "dib",
+        "jpg",
+    ]
+    touch(tmp_path, *(f"a.{kind}" for kind in kinds))
+    touch(tmp_path, "a.CR3", "b.cr3", "c.jxl", "d.MOV", "e.txt")
+    scan = Scan((str(tmp_path),))
+    assert len(names(scan, tmp_path)) == len(kinds)
+    assert scan.others == 5 and scan.kinds == {".cr3": 2, ".jxl": 1, ".mov": 1}
+
+
+def test_paths_and_globs_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "private/a.jpg", "private/in/b.jpg", "own/private/c.jpg", "d.jpg")
+
+    def found(*skip: str) -> list[str]:
+        scan = Scan((str(tmp_path),), skip=skip)
+        seen = [Path(name).name for name in names(scan, tmp_path)]
+        assert scan.matched == {one for one in skip if one != "none/*"}
+        return seen
+
+    assert found("private/*") == ["d.jpg", "c.jpg"]
+    assert found("/private") == found(f"{tmp_path}/private") == ["d.jpg", "c.jpg"]
+    assert found("private/", "none/*") == ["d.jpg"]
+    assert found("**/in/*.jpg") == ["d.jpg", "c.jpg", "a.jpg"]
+    assert found("private", "own/*") == ["d.jpg"]
+
+
 @POSIX
 def test_links_and_loops(tmp_path: Path) -> None:
     touch(tmp_path, "real/a.jpg", "elsewhere/b.jpg")

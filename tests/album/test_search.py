@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from galago.album import Hit, Part, Searcher, Store
 from galago.album import search as search_module
 from galago.album.write import Photo, Writer, begin
 from galago.errors import OptionError
-from tests.helpers.albums import COLOURS, FakeEmbedder, Float, photo, unit, update
+from tests.helpers.albums import COLOURS, POSIX, FakeEmbedder, Float, photo, unit, update
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_the_k_best_are_those_of_brute_force(album: Path, monkeypatch: pytest.Mo
         assert head is not None
         every = store.rows(head).take(slice(None)) @ part.vector
         order = [int(row) for row in np.argsort(-every, kind="stable")]
-        names = [store.photos_of(row)[0] for row in order]
+        names = [store.photos_of(row)[0].path for row in order]
         for k in (1, 12, 160, 1000):
             hits = searcher.search([part], k)
             assert [os.fsencode(hit.path) for hit in hits] == names[:k]
@@ -96,7 +97,7 @@ def test_photos_that_attract_every_query_do_not_crowd_out_the_matches(tmp_path: 
     rows = np.concatenate([model.middle + 0.1 * unit(300, 24, 3), shows + 0.05 * unit(8, 24, 4)])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     update_by_hand(tmp_path, rows, model)
-    mine = {f"/p/{number}.jpg" for number in range(300, 308)}
+    mine = {str(tmp_path / f"{number}.jpg") for number in range(300, 308)}
     picture = rows[300] + 2 * model.middle
     with Searcher(tmp_path) as searcher:
         for part in (Part(query), Part(picture / np.linalg.norm(picture), "picture")):
@@ -149,7 +150,36 @@ def test_equal_scores_come_in_one_order(tmp_path: Path) -> None:
     update_by_hand(tmp_path, vectors)
     with Searcher(tmp_path) as searcher:
         hits = searcher.search([Part(vectors[0])], 4)
-    assert [hit.path for hit in hits] == [f"/p/{n}.jpg" for n in range(4)]
+    assert [hit.path for hit in hits] == [str(tmp_path / f"{n}.jpg") for n in range(4)]
+
+
+def test_what_is_gone_does_not_hide_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "_POOL", 3)
+    vectors = unit(200, 24)
+    update_by_hand(tmp_path, vectors)
+    query = unit(1, 24, 5)[0]
+    order = np.argsort(-(vectors @ query))
+    for place in order[:100]:
+        (tmp_path / f"{place}.jpg").unlink()
+    (tmp_path / f"{order[100]}.jpg").write_bytes(b"other")
+    with Searcher(tmp_path) as searcher:
+        hits = searcher.search([Part(query)], 1)
+        assert [hit.path for hit in hits] == [str(tmp_path / f"{order[101]}.jpg")]
+        assert (hits.left_out.missing, hits.left_out.changed) == (100, 1)
+        assert searcher.search([Part(query)], 1, only_matches=True) == []
+
+
+@POSIX
+def test_one_file_by_two_paths_is_one_hit_and_no_copy(tmp_path: Path) -> None:
+    first = photo(tmp_path / "p" / "a.png")
+    os.link(first, first.with_name("b.png"))
+    shutil.copy2(first, first.with_name("c.png"))
+    update(tmp_path / "album", first.parent)
+    with Searcher(tmp_path / "album") as searcher:
+        (hit,) = searcher.search([words("red")])
+    assert hit.path == str(first) and hit.copies == (str(first.with_name("c.png")),)
 
 
 def update_by_hand(folder: Path, vectors: Float, model: FakeEmbedder | None = None) -> None:
@@ -158,9 +188,12 @@ def update_by_hand(folder: Path, vectors: Float, model: FakeEmbedder | None = No
     with Store.open(folder, write=True) as store:
         begin(store, model or FakeEmbedder(), "fake")
         digests = [number.to_bytes(16, "big") for number in range(len(vectors))]
-        names = [f"/p/{number}.jpg".encode() for number in range(len(vectors))]
+        paths = [folder / f"{number}.jpg" for number in range(len(vectors))]
+        for path in paths:
+            path.touch()
         with Writer(store) as writer:
             photos = [
-                Photo(n, 100 + i, 1, d) for i, (n, d) in enumerate(zip(names, digests, strict=True))
+                Photo(os.fsencode(path), 0, path.stat().st_mtime_ns, digest)
+                for path, digest in zip(paths, digests, strict=True)
             ]
             writer.record(photos, digests, vectors)

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from galago.checkpoints import clip as clip_checkpoint
 from galago.checkpoints.clip import open_clip_checkpoint
 from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
+from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.writing import open_clip_config
 from galago.clip.mobileclip import MobileCLIP
 from galago.errors import CheckpointError, GalagoError
@@ -111,3 +113,30 @@ def test_a_deeper_model_is_not_taken_for_the_one_inside_of_it(
     monkeypatch.setattr(clip_checkpoint, "PUBLISHED", models)
     path = write_pt(tmp_path / "mobileclip2_s0.pt", clip_tensors(models[1]))
     assert open_clip_checkpoint(path).spec.name == "deep"
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_what_open_clips_training_leaves(clip_folder: Path, tmp_path: Path, prefix: str) -> None:
+    """epoch_5.pt: a state_dict among other things, its names as a wrapped model has them."""
+    whole = open_clip_checkpoint(clip_folder)
+    file = SafetensorsFile(clip_folder / CLIP_WEIGHTS)
+    arrays = {prefix + name: tensor.read() for name, tensor in file.tensors.items()}
+    (tmp_path / CLIP_CONFIG).write_bytes((clip_folder / CLIP_CONFIG).read_bytes())
+    write_pt(tmp_path / "epoch_5.pt", arrays, under="state_dict")
+    found = open_clip_checkpoint(tmp_path)
+    assert found.spec.text == whole.spec.text and set(found.tensors) == set(whole.tensors)
+    for name, tensor in whole.tensors.items():
+        assert np.array_equal(found.tensors[name].read(), tensor.read())
+    (tmp_path / "epoch_6.pt").write_bytes((tmp_path / "epoch_5.pt").read_bytes())
+    with pytest.raises(CheckpointError, match="several"):
+        open_clip_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_a_published_model_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    spec = shrink_published(monkeypatch)
+    arrays = {prefix + name: array for name, array in clip_tensors(spec).items()}
+    path = write_pt(tmp_path / "epoch_1.pt", arrays, under="state_dict")
+    assert open_clip_checkpoint(path).tensors

@@ -12,16 +12,16 @@ import pytest
 from galago import specs
 from galago.checkpoints import clip as clip_checkpoint
 from galago.checkpoints.clip import open_clip_checkpoint
-from galago.checkpoints.clip_config import FIRST
+from galago.checkpoints.clip_config import FIRST, PUBLISHED
 from galago.checkpoints.clip_names import clip_shapes
 from galago.checkpoints.first_mobileclip import to_open_clip
-from galago.checkpoints.names import timm_to_llava
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.clip.mobileclip import MobileCLIP
+from galago.engine.clip_sessions import ImageTower
 from galago.errors import CheckpointError
 from galago.specs import ClipSpec
 from tests.helpers.checkpoints import Arrays, random_array
-from tests.helpers.clips import TINY_MCI
+from tests.helpers.clips import TINY_MCI, first_name
 from tests.helpers.pickles import write_pt
 
 
@@ -41,39 +41,7 @@ def first_names(spec: ClipSpec) -> Arrays:
     return found | {f"image_encoder.model.{part}.proj": projection}
 
 
-BLOCK = {
-    "ln_1": "pre_norm_mha.0", "norm1": "pre_norm_mha.0", "attn.in_proj": "pre_norm_mha.1.qkv_proj",
-    "attn.qkv": "pre_norm_mha.1.qkv_proj", "attn.out_proj": "pre_norm_mha.1.out_proj",
-    "attn.proj": "pre_norm_mha.1.out_proj", "ln_2": "pre_norm_ffn.0", "norm2": "pre_norm_ffn.0",
-    "mlp.c_fc": "pre_norm_ffn.1", "mlp.fc1": "pre_norm_ffn.1", "mlp.c_proj": "pre_norm_ffn.4",
-    "mlp.fc2": "pre_norm_ffn.4",
-}  # fmt: skip
-
-
-def first_name(name: str) -> str:
-    """open_clip's name of a fused tensor -> apple/ml-mobileclip's."""
-    if match := re.fullmatch(r"(.*(?:resblocks|blocks)\.\d+)\.(.+)\.(\w+)", name):
-        stem, part, end = match.groups()
-        if part in BLOCK and "stages" not in stem:
-            prefix = "text_encoder" if "text." in stem else "image_encoder.model"
-            return f"{prefix}.transformer.{stem.rpartition('.')[2]}.{BLOCK[part]}.{end}"
-    if name.startswith("text."):
-        rest = name.removeprefix("text.").replace("transformer.resblocks.", "transformer.")
-        rest = rest.replace("token_embedding.", "embedding_layer.")
-        rest = rest.replace("positional_embedding", "positional_embedding.pos_embed.pos_embed")
-        rest = rest.replace("ln_final.", "final_layer_norm.")
-        return "text_encoder." + rest.replace("text_projection", "projection_layer")
-    trunk = name.removeprefix("visual.trunk.")
-    if trunk == name:
-        return name
-    rest = timm_to_llava(trunk, TINY_MCI)
-    rest = re.sub(r"^patch_embed\.backbone\.(\d)\.conv\.", r"patch_emb.\1.block.conv.", rest)
-    rest = re.sub(r"^patch_embed\.backbone\.(\d)\.bn\.", r"patch_emb.\1.block.norm.", rest)
-    rest = re.sub(r"^pos_embed$", "pos_embed.pos_embed.pos_embed", rest)
-    return "image_encoder.model." + re.sub(r"^norm\.", "post_transformer_norm.", rest)
-
-
-VIT = specs.ViTSpec(32, 1, 2, 16, stem="conv", class_position=False)
+VIT = specs.ViTSpec(32, 1, 2, 16, stem="conv", class_position=False, stem_padding=1)
 WORDS = specs.ClipTextSpec(32, 2, 1, causal=False)
 
 
@@ -125,3 +93,21 @@ def test_a_tensor_of_no_known_trunk() -> None:
     nothing = SafetensorsFile.__new__(SafetensorsFile)
     with pytest.raises(CheckpointError, match=r"network\.9"):
         to_open_clip({"image_encoder.model.network.9.0.convffn.fc1.weight": nothing})  # type: ignore[dict-item]
+
+
+def test_the_first_convolution_is_padded_where_apple_pads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Padded windows of a picture are plain ones of the picture a pixel further."""
+    assert [s.vision.stem_padding for s in FIRST if s.vision == specs.VIT_B_MCI_PADDED] == [1, 1]
+    assert specs.VIT_B_MCI in [s.vision for s in PUBLISHED]
+    spec = replace(FIRST[3], vision=VIT, text=replace(WORDS, causal=True), embed=16)
+    monkeypatch.setattr(clip_checkpoint, "FIRST", (spec,))
+    padded = open_clip_checkpoint(write_pt(tmp_path / "mobileclip_b.pt", first_names(spec)))
+    plain = replace(padded, spec=replace(spec, vision=replace(VIT, stem_padding=0)))
+    pixels = np.random.default_rng(0).random((2, 3, 224, 224), dtype=np.float32)
+    moved = np.zeros_like(pixels)
+    moved[:, :, 1:, 1:] = pixels[:, :, :-1, :-1]
+    found = ImageTower(padded, "fp32")(pixels)
+    assert np.allclose(found, ImageTower(plain, "fp32")(moved), atol=1e-5)
+    assert not np.allclose(found, ImageTower(plain, "fp32")(pixels), atol=1e-4)

@@ -18,8 +18,8 @@ from galago.checkpoints.folders import (
     kind_of_files,
     kind_of_folder,
     patterns,
-    read_json,
     shard_names,
+    weight_files,
 )
 from galago.errors import CheckpointError
 
@@ -86,11 +86,32 @@ def test_no_code_and_no_pickle_is_fetched_but_the_catalogues() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [(None, "is not a model folder"), ("{", "read as JSON"), ("[]", "JSON object")],
-)
-def test_a_file_that_is_no_object_of_json(tmp_path: Path, text: str | None, said: str) -> None:
-    if text is not None:
-        (tmp_path / CONFIG).write_text(text)
-    with pytest.raises(CheckpointError, match=said):
-        read_json(tmp_path / CONFIG)
+    "value",
+    [7, None, ["a"], "", "../a.safetensors", "a/b.safetensors", "a\0.safetensors", "a.bin",
+     "x" * 5000 + ".safetensors", "..\\a.safetensors", "\x1b[2J.safetensors"],
+    ids=lambda value: ascii(value)[:20],
+)  # fmt: skip
+def test_an_index_that_names_what_no_shard_is_called(tmp_path: Path, value: object) -> None:
+    """A folder with one ended `galago models`."""
+    index = {"weight_map": {"x": value, "y": "a.safetensors"}}
+    (holding(tmp_path, CONFIG, "a.safetensors") / INDEX).write_text(json.dumps(index))
+    assert not is_complete(tmp_path)
+    with pytest.raises(CheckpointError, match="no file of the folder") as told:
+        shard_names(tmp_path)
+    assert str(told.value).isprintable() and len(str(told.value)) < 400
+
+
+def test_a_whole_file_comes_before_an_index(tmp_path: Path) -> None:
+    holding(tmp_path, CONFIG, WEIGHTS, "b.safetensors")
+    (tmp_path / INDEX).write_text(json.dumps({"weight_map": {"x": "gone.safetensors"}}))
+    assert weight_files(tmp_path) == [tmp_path / WEIGHTS] and is_complete(tmp_path)
+
+
+def test_numbered_shards_need_no_index(tmp_path: Path) -> None:
+    names = [f"model-{n:05d}-of-00003.safetensors" for n in (1, 2, 3)]
+    holding(tmp_path, CONFIG, names[0], names[2])
+    assert not is_complete(tmp_path)
+    with pytest.raises(CheckpointError, match="lacks the shard model-00002-of-00003"):
+        weight_files(tmp_path)
+    holding(tmp_path, names[1])
+    assert [path.name for path in weight_files(tmp_path)] == names and is_complete(tmp_path)

@@ -49,7 +49,7 @@ def changed(source: Path, to: Path, name: str, keys: tuple[str, ...], value: Any
 )
 def test_fastvlm(tiny: Path, tmp_path: Path, keys: tuple[str, ...], value: Any) -> None:
     folder, before = changed(tiny, tmp_path / "tiny", CONFIG, keys, value), peak_memory()
-    with pytest.raises(CheckpointError, match=r"config\.json is incomplete or damaged"):
+    with pytest.raises(CheckpointError, match=r"config\.json (is incomplete|cannot be read)"):
         open_checkpoint(folder)
     assert peak_memory() < before + (50 << 20)
 

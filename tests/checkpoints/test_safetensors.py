@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -95,4 +97,35 @@ def test_damaged_header(tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
     with pytest.raises(CheckpointError, match="header"):
+        SafetensorsFile(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a": {"dtype": "F32", "data_offsets": [0, 4], "shape": [' + b"9," * 900_000 + b"9]}}",
+        b'{"a": {"dtype": "F32", "data_offsets": [0, 4], "shape": [' + b"9" * 4000 + b"]}}",
+        b'{"a": {"dtype": "F32", "data_offsets": [0, 4], "shape": [1.0]}}',
+        b'{"a": {"dtype": "F32", "data_offsets": [0, 4], "shape": [true]}}',
+        b'{"a": {"dtype": "F32", "data_offsets": ["0", "4"], "shape": ["1"]}}',
+        b'{"a": ' + b"[" * 500_000 + b"]" * 500_000 + b"}",
+        b" " * (9 << 20),
+    ],
+    ids=["many", "long", "float", "bool", "text", "deep", "large"],
+)
+def test_headers_that_cost_time_or_hold_other_types(tmp_path: Path, header: bytes) -> None:
+    """The product of a million numbers took a minute."""
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(64))
+    began = time.process_time()
+    with pytest.raises(CheckpointError) as refused:
+        SafetensorsFile(path)
+    assert time.process_time() - began < 3 and len(str(refused.value)) < 400
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such files")
+def test_a_pipe_is_no_file_of_weights(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match="not a regular file"):
         SafetensorsFile(path)

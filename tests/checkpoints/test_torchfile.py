@@ -200,6 +200,10 @@ def test_missing_files_and_folders(path: Path) -> None:
     assert "cannot be read" in refusal(path)
     path.mkdir()
     assert "cannot be read" in refusal(path)
+    if hasattr(os, "mkfifo"):  # which would wait for ever
+        path.rmdir()
+        os.mkfifo(path)
+        assert "not a regular file" in refusal(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x93NUMPY", b"PK\x05\x06" + bytes(18), b"<html>"])

@@ -240,6 +240,30 @@ def test_weights_that_cannot_be_read(tmp_path: Path) -> None:
         SafetensorsFile(tmp_path)  # a folder stands for what the system refuses to read
 
 
+@pytest.mark.parametrize(
+    ("told", "positions"),
+    [
+        ({}, 8192),
+        ({"max_position_embeddings": 32768}, 8192),
+        ({"max_position_embeddings": 32768, "tokenizer_model_max_length": 16384}, 16384),
+        ({"max_position_embeddings": 2048, "tokenizer_model_max_length": 8192}, 2048),
+    ],
+)
+def test_positions_are_those_it_was_trained_with(
+    folder: Path, told: dict[str, int], positions: int
+) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config["tokenizer_model_max_length"]
+    path.write_text(json.dumps(config | told))
+    assert open_checkpoint(folder).spec.text.positions == positions
+
+
+def test_positions_are_written_and_read_again(tmp_path: Path) -> None:
+    text = dataclasses.replace(TINY_TEXT, positions=16384)
+    assert open_checkpoint(tiny_llava(tmp_path / "long", text=text)).spec.text == text
+
+
 def test_unknown_tower(folder: Path) -> None:
     def change(config: dict[str, Any]) -> None:
         del config["galago"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,27 @@ def test_a_damaged_album_is_told(capsys: Capture, indexed: Path) -> None:
     for args in (["index"], ["album"], ["album", "--failed"]):
         told = run(capsys, *args)
         assert told.code == 2 and "is damaged" in told.line and "index again" in told.line
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE head SET dim = 'many'",
+        "UPDATE head SET changed = 1e300",
+        "UPDATE background SET reach = x'00'",
+        "UPDATE folders SET skip = '[1'",
+        "UPDATE photos SET row = 1000000",
+        "UPDATE photos SET size = 'large'",
+    ],
+)
+def test_odd_values_in_an_album_are_told(capsys: Capture, indexed: Path, damage: str) -> None:
+    with sqlite3.connect(album_folder() / DATABASE) as database:
+        database.execute(damage)
+    database.close()
+    for args in (["index"], ["duplicates"], ["album", "--failed"]):
+        told = run(capsys, *args)
+        assert told.code == 2 and "is damaged" in told.line and "index again" in told.line
+    assert run(capsys, "search", "red").code in (0, 2)
 
 
 def test_an_empty_album_is_told(capsys: Capture, indexed: Path) -> None:

@@ -9,10 +9,12 @@ import select
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.helpers.commandline import COMMAND, run, spawn
+from galago.vlm.speaker import Speaker
+from tests.helpers.commandline import COMMAND, Result, run, spawn
 
 Capture = pytest.CaptureFixture[str]
 SHORT = ("--max-tokens", "4")
@@ -27,6 +29,33 @@ def test_chat_answers_line_by_line(
     assert result.code == 0, result.err
     assert "/open PICTURE" in result.err and "nowhere.jpg" in result.err
     assert result.out.count("\n") >= 3 and "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("word", ["quit", "exit", "Quit", "/q", "/exit"])
+def test_words_that_leave(
+    capsys: Capture, ready: Path, picture: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{word}\nNever.\n"))
+    assert run(capsys, "chat", picture, "-m", ready, *SHORT) == Result(0, "", "")
+
+
+def test_the_oldest_questions_of_a_long_chat_are_forgotten(
+    capsys: Capture, ready: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = "".join(f"What is it, for the {n}th time?\n" for n in range(9))
+    asked = questions + "Why? " * 500 + "\nAnd now?\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(asked))
+    made = Speaker.__init__
+
+    def small(self: Speaker, *parts: Any) -> None:
+        made(self, *parts)
+        self.positions = 300
+
+    monkeypatch.setattr(Speaker, "__init__", small)
+    result = run(capsys, "chat", picture, "-m", ready, *SHORT)
+    assert result.code == 0 and result.err.count("are forgotten)") >= 1
+    assert "too long" in result.line and "300 positions" in result.line
+    assert result.err.count("cut at 4 tokens") == 10, "each of the others is answered"
 
 
 def test_chat_ends_with_its_input(ready: Path, picture: Path) -> None:

@@ -55,6 +55,12 @@ def test_json_agrees_with_the_library(capsys: Capture, model: Path, album: Path)
     assert [p for p, _ in found] == pytest.approx([p for p, _ in expected], abs=1e-4)
 
 
+def test_labels_in_other_letters_are_told(capsys: Capture, model: Path, picture: Path) -> None:
+    result = run(capsys, "classify", picture, "--labels", "cat,собака", "-m", model, "--json")
+    assert "note: " in result.err and "reads English" in result.err and "собака" in result.err
+    assert "reads English" in json.loads(result.out)["note"]
+
+
 def test_many_pictures_take_a_line_each(capsys: Capture, model: Path, album: Path) -> None:
     result = run(capsys, "classify", album, *LABELS, "-m", model, "--top", "1")
     lines = result.out.splitlines()

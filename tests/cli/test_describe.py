@@ -18,6 +18,7 @@ from PIL import Image
 from galago.cli.describe import _Ahead
 from galago.cli.pictures import Picture, expand
 from galago.cli.questions import Asked
+from galago.text.visible import visible
 from galago.vlm.sampling import SamplingOptions
 from tests.helpers.commandline import run, start
 from tests.helpers.running import unchecked
@@ -28,7 +29,7 @@ SHORT = ("--max-tokens", "4")
 
 def test_describe_streams_text_to_stdout_only(capsys: Capture, ready: Path, picture: Path) -> None:
     quiet = run(capsys, "describe", picture, "-m", ready, *SHORT)
-    assert quiet.code == 0 and quiet.out.endswith("\n") and quiet.err == ""
+    assert quiet.code == 0 and quiet.out.endswith("\n") and quiet.told == []
     told = run(capsys, "describe", picture, "-m", ready, *SHORT, "--stats")
     assert told.out == quiet.out
     for word in ("vision", "prefill", "first token", "decode", "tokens", "fp32", "256 px"):
@@ -43,6 +44,7 @@ def test_json_has_what_was_promised(capsys: Capture, ready: Path, picture: Path)
     assert record["model"] == "tiny" and record["preset"] == "read" and "prompt" not in record
     assert record["resolution"] == 256 and record["precision"] == "fp32"
     assert record["tokens"] == 4 and record["image_tokens"] == 16
+    assert record["finish"] == "length" and result.err == ""
     assert record["time_to_first_token"] > 0 and record["tokens_per_second"] > 0
     assert set(record["seconds"]) == {"vision", "prefill", "decode"}
     assert record["peak_memory_mb"] is None or record["peak_memory_mb"] > 10
@@ -50,10 +52,30 @@ def test_json_has_what_was_promised(capsys: Capture, ready: Path, picture: Path)
     assert json.loads(asked.out)["prompt"] == "Why?" and "preset" not in json.loads(asked.out)
 
 
+def test_an_answer_that_was_cut_is_told(
+    capsys: Capture, ready: Path, picture: Path, pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = "the answer was cut at 4 tokens; --max-tokens gives it more\n"
+    assert run(capsys, "describe", picture, "-m", ready, *SHORT).err == cut
+    many = run(capsys, "describe", pages, "-m", ready, *SHORT).err
+    assert many.count(cut) == 3 and all(
+        line.startswith(f"{pages}/page") for line in many.splitlines()
+    )
+    # Whatever it says, it says it again.
+    monkeypatch.setattr("galago.vlm.speaker.make_sampler", lambda _: lambda logits: 70)
+    long = ("describe", picture, "-m", ready, "--max-tokens", "200")
+    round_and_round = run(capsys, *long)
+    assert "went round in circles and was cut; --repetition-penalty" in round_and_round.err
+    assert len(set(round_and_round.out.strip())) == 1 and len(round_and_round.out) < 20
+    assert json.loads(run(capsys, *long, "--json").out)["finish"] == "repetition"
+    kept = json.loads(run(capsys, *long, "--json", "--keep-repetition").out)
+    assert kept["finish"] == "length" and kept["tokens"] == 200
+
+
 def test_json_text_is_the_streamed_text(capsys: Capture, ready: Path, picture: Path) -> None:
     plain = run(capsys, "describe", picture, "-m", ready, *SHORT).out
     record = json.loads(run(capsys, "describe", picture, "-m", ready, *SHORT, "--json").out)
-    assert record["text"] == plain.removesuffix("\n")
+    assert visible(record["text"], lines=True) == plain.removesuffix("\n")
 
 
 def test_options_reach_the_model(capsys: Capture, ready: Path, picture: Path) -> None:
@@ -70,6 +92,9 @@ def test_options_reach_the_model(capsys: Capture, ready: Path, picture: Path) ->
     assert len(same) == 1
     assert len({str(ask(*warm, "--seed", str(s))["text"]) for s in range(4)}) > 1
     assert ask("--threads", "1")["text"] == ask()["text"]
+    for narrow in (("--top-k", "1"), ("--min-p", "1")):
+        assert ask(*warm, *narrow)["text"] == ask()["text"]
+    assert ask("--repetition-penalty", "0.1")["text"] != ask()["text"]  # says the first again
 
 
 def test_picture_from_stdin(
@@ -79,7 +104,7 @@ def test_picture_from_stdin(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
     result = run(capsys, "describe", "-", "-m", ready, *SHORT, "--json")
     record = json.loads(result.out)
-    assert record["picture"] == "-" and record["text"] == expected.removesuffix("\n")
+    assert record["picture"] == "-" and visible(record["text"], lines=True) == expected[:-1]
 
 
 def test_many_pictures_are_named(capsys: Capture, ready: Path, pages: Path) -> None:
@@ -98,7 +123,8 @@ def test_many_are_answered_as_each_alone(capsys: Capture, ready: Path, pages: Pa
     assert [record["picture"] for record in records] == files and together.code == 1
     for record in records:
         alone = run(capsys, "describe", record["picture"], "-m", ready, *SHORT)
-        assert alone.out == (f"{record['text']}\n" if "text" in record else "")
+        told = visible(record["text"], lines=True) + "\n" if "text" in record else ""
+        assert alone.out == told
         if "text" in record:
             assert record["time_to_first_token"] > record["seconds"]["vision"] > 0
 
@@ -127,7 +153,11 @@ def test_one_bad_picture_of_many(capsys: Capture, ready: Path, pages: Path) -> N
         (["--threads", "0"], "threads"),
         (["--temperature", "-1"], "temperature"),
         (["--top-p", "1.5"], "top"),
+        (["--top-k", "-1"], "top-k -1"),
+        (["--min-p", "1.5"], "min-p 1.5"),
+        (["--repetition-penalty", "0"], "repetition penalty 0"),
         (["--max-tokens", "-1"], "max"),
+        (["--max-tokens", "0"], "use 1 or more"),
         (["-m", "fastvlm-nanoo"], "did you mean fastvlm-nano?"),
         (["-m", "./nowhere"], "no folder"),
         (["-m", "apple/FastVLM-7B"], "galago pull apple/FastVLM-7B"),
@@ -169,7 +199,7 @@ def test_no_picture_is_looked_at_after_an_interrupt(picture: Path) -> None:
     looked: list[Any] = []
 
     class Model:
-        def prepare(self, source: Any) -> Any:
+        def prepare(self, source: Any, **_: Any) -> Any:
             return source
 
         def encode(self, opened: Any) -> Any:
@@ -200,4 +230,4 @@ def test_describe_shows_the_figures_of_a_conversion_it_made(
     unchecked(monkeypatch)
     first = run(capsys, "describe", picture, "-m", tiny, "--max-tokens", "1")
     assert first.err.count("self-check passed") == 1
-    assert run(capsys, "describe", picture, "-m", tiny, "--max-tokens", "1").err == ""
+    assert run(capsys, "describe", picture, "-m", tiny, "--max-tokens", "1").told == []

@@ -20,8 +20,11 @@ from tests.helpers.albums import FakeEmbedder, photo, update
 class Opening:
     """Opens fakes."""
 
-    def __init__(self, source: str, **_: Any) -> None:
+    def __init__(self, source: str = "mobileclip2-nano", **_: Any) -> None:
         self.source = source
+
+    def name(self) -> str:
+        return self.source
 
     def load(self, pool: PicturePool) -> FakeEmbedder:
         if self.source == "gone":

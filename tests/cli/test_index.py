@@ -41,6 +41,22 @@ def test_index_leaves_out_what_it_is_told_to(capsys: Capture, photos: Path) -> N
     assert "46 photos" in run(capsys, "index", photos, "--hidden").out
 
 
+def test_index_tells_what_skip_did_not_find(capsys: Capture, photos: Path) -> None:
+    result = run(capsys, "index", photos, "--skip", "GREEN/*", "--skip", photos / "red")
+    assert (
+        result.out.startswith("album default: 30 photos") and "GREEN/* left nothing" in result.line
+    )
+    refused = run(capsys, "index", photos, "--skip", "!red")
+    assert refused.code == 2 and "taken in again" in refused.line
+
+
+def test_index_tells_what_it_passed_over(capsys: Capture, photos: Path) -> None:
+    for name in ("a.CR2", "b.nef", "c.jxl", "d.mp4", "notes.txt"):
+        (photos / name).write_bytes(b"x")
+    result = run(capsys, "index", photos)
+    assert result.err == "not indexed: 2 raw photos (.cr2 .nef), 1 .jxl, 1 video (.mp4)\n"
+
+
 def test_index_tells_what_cannot_be_read(capsys: Capture, photos: Path) -> None:
     for number in range(7):
         (photos / f"bad\n{number}.jpg").write_text("no picture")

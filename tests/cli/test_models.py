@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from galago import catalog
+from galago.checkpoints.clip_config import read_clip_spec
+from galago.checkpoints.vlm import open_spec
 from tests.helpers.commandline import run
 from tests.helpers.running import unchecked
 
@@ -22,6 +24,19 @@ def test_models(capsys: Capture) -> None:
         assert word in table
     records = [json.loads(line) for line in run(capsys, "models", "--json").out.splitlines()]
     assert {"model", "here", "licence", "bytes"} <= set(records[0])
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_the_table_fits_a_terminal(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    piped = run(capsys, "models").out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    table = run(capsys, "models").out
+    assert all(len(line) <= width for line in table.splitlines())
+    assert table.split() == piped.split()  # no word is torn or lost
+    assert (table == piped) == (width == 200)
 
 
 def test_models_lists_what_was_converted_here(
@@ -49,3 +64,26 @@ def test_a_row_makes_a_folder_of_the_package_a_model(
         "mobileclip",
         "embedded",
     ]
+
+
+def test_a_snapshot_with_an_odd_index_is_listed_as_damaged(
+    capsys: Capture, tiny: Path, clean_world: Path
+) -> None:
+    """A name that no file can have ended the whole list."""
+    at = clean_world / "hf" / "hub" / "models--apple--FastVLM-0.5B" / "snapshots" / ("a" * 40)
+    at.mkdir(parents=True)
+    (at / "config.json").write_bytes((tiny / "config.json").read_bytes())
+    index = {"weight_map": {"x": "y" * 5000, "z": ["a"]}}
+    (at / "model.safetensors.index.json").write_text(json.dumps(index))
+    shown = run(capsys, "models", "--json")
+    records = {r["model"]: r["here"] for r in map(json.loads, shown.out.splitlines())}
+    assert shown.code == 0 and records["apple/FastVLM-0.5B"] == "damaged"
+    assert records["apple/FastVLM-1.5B"] is None
+
+
+def test_sides_of_embedded_models_are_their_configurations(capsys: Capture) -> None:
+    for row in catalog.MODELS:
+        if row.embedded and row.kind == "fastvlm":
+            assert row.side == open_spec(row.folder).image.side
+        elif row.embedded:
+            assert row.side == read_clip_spec(row.folder).image.side

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from galago.cli import pictures as room
 from galago.cli.pictures import Picture, expand, for_each, natural
 from galago.cli.terminal import Bar
 from galago.errors import ImageError
@@ -89,3 +90,14 @@ def test_a_second_interrupt_while_threads_end_is_no_traceback(
     with pytest.raises(KeyboardInterrupt):
         for_each(pictures, lambda _: None, work, as_json=False, ready=lambda *_: None)
     assert not ignored
+
+
+def test_standard_input_may_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        def read(self, size: int) -> bytes:
+            return bytes(size)
+
+    monkeypatch.setattr(room, "_MOST", 1000)
+    monkeypatch.setattr("sys.stdin", type("", (), {"buffer": Endless()}))
+    with pytest.raises(ImageError, match="more than a picture's bytes"):
+        expand(["-"])

@@ -33,7 +33,8 @@ def test_json_has_what_was_promised(capsys: Capture, indexed: Path) -> None:
     lines = run(capsys, "search", "a red thing", "-k", "3", "--json").out.splitlines()
     records = [json.loads(line) for line in lines]
     assert len(records) == 3
-    assert all(set(record) == {"path", "score", "strength", "match"} for record in records)
+    fields = {"path", "score", "strength", "match", "copies"}
+    assert all(set(record) == fields and record["copies"] == [] for record in records)
     assert all(record["match"] and Path(record["path"]).is_file() for record in records)
 
 
@@ -92,6 +93,18 @@ def test_a_very_long_query_is_cut_with_a_note(capsys: Capture, indexed: Path) ->
     )
 
 
+def test_words_in_other_letters_are_told(capsys: Capture, indexed: Path) -> None:
+    """The model reads English: what it makes of other letters is chance."""
+    plain = run(capsys, "search", "红色", "-k", "2", "--all")
+    assert plain.code == 0 and "reads English only" in plain.err
+    lines = run(capsys, "search", "红色", "-k", "2", "--all", "--json").out.splitlines()
+    assert len(lines) == 2 and all("reads English" in json.loads(line)["note"] for line in lines)
+    lines = run(capsys, "search", "red", "--json", "-k", "1").out.splitlines()
+    assert "note" not in json.loads(lines[0])
+    minus = run(capsys, "search", "red", "--minus", "синий")
+    assert "“синий”" in minus.err
+
+
 def test_another_model_is_refused(capsys: Capture, indexed: Path, models: Models) -> None:
     refused = run(capsys, "search", "red", "-m", "other")
     assert refused.code == 2 and refused.line.endswith("galago index --fresh -m other")
@@ -142,8 +155,9 @@ def test_a_page_takes_no_place_of_value(
 @pytest.mark.skipif(sys.platform == "win32", reason="names of POSIX")
 def test_odd_names_are_printed_safely(capsys: Capture, tmp_path: Path) -> None:
     odd = [b"new\nline.png", "🐶 dog.png".encode(), b"latin \xe9.png", b"esc\x1b[31m.png"]
-    for name in odd:
-        shutil.copy2(photo(tmp_path / "a.png"), tmp_path / os.fsdecode(name))
+    photo(tmp_path / "a.png")
+    for seed, name in enumerate(odd, 1):
+        photo(tmp_path / os.fsdecode(name), seed=seed)
     run(capsys, "index", tmp_path)
     paths = found(run(capsys, "search", "red", "--all"))
     assert len(paths) == 5 and not any("\x1b" in path for path in paths)
@@ -159,3 +173,41 @@ def test_odd_names_are_printed_safely(capsys: Capture, tmp_path: Path) -> None:
     }
     assert raw == {*odd, b"a.png"} and any("🐶" in line for line in lines)
     assert run(capsys, "search", "red", "--all", "--html", tmp_path / "p.html").code == 0
+
+
+def test_copies_share_a_line(capsys: Capture, tmp_path: Path) -> None:
+    first = photo(tmp_path / "p" / "a.png")
+    for number in range(19):
+        shutil.copy2(first, first.with_name(f"copy {number:02}.png"))
+    photo(first.with_name("other.png"), "red", 1)
+    run(capsys, "index", first.parent)
+    result = run(capsys, "search", "red", "--all", "-k", "2")
+    assert sorted(line.split("  ", 1)[1] for line in result.out.splitlines()) == [
+        f"{first}  and 19 copies",
+        str(first.with_name("other.png")),
+    ]
+    page = tmp_path / "page.html"
+    run(capsys, "search", "red", "--all", "--html", page)
+    assert "a.png  and 19 copies" in page.read_text() and page.read_text().count("<img") == 2
+    lines = run(capsys, "search", "red", "--all", "--json").out.splitlines()
+    copies = {len(record["copies"]) for record in map(json.loads, lines)}
+    assert copies == {0, 19}
+
+
+def test_what_is_no_longer_there_is_left_out_and_told(
+    capsys: Capture, indexed: Path, tmp_path: Path
+) -> None:
+    for number in range(14):
+        (indexed / "red" / f"{number}.png").unlink()
+    page = tmp_path / "page.html"
+    result = run(capsys, "search", "a red thing", "--html", page)
+    assert found(result) == [str(indexed / "red" / "14.png")]
+    told = "left out of what was indexed: 14 no longer there"
+    assert result.err == f"{told}; to bring the album up to date: galago index\n"
+    assert told in page.read_text()
+    *_, last = run(capsys, "search", "a red thing", "--json").out.splitlines()
+    assert json.loads(last) == {"left_out": {"missing": 14, "changed": 0}}
+    assert (
+        found(run(capsys, "search", "a blue thing"))
+        and "left out" in run(capsys, "duplicates", "--threshold", "0.5").err
+    )

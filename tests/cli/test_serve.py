@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import importlib.util
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.commandline import POSIX_ONLY, run, start
+from tests.helpers.places import TOP
 
 serves = pytest.mark.skipif(
     importlib.util.find_spec("fastapi") is None, reason="needs galago[serve]"
@@ -30,6 +36,8 @@ serves = pytest.mark.skipif(
         (("--parallel", "0"), "--parallel"),
         (("--queue", "-1"), "--queue"),
         (("--timeout", "0"), "--timeout"),
+        (("--grace", "0"), "--grace"),
+        (("--grace", "nan"), "--grace"),
         (("--port", "70000"), "70000"),
         (("--port", "0", "--album", "nowhere"), "galago index"),
     ],
@@ -87,3 +95,44 @@ def test_the_embedded_models_are_served_until_told_to_stop(tmp_path: Path) -> No
     finally:
         process.kill()
         process.communicate()
+
+
+HANGS = """
+import ctypes, sys
+from galago.cli.main import main
+from galago.clip.mobileclip import MobileCLIP
+libc = ctypes.CDLL(None)
+def hang(*_):
+    print("hanging", file=sys.stderr, flush=True)
+    libc.sleep(60)  # native code, which nothing in Python ends
+MobileCLIP.prepare = hang
+sys.exit(main(["serve", "--port", "0", "--grace", "1"]))
+"""
+
+
+@serves
+@pytest.mark.model
+@POSIX_ONLY
+def test_it_ends_in_time_whatever_hangs() -> None:
+    env = {**os.environ, "PYTHONPATH": str(TOP)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGS], stderr=subprocess.PIPE, text=True, env=env
+    )
+    try:
+        address = address_of(process)
+        body = json.dumps({"image": "data:image/png;base64,AAAA", "labels": ["a"]}).encode()
+        kind = {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{address}api/classify", body, kind)
+        threading.Thread(target=quietly, args=(asked,), daemon=True).start()
+        assert process.stderr is not None and "hanging" in process.stderr.readline()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0 and time.monotonic() - began < 3
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def quietly(asked: urllib.request.Request) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        urllib.request.urlopen(asked, timeout=30)

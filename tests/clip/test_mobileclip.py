@@ -215,3 +215,20 @@ def test_prepared_pixels_embed_as_pictures_do(clip: MobileCLIP) -> None:
     assert np.array_equal(clip.embed_pixels(pixels), clip.embed_images(pictures(2)))
     with pytest.raises(ImageError, match="it is empty"):
         clip.prepare(b"", name="it")
+
+
+def test_many_pictures_with_bad_ones_among_them(clip: MobileCLIP, tmp_path: Path) -> None:
+    """One bad picture lost the rows of all."""
+    good, told = pictures(4), []
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    mixed = [good[0], tmp_path / "none.jpg", good[1], good[2], tmp_path / "bad.jpg", good[3]]
+    rows, skipped = clip.embed_images(mixed, batch=2, progress=told.append, on_error="skip")
+    assert np.allclose(rows, clip.embed_images(good), atol=1e-5) and rows.shape[0] == 4
+    assert list(skipped) == [1, 4] and told == [2, 4, 6]
+    assert "none.jpg" in str(skipped[1]) and "bad.jpg" in str(skipped[4])
+    nothing, skipped = clip.embed_images([tmp_path / "bad.jpg"], on_error="skip")
+    assert nothing.shape == (0, clip.dim) and list(skipped) == [0]
+    with pytest.raises(ImageError):
+        clip.embed_images(mixed)
+    with pytest.raises(OptionError, match="on_error 'ignore'"):
+        clip.embed_images(good, on_error="ignore")  # type: ignore[call-overload]

@@ -44,7 +44,24 @@ def test_two_loaded_models_compared(converted: Callable[[str], Path]) -> None:
 def test_undecided_positions_are_left_out() -> None:
     features = np.ones((1, 4), np.float32)
     tied = np.zeros((3, 100), np.float32)
+    tied[:, 3] = 1e-3
     nudged = tied.copy()
     nudged[:, 7] = 1e-3
     result = judge([(features, features)], [(tied, nudged)], "int8")
     assert (result.positions, result.decided, result.passed) == (3, 0, True)
+    assert "100.0% of 0" not in result.sentence() and "no next token" in result.sentence()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int4"])
+def test_a_check_of_nothing_is_a_failure(precision: str) -> None:
+    """A reference that prefers no word at all says nothing of the one beside it."""
+    features, flat = np.ones((1, 4), np.float32), np.zeros((3, 100), np.float32)
+    flat_result = judge([(features, features)], [(flat, flat)], precision)
+    assert not flat_result.passed and "FAILED" in flat_result.sentence()
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((3, 100)).astype(np.float32)
+    assert judge([(features, features)], [(logits, logits)], precision).passed
+    for nothing in (([], [(logits, logits)]), ([(features, features)], [])):
+        assert not judge(*nothing, precision).passed  # type: ignore[arg-type]
+    empty = logits[:0]
+    assert not judge([(features, features)], [(empty, empty)], precision).passed

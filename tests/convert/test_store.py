@@ -128,3 +128,31 @@ def test_a_damaged_checkpoint_leaves_nothing(tiny: Path, tmp_path: Path) -> None
     with pytest.raises(CheckpointError):
         store.prepare(folder)
     assert not list(cache_dir().glob("converted/*"))
+
+
+def test_an_orphan_of_another_vision_is_not_taken(online: Hub) -> None:
+    """int8 with vision in 8 bits passed for int8 by the beginning of its name."""
+    folder = store.prepare(NAME, precision="fp32").folder
+    manifest = json.loads((folder / "galago.json").read_text())
+    manifest |= {"precision": {"vision": "int8", "language": "int8", "group": 128}}
+    (folder / "galago.json").write_text(json.dumps(manifest | {"asked": "int8-int8"}))
+    shutil.rmtree(resolve(NAME).folder)
+    with pytest.raises(OfflineError):
+        store.prepare(NAME, precision="int8", offline=True)
+    for precision in ("int8-int8", "auto"):
+        assert store.prepare(NAME, precision=precision, offline=True).folder == folder
+    manifest |= {"precision": {"vision": "bf16", "language": "int8", "group": 128}}
+    (folder / "galago.json").write_text(json.dumps(manifest | {"asked": "int8-int8"}))
+    for precision in ("int8", "int8-int8"):  # 8-bit vision had strayed too far
+        assert store.prepare(NAME, precision=precision, offline=True).folder == folder
+
+
+@pytest.mark.parametrize("field", ["precision", "source", "self_check", "format"])
+@pytest.mark.parametrize("value", [None, 7, "x", [], {"name": 7}, {"vision": [], "language": 1}])
+def test_a_damaged_entry_is_no_entry(tiny: Path, field: str, value: object) -> None:
+    folder = store.prepare(tiny).folder
+    manifest = json.loads((folder / "galago.json").read_text())
+    (folder / "galago.json").write_text(json.dumps(manifest | {field: value}))
+    assert all(isinstance(entry.name, str) for entry in store.kept())
+    again = store.prepare(tiny)
+    assert again.folder == folder and "\n" not in str(again.self_check())

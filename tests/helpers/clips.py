@@ -6,6 +6,7 @@ published(folder)   a published trunk and vocabulary; only the text tower is sma
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from galago.checkpoints import clip
 from galago.checkpoints.clip_config import SECOND, clip_image_spec
 from galago.checkpoints.clip_names import clip_shapes
+from galago.checkpoints.names import timm_to_llava
 from galago.checkpoints.tensors import to_bf16
 from galago.checkpoints.writing import write_open_clip
 from galago.specs import CLIP_SMALLEST_VOCAB, MCI0, ClipSpec, ClipTextSpec, FastViTSpec
@@ -86,3 +88,36 @@ def shrink_published(monkeypatch: pytest.MonkeyPatch) -> ClipSpec:
         models = tuple(replace(tiny, name=spec.name) for spec in getattr(clip, name))
         monkeypatch.setattr(clip, name, models)
     return tiny
+
+
+# Parts of a block as apple/ml-mobileclip names them.
+BLOCK = {
+    "ln_1": "pre_norm_mha.0", "norm1": "pre_norm_mha.0", "attn.in_proj": "pre_norm_mha.1.qkv_proj",
+    "attn.qkv": "pre_norm_mha.1.qkv_proj", "attn.out_proj": "pre_norm_mha.1.out_proj",
+    "attn.proj": "pre_norm_mha.1.out_proj", "ln_2": "pre_norm_ffn.0", "norm2": "pre_norm_ffn.0",
+    "mlp.c_fc": "pre_norm_ffn.1", "mlp.fc1": "pre_norm_ffn.1", "mlp.c_proj": "pre_norm_ffn.4",
+    "mlp.fc2": "pre_norm_ffn.4",
+}  # fmt: skip
+
+
+def first_name(name: str) -> str:
+    """open_clip's name of a fused tensor -> apple/ml-mobileclip's."""
+    if match := re.fullmatch(r"(.*(?:resblocks|blocks)\.\d+)\.(.+)\.(\w+)", name):
+        stem, part, end = match.groups()
+        if part in BLOCK and "stages" not in stem:
+            prefix = "text_encoder" if "text." in stem else "image_encoder.model"
+            return f"{prefix}.transformer.{stem.rpartition('.')[2]}.{BLOCK[part]}.{end}"
+    if name.startswith("text."):
+        rest = name.removeprefix("text.").replace("transformer.resblocks.", "transformer.")
+        rest = rest.replace("token_embedding.", "embedding_layer.")
+        rest = rest.replace("positional_embedding", "positional_embedding.pos_embed.pos_embed")
+        rest = rest.replace("ln_final.", "final_layer_norm.")
+        return "text_encoder." + rest.replace("text_projection", "projection_layer")
+    trunk = name.removeprefix("visual.trunk.")
+    if trunk == name:
+        return name
+    rest = timm_to_llava(trunk, TINY_MCI)
+    rest = re.sub(r"^patch_embed\.backbone\.(\d)\.conv\.", r"patch_emb.\1.block.conv.", rest)
+    rest = re.sub(r"^patch_embed\.backbone\.(\d)\.bn\.", r"patch_emb.\1.block.norm.", rest)
+    rest = re.sub(r"^pos_embed$", "pos_embed.pos_embed.pos_embed", rest)
+    return "image_encoder.model." + re.sub(r"^norm\.", "post_transformer_norm.", rest)

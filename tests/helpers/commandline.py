@@ -32,6 +32,12 @@ class Result:
         assert len(lines) == 1, self.err
         return lines[0].removeprefix("galago: ")
 
+    @property
+    def told(self) -> list[str]:
+        """The lines on stderr but those about cut answers: tests ask for short ones."""
+        lines = self.err.splitlines()
+        return [line for line in lines if not line.endswith("--max-tokens gives it more")]
+
 
 def run(capsys: pytest.CaptureFixture[str], *args: str | Path) -> Result:
     """One command in this process."""
@@ -57,7 +63,7 @@ def _verbs() -> Callable[..., object]:
 
 def found(result: Result) -> list[str]:
     """The paths that a search shows."""
-    return [line.split("  ", 1)[1] for line in result.out.splitlines()]
+    return [line.split("  ")[1] for line in result.out.splitlines()]
 
 
 def start(*args: str | Path, **env: str) -> subprocess.Popen[str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +27,7 @@ class Hub:
         self.break_after: list[int] = []
         self.broken = False  # answers every question with a fault of its own
         self.gated = False  # asks everybody to accept terms first
+        self.lie: Callable[[dict[str, Any]], object] = lambda info: None  # changes what it says
         self.url = ""
 
     @property
@@ -91,10 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
     def info(self) -> dict[str, Any]:
         hub = self.served
         siblings = [sibling(p) for p in hub.files()]
-        return {
+        info = {
             "_id": "1", "id": hub.repo, "sha": hub.sha, "siblings": siblings, "tags": [],
             "private": False, "downloads": 0, "likes": 0, "cardData": {"license": hub.licence},
         }  # fmt: skip
+        hub.lie(info)
+        return info
 
     def send(
         self, data: bytes, body: bool, status: int = 200, headers: dict[str, str] | None = None

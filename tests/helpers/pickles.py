@@ -103,8 +103,8 @@ def text(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(value)) + value.encode()
 
 
-def write_pt(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
-    """float32 arrays as torch.save writes a state dict."""
+def write_pt(path: Path, arrays: Mapping[str, np.ndarray], under: str = "") -> Path:
+    """float32 arrays as torch.save writes a state dict, alone or `under` a key of a checkpoint."""
     state, entries = collections.OrderedDict(), {}
     for key, (name, array) in enumerate(arrays.items()):
         steps = tuple(step // 4 for step in np.ascontiguousarray(array).strides)
@@ -112,4 +112,5 @@ def write_pt(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
             array.shape, steps[: array.ndim], 0, "FloatStorage", str(key), array.size
         )
         entries[f"data/{key}"] = array.astype("<f4").tobytes()
-    return write(path, state, entries)
+    whole = {"epoch": 5, "name": "run", under: state, "optimizer": {"state": {}}}
+    return write(path, whole if under else state, entries)

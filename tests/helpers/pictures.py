@@ -9,6 +9,9 @@ import zlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from galago.media import images
+from galago.media.images import Source
+
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -45,3 +48,23 @@ def png_header(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body
+
+
+def png_of(values: np.ndarray, chunks: list[tuple[bytes, bytes]] | None = None) -> bytes:
+    """A PNG of numbers (H, W) or (H, W, 3 or 4), 8 or 16 bits, and more chunks before them."""
+    height, width = values.shape[:2]
+    kind = {2: 0, 3: 2}[values.ndim] if values.shape[2:] != (4,) else 6
+    depth = values.itemsize * 8
+    rows = values.astype(f">u{values.itemsize}").reshape(height, -1)
+    body = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    parts = [(b"IHDR", header), *(chunks or []), (b"IDAT", zlib.compress(body)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
+
+
+def opened_near(source: Source, side: int) -> Image.Image:
+    """The picture as it is decoded for this side of a square: reduced where that is possible."""
+    return images._open(source, None, images.DRAFT * side, None)[0]

@@ -39,6 +39,7 @@ class SteppedLanguage(FakeLanguage):
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
+        self._steps = threading.Semaphore(0)  # none is left over from the time before
         self._free = False
         try:
             yield

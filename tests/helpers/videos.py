@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,37 @@ def write_video(path: Path, frames: Iterable[Pixels], *, fps: int = 10, shape: o
         for pixels in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
+    return path
+
+
+def write_changes(
+    path: Path, shown: Sequence[tuple[float, Pixels]], end: float, *, silence: bool = False
+) -> Path:
+    """A recording that has a picture only when something changes; the last is shown to `end`.
+
+    With `silence` there is sound from 0 on, which may be before the first picture.
+    """
+    av = pytest.importorskip("av", reason="the extra `video` is not installed")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.bit_rate, stream.codec_context.max_b_frames = 2_000_000, 2
+        sound = container.add_stream("aac", rate=16_000) if silence else None
+        if sound is not None:
+            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+            frame.sample_rate, frame.pts = 16_000, 0
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            container.mux([*sound.encode(frame), *sound.encode()])
+        packets = []
+        for at, pixels in shown:
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts, frame.time_base = round(at * 1000), Fraction(1, 1000)
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        last = max(packets, key=lambda packet: packet.pts)
+        last.duration = round((end - shown[-1][0]) / last.time_base)
+        container.mux(packets)
     return path
 
 

@@ -36,6 +36,12 @@ def test_a_name_is_understood_once(
     assert folder == Wanted(str(tiny), folder=tiny) and folder.name == str(tiny)
     assert understand(tiny) == folder
     assert understand("somebody/model") == Wanted("somebody/model", repository="somebody/model")
+    for page in ("https://huggingface.co/", "http://www.hf.co/"):
+        for end in ("", "/", "/tree/main"):
+            assert understand(f"{page}{NAME}{end}") == Wanted(NAME, row, None, NAME)
+            assert understand(f"{page}a/b{end}") == Wanted("a/b", repository="a/b")
+    for other in ("https://huggingface.co/a/b/tree/old", "https://elsewhere.co/a/b"):
+        assert understand(other).repository is None
     for nothing in ("zzz", "a/b/c", "./nowhere", str(tmp_path / "none")):
         assert understand(nothing) == Wanted(nothing)
 

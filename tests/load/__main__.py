@@ -1,4 +1,4 @@
-"""`python -m tests.load [crowd] [fuzz] [mixed] [faults] [rates] [--seconds N] [-m MODEL]`.
+"""`python -m tests.load [crowd] [fuzz] [mixed] [faults] [bodies] [rates] [--seconds N] [-m MODEL]`.
 
 Writes what it measured to docs/reliability.json, and fails when a promise of docs/reliability.md
 is broken.
@@ -11,6 +11,7 @@ import json
 import sys
 from typing import Any
 
+from tests.load.bodies import bodies
 from tests.load.crowd import crowd, rates
 from tests.load.faults import full_disk, killed, slow
 from tests.load.fuzz import fuzz
@@ -22,7 +23,8 @@ PAGE = TOP / "docs" / "reliability.json"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.load")
-    parser.add_argument("what", nargs="*", default=["crowd", "fuzz", "mixed", "faults"])
+    every = ["crowd", "fuzz", "mixed", "faults", "bodies"]
+    parser.add_argument("what", nargs="*", default=every)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=2026)
@@ -43,6 +45,10 @@ def main() -> int:
         found["mixed"]["exit_code"] = server.stop()
     if "faults" in given.what:
         found |= {"killed": killed(), "slow": slow(), "full_disk": full_disk()}
+    if "bodies" in given.what:
+        server = Server()
+        found["bodies"] = bodies(server)
+        server.stop()
     if "rates" in given.what:
         server = Server("-m", given.model, "--parallel", given.parallel)
         found[f"rates {given.model}, parallel {given.parallel}"] = rates(server, given.seconds)
@@ -81,6 +87,9 @@ def _broken(found: dict[str, Any]) -> Any:
     one = found.get("slow", {"answer_meanwhile": 200, "cut_off_after_seconds": 0})
     if one["answer_meanwhile"] != 200 or one["cut_off_after_seconds"] is None:
         yield "slow clients hold it up"
+    for name, one in found.get("bodies", {}).items():
+        if one["status"] not in (200, 400, 413) or one["seconds"] > 2 or one["mb_more"] > 200:
+            yield f"a body costs too much: {name} {one}"
     if found.get("full_disk", {}).get("all_200") is False:
         yield "a full disk stops it"
     if found.get("killed", {}).get("answer_after_restart", 200) != 200:

@@ -121,7 +121,7 @@ def stream(server: Server, body: dict[str, Any], leave_after: int | None = None)
             reply.first = reply.first or time.monotonic() - began
             reply.tokens = (event.get("usage") or {}).get("completion_tokens", reply.tokens)
             if "error" in event:
-                reply.status = 500 if event["error"]["code"] is None else 504
+                reply.status = 504 if event["error"]["code"] == "timeout" else 500
             if leave_after is not None and count >= leave_after:
                 reply.cancelled = True
                 return reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from galago.media.frames import SIDE, clock, grey
+from galago.media.frames import SIDE, clock, grey, upright
 
 
 def test_a_thumbnail_is_the_mean_of_its_cells() -> None:
@@ -26,3 +26,18 @@ def test_times_for_people() -> None:
         "1:15.5",
         "1:02:03.4",
     ]
+
+
+def test_a_matrix_of_another_scale_angle_or_none() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+
+    def shown(*numbers: float) -> np.ndarray:
+        return np.asarray(upright(image, np.array(numbers).reshape(2, 2) * 0x10000))
+
+    assert (shown(-2, 0, 0, 2) == np.fliplr(pixels)).all()
+    assert (shown(-1, 0.001, 0, 1) == np.fliplr(pixels)).all(), "rounded"
+    for nothing in ((0, 0, 0, 0), (1, 1, 1, 1), (1, 0, 0, 0)):
+        assert (shown(*nothing) == pixels).all()
+    half = np.sqrt(0.5)
+    assert shown(half, half, -half, half).shape[0] > 30, "by 45 degrees"

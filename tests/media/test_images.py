@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from galago.errors import ImageError, MissingExtraError
-from galago.media import images
+from galago.media import formats
 from galago.media.images import open_image, thumbnail
 from tests.helpers.pictures import BLUE, RED, WHITE, photo, png_header, saved
 from tests.helpers.places import DATA
@@ -247,14 +247,14 @@ def test_thumbnails_are_small_upright_jpegs() -> None:
 def test_a_pillow_without_one_of_the_kinds_opens_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(images, "_FORMATS", ["LACKING", *images._FORMATS])
-    images._formats.cache_clear()
+    monkeypatch.setattr(formats, "_FORMATS", ["LACKING", *formats._FORMATS])
+    formats._formats.cache_clear()
     try:
         stream = io.BytesIO()
         Image.new("RGB", (4, 4)).save(stream, "WEBP")
         assert open_image(stream.getvalue()).size == (4, 4)
     finally:
-        images._formats.cache_clear()
+        formats._formats.cache_clear()
 
 
 def test_no_picture_starts_a_program() -> None:

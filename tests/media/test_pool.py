@@ -19,6 +19,7 @@ from galago.media import images, pool
 from galago.media.pool import PicturePool
 from galago.specs import ImageSpec
 from tests.helpers.pictures import photo, saved, smooth
+from tests.helpers.profiles import P3, profile
 from tests.helpers.waiting import until
 
 SPEC = ImageSpec(side=256)
@@ -67,11 +68,30 @@ def test_the_same_pixels_as_in_this_process(one: PicturePool, tmp_path: Path) ->
     path = tmp_path / os.fsdecode("caf\u00e9 \n.png".encode())
     path.write_bytes(GOOD)
     spec = ImageSpec(side=256, mean=(0.5, 0.25, 0.125), std=(0.3, 0.2, 0.1), fit="crop")
-    expected, size = images.load_pixels(GOOD, spec)
+    expected = images.load_square(GOOD, spec)
     for source in (path, str(path), GOOD, bytearray(GOOD), io.BytesIO(GOOD), photo()):
-        found, own = one.load_pixels(source, spec)
-        assert own == size == (120, 80) and np.array_equal(found, expected)
+        found = one.load_square(source, spec)
+        assert found.size == expected.size == (120, 80)
+        assert np.array_equal(found.pixels, expected.pixels)
     assert one.thumbnail(path, 64) == images.thumbnail(path, 64)
+    grey, size = one.load_grey(path, 64)
+    assert size == (120, 80) and np.array_equal(grey, images.load_grey(path, 64)[0])
+
+
+def test_pages_and_profiles_are_asked_for_as_here(
+    one: PicturePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [photo(seed=n) for n in range(3)]
+    data = saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    found = one.load_square(data, SPEC, page=2, count_pages=True)
+    assert (found.page, found.pages) == (2, 3)
+    assert np.array_equal(found.pixels, images.load_square(frames[1], SPEC).pixels)
+    wide = saved(photo(), "PNG", icc_profile=profile(P3, 2.2))
+    with_profile = one.load_square(wide, SPEC).pixels
+    monkeypatch.setenv("GALAGO_ICC", "0")  # after the worker was started
+    without = one.load_square(wide, SPEC).pixels
+    assert not np.array_equal(with_profile, without)
+    assert np.array_equal(without, images.load_square(photo(), SPEC).pixels)
 
 
 def test_a_relative_path_and_the_smallest_side(
@@ -80,18 +100,18 @@ def test_a_relative_path_and_the_smallest_side(
     monkeypatch.chdir(tmp_path)
     Path("blurred.png").write_bytes(saved(smooth(size=(1200, 1200)), "PNG"))
     large = ImageSpec(side=1024)
-    found, size = one.load_pixels("blurred.png", large, by_content=True)
-    assert found.shape == (3, 512, 512) and size == (1200, 1200)
+    found = one.load_square("blurred.png", large, by_content=True)
+    assert found.pixels.shape == (512, 512, 3) and found.size == (1200, 1200)
 
 
 def test_what_is_wrong_with_a_picture_is_told_as_ever(one: PicturePool, tmp_path: Path) -> None:
     for source in (GOOD[:200], b"", tmp_path / "none.png", tmp_path, b"not a picture"):
         with pytest.raises(ImageError) as here:
-            images.load_pixels(source, SPEC, name="it")
+            images.load_square(source, SPEC, name="it")
         with pytest.raises(ImageError) as there:
-            one.load_pixels(source, SPEC, name="it")
+            one.load_square(source, SPEC, name="it")
         assert str(there.value) == str(here.value)
-    assert one.load_pixels(GOOD, SPEC)[1] == (120, 80)
+    assert one.load_square(GOOD, SPEC).size == (120, 80)
 
 
 def test_a_missing_extra_stays_one(one: PicturePool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +119,7 @@ def test_a_missing_extra_stays_one(one: PicturePool, monkeypatch: pytest.MonkeyP
         pool._Worker, "ask", lambda *_: ({"error": "pip install it", "extra": True}, bytearray())
     )
     with pytest.raises(MissingExtraError, match="pip install it"):
-        one.load_pixels(GOOD, SPEC)
+        one.load_square(GOOD, SPEC)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
@@ -120,9 +140,9 @@ def test_an_evil_picture_costs_its_process_and_nothing_else(
     monkeypatch.setattr(pool, "_PATIENCE", 3 if again else 60)  # others use the machine too
     with PicturePool(1, seconds=1, memory=1 << 29) as one:
         with pytest.raises(ImageError, match=f"^it .*{told}") as caught:
-            one.load_pixels(picture, SPEC, name="it")
+            one.load_square(picture, SPEC, name="it")
         assert isinstance(caught.value, UnopenedError) is again
-        assert one.load_pixels(GOOD, SPEC)[1] == (120, 80)
+        assert one.load_square(GOOD, SPEC).size == (120, 80)
         assert len(one._all) == 1
 
 
@@ -130,13 +150,13 @@ def test_an_evil_picture_costs_its_process_and_nothing_else(
 def test_a_decoder_that_was_taken_over_writes_no_file(evil: None, tmp_path: Path) -> None:
     target = tmp_path / "written"
     with PicturePool(1) as one, pytest.raises(ImageError):
-        one.load_pixels(b"write" + os.fsencode(target), SPEC)
+        one.load_square(b"write" + os.fsencode(target), SPEC)
     assert not target.exists() or target.stat().st_size == 0
 
 
 def test_closing_gives_up_what_is_being_opened(evil: None) -> None:
     with PicturePool(2) as two, ThreadPoolExecutor(3) as threads:
-        coming = [threads.submit(two.load_pixels, b"sleep", SPEC) for _ in range(3)]
+        coming = [threads.submit(two.load_square, b"sleep", SPEC) for _ in range(3)]
         assert until(lambda: len(two._all) == 2)
         began = time.monotonic()
         two.close()
@@ -150,7 +170,7 @@ def test_closing_gives_up_what_is_being_opened(evil: None) -> None:
 
 def test_many_threads_share_few_processes() -> None:
     with PicturePool(2) as two, ThreadPoolExecutor(8) as threads:
-        sizes = list(threads.map(lambda _: two.load_pixels(GOOD, SPEC)[1], range(40)))
+        sizes = list(threads.map(lambda _: two.load_square(GOOD, SPEC).size, range(40)))
         assert sizes == [(120, 80)] * 40 and len(two._all) <= 2
     assert until(lambda: all(w._process.poll() is not None for w in two._all))
 
@@ -164,9 +184,9 @@ def test_an_interrupted_question_does_not_answer_the_next(
     with PicturePool(1) as one:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(pool, "receive", interrupted)
-            one.load_pixels(GOOD, SPEC)
+            one.load_square(GOOD, SPEC)
         other = saved(photo(90, 60), "PNG")
-        assert one.load_pixels(other, SPEC)[1] == (90, 60)
+        assert one.load_square(other, SPEC).size == (90, 60)
 
 
 def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,5 +194,5 @@ def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch
         PicturePool(0)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with PicturePool(1) as one, pytest.raises(UnopenedError, match="can't be had: No such file"):
-        one.load_pixels(GOOD, SPEC)
+        one.load_square(GOOD, SPEC)
     assert threading.active_count() < 100

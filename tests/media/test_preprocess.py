@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from galago.media.images import load_pixels, open_image, open_near
+from galago.media.images import load_pixels, open_image
 from galago.media.preprocess import fit_square, preprocess
 from galago.specs import ImageSpec
-from tests.helpers.pictures import photo, saved
+from tests.helpers.pictures import opened_near, photo, saved
 
 
 @pytest.mark.parametrize("fit", ["pad", "crop"])
@@ -92,7 +92,7 @@ def test_a_picture_opened_ahead_gives_the_same_pixels(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.effect_noise((1200, 900), 90).convert("RGB").save(path, exif=exif)
-    ahead = open_near(path, 64)
+    ahead = opened_near(path, 64)
     assert max(ahead.size) < 1200 and ahead.width < ahead.height
     np.testing.assert_array_equal(load_pixels(ahead, spec)[0], load_pixels(path, spec)[0])
 

@@ -21,6 +21,7 @@ from galago.checkpoints.clip import open_clip_checkpoint
 from galago.engine.clip_sessions import ImageTower, TextTower
 from galago.media.preprocess import preprocess
 from galago.specs import ImageSpec
+from tests.helpers.clips import first_name
 
 Report = Callable[[str, float], float]
 SMALL_TEXT = {"layers": 2}
@@ -104,6 +105,37 @@ def test_features_are_open_clips(name: str, tmp_path: Path, report: Report) -> N
         text = TextTower(checkpoint, precision)(ids.numpy())
         assert report(f"{name} image, 1 - cosine, {precision}", 1 - cosine(image, seen)) < bound
         assert report(f"{name} text, 1 - cosine, {precision}", 1 - cosine(text, said)) < bound
+
+
+def test_apples_own_file_is_padded_as_apples_code_pads(tmp_path: Path, report: Report) -> None:
+    """timm's stem, padded as ConvNormAct in mobileclip/models/vit.py of apple/ml-mobileclip."""
+    config: dict[str, Any] = get_model_config("MobileCLIP-B")
+    model = randomised(
+        open_clip.model.CustomTextCLIP(**{k: v for k, v in config.items() if k != "custom_text"})
+    )
+    state = {}
+    for name, tensor in model.state_dict().items():
+        if name == "visual.trunk.head.weight":
+            state["image_encoder.model.classifier.proj"] = tensor.T.contiguous()
+        elif name in ("text.positional_embedding", "visual.trunk.pos_embed"):
+            state[first_name(name)] = tensor.reshape(1, 1, *tensor.shape[-2:])
+        elif name != "visual.trunk.head.bias":
+            state[first_name(name.replace(".in_proj_", ".in_proj."))] = tensor
+    torch.save(state, tmp_path / "mobileclip_b.pt")
+    with torch.no_grad():
+        model.visual.trunk.head.bias.zero_()
+    stem = model.visual.trunk.patch_embed.backbone[0].conv
+    checkpoint = open_clip_checkpoint(tmp_path / "mobileclip_b.pt")
+    coarse = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(2))
+    pixels = torch.nn.functional.interpolate(coarse, (224, 224), mode="nearest")
+    ours = ImageTower(checkpoint, "fp32")(pixels.numpy())
+    with torch.inference_mode():
+        plain = model.encode_image(pixels).numpy()
+        stem.padding = (1, 1)
+        padded = model.encode_image(pixels).numpy()
+    assert report("MobileCLIP-B as Apple runs it, 1 - cosine", 1 - cosine(ours, padded)) < 1e-5
+    assert np.linalg.norm(ours - padded) < 2e-3 * np.linalg.norm(padded)
+    assert 1 - cosine(ours, plain) > 1e-4
 
 
 def test_a_pt_file_is_the_same_model(tmp_path: Path) -> None:

@@ -116,11 +116,11 @@ def test_a_system_message_takes_the_place_of_the_models_own(served: Served) -> N
 REFUSED: dict[str, tuple[dict[str, Any], int]] = {
     "no messages": ({"messages": []}, 400),
     "no user": ({"messages": [{"role": "system", "content": "x"}]}, 400),
-    "the assistant last": ({"messages": [user("a"), {"role": "assistant", "content": "b"}]}, 400),
+    "the assistant alone": ({"messages": [{"role": "assistant", "content": "b"}]}, 400),
     "empty question": ({"messages": [user(" ")]}, 400),
     "two choices": ({"n": 2}, 400),
     "heat": ({"temperature": 3}, 400),
-    "absurd length": ({"max_tokens": 10**9}, 400),
+    "no tokens": ({"max_tokens": 0}, 400),
     "an empty stop": ({"stop": [""]}, 400),
     "tools": ({"tools": [{"type": "function"}]}, 400),
     "a bias": ({"logit_bias": {"50256": -100}}, 400),
@@ -155,6 +155,7 @@ def test_what_is_refused_is_refused_in_openais_shape(
     assert reply.status == status
     error = reply.json["error"]
     assert set(error) == {"message", "type", "param", "code"} and error["message"]
+    assert error["code"]
     assert error["type"] == "invalid_request_error"
 
 
@@ -217,3 +218,99 @@ def test_half_a_character_is_no_fault(served: Served) -> None:
         ("/api/search", b'{%s: 1, "k": %s}' % (half, half)),
     ):
         assert ask(served.url + path, body).status in (200, 400, 404), path
+
+
+def test_models_by_their_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(folder) as served:
+        monkeypatch.setattr(served.clip, "name", "apple/MobileCLIP2-S0", raising=False)
+        for path, kind in (
+            ("fake", "fastvlm"),
+            ("apple/MobileCLIP2-S0", "mobileclip"),
+            ("apple%2FMobileCLIP2-S0", "mobileclip"),
+        ):
+            card = ask(f"{served.url}/v1/models/{path}").json
+            assert card["kind"] == kind and card["object"] == "model"
+        assert client(served).models.retrieve("fake").id == "fake"
+        assert ask(f"{served.url}/v1/models/gpt-9").status == 404
+
+
+def said(served: Served, *messages: dict[str, Any], **more: Any) -> Any:
+    fields = {"messages": list(messages), "max_tokens": 6, **more}
+    reply = ask(f"{served.url}/v1/chat/completions", fields)
+    assert reply.status == 200, reply.body
+    return reply.json
+
+
+def test_an_answer_that_was_begun_is_continued(served: Served) -> None:
+    whole = said(served, user("Go on"))
+    begun = {"role": "assistant", "content": "I have"}
+    rest = said(served, user("Go on"), begun)
+    nothing = said(served, user("Go on"), {"role": "assistant", "content": ""})
+    assert whole["choices"][0]["message"]["content"] == nothing["choices"][0]["message"]["content"]
+    # no new turn began behind it: only its own words came on top
+    more = rest["usage"]["prompt_tokens"] - whole["usage"]["prompt_tokens"]
+    assert 0 < more <= len("I have") and rest["choices"][0]["message"]["content"]
+
+
+def test_what_a_tool_said_is_a_turn(served: Served) -> None:
+    tool = {"role": "tool", "tool_call_id": "1", "content": "12 degrees"}
+    called = {"role": "assistant", "content": "I look.", "tool_calls": []}
+    with_tool = said(served, user("How warm?"), called, tool)
+    without = said(served, user("How warm?"), called, user("12 degrees"))
+    assert with_tool["usage"]["prompt_tokens"] > 0
+    assert abs(with_tool["usage"]["prompt_tokens"] - without["usage"]["prompt_tokens"]) < 5
+    parts = {"role": "tool", "content": [{"type": "text", "text": "12"}]}
+    assert said(served, user("How warm?"), called, parts)
+
+
+def test_as_many_tokens_as_fit(folder: Path) -> None:
+    with serving(folder, context=100) as served:
+        for most in (-1, 10**6, 10**30):
+            answer = said(served, user("Talk"), max_tokens=most)
+            assert answer["usage"]["total_tokens"] == 100
+            assert answer["choices"][0]["finish_reason"] == "length"
+        answer = said(served, user("Talk"), max_tokens=None, max_completion_tokens=-1)
+        assert answer["usage"]["total_tokens"] == 100
+
+
+def test_sampling_options_that_others_have(served: Served) -> None:
+    hot = {"temperature": 2.0, "seed": 3, "max_tokens": 20}
+    greedy, drawn = said(served, user("Say"), max_tokens=20), said(served, user("Say"), **hot)
+    text = "choices", 0, "message", "content"
+
+    def words(answer: Any) -> Any:
+        for step in text:
+            answer = answer[step]
+        return answer
+
+    assert words(drawn) != words(greedy)
+    for one in ({"top_k": 1}, {"min_p": 1.0}):
+        assert words(said(served, user("Say"), **hot, **one)) == words(greedy)
+    assert words(said(served, user("Say"), **hot, top_k=-1)) == words(drawn)
+    same = [
+        words(said(served, user("Say"), max_tokens=20, **{name: 5.0}))
+        for name in ("repetition_penalty", "repeat_penalty")
+    ]
+    assert same[0] == same[1] != words(greedy)
+
+
+def test_texts_to_embed_are_bounded_together_and_counted_by_a_worker(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(folder) as served:
+        path = f"{served.url}/v1/embeddings"
+        many = ask(path, {"input": ["a" * 100_000] * 11})
+        assert many.status == 400 and "1000000" in many.json["error"]["message"]
+        assert many.json["error"]["code"] == "too_long"
+        counting, threads = threading.Event(), []
+
+        def slow(text: str) -> int:
+            threads.append(threading.current_thread().name)
+            counting.set()
+            assert ask(f"{served.url}/health").status == 200  # the loop is free
+            return 1
+
+        monkeypatch.setattr(served.clip, "count_tokens", slow)
+        made = ask(path, {"input": ["a", "b"]})
+        assert made.json["usage"]["prompt_tokens"] == 2 and counting.is_set()
+        assert all(name.startswith("galago-") for name in threads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,12 +25,10 @@ def test_page_metrics_docs(served: Served) -> None:
     }
     assert page["album"] is page["album_problem"] is None and page["default"] == "fake"
     assert any("{language}" in preset["prompt"] for preset in page["presets"])
+    assert all(preset["possible"] for preset in page["presets"])  # nothing is known of this model
     figures = ask(f"{served.url}/metrics").body.decode()
     for name in ("galago_requests_total", "galago_queue_waiting", "galago_first_token_seconds"):
         assert name in figures
-    docs = ask(f"{served.url}/docs")
-    assert b"/v1/chat/completions" in docs.body and b"<script" not in docs.body
-    assert b"http://" not in docs.body and b"https://" not in docs.body
     schema = ask(f"{served.url}/openapi.json").json
     assert all(
         "422" not in one["responses"] for p in schema["paths"].values() for one in p.values()
@@ -63,7 +63,11 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert page["album"] == {"name": "mine", "photos": 4, "model": "fake"}
             found = ask(f"{served.url}/api/search", {"text": "red", "k": 2}).json
             assert {hit["name"] for hit in found["hits"]} == {"red0.png", "red1.png"}
+            note = ask(f"{served.url}/api/search", {"text": "红", "k": 2}).json["note"]
+            assert "fake reads English only" in note
+            assert all(hit["match"] or not hit["close"] for hit in found["hits"])
             like = ask(f"{served.url}/api/search", {"image": data_url("blue"), "k": 1}).json
+            assert like["hits"][0]["close"]
             assert like["hits"][0]["name"] == "blue2.png" and like["any_match"]
             both = {"plus": data_url("red"), "minus": "blue"}
             assert ask(f"{served.url}/api/search", both).status == 200
@@ -75,6 +79,44 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             fields = {"image": data_url(), "labels": ["a", "b"]}
             labels = ask(f"{served.url}/api/classify", fields).json
             assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
+
+
+def test_the_album_shows_what_is_there_and_copies_once(
+    folder: Path, album: Path, tmp_path: Path
+) -> None:
+    first = photo(tmp_path / "photos" / "a.png")
+    shutil.copy2(first, first.with_name("b.png"))
+    gone = photo(tmp_path / "photos" / "c.png", "red", 1)
+    update(album, tmp_path / "photos")
+    gone.unlink()
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served:
+            found = ask(f"{served.url}/api/search", {"text": "red"}).json
+    assert [(hit["name"], hit["copies"]) for hit in found["hits"]] == [("a.png", 1)]
+    assert "left out of what was indexed: 1 no longer there" in found["note"]
+
+
+def test_photos_in_words(folder: Path, album: Path, tmp_path: Path) -> None:
+    kept = photo(tmp_path / "photos" / "kept.png", "red")
+    lost = photo(tmp_path / "photos" / "lost.png", "blue")
+    update(album, tmp_path / "photos")
+    lost.unlink()
+    os.utime(kept, (0, 1_700_000_000))
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        number = {name: searcher.number_of(str(path)) for name, path in (("k", kept), ("l", lost))}
+        with serving(folder, lambda: guide) as served:
+            reply = ask(f"{served.url}/api/sights", {"ids": [number["l"], number["k"], 999]})
+            sights = {one["id"]: one for one in reply.json["sights"]}
+            assert set(sights) == set(number.values())
+            assert sights[number["k"]]["day"] in ("2023-11-14", "2023-11-15")  # zones differ
+            assert sights[number["l"]]["day"] is None
+            assert all(isinstance(one["words"], list) for one in sights.values())
+            for wrong in ([0], ["1"] * 201, [2**64]):
+                assert ask(f"{served.url}/api/sights", {"ids": wrong}).status == 400
+            nothing = ask(f"{served.url}/api/sights", {"ids": []})
+            assert nothing.json == {"sights": []}
 
 
 def test_few_photos_are_decoded_at_once(

@@ -37,10 +37,22 @@ def test_nothing_private_is_fetched(folder: Path) -> None:
             "http://localhost/x.png",
             "http://[::1]/",
             "http://a@b/",
+            "http://[::1]:0/x",
+            "http://127.0.0.1:99999/x.png",
         ):
             body = {"model": "fake", "messages": [user("a", url)]}
             reply = ask(f"{served.url}/v1/chat/completions", body)
             assert reply.status == 400 and reply.json["error"]["code"] == "remote_image"
+
+
+def test_port_0_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "is_public", lambda address: address == "127.0.0.1")
+    tried: list[Any] = []
+    monkeypatch.setattr(socket, "create_connection", lambda *given, **_: tried.append(given))
+    for url in ("http://127.0.0.1:0/x", "https://127.0.0.1:00/x"):
+        with pytest.raises(Problem):
+            remote.fetch(url)
+    assert not tried
 
 
 def test_what_is_public_is_fetched_within_limits(

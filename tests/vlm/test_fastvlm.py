@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,50 @@ def test_an_encoded_image_of_another_model_or_side(tokenizer: Tokenizer, vlm: Fa
     with pytest.raises(OptionError, match="512"):
         other.encode(note, 512)
     assert other.encode(note, 256) is note
+
+
+def test_a_picture_of_another_model_of_that_name(tokenizer: Tokenizer, vlm: FastVLM) -> None:
+    spec = fake_spec(tokenizer.vocab_size)
+    one, other = (
+        FastVLM(FakeVision(), language(vlm), tokenizer, spec, identity=mark) for mark in "ab"
+    )
+    note = one.encode(smooth())
+    assert one.name == other.name and note.identity == "a"
+    for act in (other.encode, other.chat, lambda image: other.ask(image, "What?")):
+        with pytest.raises(OptionError, match="encoded by another model of that name"):
+            act(note)
+    again = FastVLM(FakeVision(), language(vlm), tokenizer, spec, name="moved", identity="a")
+    assert again.encode(note) is note, "the model counts, not what it is called"
+
+
+def test_an_encoded_image_stays_what_it_is(vlm: FastVLM) -> None:
+    note = vlm.encode(smooth())
+    for copied in (copy.deepcopy(note), pickle.loads(pickle.dumps(note)), replace(note)):
+        assert copied == note and not copied.features.flags.writeable
+        assert vlm.ask(copied, "What?", SHORT) == vlm.ask(note, "What?", SHORT)
+    changed = replace(note, features=note.features * 2)
+    assert changed != note and changed.digest != note.digest
+    mine = note.features.copy()
+    made = replace(note, features=mine)
+    mine[:] = 0
+    assert made == note, "an array that is changed afterwards is somebody else's"
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        np.zeros(16),
+        np.zeros((0, 16)),
+        np.zeros((1, 4, 16)),
+        np.full((4, 16), np.nan),
+        "x",
+        [[1], []],
+    ],
+    ids=["flat", "none", "a batch", "nan", "text", "ragged"],
+)
+def test_features_that_are_none(vlm: FastVLM, features: Any) -> None:
+    with pytest.raises(OptionError, match="features must be numbers"):
+        replace(vlm.encode(smooth()), features=features)
 
 
 BAD = {

@@ -25,7 +25,7 @@ from galago.errors import (
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.reply import prompt_keys
 from galago.vlm.sampling import SamplingOptions
-from tests.helpers.checkpoints import tiny_fast_vlm
+from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava
 from tests.helpers.pictures import smooth
 
 SHORT = SamplingOptions(max_tokens=16)
@@ -110,7 +110,7 @@ def test_streaming_equals_asking(vlm: FastVLM) -> None:
 def test_a_conversation_equals_feeding_it_all_again(vlm: FastVLM) -> None:
     talk = vlm.chat(smooth(), SHORT)
     for question in ("What is it?", "Are you sure?", "Read it again, please."):
-        asked = talk._pieces + talk._next(question)
+        asked = talk._asked(question)
         said = [chunk.token_id for chunk in talk.say(question)][:-1]
         embeds = vlm._speaker.embed(asked, talk._images, 0)
         cache = vlm._speaker.language.new_cache()
@@ -187,6 +187,24 @@ def test_the_other_layout_says_the_same(vlm: FastVLM, tmp_path: Path) -> None:
     theirs, ours = other.encode(square).features, vlm.encode(square).features
     assert np.abs(theirs - ours).max() < 1e-5 * np.abs(ours).max()
     assert ids(other, square, "What is it?") == ids(vlm, square, "What is it?")
+
+
+def test_two_models_in_folders_of_one_name(tiny: Path, vlm: FastVLM, tmp_path: Path) -> None:
+    """Who encoded a picture is told by the weights, neither by the name nor by the place."""
+    trained = tiny_llava(tmp_path / "mine" / "tiny", seed=3)
+    moved = tmp_path / "moved" / "tiny"
+    shutil.copytree(tiny, moved)
+    other, same = (FastVLM.load(one, precision="fp32") for one in (trained, moved))
+    assert other.name == same.name == vlm.name
+    note = vlm.encode(smooth())
+    assert same.ask(note, "What is it?", SHORT) == vlm.ask(note, "What is it?", SHORT)
+    with pytest.raises(OptionError, match="another model of that name"):
+        other.ask(note, "What is it?", SHORT)
+
+
+def test_precisions_share_pictures(converted: Callable[[str], Path]) -> None:
+    made = [FastVLM.load(converted(one)).identity for one in ("fp32", "bf16", "int8", "int8-int8")]
+    assert len(set(made)) == 1
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8", "int4"])

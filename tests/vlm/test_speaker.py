@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from galago.errors import ModelError, OptionError
+from galago.text.chat import user_message
 from galago.text.tokens import Tokenizer
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
@@ -84,6 +85,65 @@ def test_half_a_character_at_the_limit(tokenizer: Tokenizer) -> None:
     vlm = fake_vlm(tokenizer, reply=ids)
     assert vlm.ask(smooth(), "Read.", SamplingOptions(max_tokens=1)) == "\ufffd"
     assert vlm.ask(smooth(), "Read.", SamplingOptions(max_tokens=2)) == "é"
+
+
+# -- what isn't whole ------------------------------------------------------------------------------
+
+
+def test_a_reply_that_goes_round_in_circles_is_cut(tokenizer: Tokenizer) -> None:
+    start, again = tokenizer.encode("milk and "), tokenizer.encode("bread ")
+    vlm = fake_vlm(tokenizer, reply=start + again * 300)
+    for options in (SamplingOptions(max_tokens=1000), SamplingOptions(1.0, seed=1, top_k=1)):
+        chunks = list(vlm.stream(smooth(), "Read.", options))
+        text = "".join(chunk.text for chunk in chunks)
+        stats = chunks[-1].stats
+        assert chunks[-1].finish == "repetition" and stats is not None
+        assert 1 <= text.count("bread ") <= 12 and text.startswith("milk and bread ")
+        assert 128 <= stats.tokens <= len(start) + 128
+    whole = SamplingOptions(max_tokens=300, keep_repetition=True)
+    chunks = list(vlm.stream(smooth(), "Read.", whole))
+    assert chunks[-1].finish == "length" and len(chunks) == 301
+    assert all(chunk.text for chunk in chunks[:20]), "nothing is held back"
+
+
+def test_what_only_seemed_to_go_round_is_said_whole(tokenizer: Tokenizer) -> None:
+    for text in ("0" * 60 + " is all", "bread " * 9 + "milk", "0" * 60):
+        vlm = fake_vlm(tokenizer, reply=text)
+        chunks = list(vlm.stream(smooth(), "Read."))
+        assert "".join(chunk.text for chunk in chunks) == text and chunks[-1].finish == "end"
+    vlm = fake_vlm(tokenizer, reply="0" * 60)
+    assert vlm.ask(smooth(), "Read.", SamplingOptions(max_tokens=50)) == "0" * 50
+    assert vlm.ask(smooth(), "Read.", SamplingOptions(stop=("0" * 30,))) == ""
+
+
+def test_positions_that_run_out_end_the_reply(tokenizer: Tokenizer) -> None:
+    vlm = fake_vlm(tokenizer)
+    note = vlm.encode(smooth())
+    length = vlm.prompt_length([user_message("What?", 1)], [note])
+    vlm._speaker.positions = length + 5
+    *_, last = vlm.stream(note, "What?", SHORT)
+    assert last.finish == "length" and last.stats is not None and last.stats.tokens == 5
+    vlm.score(note, "What?", ["!"])
+    fed = language(vlm).fed
+    with pytest.raises(OptionError, match=f"and the model has {length + 5} positions"):
+        vlm.score(note, "What?", ["milk and bread and eggs"])
+    vlm._speaker.positions = length
+    for act in (vlm.stream, vlm.score):
+        with pytest.raises(OptionError, match=f"{length} positions, and the model has {length}"):
+            act(note, "What?", [])  # type: ignore[operator]
+    with pytest.raises(OptionError, match="too long"):
+        vlm.reply([user_message("What?", 1)], [note])
+    assert language(vlm).fed == fed
+
+
+def test_what_is_too_long_is_not_looked_at(vlm: FastVLM) -> None:
+    vlm._speaker.positions = 100
+    for pictures, prompt in ((smooth(), "Why? " * 200), ([smooth()] * 7, "Why?")):
+        with pytest.raises(OptionError, match="and the model has 100 positions"):
+            vlm.stream(pictures, prompt)
+    with pytest.raises(OptionError, match="10000 characters"):
+        vlm.ask(smooth(), "x" * 10_000)
+    assert not looks(vlm)
 
 
 def test_same_seed_same_text(vlm: FastVLM) -> None:

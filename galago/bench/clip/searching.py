@@ -33,7 +33,7 @@ QUERY = "a dog on a beach"
 
 
 def fill(options: Options) -> dict[str, Any]:
-    """An album of `count` photos that exist in name only: the preparation of both rows.
+    """An album of `count` photos that are empty files: the preparation of both rows.
 
     It is as indexing leaves it, but written without any pictures: a million take minutes.
     """
@@ -45,6 +45,9 @@ def fill(options: Options) -> dict[str, Any]:
     clip = MobileCLIP.load(options["model"], threads=options["threads"], offline=True)
     rng = np.random.default_rng(count)
     middle = rng.standard_normal(clip.dim, dtype=np.float32)  # real vectors have one, too
+    photos_at = folder.with_name(f"{folder.name}-photos")
+    for number in range(min(count, 1000)):
+        (photos_at / f"{number:03d}").mkdir(parents=True, exist_ok=True)
     with write_lock(folder), Store.open(folder, write=True) as store:
         begin(store, clip, options["model"])
         with Writer(store) as writer:
@@ -52,9 +55,12 @@ def fill(options: Options) -> dict[str, Any]:
                 numbers = range(first, min(first + AT_ONCE, count))
                 drawn = rng.standard_normal((len(numbers), clip.dim), dtype=np.float32)
                 digests = [number.to_bytes(16, "little") for number in numbers]
+                paths = [photos_at / f"{n % 1000:03d}" / f"IMG_{n:07d}.jpg" for n in numbers]
+                for path in paths:
+                    path.touch()
                 photos = [
-                    Photo(f"/photos/{n % 1000:03d}/IMG_{n:07d}.jpg".encode(), 3_000_000, n, digest)
-                    for n, digest in zip(numbers, digests, strict=True)
+                    Photo(os.fsencode(path), 0, 0, digest)
+                    for path, digest in zip(paths, digests, strict=True)
                 ]
                 writer.record(photos, digests, unit(middle + drawn))
     filled.touch()

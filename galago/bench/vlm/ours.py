@@ -82,7 +82,7 @@ def _settle(vlm: FastVLM, tokens: int) -> str:
 def _reply(vlm: FastVLM, given: Any, asked: str, tokens: int) -> tuple[Stats, list[float]]:
     """Statistics of one reply, and when each token came (seconds since the question)."""
     started, times, stats = time.perf_counter(), [], None
-    for chunk in vlm.stream(given, asked, SamplingOptions(max_tokens=tokens)):
+    for chunk in vlm.stream(given, asked, SamplingOptions(max_tokens=tokens, keep_repetition=True)):
         if chunk.token_id is not None:
             times.append(time.perf_counter() - started)
         stats = chunk.stats or stats

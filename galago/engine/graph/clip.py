@@ -36,7 +36,8 @@ def vit(pixels: Node, weights: Weights, spec: ViTSpec) -> Node:
     if spec.stem == "conv":
         out = pixels
         for index, (kernel, last) in enumerate(((4, False), (2, False), (2, True))):
-            out = _patches(out, weights, f"patch_embed.backbone.{index}.conv", kernel)
+            padding = 0 if index else spec.stem_padding
+            out = _patches(out, weights, f"patch_embed.backbone.{index}.conv", kernel, padding)
             out = out if last else ops.gelu(out)
     else:
         out = _patches(pixels, weights, "patch_embed.proj", spec.patch)
@@ -60,10 +61,10 @@ def vit(pixels: Node, weights: Weights, spec: ViTSpec) -> Node:
     return ops.layer_norm(out, weights, "norm", spec.eps)
 
 
-def _patches(x: Node, weights: Weights, name: str, kernel: int) -> Node:
-    """A convolution whose windows lie side by side, without padding."""
-    window, none = [kernel] * 2, [0, 0]
-    out = op.convolution(x, ops.weight(weights[f"{name}.weight"], x), window, none, none, [1, 1])
+def _patches(x: Node, weights: Weights, name: str, kernel: int, padding: int = 0) -> Node:
+    """A convolution whose windows lie side by side; what is left behind the last one is unseen."""
+    window, pad = [kernel] * 2, [padding] * 2
+    out = op.convolution(x, ops.weight(weights[f"{name}.weight"], x), window, pad, pad, [1, 1])
     bias = weights.get(f"{name}.bias")
     return out if bias is None else op.add(out, ops.weight(bias, x, (1, *bias.shape, 1, 1)))
 

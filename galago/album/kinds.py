@@ -1,0 +1,39 @@
+"""Files beside the photos that people may look for in an album, and galago doesn't index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["kinds_told", "told"]
+
+_RAW = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"}
+    | {".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl"}
+    | {".sr2", ".srf", ".srw", ".x3f"}
+)
+_VIDEO = frozenset(
+    {".3gp", ".avi", ".insv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    | {".vob", ".webm", ".wmv"}
+)
+_PICTURE = frozenset(
+    {".ai", ".eps", ".exr", ".hdr", ".heics", ".jxl", ".jxr", ".psb", ".psd", ".svg", ".wdp"}
+    | {".xcf"}
+)
+
+
+def told(suffix: str) -> bool:
+    """Whether a run says how many files of this suffix (in small letters) it left out."""
+    return suffix in _RAW or suffix in _VIDEO or suffix in _PICTURE
+
+
+def kinds_told(counts: Mapping[str, int]) -> str:
+    """Counts by suffix for people: "12 raw photos (.cr2 .nef), 3 .jxl, 7 videos (.mp4)"."""
+    parts = []
+    for kinds, one, many in ((_RAW, "raw photo", "raw photos"), (_VIDEO, "video", "videos")):
+        found = sorted(suffix for suffix in counts if suffix in kinds)
+        if found:
+            total = sum(counts[suffix] for suffix in found)
+            parts.append(f"{total:,} {one if total == 1 else many} ({' '.join(found)})")
+    others = sorted(suffix for suffix in counts if suffix in _PICTURE)
+    parts[1:1] = [f"{counts[suffix]:,} {suffix}" for suffix in others]
+    return ", ".join(parts)

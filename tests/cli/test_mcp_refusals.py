@@ -1,0 +1,33 @@
+"""What the tools of `galago mcp` answer an assistant."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from galago.album import Checked
+from galago.cli.mcp import Tools
+from galago.cli.options import Opening
+from galago.errors import ImageError, OptionError
+from galago.media.pool import PicturePool
+
+
+def test_words_that_the_model_cannot_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An assistant can say them in English, and would take chance for an answer."""
+    tools = Tools(Opening(), None, PicturePool(1))
+    hits = Checked([SimpleNamespace(path="a.jpg", score=0.5, copies=("b.jpg",))])
+    guide = SimpleNamespace(find=lambda *_, **__: hits)
+    desk: Any = SimpleNamespace(clip=SimpleNamespace(name="nano"), guide=lambda: guide)
+    monkeypatch.setattr(tools, "_desk", lambda: desk)
+    assert tools.search("a dog", 3) == [{"path": "a.jpg", "score": 0.5, "copies": 1}]
+    with pytest.raises(OptionError, match="nano reads English only.*say it in English"):
+        tools.search("一只狗", 3)
+
+
+def test_addresses_and_missing_files_are_told() -> None:
+    tools = Tools(Opening(), None, PicturePool(1))
+    for path, told in (("https://a.b/c.jpg", "download"), ("none.jpg", "no such picture")):
+        with pytest.raises(ImageError, match=told):
+            tools.describe(path, None)
