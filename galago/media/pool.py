@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from galago.errors import ImageError, MissingExtraError, OptionError, UnopenedError
+from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError, UnopenedError
 from galago.media import images
 from galago.media.images import Source, Square
-from galago.media.limits import icc_wanted
+from galago.media.limits import MAX_PIXELS, icc_wanted, limit
 from galago.media.sources import told_apart
 from galago.media.worker import receive, send
 from galago.specs import ImageSpec
@@ -33,6 +36,7 @@ from galago.specs import ImageSpec
 __all__ = ["PicturePool"]
 
 _PATIENCE = 4  # times the seconds of the processor: others may be at work, and disks are slow
+_SECONDS, _MEMORY = 10.0, 3 << 29
 _LAST = 5.0  # seconds for a process to end that has nothing more to say
 _MAX_THUMBNAIL = 64 << 20
 # The paths of this process, as it may have been told more than its environment says.
@@ -50,22 +54,37 @@ class PicturePool:
     """
 
     def __init__(
-        self, workers: int | None = None, *, seconds: float = 10.0, memory: int = 3 << 29
+        self,
+        workers: int | None = None,
+        *,
+        seconds: float | None = None,
+        memory: int | None = None,
     ) -> None:
         """`workers`: as many as processors, at most 8.  A picture may take `seconds` of a processor
-        (four times that on the clock) and `memory` bytes (on Linux; 1.5 GB).
+        (four times that on the clock) and `memory` bytes (on Linux): 10 and 1.5 GB, or as much more
+        as GALAGO_MAX_MEGAPIXELS lets pictures be larger.
 
-        Raises OptionError for less than one worker.
+        Raises OptionError for less than one worker, and for a limit that is no number.
         """
+        scale = max(1.0, limit() / MAX_PIXELS)
+        seconds = _SECONDS * scale if seconds is None else seconds
+        memory = int(_MEMORY * scale) if memory is None else memory
         workers = min(8, os.cpu_count() or 1) if workers is None else workers
         if workers < 1 or seconds <= 0 or memory < 1:
             raise OptionError("a pool of pictures needs a worker, time and memory")
         self._workers, self._seconds, self._memory = workers, seconds, memory
-        self._free = threading.Semaphore(workers)
+        self._closed = False
+        self._begin()
+        if hasattr(os, "register_at_fork"):  # a child would read the answers of its parent
+            begin = weakref.WeakMethod(self._begin)
+            os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+
+    def _begin(self) -> None:
+        """Without workers, as a process is that was forked, whose locks may be held by nobody."""
+        self._free = threading.Semaphore(self._workers)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._closed = False
 
     def load_square(
         self,
@@ -157,7 +176,7 @@ class PicturePool:
         if place is None and not data:
             raise ImageError(f"{label} is empty (0 bytes)")
         head |= {"name": label, "path": place is not None}
-        body = data if place is None else os.fsencode(os.path.abspath(place))
+        body = data if place is None else _whole_path(place, label)
         with self._free:
             worker, well = self._take(label), False
             try:
@@ -166,16 +185,18 @@ class PicturePool:
             finally:
                 self._give_back(worker, well)
         if "error" in found:
-            kind = _ExtraError if found.get("extra") else ImageError
-            raise kind(str(found["error"]))
+            raise _KINDS.get(str(found.get("kind")), ImageError)(str(found["error"]))
         return found, answer, label
 
     def _take(self, label: str) -> _Worker:
         with self._lock:
             if self._closed:
                 raise UnopenedError(f"{label} was not opened: no more pictures are")
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.is_there():
+                    return worker
+                self._all.discard(worker)
             return self._start()
 
     def _start(self) -> _Worker:
@@ -197,8 +218,28 @@ def _broken(label: str) -> ImageError:
     return ImageError(f"{label} can't be opened: it broke what opened it")
 
 
+def _whole_path(place: Path, label: str) -> bytes:
+    """From the root, as a worker may stand elsewhere; what "a/.." is, the system knows."""
+    try:
+        return os.fsencode(os.path.join(os.getcwd(), place))
+    except (OSError, UnicodeError) as error:
+        raise ImageError(f"{label} can't be read: {error}") from None
+
+
 class _ExtraError(ImageError, MissingExtraError):
     """A picture of a kind that an extra reads."""
+
+
+_KINDS: dict[str, type[GalagoError]] = {
+    "extra": _ExtraError,
+    "option": OptionError,
+    "unopened": UnopenedError,
+}
+# What a decoder dies of by itself; everything else is done to it from outside.
+_OWN_DEATHS = {
+    -getattr(signal, name, 0)
+    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "SIGTRAP")
+}
 
 
 class _Worker:
@@ -207,7 +248,7 @@ class _Worker:
     def __init__(self, seconds: float, memory: int) -> None:
         self._seconds = seconds
         self._late = False
-        paths = json.dumps([os.path.abspath(path) for path in sys.path])
+        paths = json.dumps([os.path.abspath(path) if path else _here() for path in sys.path])
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         try:
             self._process = subprocess.Popen(
@@ -237,9 +278,8 @@ class _Worker:
         self, head: dict[str, Any], body: bytes, most: int, label: str, seconds: float
     ) -> tuple[dict[str, Any], bytes]:
         """The answer; ImageError when there is none, after which the worker is of no more use."""
-        watch = threading.Timer(seconds, self._end_late)
-        watch.daemon = True
-        watch.start()
+        done = threading.Event()
+        threading.Thread(target=self._watch, args=(done, seconds), daemon=True).start()
         try:
             send(self._input, head, body)
             return receive(self._output, most)
@@ -248,7 +288,7 @@ class _Worker:
         except (ValueError, RecursionError):  # what came isn't an answer
             raise _broken(label) from None
         finally:
-            watch.cancel()
+            done.set()
 
     def kill(self) -> None:
         self._process.kill()
@@ -260,7 +300,15 @@ class _Worker:
             with contextlib.suppress(OSError):  # what was still to be written
                 pipe.close()
 
-    def _end_late(self) -> None:
+    def is_there(self) -> bool:
+        return self._process.poll() is None
+
+    def _watch(self, done: threading.Event, seconds: float) -> None:
+        """Ends the process when its time is over; a second at a time, as no time passes for a
+        picture while this process is stopped (Ctrl-Z)."""
+        for _ in range(math.ceil(seconds)):
+            if done.wait(1):
+                return
         self._late = True
         self.kill()
 
@@ -272,10 +320,17 @@ class _Worker:
             return UnopenedError(f"{label} was given up: it was not open after {seconds:.0f} s")
         if code == -getattr(signal, "SIGXCPU", 0):
             return ImageError(f"{label} takes over {self._seconds:.0f} s to decode; save it anew")
-        if code == -getattr(signal, "SIGKILL", 0):  # by close(), or for want of memory
+        if code is not None and code < 0 and code not in _OWN_DEATHS:  # by close(), or by others
             return UnopenedError(f"{label} was not opened: what opened it was stopped")
         reason = "" if code is None else f" ({code})"
         return ImageError(f"{label} can't be opened: it broke what opened it{reason}")
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # a folder that was deleted
+        return os.sep
 
 
 def _widen(pipe: IO[bytes]) -> None:

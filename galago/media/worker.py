@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from galago.errors import ImageError, MissingExtraError
+from galago.errors import GalagoError, MissingExtraError, OptionError, UnopenedError
 from galago.media.images import load_grey, load_square, thumbnail
 from galago.memory import resident
 from galago.specs import ImageSpec
@@ -27,7 +27,7 @@ __all__ = ["receive", "send", "serve"]
 Head = dict[str, Any]
 Body = bytes | bytearray | memoryview
 
-_LENGTHS = struct.Struct("<II")
+_LENGTHS = struct.Struct("<IQ")
 _MAX_HEAD = 1 << 16
 _KEPT = 256 << 20  # bytes; a process that holds more after a picture is replaced by a new one
 
@@ -137,8 +137,10 @@ def _answer(head: Head, body: bytes) -> tuple[Head, Body]:
     source = os.fsdecode(body) if head["path"] else body
     try:
         return _DO[head["do"]](source, head)
-    except ImageError as error:
-        return {"error": str(error), "extra": isinstance(error, MissingExtraError)}, b""
+    except GalagoError as error:
+        kinds = {"extra": MissingExtraError, "option": OptionError, "unopened": UnopenedError}
+        kind = next((name for name, kind in kinds.items() if isinstance(error, kind)), "")
+        return {"error": str(error), "kind": kind}, b""
     except MemoryError:
         return {"error": f"{head['name'] or 'the picture'} needs too much memory"}, b""
 

@@ -37,11 +37,13 @@ def evil(source, spec, **more):
         time.sleep(600)
     if what == b"crash":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if what == b"ended":
+        os.kill(os.getpid(), signal.SIGTERM)
     if what == b"junk!":
         os.write(answering, bytes(range(200)))
         os._exit(0)
     if what == b"huge!":
-        os.write(answering, b"\\xff" * 8)
+        os.write(answering, b"\\xff" * 12)
         time.sleep(600)
     if what == b"hoard":
         bytearray(1 << 30)
@@ -116,7 +118,7 @@ def test_what_is_wrong_with_a_picture_is_told_as_ever(one: PicturePool, tmp_path
 
 def test_a_missing_extra_stays_one(one: PicturePool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        pool._Worker, "ask", lambda *_: ({"error": "pip install it", "extra": True}, bytearray())
+        pool._Worker, "ask", lambda *_: ({"error": "pip install it", "kind": "extra"}, bytearray())
     )
     with pytest.raises(MissingExtraError, match="pip install it"):
         one.load_square(GOOD, SPEC)
@@ -129,6 +131,7 @@ def test_a_missing_extra_stays_one(one: PicturePool, monkeypatch: pytest.MonkeyP
         (b"spin!", "takes over 1 s to decode", False),
         (b"sleep", "was not open after 3 s", True),
         (b"crash", r"broke what opened it \(-11\)", False),
+        (b"ended", "what opened it was stopped", True),
         (b"junk!", "broke what opened it", False),
         (b"huge!", "broke what opened it", False),
         (b"hoard", "needs too much memory", False),
@@ -137,7 +140,9 @@ def test_a_missing_extra_stays_one(one: PicturePool, monkeypatch: pytest.MonkeyP
 def test_an_evil_picture_costs_its_process_and_nothing_else(
     evil: None, monkeypatch: pytest.MonkeyPatch, picture: bytes, told: str, again: bool
 ) -> None:
-    monkeypatch.setattr(pool, "_PATIENCE", 3 if again else 60)  # others use the machine too
+    monkeypatch.setattr(
+        pool, "_PATIENCE", 3 if picture == b"sleep" else 60
+    )  # others use the machine too
     with PicturePool(1, seconds=1, memory=1 << 29) as one:
         with pytest.raises(ImageError, match=f"^it .*{told}") as caught:
             one.load_square(picture, SPEC, name="it")
@@ -196,3 +201,46 @@ def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch
     with PicturePool(1) as one, pytest.raises(UnopenedError, match="can't be had: No such file"):
         one.load_square(GOOD, SPEC)
     assert threading.active_count() < 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_worker_that_was_ended_meanwhile_is_replaced(one: PicturePool) -> None:
+    one.warm()
+    (worker,) = one._all
+    worker.kill()
+    worker._process.wait()
+    assert one.load_square(GOOD, SPEC).size == (120, 80) and len(one._all) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_has_workers_of_its_own(one: PicturePool) -> None:
+    one.warm()
+    child = os.fork()
+    if child == 0:
+        os._exit(1 if one._all or one._idle or one._lock.locked() else 0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert one.load_square(GOOD, SPEC).size == (120, 80)
+
+
+def test_a_path_is_what_the_system_says(
+    one: PicturePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "far" / "x.png").write_bytes(saved(photo(90, 60), "PNG"))
+    (tmp_path / "x.png").write_bytes(GOOD)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    monkeypatch.chdir(tmp_path)
+    assert one.load_square("link/../x.png", SPEC).size == (90, 60)
+    with pytest.raises(ImageError):
+        one.load_square("half \ud800 a character.png", SPEC)
+
+
+def test_a_limit_that_is_no_number_is_told_before_pictures_are_blamed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GALAGO_MAX_MEGAPIXELS", "abc")
+    with pytest.raises(OptionError, match="GALAGO_MAX_MEGAPIXELS"):
+        PicturePool(1)
+    monkeypatch.setenv("GALAGO_MAX_MEGAPIXELS", "200")
+    assert PicturePool(1)._seconds == 20
