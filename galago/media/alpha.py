@@ -15,6 +15,7 @@ _Box = tuple[int, int, int, int]
 _Colour = tuple[int, int, int, int]
 _WHITE, _BLACK = (255, 255, 255, 255), (0, 0, 0, 255)
 _SEEN = 48  # levels between the darkest and the brightest; with fewer, another background is tried
+_FAINT = 16  # levels of alpha below which all is as good as invisible
 # Kinds in which the fourth byte often is nothing but zeros.
 _UNUSED = frozenset({"BMP", "DIB", "ICO", "TGA", "SGI", "PSD"})
 
@@ -22,15 +23,16 @@ _UNUSED = frozenset({"BMP", "DIB", "ICO", "TGA", "SGI", "PSD"})
 def opaque(image: Image.Image, kind: str | None) -> Image.Image:
     """RGB of an RGBA picture, on white; on black where white would hide it (a white logo).
 
-    An alpha of 0 everywhere is no alpha, if there is something to be seen without it; `kind` is
-    Pillow's name of the format.
+    An alpha of 0, or nearly, everywhere is no alpha, if there is more to be seen without it;
+    `kind` is Pillow's name of the format.
     """
-    alpha = image.getchannel("A").getextrema()
-    if alpha == (255, 255):
+    least, most = _range(image.getchannel("A"))
+    if least == 255:
         return image.convert("RGB")
-    if alpha == (0, 0):
-        if kind in _UNUSED or _spread(image) > 0:
-            return image.convert("RGB")
+    # With an alpha up to N the pixels differ by N levels at most, on any background.
+    if most < _FAINT and (_spread(image) > most or (kind in _UNUSED and least == most)):
+        return image.convert("RGB")
+    if most == 0:
         return Image.new("RGB", image.size, "white")
     out = Image.new("RGB", image.size)
     for box, piece in _on(image, _WHITE):
@@ -47,6 +49,11 @@ def _on(image: Image.Image, colour: _Colour) -> Iterator[tuple[_Box, Image.Image
         piece = image.crop(box)
         below = Image.new("RGBA", piece.size, colour)
         yield box, Image.alpha_composite(below, piece).convert("RGB")
+
+
+def _range(band: Image.Image) -> tuple[int, int]:
+    found: Any = band.getextrema()
+    return int(found[0]), int(found[1])
 
 
 def _spread(image: Image.Image) -> int:

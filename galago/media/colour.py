@@ -31,6 +31,8 @@ def to_srgb(image: Image.Image, icc: bool) -> Image.Image:
         profile = profile or _lab()
     if profile is None:
         return _plain(image)
+    if image.mode == "L" and "transparency" in image.info:  # one grey is clear
+        image = image.convert("LA")
     if image.mode == "LA" and profile[16:20] == b"GRAY":
         grey, alpha = image.split()
         grey.info["icc_profile"] = profile

@@ -34,6 +34,9 @@ _SEVERAL = (b"GIF8", b"\x89PNG", b"RIFF", b"II", b"MM")
 _SLOW = 2_000_000  # pixels that Pillow decodes in Python: one million takes seconds
 _ANIMATED = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
 _BLANK_FRAMES, _BLANK_PIXELS = 20, 40_000_000  # that an animation may begin with
+# What a PPM and its kin begin with, and what ends a word there; a comment doesn't.
+_PPM = re.compile(rb"P(?:0CMYK|yRGBA|yCMYK|(?:[1-6Ff]|yP)(?=\s))")
+_PPM_COMMENT = re.compile(rb"#[^\r\n]*[\r\n]?")
 _PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments included
 
 
@@ -150,9 +153,11 @@ def _first_to_see(image: Image.Image) -> int:
     for frame in range(frames):
         try:
             image.seek(frame)
-        except EOFError:
+            image.load()
+        except MemoryError:
+            raise
+        except Exception:  # there are no more, or what follows is damaged: the first is there
             break
-        image.load()
         seen = image.convert("RGBA") if image.mode in ("P", "PA") else image
         if any(low != high for low, high in _extrema(seen)):
             return frame + 1
@@ -245,6 +250,8 @@ _NATIVE = {
 def _swapped(image: Image.Image) -> str | None:
     """For 16-bit colours, of which Pillow keeps the high bytes: the raw mode of the low ones."""
     colours, _, end = _raw_mode(image).partition(";16")
+    if colours == "LA" and end == "B":  # as if the four bytes were colours: grey, alpha
+        return "RGBA"
     return f"{colours};16{_OTHER_END[end]}" if colours in ("RGB", "RGBA") and end else None
 
 
@@ -272,8 +279,12 @@ def _low_bytes(stream: IO[bytes], high: Image.Image, page: int | None) -> Image.
     image = Image.open(stream, formats=[high.format or ""])
     if page is not None and page != 1:
         image.seek(page - 1)
-    _decode_as(image, _swapped(image) or "")
+    swapped = _swapped(image) or ""
+    _decode_as(image, swapped)
     image.load()
+    if ";" not in swapped:
+        _, grey, _, alpha = image.split()
+        return Image.merge("RGBA", (grey, grey, grey, alpha))
     return image
 
 
@@ -325,18 +336,25 @@ def _check_webp(head: bytes, label: str) -> None:
 
 
 def _check_ppm(stream: IO[bytes], head: bytes, label: str) -> None:
-    """ImageError for a PPM that is mostly comments, which Pillow reads byte by byte."""
-    if head[:1] != b"P" or head[1:2] not in b"123456y0CFf" or not head[2:3].isspace():
+    """ImageError for a PPM that is mostly comments, which Pillow reads byte by byte.
+
+    And for one whose numbers aren't plain digits: Pillow takes what Python's `int` does.
+    """
+    magic = _PPM.match(head)
+    if magic is None:
         return
     stream.seek(0)
     start = stream.read(4096)
     end = stream.seek(0, 2)
     stream.seek(0)
-    words = re.sub(rb"#[^\r\n]*", b"", start).split(maxsplit=4)
-    numbers = [int(word) for word in words[1:3] if word.isdigit() and len(word) < 10]
-    if len(words) < 4 and end > len(start):
+    words = _PPM_COMMENT.sub(b"", start[magic.end() :]).split(maxsplit=3)
+    if len(words) < 3 and end > len(start):
         raise ImageError(f"{label} begins with {len(start)} bytes of comments; save it as PNG")
-    if head[1:2] in b"123" and len(numbers) == 2:
-        values = numbers[0] * numbers[1] * (3 if head[1:2] == b"3" else 1)
+    kind = magic[0][1:2]
+    numbers = words[: 2 if kind in b"14Ff" else 3]  # bits have no maximum, floats' is one of them
+    if not all(word.isdigit() and len(word) <= 10 for word in numbers):
+        raise ImageError(f"{label} doesn't give its size in plain digits; save it as PNG")
+    if kind in b"123" and len(numbers) >= 2:
+        values = int(numbers[0]) * int(numbers[1]) * (3 if kind == b"3" else 1)
         if end > len(start) + _PPM_VALUE * values:
             raise ImageError(f"{label} holds more than its pixels; save it as PNG")

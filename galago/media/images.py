@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from galago.errors import GalagoError, ImageError
+from galago.errors import GalagoError, ImageError, OptionError
 from galago.media.alpha import opaque
 from galago.media.colour import to_srgb
 from galago.media.depth import to_8bit, widened
@@ -129,6 +129,7 @@ def load_square(
     (galago/media/detail.py); `count_pages` counts those of the file, else it is said to have 1.
     Raises as `open_image` does.
     """
+    _check_side(spec.side)
     image, found = _open(source, name, draft * spec.side, icc, page, count_pages)
     if by_content:
         spec = smallest_side(image, found.size, spec)
@@ -153,6 +154,7 @@ def load_grey(
 
     That is of what was decoded: a large JPEG is reduced to twice the side.  Raises as open_image.
     """
+    _check_side(side)
     image = _open(source, name, 2 * side, None)[0].convert("L")
     # In whole steps first: resize() alone would take a blur as wide as the shrinking.
     step = max(1, min(image.size) // (2 * side))
@@ -167,12 +169,22 @@ def thumbnail(
 
     Raises as `open_image` does.
     """
+    _check_side(side)
     image = _open(source, name, 2 * side, icc)[0]
     image = image.copy() if image is source else image
     image.thumbnail((side, side))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80, exif=b"", icc_profile=None)
     return out.getvalue()
+
+
+class _SideError(ImageError, OptionError):
+    """A square or a thumbnail without pixels."""
+
+
+def _check_side(side: int) -> None:
+    if side < 1:
+        raise _SideError(f"a picture can't be made with side {side}: give 1 or more")
 
 
 def _open(

@@ -17,11 +17,11 @@ _UNPACKED = 1 << 20  # bytes that Pillow unpacks of a text or a profile
 
 
 def significant_bits(stream: IO[bytes]) -> int | None:
-    """How many bits of a sample mean something (sBIT), the most of its colours."""
+    """How many bits of a sample mean something (sBIT), the most of its colours; not alpha's."""
     for name, offset, length in _chunks(stream):
         if name == b"sBIT" and 0 < length <= 4:
             stream.seek(offset)
-            return max(stream.read(length)[:3])
+            return max(stream.read(length)[: 3 if length >= 3 else 1])  # grey and alpha: 2
         if name == b"IDAT":
             break
     return None

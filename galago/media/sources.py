@@ -18,6 +18,7 @@ from galago.errors import ImageError
 __all__ = ["stream_of", "told_apart"]
 
 _PATIENCE = 5.0  # seconds for somebody to begin writing to a named pipe
+_SILENCE = 60.0  # seconds for whoever has begun to go on
 _MOST = 1 << 30  # bytes taken from a pipe
 
 
@@ -34,7 +35,9 @@ def told_apart(source: Any, name: str | None) -> tuple[str, Path | None, bytes]:
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return name or str(path), path, b""
+        label = name or str(path)
+        _check_name(path, label)
+        return label, path, b""
     label = name or "the picture"
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -51,6 +54,17 @@ def told_apart(source: Any, name: str | None) -> tuple[str, Path | None, bytes]:
             "give a path, bytes, a file object, a PIL image or a uint8 array"
         )
     return label, None, data
+
+
+def _check_name(path: Path, label: str) -> None:
+    """ImageError for a path that no file can have, or that begins where there is nothing."""
+    try:
+        os.fsencode(os.path.abspath(path))
+    except ValueError:  # half a character, which can't be printed either
+        shown = label.encode("ascii", "backslashreplace").decode()
+        raise ImageError(f"{shown} can't be read: no file can have that name") from None
+    except OSError:
+        raise ImageError(f"{label} can't be read: the working folder is gone") from None
 
 
 def _filled(data: bytes, label: str) -> IO[bytes]:
@@ -81,7 +95,7 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
 
 
 def _read_pipe(path: Path, label: str) -> bytes:
-    """All that is written to a pipe; ImageError when nobody begins to."""
+    """All that is written to a pipe; ImageError when nobody begins to, or goes on."""
     data = bytearray()
     pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -90,7 +104,10 @@ def _read_pipe(path: Path, label: str) -> bytes:
             try:
                 piece = os.read(pipe, 1 << 20)
             except BlockingIOError:  # there is a writer, who may take their time
-                select.select([pipe], [], [])
+                if not select.select([pipe], [], [], _SILENCE)[0]:
+                    raise ImageError(
+                        f"{label} is a pipe whose writer has been silent for {_SILENCE:.0f} s"
+                    ) from None
                 continue
             if piece:
                 data += piece

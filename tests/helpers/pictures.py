@@ -51,9 +51,9 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def png_of(values: np.ndarray, chunks: list[tuple[bytes, bytes]] | None = None) -> bytes:
-    """A PNG of numbers (H, W) or (H, W, 3 or 4), 8 or 16 bits, and more chunks before them."""
+    """A PNG of numbers (H, W) or (H, W, 2 to 4), 8 or 16 bits, and more chunks before them."""
     height, width = values.shape[:2]
-    kind = {2: 0, 3: 2}[values.ndim] if values.shape[2:] != (4,) else 6
+    kind = {(): 0, (2,): 4, (3,): 2, (4,): 6}[values.shape[2:]]
     depth = values.itemsize * 8
     rows = values.astype(f">u{values.itemsize}").reshape(height, -1)
     body = b"".join(b"\0" + row.tobytes() for row in rows)

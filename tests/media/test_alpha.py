@@ -67,3 +67,23 @@ def test_a_large_one_is_put_together_in_strips() -> None:
     below = Image.new("RGBA", image.size, "white")
     whole = Image.alpha_composite(below, image).convert("RGB")
     assert open_image(saved(image, "PNG", compress_level=1)).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("level", [1, 15])
+def test_an_alpha_that_is_nearly_0_everywhere_is_none(kind: str, level: int) -> None:
+    for alpha in (Image.new("L", (120, 80), level), Image.new("L", (120, 80))):
+        alpha.putpixel((0, 0), level)
+        image = photo().convert("RGBA")
+        image.putalpha(alpha)
+        assert open_image(saved(image, kind)).tobytes() == photo().tobytes()
+
+
+def test_a_faint_drawing_is_left_as_it_looks() -> None:
+    """A black one whose alpha alone says anything: without it all would be black."""
+    alpha = Image.new("L", (80, 40))
+    ImageDraw.Draw(alpha).rectangle((20, 10, 60, 30), fill=12)
+    image = Image.new("RGBA", (80, 40))
+    image.putalpha(alpha)
+    opened = open_image(saved(image, "PNG"))
+    assert opened.getpixel((0, 0)) == WHITE and opened.getpixel((40, 20)) == (243, 243, 243)

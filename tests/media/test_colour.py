@@ -119,3 +119,12 @@ def test_a_caller_s_picture_is_left_alone() -> None:
     before = mine.tobytes()
     open_image(mine)
     assert mine.tobytes() == before and "icc_profile" in mine.info
+
+
+def test_a_clear_grey_stays_clear_under_a_profile() -> None:
+    image = Image.new("L", (32, 32))
+    image.paste(90, (8, 8, 24, 24))
+    plain = open_image(saved(image, "PNG", icc_profile=grey_profile(1.8)))
+    clear = open_image(saved(image, "PNG", icc_profile=grey_profile(1.8), transparency=0))
+    assert plain.getpixel((0, 0)) == (0, 0, 0) and clear.getpixel((0, 0)) == (255, 255, 255)
+    assert clear.getpixel((16, 16)) == plain.getpixel((16, 16)) != (90, 90, 90)

@@ -113,3 +113,23 @@ def test_a_large_one_is_taken_in_strips() -> None:
     values[-1, -1] = 4095
     found = seen(png_of(values))
     assert found[-1, -1, 0] == 255 and found.sum() == 255 * 3
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_grey_with_alpha_is_as_bright_as_grey(bits: int) -> None:
+    grey = np.tile(np.linspace(0, (1 << bits) - 1, 64).astype(np.uint16), (8, 1))
+    both = np.stack([grey, np.full_like(grey, 65535)], -1)
+    assert np.abs(seen(png_of(both)) - seen(png_of(grey))).max() <= (bits == 16)
+    clear = both.copy()
+    clear[:, :32, 1] = 0
+    opened = seen(png_of(clear))
+    assert (opened[:, :32] == 255).all()
+    assert np.abs(opened - seen(png_of(grey)))[:, 32:].max() <= (bits == 16)
+
+
+def test_what_the_file_says_of_grey_with_alpha() -> None:
+    """Of the grey; the alpha may have other bits."""
+    both = np.full((8, 8, 2), 65535, np.uint16)
+    both[..., 0] = 1023
+    opened = open_image(png_of(both, [(b"sBIT", bytes([12, 16]))]))
+    assert opened.getpixel((4, 4)) == (64, 64, 64)

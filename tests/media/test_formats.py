@@ -207,3 +207,35 @@ def test_memory_a_pixel(tmp_path: Path, mode: str) -> None:
 def test_every_kind_has_a_budget() -> None:
     assert set(formats._BESIDES) <= {*formats._FORMATS, "HEIF"}
     assert limits.limit() == limits.MAX_PIXELS == 100_000_000
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_later_frame_that_is_cut_costs_the_first_nothing(kind: str, counted: bool) -> None:
+    """The first is of one colour, so the others are looked at."""
+    later = [photo(64, 64, 1), photo(64, 64, 2)]
+    data = saved(Image.new("RGB", (64, 64), RED), kind, save_all=True, append_images=later)
+    spec = ImageSpec(side=32)
+    found = load_square(data[: len(data) * 45 // 100], spec, count_pages=counted)
+    assert found.page == 1 and (found.pixels == RED).all()
+    assert load_square(data, spec).page == 2
+
+
+@pytest.mark.parametrize("size", ["1_0 1_0", "+10 +10", "10 -10", "10 10 2_55"])
+def test_a_ppm_counts_in_digits(size: str) -> None:
+    """Pillow's numbers are Python's, and what galago can't read it can't bound."""
+    data = b"P3\n" + size.encode() + b"\n255\n" + b"#\n" * 10_000 + b"1 " * 300
+    with pytest.raises(ImageError, match="plain digits"):
+        open_image(data)
+
+
+@pytest.mark.parametrize("magic", [b"P0CMYK", b"PyRGBA", b"PyP"])
+def test_no_ppm_begins_with_any_number_of_comments(magic: bytes) -> None:
+    with pytest.raises(ImageError, match="bytes of comments"):
+        open_image(magic + b"\n" + b"#\n" * 10_000 + b"2 2\n255\n" + bytes(16))
+
+
+def test_a_comment_within_a_number_of_a_ppm() -> None:
+    """Which Pillow reads on after it: 2 and 0 are 20."""
+    data = b"P6 2#\n0 2 255\n" + bytes(120)
+    assert open_image(data).size == (20, 2)

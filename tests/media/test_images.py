@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from galago.errors import ImageError, MissingExtraError
+from galago.errors import ImageError, MissingExtraError, OptionError
 from galago.media import formats
-from galago.media.images import open_image, thumbnail
+from galago.media.images import load_grey, load_square, open_image, thumbnail
+from galago.specs import ImageSpec
 from tests.helpers.pictures import BLUE, RED, WHITE, photo, png_header, saved
 from tests.helpers.places import DATA
 
@@ -279,3 +281,13 @@ def test_threads_leave_the_filters_of_warnings_as_they_were() -> None:
     for thread in threads:
         thread.join()
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("side", [0, -3])
+@pytest.mark.parametrize(
+    "made",
+    [thumbnail, load_grey, lambda data, side: load_square(data, ImageSpec(side=side))],
+)
+def test_a_side_without_pixels(made: Callable[[bytes, int], object], side: int) -> None:
+    with pytest.raises(OptionError, match=f"side {side}: give 1 or more"):
+        made(saved(photo(), "PNG"), side)

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,45 @@ def test_a_pipe_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ImageError, match="more than a picture's bytes"):
         open_image(pipe)
     writer.join()
+
+
+def test_a_writer_who_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who neither goes on nor lets go."""
+    monkeypatch.setattr(sources, "_SILENCE", 0.05)
+    pipe, heard = tmp_path / "p", threading.Event()
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as out:
+            out.write(b"\x89PNG")
+            heard.wait(5)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(ImageError, match="whose writer has been silent"):
+            open_image(pipe)
+        assert time.monotonic() - began < 3
+    finally:
+        heard.set()
+        writer.join()
+
+
+@pytest.mark.parametrize("opened", [open_image, lambda path: sources.told_apart(path, None)])
+def test_a_name_that_no_file_has(opened: Callable[[str], object]) -> None:
+    """Half a character, which no file system takes; it's shown so that it can be printed."""
+    with pytest.raises(ImageError, match=r"\\ud800.* can't be read: ") as caught:
+        opened("half\ud800.png")
+    assert str(caught.value).isascii()
+
+
+@pytest.mark.parametrize("opened", [open_image, lambda path: sources.told_apart(path, None)])
+def test_a_working_folder_that_is_gone(
+    opened: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ImageError, match=r"x\.png can't be read: .*folder"):
+        opened("x.png")
