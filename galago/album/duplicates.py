@@ -20,7 +20,7 @@ from galago.album.embedder import Float
 from galago.album.match import NEAR
 from galago.album.near import LOST, near_groups, unit
 from galago.album.pixels import LoadGrey, Look, is_copy, look
-from galago.album.present import Check, Checked, Indexed
+from galago.album.present import Check, Checked, Indexed, opened
 from galago.album.store import Store, content_hash, empty
 from galago.album.vectors import Rows
 from galago.errors import ImageError, OptionError
@@ -226,11 +226,16 @@ def _look(load_grey: LoadGrey, path: bytes) -> Look | None:
 def _same_bytes(one: bytes, other: bytes) -> bool:
     """Whether two files hold the same now; one that can't be read holds nothing."""
     try:
-        with open(one, "rb") as first, open(other, "rb") as second:
-            while piece := first.read(_PIECE):
-                if piece != second.read(_PIECE):
+        with opened(one) as first, opened(other) as second:
+            left = os.fstat(first.fileno()).st_size
+            if left != os.fstat(second.fileno()).st_size:
+                return False
+            while left > 0:  # no further, however one grows meanwhile
+                piece = first.read(min(left, _PIECE))
+                if not piece or piece != second.read(len(piece)):
                     return False
-            return not second.read(1)
+                left -= len(piece)
+            return True
     except OSError:
         return False
 
@@ -238,10 +243,12 @@ def _same_bytes(one: bytes, other: bytes) -> bool:
 def _digest(path: bytes) -> bytes | None:
     """As a content is named in the album; None for what can't be read."""
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             known = content_hash()
-            while piece := file.read(_PIECE):
+            left = os.fstat(file.fileno()).st_size
+            while left > 0 and (piece := file.read(min(left, _PIECE))):
                 known.update(piece)
+                left -= len(piece)
             return known.digest()
     except OSError:
         return None

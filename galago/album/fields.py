@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import sqlite3
 
-__all__ = ["are_photos_sound", "are_sound", "patterns_of"]
+from galago.album.patterns import is_sound
+
+__all__ = ["are_photos_sound", "are_sound", "is_passive", "patterns_of"]
 
 _MOST = 2**40  # of what is counted
 _LATEST = 253_402_300_799  # seconds: the end of the year 9999
@@ -54,6 +56,15 @@ _LARGE = {
 }
 
 
+def is_passive(db: sqlite3.Connection) -> bool:
+    """Whether reading and writing rows does that alone: a view may be without end."""
+    asked = (
+        "SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index') "
+        "OR sql LIKE 'create virtual%' LIMIT 1"
+    )
+    return db.execute(asked).fetchone() is None
+
+
 def are_sound(db: sqlite3.Connection) -> bool:
     """The small tables: a head of a begun album has its background."""
     counts = [db.execute(f"SELECT count(*) FROM {one}").fetchone()[0] for one in _ONE]
@@ -75,6 +86,8 @@ def patterns_of(skip: str) -> tuple[str, ...] | None:
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return None
+    if not all(map(is_sound, found)):
         return None
     return tuple(found)
 

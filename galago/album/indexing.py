@@ -21,15 +21,17 @@ import numpy as np
 
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
-from galago.album.kinds import kinds_told
+from galago.album.kinds import counted, kinds_told
 from galago.album.patterns import understood
 from galago.album.plan import Plan
+from galago.album.present import opened
 from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
 from galago.album.store import Store, check_model, content_hash, discard, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
 from galago.media.images import PICTURE_SUFFIXES
+from galago.media.limits import SETTING
 from galago.progress import Stage
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
@@ -39,6 +41,7 @@ Report = Callable[[Stage, int, int], None]  # what is being done; how many are d
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
 _INDEXING, _LOOKING = Stage("indexing"), Stage("looking through folders")
+_LABEL = "the picture"
 _MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
 _NO_MEMORY = "there is too little memory to read it"
 _PENDING = 200  # photos that need no encoding, before they are recorded
@@ -68,6 +71,7 @@ class Summary:
     photos: int = 0  # in the album afterwards
     seen: int = 0
     unchanged: int = 0
+    noted: int = 0  # unchanged, too, but couldn't be read before
     encoded: int = 0
     known: int = 0  # moved, copied, or only their time changed: their vectors were there
     gone: int = 0
@@ -182,7 +186,8 @@ class _Run:
             raise
         if options.fresh:
             todo, summary.gone = plan.compare(roots, scan.unreadable)
-        summary.unchanged = summary.seen - todo
+        summary.noted = plan.noted()
+        summary.unchanged = summary.seen - todo - summary.noted
         with Writer(store) as writer:
             if model is not None:
                 self._tell(_INDEXING, 0, todo)
@@ -281,7 +286,7 @@ def _nothing(scan: Scan) -> str:
     if scan.unreadable:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in scan.unreadable.items())
         return f"no picture could be found in {where}, as folders can't be read ({reasons})"
-    others = f", only {scan.others:,} other files" if scan.others else ""
+    others = f", only {counted(scan.others, 'other file')}" if scan.others else ""
     others += f": {kinds_told(scan.kinds)}" if scan.kinds else ""
     kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
     return f"no picture ({kinds}) in {where}{others}"
@@ -320,7 +325,7 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
     path = os.fsdecode(file.path)
     photo = Photo(file.path, file.size, file.mtime_ns)
     try:
-        with open(path, "rb") as stream:
+        with opened(path) as stream:
             before = os.fstat(stream.fileno())
             large = before.st_size > _MAX_BYTES
             data = b"" if large else stream.read(_MAX_BYTES + 1)
@@ -335,7 +340,7 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
     changed = None if young else before.st_ctime_ns
     photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
     if large:
-        return _Outcome("bad", replace(photo, error="the file is larger than 512 MB"))
+        return _Outcome("bad", replace(photo, error="larger than 512 MB"))
     photo = replace(photo, digest=content_hash(data).digest())
     whole = len(data) == before.st_size
     if whole and seen.row_of(photo.digest or b"") is not None:
@@ -348,14 +353,18 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
 
 def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> _Outcome:
     try:
-        return _Outcome("new", photo, model.prepare(source, name="the picture"))
+        return _Outcome("new", photo, model.prepare(source, name=_LABEL))
     except MemoryError:
         return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
     except ImageError as error:
-        # An extra may have been installed by the next time, and a busy machine have more of it.
-        again = isinstance(error, (MissingExtraError, UnopenedError))
+        # By the next time an extra may have been installed, a limit raised, and a busy machine have
+        # more of it.
+        reason = str(error)
+        again = isinstance(error, (MissingExtraError, UnopenedError)) or SETTING in reason
         kind: Kind = "unread" if again else "bad"
-        return _Outcome(kind, replace(photo, digest=None, error=str(error)))
+        # It is told after the picture's path.
+        reason = reason.removeprefix(f"{_LABEL} ").removeprefix("is ")
+        return _Outcome(kind, replace(photo, digest=None, error=reason))
 
 
 def _same(path: str, before: os.stat_result) -> bool:

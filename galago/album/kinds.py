@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["kinds_told", "told"]
+__all__ = ["counted", "kinds_told", "told"]
 
 _RAW = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"}
@@ -24,6 +24,11 @@ _PICTURE = frozenset(
 def told(suffix: str) -> bool:
     """Whether a run says how many files of this suffix (in small letters) it left out."""
     return suffix in _RAW or suffix in _VIDEO or suffix in _PICTURE
+
+
+def counted(count: int, what: str) -> str:
+    """A count for people: "1 photo", "1,200 photos"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def kinds_told(counts: Mapping[str, int]) -> str:

@@ -16,6 +16,7 @@ _BLOCK = 4096  # rows compared with as many others at a time: 64 MB of products
 _SAMPLE = 1024  # rows that show in which directions the rows of an album differ
 _MANY = 0.01  # share of the pairs from which on all are multiplied together
 _SLACK = np.float32(1e-4)  # more than float32 loses of a bound
+_NOTHING = 1e-6  # of the length of a row, which is 1
 LOST = 1e-5  # more than float32 loses of a cosine, so that a threshold of 1 finds what is equal
 
 
@@ -65,8 +66,12 @@ def near_groups(
 
 
 def unit(stored: Float) -> Float:
-    """Rows (n, dim) as long as they were before float16 took a little of their length."""
-    return np.asarray(stored / np.linalg.norm(stored, axis=1, keepdims=True), np.float32)
+    """Rows (n, dim) as long as they were before float16 took a little of their length.
+
+    One without length, of a damaged file, stays so.
+    """
+    lengths = np.linalg.norm(stored, axis=1, keepdims=True)
+    return np.asarray(stored / np.maximum(lengths, _NOTHING), np.float32)
 
 
 def _directions(rows: Rows) -> Float:

@@ -6,6 +6,7 @@
     a/private        this one in the folder that is indexed; **/private or a/**/b at any depth
     /disk/a/private  this place on the disk, or in the folder that is indexed
 
+What is there under the very name, [ and all, is meant as it is written.
 Names are compared as the system's own disks do: on Windows and macOS capitals are no difference.
 """
 
@@ -21,7 +22,7 @@ from functools import lru_cache
 
 from galago.errors import OptionError
 
-__all__ = ["ANYWHERE", "Matcher", "matcher", "understood"]
+__all__ = ["ANYWHERE", "Matcher", "is_sound", "matcher", "understood"]
 
 ANYWHERE = "**/"  # of what is left out in any case: matched from the root of the disk on
 _NO_CAPITALS = sys.platform in ("win32", "darwin")
@@ -83,7 +84,22 @@ def understood(texts: Iterable[str], roots: Collection[str]) -> tuple[str, ...]:
 
     Raises OptionError for what would not do what it says.
     """
-    return tuple(dict.fromkeys(_understood(text, roots) for text in texts))
+    return tuple(dict.fromkeys(_sound(_understood(text, roots), text) for text in texts))
+
+
+def is_sound(text: str) -> bool:
+    """Whether a pattern can be matched with anything."""
+    try:
+        _pattern(text)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _sound(kept: str, text: str) -> str:
+    if not is_sound(kept):
+        raise OptionError(f"--skip {text} can't be understood: give a name, a path or a glob")
+    return kept
 
 
 def _understood(text: str, roots: Collection[str]) -> str:
@@ -97,16 +113,19 @@ def _understood(text: str, roots: Collection[str]) -> str:
     if "\\" in text:
         raise OptionError(f"--skip {text}: write [*] for a star that is meant as one, no backslash")
     if "/" not in body:
-        return text
+        return _escaped(text) if _is_there(body, roots) else text
     body = os.path.expanduser(body)
     end = "/" if text.endswith("/") else ""
+    write = _escaped if _is_there(body, roots) else str
     if os.path.isabs(body):
-        return _in_a_root(body, roots) + end
-    if _exists(_literal(body)) and os.path.realpath(os.curdir) not in roots:
-        placed = _in_a_root(os.path.abspath(body), roots)  # named from where the person stands
-        if any(placed.startswith(root) for root in roots):
+        return _in_a_root(body, roots, write) + end
+    there = body if write is _escaped else _literal(body)
+    if _exists(there) and os.path.realpath(os.curdir) not in roots:
+        # Named from where the person stands.
+        placed = _in_a_root(os.path.abspath(body), roots, write)
+        if any(placed.startswith(_as_written(root)) for root in roots):
             return placed + end
-    parts = [part for part in body.split("/") if part not in ("", ".")]
+    parts = [write(part) for part in body.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise OptionError(f"--skip {text} leads out of what is indexed; give the whole path")
     return "/".join(parts) + end if len(parts) > 1 else f"/{parts[0]}{end}"
@@ -116,14 +135,35 @@ def _exists(path: str) -> bool:
     return bool(path) and os.path.lexists(path)
 
 
+def _is_there(body: str, roots: Collection[str]) -> bool:
+    """Whether it is the very name of something, though it looks like a glob."""
+    inner = body.lstrip("/")
+    return "[" in body and any(
+        _exists(place) for place in (body, *(os.path.join(root, inner) for root in roots))
+    )
+
+
+def _escaped(path: str) -> str:
+    """The pattern that this path alone fits."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+
+
+def _as_written(root: str) -> str:
+    """How the patterns of paths into a folder begin."""
+    return _escaped(root.rstrip(os.sep)).replace(os.sep, "/")
+
+
 def _literal(body: str) -> str:
     """The folders before the first one with a wildcard in it."""
     found = re.search(r"[*?\[]", body)
     return body[: found.start()].rpartition("/")[0] if found else body
 
 
-def _in_a_root(path: str, roots: Collection[str]) -> str:
-    """An absolute path as the walk of the folder that it lies in will meet it."""
+def _in_a_root(path: str, roots: Collection[str], write: Callable[[str], str]) -> str:
+    """An absolute path as the walk of the folder that it lies in will meet it, as a pattern.
+
+    `write` makes a pattern of what is not the name of that folder.
+    """
     path = os.path.normpath(path)
     at, inner = path, ""
     while True:
@@ -131,10 +171,10 @@ def _in_a_root(path: str, roots: Collection[str]) -> str:
         if real in roots:
             if not inner:
                 raise OptionError(f"--skip {path} is the folder to index itself")
-            return f"{real.rstrip(os.sep)}{os.sep}{inner}".replace(os.sep, "/")
+            return f"{_as_written(real)}/{write(inner)}".replace(os.sep, "/")
         up, name = os.path.split(at)
         if up == at:
-            return path.replace(os.sep, "/")
+            return write(path).replace(os.sep, "/")
         at, inner = up, os.path.join(name, inner) if inner else name
 
 
@@ -176,7 +216,8 @@ def _as_regex(body: str) -> str:
 
 def _part(part: str) -> str:
     """A glob without slashes."""
-    wild = re.compile(r"\*+|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
+    # Brackets hold one letter at least, which may be ]; others are letters themselves.
+    wild = re.compile(r"\*+|\?|\[(?:[!^]|(?![!^])).[^\]]*\]|.", re.DOTALL)
     return "".join(_wild(found) for found in wild.findall(part))
 
 
@@ -187,8 +228,20 @@ def _wild(found: str) -> str:
         return "[^/]"
     if found[0] != "[" or len(found) == 1:
         return re.escape(found)
-    inside = found[1:-1].replace("\\", r"\\").replace("[", r"\[")
-    turned = inside[0] in "!^"
-    inside = inside[1:] if turned else inside
-    inside = inside.replace("]", r"\]").replace("^", r"\^")
+    turned = found[1] in "!^"
+    inside = _letters(found[2 if turned else 1 : -1])
+    if not inside:
+        return "[^/]" if turned else "(?!)"
     return f"(?!/)[{'^' if turned else ''}{inside}]"
+
+
+def _letters(inside: str) -> str:
+    """What stands in brackets, for a regular expression; ranges that run backward hold nothing."""
+    ranges = re.findall(r"(.)-(.)|(.)", inside, re.DOTALL)
+    out = ""
+    for first, last, alone in ranges:
+        if alone:
+            out += re.escape(alone)
+        elif first <= last:
+            out += f"{re.escape(first)}-{re.escape(last)}"
+    return out

@@ -66,6 +66,13 @@ class Plan:
     def seen(self) -> int:
         return self._count("seen")
 
+    def noted(self) -> int:
+        """How many files are as they were when they couldn't be read; after `compare`."""
+        return self._count(
+            "seen JOIN photos ON photos.path = seen.path WHERE photos.error IS NOT NULL "
+            "AND seen.path NOT IN (SELECT path FROM temp.todo)"
+        )
+
     def todo(self) -> Iterator[Found]:
         """Files to look into, in the order of their paths."""
         last = 0

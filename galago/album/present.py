@@ -8,12 +8,14 @@ first.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
-__all__ = ["Check", "Checked", "Indexed", "LeftOut"]
+__all__ = ["Check", "Checked", "Indexed", "LeftOut", "opened"]
 
 T = TypeVar("T")
 
@@ -74,6 +76,9 @@ class Check:
         except (OSError, ValueError):
             self._missing += 1
             return False
+        if not stat.S_ISREG(found.st_mode):  # a device is read for ever
+            self._changed += 1
+            return False
         if found.st_size != file.size or file.mtime_ns not in (0, found.st_mtime_ns):
             self._changed += 1
             return False
@@ -88,3 +93,16 @@ class Check:
     def has_changed(self) -> None:
         """One that was admitted turned out to hold something else."""
         self._changed += 1
+
+
+def opened(path: bytes | str) -> BinaryIO:
+    """A file to read; OSError for a pipe, which would be waited for, a device or a folder."""
+    return open(path, "rb", opener=_file_alone)
+
+
+def _file_alone(path: str, flags: int) -> int:
+    number = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return number
+    os.close(number)
+    raise OSError(errno.EINVAL, "not a file", path)

@@ -25,7 +25,7 @@ from typing import TypeVar
 import numpy as np
 
 from galago.album.embedder import Embedder, Float
-from galago.album.fields import are_photos_sound, are_sound
+from galago.album.fields import are_photos_sound, are_sound, is_passive
 from galago.album.match import Background
 from galago.album.names import DATABASE, option
 from galago.album.present import Indexed
@@ -134,6 +134,7 @@ class Store:
                 )
             store = cls(folder, _connect(path, write))
             try:
+                store._demand(is_passive(store.db))
                 store._bring_up_to_date(write)
                 store._demand(are_sound(store.db) and (not write or are_photos_sound(store.db)))
             except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +41,10 @@ class VectorFile:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         self._dim = dim
         try:
-            if os.fstat(self._file).st_size < rows * dim * ITEM:
+            about = os.fstat(self._file)
+            if not stat.S_ISREG(about.st_mode):
+                raise StorageError(damaged(path, "it is no file"))
+            if about.st_size < rows * dim * ITEM:
                 raise StorageError(damaged(path))
             os.ftruncate(self._file, rows * dim * ITEM)
             _sync_folder(path.parent)
@@ -72,10 +76,12 @@ class Rows:
 
     def __init__(self, path: Path, dim: int, count: int) -> None:
         """FileNotFoundError when the file is gone, StorageError when rows are missing."""
-        self.dim = dim
+        self.dim, self._path = dim, path
         if count == 0:
             self._stored: NDArray[np.int16] = np.empty((0, dim), "<i2")
             return
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            raise StorageError(damaged(path, "it is no file"))
         try:
             self._stored = np.asarray(np.memmap(path, "<i2", "r", shape=(count, dim)))
         except ValueError:  # shorter than that
@@ -85,8 +91,13 @@ class Rows:
         return len(self._stored)
 
     def take(self, rows: NDArray[np.intp] | slice) -> Float:
-        """These rows, float32 (n, dim)."""
-        return self._stored[rows].view("<f2").astype(np.float32)
+        """These rows, float32 (n, dim); StorageError for numbers that galago doesn't write."""
+        return self._finite(self._stored[rows].view("<f2").astype(np.float32))
+
+    def _finite(self, numbers: Float) -> Float:
+        if not np.isfinite(numbers).all():
+            raise StorageError(damaged(self._path, "it holds odd numbers"))
+        return numbers
 
     def blocks(self, size: int) -> Iterator[tuple[int, Float]]:
         """All rows in order: where a block starts, and the block in float32."""
@@ -101,14 +112,14 @@ class Rows:
         Of equals the first first; `without`: places to leave out.  Exact, in two steps: simsimd
         multiplies the float16 rows as they lie with the query in float16, which is wrong by no
         more than what the query and float32 additions lose (rows are of unit length).  Whatever may
-        be among the best by that is multiplied again, all in float32.
+        be among the best by that is multiplied again, all in float32.  StorageError as of `take`.
         """
         query = np.asarray(query, np.float32)
         length = float(np.linalg.norm(query)) or 1.0
         rough = (query / length).astype("<f2")
         lost = float(np.linalg.norm(query / length - rough.astype(np.float32)))
         margin = 2 * 1.01 * (lost + 2 * self.dim * _STEP)
-        scores = self._look(rough)
+        scores = self._finite(self._look(rough))  # of a row that isn't finite no product is
         left = len(self)
         if without is not None and len(without):
             scores[without] = -np.inf
@@ -149,10 +160,10 @@ def best(scores: Float, k: int) -> NDArray[np.intp]:
     return places[np.lexsort((places, -scores[places]))][:k]
 
 
-def damaged(path: Path) -> str:
-    """The line for a file that is gone or lost some of its end."""
+def damaged(path: Path, how: str = "rows are missing") -> str:
+    """The line for a file that is gone, or not as galago wrote it."""
     again = f"galago index --fresh{option(path.parent.name)}"
-    return f"{path} is damaged, rows are missing; make it again: {again}"
+    return f"{path} is damaged, {how}; make it again: {again}"
 
 
 def _sync_folder(folder: Path) -> None:

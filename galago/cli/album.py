@@ -87,6 +87,8 @@ def _record(store: Store) -> dict[str, Any]:
 
 def _page(record: dict[str, Any]) -> str:
     """The record for people."""
+    from galago.album.kinds import counted
+
     copies = record["photos"] - record["contents"]
     photos = f"{record['photos']:,}" + (f", {copies:,} of them copies" if copies else "")
     lines = [
@@ -104,7 +106,8 @@ def _page(record: dict[str, Any]) -> str:
         *(("without", shown(path)) for path in record["without"]),
     ]
     if record["failed"]:
-        lines.append(("failed", f"{record['failed']:,} files; --failed lists them"))
+        lists = "lists it" if record["failed"] == 1 else "lists them"
+        lines.append(("failed", f"{counted(record['failed'], 'file')}; --failed {lists}"))
     if record["others"]:
         lines.append(("others", ", ".join(map(shown, record["others"]))))
     return "".join(f"{head:8} {text}\n" for head, text in lines)
@@ -125,6 +128,7 @@ def _failed(store: Store, as_json: bool) -> None:
 
 
 def _forget(folder: Path, text: str) -> None:
+    from galago.album.kinds import counted
     from galago.album.refusals import clear_errors
     from galago.album.store import Store, write_lock
     from galago.album.write import forget
@@ -137,4 +141,4 @@ def _forget(folder: Path, text: str) -> None:
     paths = dict.fromkeys((os.path.realpath(path), os.path.abspath(path)))
     with clear_errors(folder), write_lock(folder, say), Store.open(folder, write=True) as store:
         count = forget(store, *paths)
-    write(f"{count:,} photos left album {shown(folder.name)}\n")
+    write(f"{counted(count, 'photo')} left album {shown(folder.name)}\n")

@@ -151,13 +151,13 @@ class _Progress:
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
-    from galago.album.kinds import kinds_told
+    from galago.album.kinds import counted, kinds_told
     from galago.album.names import option
 
     for path, reason in summary.failed[:_NAMED]:
         complain(f"{shown(path)}: {reason}")
     if (more := len(summary.failed) - _NAMED) > 0:
-        complain(f"{more:,} more files can't be read: galago album --failed{option(name)}")
+        complain(f"{counted(more, 'more file')} can't be read: galago album --failed{option(name)}")
     reasons: dict[str, list[str]] = {}
     for path, reason in summary.unread:
         reasons.setdefault(reason, []).append(path)
@@ -168,7 +168,8 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
         now = "are not in the album" if fresh else "stay as they were"
         complain(f"{shown(path)} can't be looked into ({reason}); its photos {now}")
     if summary.restless:
-        say(f"{len(summary.restless):,} files were being written; the next run takes them")
+        files = counted(len(summary.restless), "file")
+        say(f"{files} changed while being read; the next run looks again")
     for pattern in summary.unmatched:
         complain(f"--skip {shown(pattern)} left nothing out: no file or folder looked at fits it")
     if summary.passed_over:
@@ -178,9 +179,11 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
         (summary.known, "known by their content"),
         (summary.unchanged, "unchanged"),
         (summary.gone, "gone"),
+        (summary.noted + len(summary.failed) + len(summary.unread), "can't be read"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in parts if count)
     rate = ""
     if summary.encoded > 20:
         rate = f"; {summary.encoded / max(summary.seconds, 1e-3):.1f} a second"
-    write(f"album {shown(name)}: {summary.photos:,} photos ({told or 'nothing new'}{rate})\n")
+    photos = counted(summary.photos, "photo")
+    write(f"album {shown(name)}: {photos} ({told or 'nothing new'}{rate})\n")

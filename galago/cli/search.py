@@ -111,7 +111,8 @@ def search(
         albums.write_left_out(found.left_out)
     albums.say_left_out(found.left_out, folder)
     if not found:
-        say("no photo matches; --all shows the nearest all the same")
+        page = "; no page was written" if html is not None or view else ""
+        say(f"no photo matches; --all shows the nearest all the same{page}")
     elif html is not None or view:
         _page(asked, found, html, view)
 

@@ -7,8 +7,10 @@ import os
 
 from galago.errors import ImageError, OptionError
 
-__all__ = ["MAX_PIXELS", "affordable", "check_size", "icc_wanted", "limit", "too_large"]
+__all__ = ["MAX_PIXELS", "SETTING", "affordable", "check_size", "icc_wanted", "limit", "too_large"]
 
+# Named in what is said of a picture whenever a higher limit would let it in.
+SETTING = "GALAGO_MAX_MEGAPIXELS"
 MAX_PIXELS = 100_000_000  # that are decoded; larger is a mistake or an attack
 _LONGEST = 1_000_000  # of an edge
 # Memory of one picture while it is opened: at 100 megapixels a decoded RGB picture (Pillow holds
@@ -20,7 +22,7 @@ _REDUCIBLE = 5
 
 def limit() -> int:
     """The most pixels that are decoded: MAX_PIXELS, or what GALAGO_MAX_MEGAPIXELS says."""
-    text = os.environ.get("GALAGO_MAX_MEGAPIXELS", "").strip()
+    text = os.environ.get(SETTING, "").strip()
     if not text:
         return MAX_PIXELS
     try:
@@ -28,7 +30,7 @@ def limit() -> int:
     except ValueError:
         millions = math.nan
     if not 0 < millions <= 10_000:
-        raise OptionError(f"GALAGO_MAX_MEGAPIXELS is {text!r}; give a number from 1 to 10000")
+        raise OptionError(f"{SETTING} is {text!r}; give a number from 1 to 10000")
     return int(millions * 1_000_000)
 
 
@@ -39,9 +41,7 @@ def icc_wanted(icc: bool | None) -> bool:
 
 def too_large(label: str) -> str:
     most = f"{limit() / 1e6:g}"
-    return (
-        f"{label} is larger than {most} megapixels; make it smaller, or set GALAGO_MAX_MEGAPIXELS"
-    )
+    return f"{label} is larger than {most} megapixels; make it smaller, or set {SETTING}"
 
 
 def check_size(size: tuple[int, int], label: str, *, reducible: bool = False) -> None:
@@ -60,5 +60,5 @@ def affordable(need: float, label: str) -> None:
     if need > limit() * _BYTES_A_PIXEL:
         raise ImageError(
             f"{label} would take {need / 1e9:.1f} GB of memory to open; make it smaller, "
-            "save it as JPEG or PNG, or raise GALAGO_MAX_MEGAPIXELS"
+            f"save it as JPEG or PNG, or raise {SETTING}"
         )

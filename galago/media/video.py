@@ -151,6 +151,10 @@ class Video:
         try:
             if path.is_dir():
                 raise VideoError(f"{self.name} is a folder, not a video")
+            if path.exists() and not path.is_file():  # it would be waited for, or read for ever
+                raise VideoError(
+                    f"{self.name} is a pipe or a device, no video file; save it as one first"
+                )
             with path.open("rb") as file:
                 if not file.read(1):
                     raise VideoError(f"{self.name} is empty (0 bytes)")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from galago.album import Copy, find_duplicates
+from galago.album import Copy, duplicates, find_duplicates
+from galago.album.store import content_hash
 from galago.errors import OptionError
 from tests.helpers.albums import POSIX, older, photo, update
 
@@ -134,3 +135,19 @@ def test_what_differs_in_its_details_is_no_copy(tmp_path: Path) -> None:
     assert found == [] and found.alike == 3
     (group,) = find_duplicates(tmp_path / "album", 0.6, alike=True)
     assert len(group) == 4
+
+
+@POSIX
+@pytest.mark.parametrize("change", ["pipe", "device"])
+def test_what_became_no_file_is_not_read(tmp_path: Path, change: str) -> None:
+    """Swapped after it was looked at, too: nobody waits for a pipe or reads a device for ever."""
+    first = photo(tmp_path / "a.png")
+    other = tmp_path / "b.png"
+    if change == "pipe":
+        os.mkfifo(other)
+    else:
+        other.symlink_to("/dev/zero")
+    one, two = os.fsencode(first), os.fsencode(other)
+    assert not duplicates._same_bytes(one, two) and not duplicates._same_bytes(two, one)
+    assert duplicates._digest(two) is None
+    assert duplicates._digest(one) == content_hash(first.read_bytes()).digest()

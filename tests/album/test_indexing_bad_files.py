@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from galago.errors import ImageError
 from tests.helpers.albums import POSIX, FakeEmbedder, check, older, paths_in, photo, update
@@ -157,4 +158,40 @@ def test_a_file_written_just_now_is_looked_at_once_more(album: Path, photos: Pat
     photo(young, "blue", 6)
     os.utime(young, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert young.stat().st_mtime_ns == stamp.st_mtime_ns
+    assert update(album, photos).encoded == 1
+
+
+def test_reasons_read_well_after_a_name(album: Path, photos: Path) -> None:
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "letter.jpg").write_text("Dear Sir or Madam")
+    for name in ("empty.jpg", "letter.jpg"):
+        older(photos / name)
+    reasons = {Path(path).name: reason for path, reason in update(album, photos).failed}
+    assert reasons["empty.jpg"] == "empty (0 bytes)"
+    assert reasons["letter.jpg"].startswith("not a picture galago can read")
+
+
+def test_bad_files_are_not_counted_as_unchanged(album: Path, photos: Path) -> None:
+    (photos / "letter.jpg").write_text("Dear Sir or Madam")
+    older(photos / "letter.jpg")
+    first = update(album, photos)
+    assert (first.encoded, first.noted, len(first.failed)) == (10, 0, 1)
+    again = update(album, photos)
+    assert (again.unchanged, again.noted, again.failed) == (10, 1, [])
+    fresh = update(album, photos, fresh=True)
+    assert (fresh.unchanged, fresh.noted, len(fresh.failed)) == (0, 0, 1)
+
+
+def test_a_picture_beyond_the_limit_is_read_when_the_limit_is_raised(
+    album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (40, 30), "red").save(photos / "large.png")
+    older(photos / "large.png")
+    monkeypatch.setenv("GALAGO_MAX_MEGAPIXELS", "0.001")
+    for _ in range(2):
+        done = update(album, photos)
+        ((path, reason),) = done.unread
+        assert path.endswith("large.png") and reason.startswith("(40x30) is larger than 0.001 meg")
+        assert done.failed == [] and done.noted == 0
+    monkeypatch.delenv("GALAGO_MAX_MEGAPIXELS")
     assert update(album, photos).encoded == 1

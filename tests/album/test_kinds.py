@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from galago.album.kinds import kinds_told, told
+from galago.album.kinds import counted, kinds_told, told
 
 
 def test_kinds_are_told_together() -> None:
@@ -10,3 +10,11 @@ def test_kinds_are_told_together() -> None:
     assert kinds_told(counts) == "1,205 raw photos (.cr2 .nef), 4 .jxl, 4 videos (.mov .mp4)"
     assert kinds_told({".dng": 1}) == "1 raw photo (.dng)" and kinds_told({}) == ""
     assert told(".cr3") and told(".psd") and not told(".txt") and not told("")
+
+
+def test_one_is_no_more_than_one() -> None:
+    assert [counted(count, "photo") for count in (0, 1, 1200)] == [
+        "0 photos",
+        "1 photo",
+        "1,200 photos",
+    ]

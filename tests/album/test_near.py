@@ -48,3 +48,10 @@ def test_blocks_find_the_groups_of_the_plain_way(
     rest = near_groups(rows, 0.97, [left])
     kept[left] = 0
     assert {frozenset(group) for group in rest} == plain_groups(kept, 0.97)
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_without_length_are_near_nothing(tmp_path: Path) -> None:
+    vectors = np.repeat(unit(3, 16), 2, axis=0)
+    vectors[2:4] = 0
+    assert near_groups(stored(tmp_path / "v", vectors), 0.9) == [[0, 1], [4, 5]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,28 @@ def leaves_out(pattern: str, inner: str, folder: bool = False) -> bool:
         ("/disk/photos/*/x.jpg", "a/x.jpg", True),
         ("/disk/other/private", "private", False),
         ("a+(b).jpg", "a+(b).jpg", True),
+        ("[]", "[]", True),
+        ("[!]", "[!]", True),
+        ("[^]", "[^]", True),
+        ("[!]", "!", False),
+        ("[]]", "]", True),
+        ("[!]]", "]", False),
+        ("[]-]", "-", True),
+        ("[z-a]", "m", False),
+        ("[z-a]", "z", False),
+        ("[!z-a]", "m", True),
+        ("[c-ax]", "x", True),
+        ("[a--b]", "b", True),
+        ("[a||b]", "|", True),
+        ("[a&&b]", "&", True),
+        ("[a~~b]", "~", True),
+        ("[[:x]", "[", True),
+        ("[+--]", ",", True),
+        ("[a-]", "-", True),
+        ("[-a]", "-", True),
+        ("[!^]", "^", False),
+        ("[*]", "*", True),
+        ("[*]", "a", False),
     ],
 )
 def test_patterns_mean_what_they_mean_to_git(pattern: str, inner: str, wanted: bool) -> None:
@@ -121,3 +144,40 @@ def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
 def test_backslashes_are_refused() -> None:
     with pytest.raises(OptionError, match="no backslash"):
         understood([r"a\*b"], [ROOT])
+
+
+def test_brackets_warn_of_nothing() -> None:
+    patterns._pattern.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for text in ("[a||b]", "[a&&b]", "[a~~b]", "[a--b]", "[[a]", "[]", "[!]", "[z-a]"):
+            matcher.__wrapped__((text,))
+            assert understood([text], [ROOT]) == (text,)
+
+
+def test_what_cannot_be_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "_part", lambda part: "(")
+    with pytest.raises(OptionError, match="--skip odd[?] can't be understood"):
+        understood(["odd?"], [ROOT])
+    assert not patterns.is_sound("odd?")
+
+
+def test_a_path_that_is_there_is_taken_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "[ph] 2"
+    (root / "[x]" / "[y]").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    def left_out(text: str, *inner: str) -> bool:
+        path = os.path.join(root, *inner)
+        found = matcher(understood([text], [str(root)]))
+        return bool(found.matching(str(root), path, path, lambda: True))
+
+    for text in ("[ph] 2/[x]", "[ph] 2/[x]/", str(root / "[x]"), "[x]", "/[x]"):
+        assert left_out(text, "[x]"), text
+        assert not left_out(text, "x"), text
+    for text in ("[ph] 2/[x]/[y]", "[x]/[y]", str(root / "[x]" / "[y]")):
+        assert left_out(text, "[x]", "[y]"), text
+    assert left_out("[z]", "z")
+    assert left_out(f"{root}/b*", "bc")  # a glob in a folder whose name has brackets

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from galago.album.present import Check, Checked, Indexed, LeftOut
+import pytest
+
+from galago.album.present import Check, Checked, Indexed, LeftOut, opened
 from tests.helpers.albums import POSIX, photo
 
 
@@ -34,6 +36,27 @@ def test_a_file_is_admitted_once(tmp_path: Path) -> None:
     check = Check()
     assert check.admits(indexed(first)) and not check.admits(indexed(tmp_path / "b.png"))
     assert not check.left_out
+
+
+@POSIX
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/full", "pipe", "folder"])
+def test_what_is_no_file_is_turned_away(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    place = tmp_path / path
+    check = Check()
+    assert not check.admits(Indexed(os.fsencode(place), place.stat().st_size, 0))
+    assert check.left_out == LeftOut(changed=1)
+
+
+@POSIX
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe"])
+def test_only_files_are_opened(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a file"):
+        opened(os.fsencode(tmp_path / path))
+    with opened(os.fsencode(photo(tmp_path / "a.png"))) as file:
+        assert file.read(4) == b"\x89PNG"
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from itertools import product
@@ -13,7 +14,7 @@ import pytest
 from galago.album import Part, Searcher, Store, find_duplicates
 from galago.album.store import write_lock
 from galago.album.write import forget
-from galago.errors import GalagoError
+from galago.errors import GalagoError, StorageError
 from tests.helpers.albums import photo, update
 
 ODD: tuple[object, ...] = (None, "text", b"\xff\x00", -1, 2**62, float("inf"))
@@ -92,3 +93,28 @@ def test_fields_of_any_type_end_in_one_line(
             USES[use](album)
         except GalagoError as error:
             assert "\n" not in str(error)
+
+
+ENDLESS = (
+    "CREATE VIEW photos AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+    "SELECT CAST('a' || x AS BLOB) path, 1 size, 1 mtime_ns, 0 row, NULL error, NULL ctime_ns "
+    "FROM c"
+)
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"ALTER TABLE photos RENAME TO others; {ENDLESS}",
+        "CREATE TRIGGER t AFTER UPDATE ON head BEGIN DELETE FROM photos; END",
+    ],
+)
+def test_what_runs_by_itself_is_refused(whole: Path, tmp_path: Path, use: str, script: str) -> None:
+    shutil.copytree(whole / "album", tmp_path / "album")
+    (tmp_path / "photos").symlink_to(whole / "photos")
+    changed = sqlite3.connect(tmp_path / "album" / "album.sqlite")
+    changed.executescript(script)
+    changed.close()
+    with pytest.raises(StorageError, match="damaged .*delete it and index again"):
+        USES[use](tmp_path / "album")

@@ -11,7 +11,7 @@ import pytest
 from galago.album import vectors as vectors_module
 from galago.album.vectors import Rows, VectorFile, best
 from galago.errors import StorageError
-from tests.helpers.albums import stored, unit
+from tests.helpers.albums import POSIX, stored, unit
 
 
 @pytest.mark.parametrize(("count", "dim", "at_once"), [(1, 7, 9), (1000, 64, 7), (30_001, 48, 999)])
@@ -75,6 +75,32 @@ def test_what_was_not_committed_is_cut_off(tmp_path: Path) -> None:
         file.write(4, vectors[:1])
     assert (tmp_path / "v").stat().st_size == 5 * 8 * 2
     assert np.allclose(Rows(tmp_path / "v", 8, 5).take(slice(4, 5)), vectors[:1], atol=1e-3)
+
+
+@POSIX
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_vectors_that_are_no_file_are_told(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "v"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(StorageError, match="damaged.*galago index --fresh"):
+        Rows(path, 4, 10)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_told(tmp_path: Path, odd: float) -> None:
+    vectors = unit(10, 8)
+    vectors[3, 2] = odd
+    rows = stored(tmp_path / "v", vectors)
+    with pytest.raises(StorageError, match="damaged.*galago index --fresh"):
+        rows.nearest(unit(1, 8)[0], 3)
+    with pytest.raises(StorageError, match="damaged.*galago index --fresh"):
+        rows.take(np.array([3]))
+    assert len(rows.take(np.array([2, 4]))) == 2
 
 
 def test_lost_rows_are_told(tmp_path: Path) -> None:

@@ -238,3 +238,26 @@ def test_a_real_model_from_end_to_end(
     assert "there is no folder" in run(capsys, "search", "anything").line
     assert run(capsys, "search", "anything", "--all", "-m", tmp_path / "gone").code == 0
     assert album_folder().is_dir()
+
+
+def test_index_counts_what_cannot_be_read_apart(capsys: Capture, tmp_path: Path) -> None:
+    photo(tmp_path / "one" / "a.png")
+    (tmp_path / "one" / "bad.jpg").write_text("no picture")
+    os.utime(tmp_path / "one" / "bad.jpg", (1e9, 1e9))
+    first = run(capsys, "index", tmp_path / "one")
+    assert first.out == "album default: 1 photo (1 new, 1 can't be read)\n"
+    assert "bad.jpg: not a picture galago can read" in first.err
+    again = run(capsys, "index")
+    assert again.out == "album default: 1 photo (1 unchanged, 1 can't be read)\n"
+    assert "failed   1 file; --failed lists it\n" in run(capsys, "album").out
+    (tmp_path / "one" / "bad.jpg").unlink()
+    assert run(capsys, "index").out == "album default: 1 photo (1 unchanged, 1 gone)\n"
+    left = run(capsys, "album", "--forget", tmp_path / "one").out
+    assert left == "1 photo left album default\n"
+
+
+@pytest.mark.parametrize("pattern", ["[]", "[!]", "[^]", "[z-a]", "[a--b]", "[a||b]"])
+def test_any_brackets_may_be_skipped(capsys: Capture, photos: Path, pattern: str) -> None:
+    result = run(capsys, "index", photos, "--skip", pattern)
+    assert result.code == 0 and "45 photos" in result.out
+    assert result.line.endswith("left nothing out: no file or folder looked at fits it")

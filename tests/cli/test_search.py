@@ -211,3 +211,13 @@ def test_what_is_no_longer_there_is_left_out_and_told(
         found(run(capsys, "search", "a blue thing"))
         and "left out" in run(capsys, "duplicates", "--threshold", "0.5").err
     )
+
+
+def test_without_a_match_no_page_is_written_and_that_is_said(
+    capsys: Capture, indexed: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    result = run(capsys, "search", "a letter", "--html", page)
+    assert result.out == "" and not page.exists()
+    assert result.err.endswith("all the same; no page was written\n")
+    assert "page" not in run(capsys, "search", "a letter").err

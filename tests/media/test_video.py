@@ -184,6 +184,18 @@ def test_what_is_no_video(tmp_path: Path, case: str) -> None:
     assert isinstance(error.value, ImageError) and not isinstance(error.value, CutShortError)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices of POSIX")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_would_be_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "clip.mp4"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(VideoError, match="clip.mp4 is a pipe or a device, no video file"):
+        Video(path)
+
+
 def test_cut_short_before_its_first_picture(clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip.read_bytes()[:200])
