@@ -47,7 +47,7 @@ def check_tokenizer(data: bytes, path: Path) -> None:
     if not isinstance(whole, dict):
         raise CheckpointError(f"{path} is damaged (it holds no JSON object); fetch it again")
     model = whole.get("model")
-    if not _is(model, "BPE"):
+    if not isinstance(model, dict) or not _is(model, "BPE"):
         raise _another(path, "model", model)
     for name in _OFF:
         if model.get(name):
