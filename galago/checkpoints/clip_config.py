@@ -7,6 +7,7 @@ from pathlib import Path
 from galago import specs
 from galago.checkpoints.fields import Fields
 from galago.checkpoints.folders import CLIP_CONFIG
+from galago.checkpoints.limits import check_colours
 from galago.checkpoints.vision_config import (
     TIMM_TRUNKS,
     Triple,
@@ -155,8 +156,7 @@ def _image(folder: Path, trunk: FastViTSpec | ViTSpec, vision: Fields, seen: Fie
     mean = triple(seen.values.get("mean") or None, _CLIP_MEAN)
     std = triple(seen.values.get("std") or None, _CLIP_STD)
     resample = resampling(folder, seen.text("interpolation", "bicubic"))
-    if not all(0 < value < 1e6 for value in std) or not all(abs(m) < 1e6 for m in mean):
-        raise ValueError(f"mean {mean}, std {std}")
+    check_colours(mean, std)
     return clip_image_spec(side, trunk.stride, mean, std, resample)
 
 

@@ -173,7 +173,8 @@ class MobileCLIP:
 
     def count_tokens(self, text: str) -> int:
         """How many tokens the model reads of a text, its start and end and no more than 77."""
-        return min(len(self._tokenizer.encode(text)) + 2, self.spec.text.context)
+        context = self.spec.text.context
+        return min(len(self._tokenizer.encode(text, context)) + 2, context)
 
     def prepare(self, picture: Source, *, name: str | None = None) -> Float:
         """Pixel values for `embed_pixels`, float32 (3, side, side); safe in many threads.

@@ -27,11 +27,14 @@ from galago.checkpoints.folders import MANIFEST, kind_of_files, patterns
 from galago.disk import refusal
 from galago.errors import GalagoError, HubError, StorageError, UnknownModelError
 from galago.hub.answers import (
+    bounded,
     checked_commit,
     checked_digest,
+    checked_files,
     checked_name,
     checked_size,
     no_downgrade,
+    not_understood,
 )
 from galago.progress import Progress, Stage
 
@@ -72,14 +75,15 @@ def fetch(
         info = client.HfApi().model_info(repo, files_metadata=True)
         if here is not None and here.name == info.sha:
             return here
+        siblings = checked_files(info.siblings)
         if row is None:
-            names = {str(sibling.rfilename) for sibling in info.siblings or []}
+            names = {str(sibling.rfilename) for sibling in siblings}
             catalog.check_kind(name, kind_of_files(names), kind)
         revision = checked_commit(info.sha)
         target = folder / revision
         files = [
             file
-            for file in _files(info, row.layout if row else None)
+            for file in _files(siblings, row.layout if row else None)
             if not (target / file.name).exists()
         ]
         needed = sum(file.size - _part_size(target / file.name) for file in files)
@@ -133,13 +137,13 @@ def _client() -> ModuleType:
     session = huggingface_hub.get_session()
     hooks = getattr(session, "event_hooks", None)  # the older clients have none
     if hooks is not None and no_downgrade not in hooks["response"]:
-        session.event_hooks = hooks | {"response": [*hooks["response"], no_downgrade]}
+        session.event_hooks = hooks | {"response": [*hooks["response"], bounded, no_downgrade]}
     return huggingface_hub
 
 
-def _files(info: Any, layout: catalog.Layout | None) -> list[_File]:
+def _files(listed: list[Any], layout: catalog.Layout | None) -> list[_File]:
     """What is wanted of a repository: its top folder's weights and texts, small files first."""
-    siblings = {str(sibling.rfilename): sibling for sibling in info.siblings or []}
+    siblings = {str(sibling.rfilename): sibling for sibling in listed}
     wanted = patterns(layout, siblings)
     files: dict[str, _File] = {}
     for name, sibling in siblings.items():
@@ -255,6 +259,9 @@ def _explained(client: ModuleType, error: Exception, name: str, folder: Path) ->
         return StorageError(f"the disk with {folder} is full: make room and {again}")
     if isinstance(error, PermissionError):
         return StorageError(f"{folder} can't be written: set GALAGO_CACHE to a folder that can")
+    odd = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+    if isinstance(error, odd) and not isinstance(error, (OSError, errors.HFValidationError)):
+        return not_understood(name)
     lines = str(error).strip().splitlines()
     reason = lines[0][:160] if lines else "no answer"
     return HubError(

@@ -27,7 +27,7 @@ def fit_square(image: Image.Image, spec: ImageSpec) -> Image.Image:
     if spec.fit == "crop":
         return _crop_square(image, spec.side, resample, spec.rounded)
     # Cut off, not rounded: llava's expand2square does so.
-    red, green, blue = (int(value * 255) for value in spec.mean)
+    red, green, blue = (min(max(int(value * 255), 0), 255) for value in spec.mean)
     return _pad_square(image, spec.side, resample, (red, green, blue))
 
 

@@ -31,6 +31,7 @@ __all__ = ["ClipTokenizer", "clean", "load_clip_tokenizer"]
 _MERGES = DATA / "clip_merges.txt.gz"
 _MERGE_COUNT = 48894
 _WORD_END = "</w>"
+_ENOUGH = 4096  # characters, of which 77 tokens nearly always are the first few hundred
 # The published pattern ignores case. After lower() that still lets a long s stand for an s, and
 # leaves U+0345, a mark whose capital is a letter, in none of the classes: it is dropped.
 _WORDS = (
@@ -59,8 +60,16 @@ class ClipTokenizer:
         self._backend: Any = tokenizers.Tokenizer(model)
         self._backend.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text of any length, without start and end."""
+    def encode(self, text: str, most: int | None = None) -> list[int]:
+        """Ids of a text of any length, without start and end; no more than the first `most`."""
+        if most is not None and len(text) > _ENOUGH:
+            # Twice as many, so that the word where the text was cut is none of those returned.
+            ids = self._encode(text[: max(_ENOUGH, 16 * most)])
+            if len(ids) > 2 * most:
+                return ids[:most]
+        return self._encode(text)[:most]
+
+    def _encode(self, text: str) -> list[int]:
         text = clean(text)
         if not any(special in text for special in self._special):
             return list(self._backend.encode(text).ids)
@@ -83,13 +92,13 @@ class ClipTokenizer:
         texts = [texts] if isinstance(texts, str) else texts
         rows = np.zeros((len(texts), context), dtype=np.int64)
         for row, text in zip(rows, texts, strict=True):
-            ids = [self.start, *self.encode(text)[: context - 2], self.end]
+            ids = [self.start, *self.encode(text, context - 2), self.end]
             row[: len(ids)] = ids
         return rows
 
     def truncated(self, text: str, context: int = CLIP_CONTEXT) -> bool:
         """Whether the end of this text would be cut off."""
-        return len(self.encode(text)) > context - 2
+        return len(self.encode(text, context - 1)) > context - 2
 
 
 @cache
@@ -120,6 +129,10 @@ def _alphabet() -> list[str]:
 _PASSES = 32  # "&amp;amp;amp;..." loses one layer a pass: a long one must not take for ever
 _ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,24};")
 _TERMINAL = re.compile(r"\x1b\[[\d;]*[a-zA-Z]")
+_MOST_MARKS = 30  # on one letter, as in UAX #15's Stream-Safe Text Format: NFC sorts them
+_JOINER = "\u034f"  # the format's own, which ends a run: COMBINING GRAPHEME JOINER
+# Where a run can be: a mark is neither a letter, a digit nor a blank.
+_MARKS = re.compile(rf"[^\w\s\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
 _LIGATURES = "ĲĳǱǲǳǄǅǆǇǈǉǊǋǌﬀﬁﬂﬃﬄﬆ"
 _CONTROLS: dict[int, None] = {n: None for n in range(0x20) if chr(n) not in "\t\n\f\r"}
 for _run in ((0x7F,), range(0x206A, 0x2070), (0xFEFF,), range(0xFFF9, 0xFFFD)):
@@ -133,7 +146,7 @@ def clean(text: str) -> str:
     entities with a semicolon (nested ones too, in the lines before the first that has a "<"), curly
     quotes made straight, Latin ligatures taken apart, full- and half-width forms, leftover
     Windows-1252 control codes, UTF-16 surrogates joined (lone ones become U+FFFD), terminal
-    colours and control characters dropped, NFC.
+    colours and control characters dropped, NFC (runs of more than 30 marks are broken up first).
 
     Not done: ftfy's guess that text was decoded with the wrong encoding ("cafÃ©" stays), its cut of
     lines longer than a million characters, and entities nested more than 30 deep.  Also different:
@@ -158,10 +171,22 @@ def _mend(text: str, entities: bool) -> str:
             # Through UTF-16, halves of a surrogate pair find each other.
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         text = _TERMINAL.sub("", text).translate(_CONTROLS)
-        text = unicodedata.normalize("NFC", text)
+        text = unicodedata.normalize("NFC", _MARKS.sub(_loosened, text))
         if text == before:
             break
     return text
+
+
+def _loosened(found: re.Match[str]) -> str:
+    """No more marks in a row than anybody writes: sorting a run takes the square of its length."""
+    out, run = [], 0
+    for character in found[0]:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > _MOST_MARKS:
+            out.append(_JOINER)
+            run = 1
+        out.append(character)
+    return "".join(out)
 
 
 def _resolve(match: re.Match[str]) -> str:

@@ -14,23 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, decoders, normalizers, pre_tokenizers
 
 from galago.disk import is_regular, optional_json, read_regular
 from galago.errors import CheckpointError
+from galago.text.tokenizer_json import QWEN2_WORDS, check_added, check_tokenizer
 
 __all__ = [
-    "QWEN2_WORDS",
     "TextStream",
     "Tokenizer",
     "load_tokenizer",
 ]
 
-# Qwen2's word boundaries (transformers, models/qwen2/tokenization_qwen2.py).
-QWEN2_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 _MAX_VOCABULARY = 32 << 20  # bytes; Qwen2's tokenizer.json has 7 MB
 _UNFINISHED = "\ufffd"  # what a decoder makes of the first bytes of a character
 
@@ -78,9 +73,9 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     whole = folder / "tokenizer.json"
     if os.path.lexists(whole):
         with _damaged(f"{whole} is damaged"):
-            backend = tokenizers.Tokenizer.from_buffer(read_regular(whole, _MAX_VOCABULARY))
-            _check_kind(backend, whole)
-            return Tokenizer(backend)
+            data = read_regular(whole, _MAX_VOCABULARY)
+            check_tokenizer(data, whole)
+            return Tokenizer(tokenizers.Tokenizer.from_buffer(data))
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     for path in (vocab, merges):
         if not is_regular(path):
@@ -91,16 +86,6 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
         backend = _qwen2_backend(vocab, merges)
         _add_tokens(backend, folder)
         return Tokenizer(backend)
-
-
-def _check_kind(backend: Any, path: Path) -> None:
-    """CheckpointError for words that aren't Qwen2's: they would be cut or joined otherwise."""
-    model, decoder = type(backend.model), type(backend.decoder)
-    if model is not models.BPE or decoder is not decoders.ByteLevel:
-        raise CheckpointError(
-            f"{path} is a tokenizer of another kind ({model.__name__}, {decoder.__name__}) than "
-            "FastVLM's (BPE, ByteLevel): take the tokenizer of the published model"
-        )
 
 
 @contextlib.contextmanager
@@ -131,7 +116,9 @@ def _qwen2_backend(vocab: Path, merges: Path) -> Any:
 
 def _add_tokens(backend: Any, folder: Path) -> None:
     """Tokens beyond the vocabulary, at the ids their files give them."""
-    for token_id, token in sorted(_added_tokens(folder).items()):
+    added = _added_tokens(folder)
+    check_added([token.content for token in added.values()], folder)
+    for token_id, token in sorted(added.items()):
         backend.add_tokens([token])
         if backend.token_to_id(token.content) != token_id:
             raise CheckpointError(

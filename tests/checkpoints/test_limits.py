@@ -44,7 +44,13 @@ def changed(source: Path, to: Path, name: str, keys: tuple[str, ...], value: Any
         (("galago", "vision", "downsample_act"), 1),
         (("galago", "vision", "exp_ratio"), 2.3),
         (("galago", "image", "side"), 10**9),
+        (("galago", "image", "side"), 4096),
+        (("galago", "image", "max_side"), 4096),
         (("galago", "image", "std"), [0, 1, 1]),
+        (("galago", "image", "std"), [1e-4, 1, 1]),
+        (("galago", "image", "std"), [11, 1, 1]),
+        (("galago", "image", "mean"), [9e8, 0, 0]),
+        (("galago", "image", "mean"), [0, 0, -11]),
     ],
 )
 def test_fastvlm(tiny: Path, tmp_path: Path, keys: tuple[str, ...], value: Any) -> None:
@@ -60,10 +66,13 @@ def test_fastvlm(tiny: Path, tmp_path: Path, keys: tuple[str, ...], value: Any) 
         (("text_cfg", "layers"), 10**9),
         (("galago", "vision", "depths"), [10**9, 1, 1, 1]),
         (("galago", "vision", "norm"), "none"),
+        (("preprocess_cfg", "mean"), [0, 11, 0]),
+        (("preprocess_cfg", "std"), [1e-40, 1e-40, 1e-40]),
+        (("preprocess_cfg", "std"), [1, 1, 11]),
     ],
 )
 def test_mobileclip(clip_folder: Path, tmp_path: Path, keys: tuple[str, ...], value: Any) -> None:
-    keys = ("model_cfg", *keys)
+    keys = keys if keys[0] == "preprocess_cfg" else ("model_cfg", *keys)
     folder = changed(clip_folder, tmp_path / "clip", CLIP_CONFIG, keys, value)
     before = peak_memory()
     with pytest.raises(CheckpointError, match=r"open_clip_config\.json"):

@@ -28,6 +28,8 @@ class Hub:
         self.broken = False  # answers every question with a fault of its own
         self.gated = False  # asks everybody to accept terms first
         self.lie: Callable[[dict[str, Any]], object] = lambda info: None  # changes what it says
+        # What it says about its model instead of the truth: the bytes, and headers.
+        self.instead: tuple[bytes, dict[str, str]] | None = None
         self.url = ""
 
     @property
@@ -77,7 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif hub.gated:
             self.send(b"{}", body, 403, {"X-Error-Code": "GatedRepo"})
         elif path in (api, f"{api}/revision/main", f"{api}/revision/{hub.sha}"):
-            self.send(json.dumps(self.info()).encode(), body)
+            data, headers = hub.instead or (json.dumps(self.info()).encode(), {})
+            self.send(data, body, headers=headers)
         elif path == f"{api}/tree/{hub.sha}":
             rows = [
                 {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": etag(p)}

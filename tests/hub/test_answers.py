@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from galago.errors import HubError
 from galago.hub.answers import (
+    bounded,
     checked_commit,
     checked_digest,
     checked_name,
@@ -16,6 +18,7 @@ from galago.hub.answers import (
     no_downgrade,
 )
 from galago.hub.resolve import local, resolve
+from galago.memory import peak_memory
 from tests.helpers.hub_server import online_hub, vlm_repository
 
 NAME = "apple/FastVLM-0.5B"
@@ -157,3 +160,58 @@ def test_links_in_a_cache_lead_to_its_blobs_and_nowhere_else(
     (copy / "config.json").unlink()
     (copy / "config.json").symlink_to(tiny / "config.json")
     assert local(NAME) is None
+
+
+def spaces(count: int) -> bytes:
+    """So many MB of blanks, packed."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(packer.compress(b" " * (1 << 20)) for _ in range(count)) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "told"),
+    [
+        (spaces(300), {"Content-Encoding": "gzip"}, "more than 32 MB"),
+        (b" " * (40 << 20), {}, "more than 32 MB"),
+        (b"[]", {}, "isn't understood"),
+        (b"null", {}, "isn't understood"),
+        (b"<html>", {}, "isn't understood"),
+        (b"\xff", {}, "isn't understood"),
+        (b"[" * 200_000, {}, "isn't understood"),
+        (b'{"id": "e/m", "siblings": [null]}', {}, "isn't understood"),
+        (b'{"id": "e/m", "siblings": 7}', {}, "isn't understood"),
+        (b'{"id": "e/m", "lastModified": "zzz"}', {}, "isn't understood"),
+        (b'{"id": "e/m", "siblings": [%s{"rfilename": "z"}]}' % (b'{"rfilename": "x"},' * 6000),
+         {}, "6001 files"),
+    ],
+    ids=range(11),
+)  # fmt: skip
+def test_answers_that_no_hub_gives(
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    headers: dict[str, str],
+    told: str,
+) -> None:
+    source, before = vlm_repository(tiny, tmp_path / "repository"), peak_memory()
+    with online_hub(NAME, source, monkeypatch) as hub:
+        hub.instead = data, headers
+        with pytest.raises(HubError, match=told) as refused:
+            resolve(NAME)
+        assert hub.fetched == []
+    assert str(refused.value).isprintable() and "HF_ENDPOINT" in str(refused.value)
+    assert peak_memory() < before + (200 << 20)
+
+
+def test_an_answer_within_bounds_is_read_whole_and_a_file_as_it_comes() -> None:
+    httpx = pytest.importorskip("httpx2")
+
+    def answer(request: Any) -> Any:
+        return httpx.Response(200, content=iter([b"ab", b"cd"]))
+
+    hooks = {"response": [bounded]}
+    with httpx.Client(transport=httpx.MockTransport(answer), event_hooks=hooks) as client:
+        assert client.get("https://hub/x").content == b"abcd"
+        with client.stream("GET", "https://hub/x") as response:
+            assert b"".join(response.iter_bytes()) == b"abcd"

@@ -42,6 +42,12 @@ def test_padding_in_strips_equals_padding_the_square(
     assert ours.tobytes() == plain_pad(image, 256, fill).tobytes()  # type: ignore[arg-type]
 
 
+def test_the_padding_is_a_colour_whatever_the_mean() -> None:
+    white = Image.new("RGB", (80, 40), "white")
+    corner = fit_square(white, ImageSpec(side=64, mean=(-0.5, 0.5, 1.5))).getpixel((0, 0))
+    assert corner == (0, 127, 255)
+
+
 @pytest.mark.parametrize("size", [(640, 100), (100, 640)])
 def test_crop_is_the_middle_of_the_whole(size: tuple[int, int]) -> None:
     image = photo(*size)

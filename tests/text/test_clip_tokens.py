@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,41 @@ def test_clean() -> None:
 @pytest.mark.parametrize("text", ["&amp;", "\x1b[", "amp;", "<", "'", "a", "\ud83d"])
 def test_hostile_texts_end_soon(text: str) -> None:
     assert load_clip_tokenizer().truncated("&" + text * 50_000) in (True, False)
+
+
+@pytest.mark.parametrize("marks", ["\u0315\u0300", "\u0300\u0316", "&#789;&#768;", "\u0344"])
+def test_marks_without_end_are_read_soon(marks: str) -> None:
+    began = time.perf_counter()
+    (row,) = load_clip_tokenizer()(["a" + marks * 50_000])
+    assert row[0] == START and row[-1] == END
+    assert load_clip_tokenizer().truncated("a" + marks * 50_000)
+    clean("a" + marks * 20_000)
+    assert time.perf_counter() - began < 2
+
+
+def test_as_many_marks_as_anybody_writes_stay() -> None:
+    assert clean("e" + "\u0315\u0300" * 15) == "\u00e8" + "\u0300" * 14 + "\u0315" * 15
+    assert clean("\u0301" * 31) == "\u0301" * 30 + "\u034f\u0301"
+    assert clean("\u0301!" * 40) == "\u0301!" * 40
+
+
+LONG = [
+    "a photo of a cat, " * 900,
+    "x" * 9000,
+    "日本語" * 3000,
+    "&amp;" * 3000,
+    "naïve cafés " * 900,
+]
+LONG += [" " * 9000 + "a cat", "\x1b[1m" * 3000 + "a cat", "ab" * 3000, "a cat" + " " * 9000]
+
+
+@pytest.mark.parametrize("text", LONG, ids=lambda text: ascii(text[:9]))
+@pytest.mark.parametrize("context", [4, 77, 400])
+def test_the_beginning_of_a_long_text_is_enough(text: str, context: int) -> None:
+    tokenizer = load_clip_tokenizer()
+    whole = tokenizer.encode(text)
+    assert tokenizer.encode(text, context) == whole[:context]
+    assert tokenizer.truncated(text, context) == (len(whole) > context - 2)
 
 
 def test_loaded_once() -> None:

@@ -173,24 +173,13 @@ def test_nothing_after_a_stop(tokenizer: Tokenizer) -> None:
     assert stream.push(tokenizer.encode("x")[0]) == "" and stream.finish() == ""
 
 
-@pytest.mark.parametrize(
-    ("part", "value", "told"),
-    [
-        # The library's own Rust code falls over this one, with what is no Exception.
-        ("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "is damaged"),
-        ("decoder", {"type": "Strip", "content": " ", "start": 9, "stop": 9}, "of another kind"),
-        ("model", {"type": "WordLevel", "unk_token": "x", "vocab": {"a": 1}}, "of another kind"),
-        ("added_tokens", [{"id": 2**40, "content": "a"}], "is damaged"),
-    ],
-)
-def test_tokenizers_that_no_fastvlm_has(
-    tmp_path: Path, tokenizer: Tokenizer, part: str, value: object, told: str
-) -> None:
+def test_ids_that_no_tokenizer_has(tmp_path: Path, tokenizer: Tokenizer) -> None:
     path = tmp_path / "tokenizer.json"
     tokenizer._backend.save(str(path))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {part: value}))
-    with pytest.raises(CheckpointError, match=told) as refused:
-        load_tokenizer(tmp_path).encode("hello")
+    added = {"added_tokens": [{"id": 2**40, "content": "a"}]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | added))
+    with pytest.raises(CheckpointError, match="is damaged") as refused:
+        load_tokenizer(tmp_path)
     assert "\n" not in str(refused.value)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from galago.text.presets import PRESETS
-from galago.text.tokens import QWEN2_WORDS
+from galago.text.tokenizer_json import QWEN2_WORDS
 from galago.train.nano.data.tasks import Sample
 
 NUMBERS = ("no", "one", "two", "three", "four", "five")
