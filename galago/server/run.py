@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from galago.errors import OptionError
 from galago.server.connections import Impatient
+from galago.server.last_resort import last_resort
 
 __all__ = ["GRACE", "Server", "listen", "serve", "server_of"]
 
@@ -70,7 +71,8 @@ def serve(
     """Answer until SIGINT or SIGTERM; answers on their way have `grace` seconds to end.
 
     `late` is called, in a thread of its own, when something still hangs then: native code can't
-    be told to stop.  `log`: a line a request on stderr (method, route, status, time; nothing that
+    be told to stop.  Where it doesn't even let threads run, the process is killed two seconds later
+    (last_resort).  `log`: a line a request on stderr (method, route, status, time; nothing that
     was asked).
     """
     server = server_of(app, grace=grace, log=log)
@@ -78,7 +80,8 @@ def serve(
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: None)
     server.stopping = partial(_watch, grace, late)
-    server.run(sockets=[listening])
+    with last_resort(grace):
+        server.run(sockets=[listening])
 
 
 def _watch(grace: float, late: Callable[[], None]) -> None:
@@ -111,6 +114,7 @@ def server_of(app: ASGIApp, *, grace: float = GRACE, log: bool = False) -> Serve
     config = uvicorn.Config(
         app,
         http=Impatient,
+        loop="asyncio",  # others take the signals' pipe for themselves
         ws="none",
         lifespan="on",
         log_config=None,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -21,6 +23,8 @@ from galago.server.problems import Problem
 __all__ = ["Job", "Scheduler"]
 
 T = TypeVar("T")
+
+_SHARE = 0.75  # of the queue for one client
 
 
 class _End:
@@ -35,8 +39,10 @@ class _Failure:
 class Job(Generic[T]):
     """Work on its way, read by one task."""
 
-    def __init__(self, scheduler: Scheduler, client: str, work: Callable[[], Iterator[T]]) -> None:
-        self.client = client
+    def __init__(
+        self, scheduler: Scheduler, client: str, user: str, work: Callable[[], Iterator[T]]
+    ) -> None:
+        self.client, self.user = client, user
         self.work = work
         self.closed = threading.Event()
         self.begun: float | None = None
@@ -83,12 +89,55 @@ class Job(Generic[T]):
         return Problem(504, told, code="timeout")
 
 
+class _Line:
+    """What waits of one client, in turns among its users."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._users: OrderedDict[str, deque[Job[Any]]] = OrderedDict()
+
+    def add(self, job: Job[Any]) -> None:
+        self._users.setdefault(job.user, deque()).append(job)
+        self.size += 1
+
+    def next(self) -> Job[Any]:
+        """The oldest of the user whose turn it is, taken out."""
+        user, jobs = self._users.popitem(last=False)
+        job = jobs.popleft()
+        if jobs:
+            self._users[user] = jobs  # behind all others
+        self.size -= 1
+        return job
+
+    def last(self) -> Job[Any]:
+        """The youngest of the user who has most."""
+        return max(reversed(self._users.values()), key=len)[-1]
+
+    def remove(self, job: Job[Any]) -> bool:
+        """Whether it was there."""
+        jobs = self._users.get(job.user)
+        if jobs is None or job not in jobs:
+            return False
+        jobs.remove(job)
+        if not jobs:
+            del self._users[job.user]
+        self.size -= 1
+        return True
+
+    def jobs(self) -> Iterator[Job[Any]]:
+        return itertools.chain.from_iterable(self._users.values())
+
+
 class Scheduler:
-    """`parallel` threads take turns among clients; at most `queue` requests wait."""
+    """`parallel` threads take turns among clients; at most `queue` requests wait.
+
+    A client's users take turns within its own.  No client holds more than three quarters of the
+    queue, and who has none waiting finds a place in a full one: the last of who has most goes.
+    """
 
     def __init__(self, parallel: int, queue: int, timeout: float) -> None:
         self.parallel, self.queue, self.timeout = parallel, queue, timeout
-        self._turns: OrderedDict[str, deque[Job[Any]]] = OrderedDict()
+        self._turns: OrderedDict[str, _Line] = OrderedDict()
         self._waiting = 0
         self._active: set[Job[Any]] = set()
         self._typical = 1.0  # seconds that a request takes, a moving average
@@ -109,19 +158,33 @@ class Scheduler:
     def active(self) -> int:
         return len(self._active)
 
-    def submit(self, client: str, work: Callable[[], Iterator[T]]) -> Job[T]:
+    def submit(self, client: str, user: str, work: Callable[[], Iterator[T]]) -> Job[T]:
         """Take work into the queue; Problem 429 when it is full, 503 when stopping."""
-        job = Job(self, client, work)
+        job = Job(self, client, user, work)
         with self._change:
             if self._stopping:
                 raise Problem(503, "the server is stopping", retry_after=5)
-            idle = self.parallel - len(self._active)
-            if self._waiting >= self.queue + max(idle, 0):
-                raise self.busy(f"{self._waiting} requests are waiting already")
-            self._turns.setdefault(client, deque()).append(job)
+            self._make_room(client)
+            self._turns.setdefault(client, _Line()).add(job)
             self._waiting += 1
             self._change.notify()
         return job
+
+    def _make_room(self, client: str) -> None:
+        """Problem 429 where the queue has none for this client."""
+        idle = max(self.parallel - len(self._active), 0)
+        own = self._turns[client].size if client in self._turns else 0
+        if own >= math.ceil(_SHARE * self.queue) + idle:
+            raise self.busy(f"{own} requests of yours are waiting already")
+        if self._waiting < self.queue + idle:
+            return
+        most = max(self._turns.values(), key=lambda line: line.size, default=None)
+        full = f"{self._waiting} requests are waiting already"
+        if own or most is None or most.size < 2:
+            raise self.busy(full)
+        last = most.last()
+        self._remove(last)
+        last.fail(self.busy(full))
 
     def busy(self, told: str) -> Problem:
         wait = self._typical * (self._waiting + 1) / self.parallel
@@ -131,18 +194,20 @@ class Scheduler:
     def forget(self, job: Job[Any]) -> None:
         """Take a request that nobody waits for out of the queue."""
         with self._change:
-            line = self._turns.get(job.client)
-            if line is not None and job in line:
-                line.remove(job)
-                self._waiting -= 1
-                if not line:
-                    del self._turns[job.client]
+            self._remove(job)
+
+    def _remove(self, job: Job[Any]) -> None:
+        line = self._turns.get(job.client)
+        if line is not None and line.remove(job):
+            self._waiting -= 1
+            if not line.size:
+                del self._turns[job.client]
 
     def stop(self, seconds: float) -> None:
         """Refuse new work, end what runs before its next item, and wait for the threads."""
         with self._change:
             self._stopping = True
-            left = [job for line in self._turns.values() for job in line]
+            left = [job for line in self._turns.values() for job in line.jobs()]
             self._turns.clear()
             self._waiting = 0
             for job in self._active:
@@ -172,8 +237,8 @@ class Scheduler:
                     return None
                 self._change.wait()
             client, line = self._turns.popitem(last=False)
-            job = line.popleft()
-            if line:
+            job = line.next()
+            if line.size:
                 self._turns[client] = line  # behind all others
             self._waiting -= 1
             self._active.add(job)

@@ -73,6 +73,8 @@ class Door:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if unread:  # parsing it for nobody would cost others their turns
+                    headers["Connection"] = "close"
                 cached = "/assets/", "/api/photo/"
                 if not scope["path"].startswith(cached):
                     headers.setdefault("Cache-Control", "no-store")
@@ -80,11 +82,12 @@ class Door:
             await asyncio.wait_for(send(message), self._settings.body_seconds)
 
         held = 0
+        unread = "transfer-encoding" in Headers(scope=scope)
         try:
             self._check(scope)
             if scope["path"] in self._reading and scope["method"] == "POST":
                 body = await self._intake.read(scope, receive)
-                held = len(body)
+                held, unread = len(body), False
                 receive = _again([body], receive)
                 del body  # it may go as soon as it is parsed
             await self._app(scope, receive, answer)

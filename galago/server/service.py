@@ -13,6 +13,7 @@ from starlette.requests import Request
 from galago import catalog
 from galago.media import images
 from galago.server.data_urls import Opener
+from galago.server.intake import network_of
 from galago.server.metrics import Metrics
 from galago.server.parts import Parts
 from galago.server.pictures import Pictures
@@ -57,9 +58,9 @@ class Service:
         self.scheduler.stop(seconds)
 
     def submit(self, request: Request, user: str | None, work: Callable[[], Iterator[T]]) -> Job[T]:
-        """Queue work for whoever asks: an address, and the user it names."""
-        address = request.client.host if request.client else ""
-        return self.scheduler.submit(f"{address} {user or ''}", work)
+        """Queue work for whoever asks: an address, which has its turns, and the user it names."""
+        client = network_of(request.client.host if request.client else "")
+        return self.scheduler.submit(client, user or "", work)
 
     async def run(self, request: Request, user: str | None, work: Callable[[], T]) -> T:
         """One result of the scheduler's threads."""

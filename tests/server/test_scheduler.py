@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from galago.server.problems import Problem
 from galago.server.scheduler import Scheduler
 from tests.helpers.serving import Reply, Served, ask, serving, user
 from tests.helpers.waiting import until
@@ -76,12 +77,14 @@ def test_a_request_ends_when_its_time_is_over(folder: Path) -> None:
         assert until(lambda: served.language.step() or served.active == 0)
 
 
-def test_turns_are_fair() -> None:
+def order_of(parallel: int, queue: int, *names: str) -> tuple[list[str], list[str]]:
+    """Jobs of `client.user.number` that were worked on, in order, and those refused."""
     order: list[str] = []
+    refused: list[str] = []
     hold = threading.Event()
 
     async def run() -> None:
-        scheduler = Scheduler(1, 20, 60)
+        scheduler = Scheduler(parallel, queue, 60)
 
         def work(name: str) -> Any:
             def once() -> Iterator[None]:
@@ -91,12 +94,52 @@ def test_turns_are_fair() -> None:
 
             return once
 
-        jobs = [scheduler.submit(name[0], work(name)) for name in ("a0", "a1", "a2", "a3", "b0")]
+        async def whole(name: str, job: Any) -> None:
+            try:
+                async for _ in job.items():
+                    pass
+            except Problem as problem:
+                assert problem.status == 429
+                refused.append(name)
+
+        jobs = []
+        for name in ("first", *names):  # taken at once, and held
+            client, _, user = name.partition(".")
+            try:
+                jobs.append((name, scheduler.submit(client, user, work(name))))
+            except Problem as problem:
+                assert problem.status == 429
+                refused.append(name)
+            while scheduler.active == 0:
+                await asyncio.sleep(0.001)
         hold.set()
-        for job in jobs:
-            async for _ in job.items():
-                pass
+        await asyncio.gather(*(whole(*one) for one in jobs))
+        assert scheduler.waiting == 0
         scheduler.stop(5)
 
     asyncio.run(run())
-    assert order == ["a0", "a1", "b0", "a2", "a3"] or order == ["a0", "b0", "a1", "a2", "a3"]
+    return order[1:], refused
+
+
+def test_turns_are_fair() -> None:
+    order, _ = order_of(1, 20, "a.0", "a.1", "a.2", "b.0", "a.2", "b.0")
+    assert order == ["a.0", "b.0", "a.1", "b.0", "a.2", "a.2"]  # names don't give turns
+
+
+def test_users_of_one_address_take_turns() -> None:
+    assert order_of(1, 20, "a.x", "a.x", "a.x", "a.y")[0] == ["a.x", "a.y", "a.x", "a.x"]
+
+
+def test_no_address_holds_the_whole_queue() -> None:
+    many = [f"a.{at}" for at in range(12)]
+    order, refused = order_of(1, 8, *many, "b.0", "b.1", "b.2")
+    assert order == ["a.0", "b.0", "a.1", "b.1", "a.2", "a.3", "a.4", "a.5"]
+    assert refused == [*many[6:], "b.2"]
+
+
+def test_who_has_none_waiting_finds_a_place_in_a_full_queue() -> None:
+    names = ["a.x", "a.x", "a.y", "b.x", "c.x", "d.x", "e.x", "f.x"]
+    order, refused = order_of(1, 4, *names)
+    # c takes the place of a's last, d that of a's other user; then everybody has one
+    assert order == ["a.x", "b.x", "c.x", "d.x"]
+    assert sorted(refused) == ["a.x", "a.y", "e.x", "f.x"]
