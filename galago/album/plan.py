@@ -10,6 +10,7 @@ from itertools import islice
 
 from galago.album.scan import Found, below
 from galago.album.store import Store
+from galago.media.limits import SETTING
 
 __all__ = ["Plan"]
 
@@ -50,7 +51,9 @@ class Plan:
             "CREATE TEMP TABLE todo AS SELECT seen.* FROM temp.seen "
             "LEFT JOIN photos ON photos.path = seen.path WHERE photos.path IS NULL "
             "OR photos.size != seen.size OR photos.mtime_ns != seen.mtime_ns "
-            "OR photos.ctime_ns IS NOT seen.ctime_ns ORDER BY seen.path"
+            "OR photos.ctime_ns IS NOT seen.ctime_ns "
+            # A limit that may have been raised since; older versions noted such photos as bad.
+            f"OR instr(photos.error, '{SETTING}') ORDER BY seen.path"
         )
         self._db.execute("CREATE TEMP TABLE gone (path BLOB PRIMARY KEY) WITHOUT ROWID")
         for root in roots:

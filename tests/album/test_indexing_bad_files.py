@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from galago.album import Store
 from galago.errors import ImageError
 from tests.helpers.albums import POSIX, FakeEmbedder, check, older, paths_in, photo, update
 
@@ -195,3 +196,15 @@ def test_a_picture_beyond_the_limit_is_read_when_the_limit_is_raised(
         assert done.failed == [] and done.noted == 0
     monkeypatch.delenv("GALAGO_MAX_MEGAPIXELS")
     assert update(album, photos).encoded == 1
+
+
+def test_what_an_older_galago_noted_of_the_limit_is_tried_again(album: Path, photos: Path) -> None:
+    update(album, photos)
+    with Store.open(album, write=True) as store:
+        store.db.execute(
+            "UPDATE photos SET row = NULL, error = 'too large; or set GALAGO_MAX_MEGAPIXELS' "
+            "WHERE path = ?",
+            (os.fsencode(paths_in(album)[3]),),
+        )
+    done = update(album, photos)
+    assert (done.known, done.unchanged, done.noted, done.photos) == (1, 9, 0, 10)
