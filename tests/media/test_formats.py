@@ -239,3 +239,24 @@ def test_a_comment_within_a_number_of_a_ppm() -> None:
     """Which Pillow reads on after it: 2 and 0 are 20."""
     data = b"P6 2#\n0 2 255\n" + bytes(120)
     assert open_image(data).size == (20, 2)
+
+
+@pytest.mark.usefixtures("nothing_decoded")
+@pytest.mark.parametrize("header", [12, 40, 64, 108, 124])
+def test_bitmaps_of_any_age_in_icons_are_looked_at(header: int) -> None:
+    """Whatever else stands in them, as the beginning of a small JPEG 2000."""
+    sides = struct.pack("<HHHH", 6000, 12000, 1, 32)
+    if header > 12:
+        sides = struct.pack("<iiHH", 6000, 12000, 1, 32)
+    bitmap = (struct.pack("<I", header) + sides).ljust(header, b"\0")
+    bitmap += b"\xff\x4f\xff\x51" + bytes(4) + struct.pack(">4I", 8, 8, 0, 0) + bytes(99)
+    entry = struct.pack("<BBBBHHII", 32, 32, 0, 0, 1, 32, len(bitmap), 22)
+    with pytest.raises(ImageError, match="no icon is that"):
+        open_image(b"\0\0\1\0\1\0" + entry + bitmap)
+
+
+@pytest.mark.usefixtures("nothing_decoded")
+def test_an_icon_of_too_many_parts() -> None:
+    parts = b"".join(struct.pack(">4sI", b"xx%02x" % (n % 256), 8) for n in range(300))
+    with pytest.raises(ImageError, match="more than 256 parts"):
+        open_image(b"icns" + struct.pack(">I", 8 + len(parts)) + parts)
