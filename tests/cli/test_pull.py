@@ -72,7 +72,7 @@ def test_pull_fetches_and_checks(clips: Hub, capsys: Capture) -> None:
     if clips.repo == CLIP:
         lines = run(capsys, "models").out.splitlines()
         (line,) = [line.split() for line in lines if line.startswith(CLIP)]
-        assert line[1:3] == ["mobileclip", "fetched"]
+        assert line[1:4] == ["*", "mobileclip", "fetched"]  # the best here by now
         records = map(json.loads, run(capsys, "models", "--json").out.splitlines())
         assert {r["model"]: r["kind"] for r in records}[CLIP] == "mobileclip"
 
