@@ -97,7 +97,7 @@ def serve(
 
     _check(host, api_key, parallel, queue, timeout, grace)
     listening = listen(host, port)
-    with contextlib.closing(listening), PicturePool().warm() as pool:
+    with contextlib.closing(listening), PicturePool(min(4, os.cpu_count() or 1)).warm() as pool:
         vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
@@ -107,6 +107,7 @@ def serve(
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
             any_address=host not in _LOOPBACK,
             allow_remote_images=allow_remote_images,
+            context=vlm.spec.text.positions,
             parallel=parallel,
             queue=queue,
             timeout=timeout,
