@@ -60,26 +60,25 @@ def albums_dir() -> Path:
     """GALAGO_ALBUMS, else galago's place in the platform's folder for data of programs."""
     if own := os.environ.get("GALAGO_ALBUMS"):
         return Path(os.path.expanduser(own))
-    if sys.platform == "darwin":
-        base = "~/Library/Application Support"
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(os.path.expanduser(base)) / "galago" / "albums"
+    return _own_folder("XDG_DATA_HOME", "~/.local/share") / "albums"
 
 
 def config_file() -> Path:
     """GALAGO_CONFIG, else config.toml in galago's place in the platform's folder for settings."""
     if own := os.environ.get("GALAGO_CONFIG"):
         return Path(os.path.expanduser(own))
+    return _own_folder("XDG_CONFIG_HOME", "~/.config") / "config.toml"
+
+
+def _own_folder(variable: str, otherwise: str) -> Path:
+    """The platform's; `variable` and what holds without it count on Linux and its like."""
     if sys.platform == "darwin":
         base = "~/Library/Application Support"
     elif sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     else:
-        base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(os.path.expanduser(base)) / "galago" / "config.toml"
+        base = os.environ.get(variable) or otherwise
+    return Path(os.path.expanduser(base)) / "galago"
 
 
 def home_path(path: str) -> Path:
