@@ -59,7 +59,7 @@ def check_tokenizer(data: bytes, path: Path) -> None:
         raise _another(path, "normalizer", normalizer)
     if not _cuts_as_qwen2(words):
         raise _another(path, "pre_tokenizer", words)
-    if post is not None and not _is(post, "ByteLevel"):
+    if post is not None and not _adds_nothing(post):
         raise _another(path, "post_processor", post)
     if not _is(whole.get("decoder"), "ByteLevel"):
         raise _another(path, "decoder", whole.get("decoder"))
@@ -92,6 +92,13 @@ def _cuts_as_qwen2(words: Any) -> bool:
     parts = words.get("pretokenizers")
     return (
         isinstance(parts, list) and len(parts) == 2 and parts[0] == _SPLIT and _is_bytes(parts[1])
+    )
+
+
+def _adds_nothing(post: Any) -> bool:
+    # What transformers writes since its version 5: a template of the text alone.
+    return _is(post, "ByteLevel") or (
+        _is(post, "TemplateProcessing") and not post.get("special_tokens")
     )
 
 

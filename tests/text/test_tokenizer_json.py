@@ -44,6 +44,13 @@ def test_the_published_one_passes() -> None:
     check_tokenizer(json.dumps(PUBLISHED).encode(), Path("tokenizer.json"))
 
 
+def test_what_transformers_saves_passes() -> None:
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    post = {"type": "TemplateProcessing", "single": [text], "pair": [text], "special_tokens": {}}
+    saved = PUBLISHED | {"post_processor": post}
+    check_tokenizer(json.dumps(saved).encode(), Path("tokenizer.json"))
+
+
 BAD: list[tuple[str, Any]] = [
     ("normalizer", {"type": "Sequence", "normalizers": [REPLACE] * 9}),
     ("normalizer", {"type": "Prepend", "prepend": "x" * 1_000_000}),
@@ -52,7 +59,8 @@ BAD: list[tuple[str, Any]] = [
     ("pre_tokenizer", None),
     ("pre_tokenizer", split("(?:(?:\\w|\\s)+)+X")),
     ("pre_tokenizer", {**BYTES, "add_prefix_space": True}),
-    ("post_processor", {"type": "TemplateProcessing", "single": [], "pair": []}),
+    ("post_processor", {"type": "TemplateProcessing", "special_tokens": {"<s>": {}}}),
+    ("post_processor", {"type": "BertProcessing"}),
     ("decoder", {"type": "Strip", "content": " ", "start": 9, "stop": 9}),
     ("model", {"type": "WordLevel", "unk_token": "x", "vocab": {"a": 1}}),
     ("model", 3),
