@@ -70,7 +70,7 @@ parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a seco
 api: $(VENV)/.api ## the server beside other people's clients: llm, mcp, schemathesis
 	@$(PY) -m pytest tests/clients
 
-load: $(VENV)/.dev ## load and faults of the server, measured (about 6 minutes)
+load: $(VENV)/.dev ## load and faults of the server, measured (about 15 minutes)
 	@$(PY) -m tests.load $(ARGS)
 
 check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated docs up to date
