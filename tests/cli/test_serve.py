@@ -127,7 +127,7 @@ def test_it_ends_in_time_whatever_hangs() -> None:
         assert process.stderr is not None and "hanging" in process.stderr.readline()
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0 and time.monotonic() - began < 3
+        assert process.wait(20) == 0 and time.monotonic() - began < 15
     finally:
         process.kill()
         process.communicate()

@@ -106,7 +106,7 @@ def test_a_writer_who_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     try:
         with pytest.raises(ImageError, match="whose writer has been silent"):
             open_image(pipe)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
     finally:
         heard.set()
         writer.join()

@@ -50,6 +50,6 @@ def test_a_stopped_server_ends_whatever_holds_python(how: str, code: int, tmp_pa
             began = time.monotonic()
             server.send_signal(signal.SIGTERM)
             assert server.wait(20) == code
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 15
         finally:
             server.kill()

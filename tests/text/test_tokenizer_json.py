@@ -95,7 +95,7 @@ def test_others_are_refused_by_name(
     with pytest.raises(CheckpointError, match=f"{part.replace('.', '[.]')}.*published") as refused:
         load_tokenizer(tmp_path)
     assert len(str(refused.value).splitlines()) == 1 and len(str(refused.value)) < 600
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 15
     assert capfd.readouterr().err == ""  # the library's Rust code writes there as it falls
 
 
