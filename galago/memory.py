@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["available", "peak_memory", "resident"]
+__all__ = ["available", "peak_memory", "private", "resident"]
 
 _STATUS, _MEMINFO = Path("/proc/self/status"), Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -15,12 +15,17 @@ _CGROUP = Path("/sys/fs/cgroup")
 def peak_memory() -> int:
     """The most bytes of memory that this process has held; 0 where the system can't say."""
     # ru_maxrss on Linux also counts the process that started this one.
-    return _status("VmHWM:") or _used()
+    return _field(_STATUS, "VmHWM:") or _used()
 
 
 def resident() -> int:
     """Bytes of memory that this process holds now; elsewhere than on Linux, the most so far."""
-    return _status("VmRSS:") or _used()
+    return _field(_STATUS, "VmRSS:") or _used()
+
+
+def private() -> int:
+    """Bytes that count towards the limit of this process's data (Linux); elsewhere 0."""
+    return _field(_STATUS, "VmData:")
 
 
 def available() -> int | None:
@@ -28,18 +33,11 @@ def available() -> int | None:
 
     In a container what its limit leaves, if that is less.
     """
-    found = _meminfo("MemAvailable:") if _MEMINFO.exists() else _elsewhere()
+    found = _field(_MEMINFO, "MemAvailable:") or _elsewhere()
     limit, used = (_number(_CGROUP / name) for name in ("memory.max", "memory.current"))
     if found is not None and limit is not None and used is not None:
         return max(0, min(found, limit - used))
     return found
-
-
-def _meminfo(field: str) -> int | None:
-    for line in _MEMINFO.read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def _number(path: Path) -> int | None:
@@ -75,9 +73,10 @@ def _windows() -> int | None:
     return status.ullAvailPhys if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
-def _status(field: str) -> int:
-    if _STATUS.exists():
-        for line in _STATUS.read_text().splitlines():
+def _field(path: Path, field: str) -> int:
+    """Bytes that a line of such a file of Linux tells in kilobytes; 0 where there is none."""
+    if path.exists():
+        for line in path.read_text().splitlines():
             if line.startswith(field):
                 return int(line.split()[1]) * 1024
     return 0

@@ -16,7 +16,7 @@ from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
 from galago.media.limits import affordable, check_size, too_large
 
-__all__ = ["Decoded", "decode", "one_line"]
+__all__ = ["Decoded", "PluginError", "decode", "one_line"]
 
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -174,7 +174,7 @@ def _extrema(image: Image.Image) -> list[tuple[float, float]]:
 # -- which kind ------------------------------------------------------------------------------------
 
 
-class _PluginError(ImageError, MissingExtraError):
+class PluginError(ImageError, MissingExtraError):
     """A picture of a kind that an extra reads."""
 
 
@@ -189,7 +189,7 @@ def _identify(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
     try:
         import pi_heif
     except ImportError:
-        raise _PluginError(
+        raise PluginError(
             f"{label} is a HEIC picture: pip install 'galago[heic]', or save it as JPEG"
         ) from None
     pi_heif.register_heif_opener()

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError, UnopenedError
+from galago.errors import GalagoError, ImageError, OptionError, UnopenedError
 from galago.media import images
+from galago.media.formats import PluginError
 from galago.media.images import Source, Square
 from galago.media.limits import MAX_PIXELS, icc_wanted, limit
 from galago.media.sources import told_apart
@@ -226,12 +227,8 @@ def _whole_path(place: Path, label: str) -> bytes:
         raise ImageError(f"{label} can't be read: {error}") from None
 
 
-class _ExtraError(ImageError, MissingExtraError):
-    """A picture of a kind that an extra reads."""
-
-
 _KINDS: dict[str, type[GalagoError]] = {
-    "extra": _ExtraError,
+    "extra": PluginError,
     "option": OptionError,
     "unopened": UnopenedError,
 }

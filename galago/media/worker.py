@@ -14,12 +14,11 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 from galago.errors import GalagoError, MissingExtraError, OptionError, UnopenedError
 from galago.media.images import load_grey, load_square, thumbnail
-from galago.memory import resident
+from galago.memory import private, resident
 from galago.specs import ImageSpec
 
 __all__ = ["receive", "send", "serve"]
@@ -104,7 +103,7 @@ def _confine(memory: int) -> None:
     for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         _lower(what, 0)
     if sys.platform == "linux":
-        _lower(resource.RLIMIT_DATA, _data_now() + memory)
+        _lower(resource.RLIMIT_DATA, private() + memory)
 
 
 def _lower(what: int, bound: int) -> None:
@@ -113,11 +112,6 @@ def _lower(what: int, bound: int) -> None:
     hard = resource.getrlimit(what)[1]
     if hard == resource.RLIM_INFINITY or bound <= hard:
         resource.setrlimit(what, (bound, bound))
-
-
-def _data_now() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))
 
 
 def _limit_seconds(seconds: float) -> None:
