@@ -27,6 +27,7 @@ import numpy as np
 from galago.album.embedder import Embedder, Float
 from galago.album.fields import are_photos_sound, are_sound, is_passive
 from galago.album.match import Background
+from galago.album.migrations import MIGRATIONS
 from galago.album.names import DATABASE, option
 from galago.album.present import Indexed
 from galago.album.refusals import clear_errors
@@ -35,7 +36,6 @@ from galago.disk import one_at_a_time
 from galago.errors import OptionError, StorageError
 
 __all__ = [
-    "MIGRATIONS",
     "Head",
     "Store",
     "check_model",
@@ -50,51 +50,6 @@ T = TypeVar("T")
 
 _ATTEMPTS = 5  # to read while another process writes the vectors anew
 _WAIT = 30.0  # seconds for another process's transaction; each takes milliseconds
-
-# Numbered from 1: the album's format is how many of them it has been through.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE head (
-            id INTEGER PRIMARY KEY CHECK (id = 1),
-            model TEXT NOT NULL,       -- for people
-            source TEXT NOT NULL,      -- how to open it again
-            identity TEXT NOT NULL,    -- what tells its vectors from another model's
-            dim INTEGER NOT NULL,
-            generation INTEGER NOT NULL,
-            rows INTEGER NOT NULL,     -- of the vector file; what lies behind was not committed
-            changed REAL NOT NULL
-        )""",
-        """CREATE TABLE background (
-            id INTEGER PRIMARY KEY CHECK (id = 1),
-            shown BLOB NOT NULL,       -- float16 (n, dim)
-            absent BLOB NOT NULL,      -- float16 (m, dim)
-            reach BLOB NOT NULL        -- float32 (m,)
-        )""",
-        "CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID",
-        """CREATE TABLE vectors (
-            row INTEGER PRIMARY KEY,
-            hash BLOB NOT NULL UNIQUE,
-            unused REAL                -- since when no photo has it
-        )""",
-        "CREATE INDEX vectors_unused ON vectors (row) WHERE unused IS NOT NULL",
-        """CREATE TABLE photos (
-            path BLOB NOT NULL UNIQUE,
-            size INTEGER NOT NULL,
-            mtime_ns INTEGER NOT NULL,
-            row INTEGER,               -- of its vector; none when it can't be read
-            error TEXT
-        )""",
-        "CREATE INDEX photos_row ON photos (row) WHERE row IS NOT NULL",
-        "CREATE INDEX photos_error ON photos (path) WHERE error IS NOT NULL",
-    ),
-    (
-        "ALTER TABLE folders ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE folders ADD COLUMN skip TEXT",  # a JSON list; none: what is usual
-        "CREATE TABLE excluded (path BLOB PRIMARY KEY) WITHOUT ROWID",  # forgotten
-    ),
-    # None: not known, so the file is looked into again.
-    ("ALTER TABLE photos ADD COLUMN ctime_ns INTEGER",),
-)
 
 
 @dataclass(frozen=True)

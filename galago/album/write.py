@@ -13,6 +13,7 @@ from galago.album.embedder import Embedder, Float
 from galago.album.match import phrases, reach
 from galago.album.scan import below
 from galago.album.store import Head, Store
+from galago.album.texts import erase, erase_all, overwrite
 from galago.album.vectors import VectorFile, remove
 from galago.errors import ModelError, OptionError
 
@@ -133,6 +134,10 @@ class Writer:
                 file.write(start, old.take(np.array(kept[start : start + _MOVED_AT_ONCE])))
             moves = [(new, row) for new, row in enumerate(kept) if new != row]
             with self._store.transaction(durable=True):
+                old_hashes = self._db.execute(
+                    "SELECT hash FROM vectors WHERE unused < ?", (before,)
+                ).fetchall()
+                erase(self._store, (digest for (digest,) in old_hashes))
                 self._db.execute("DELETE FROM vectors WHERE unused < ?", (before,))
                 # In rising order, so each number is free when it is given away.
                 self._db.executemany("UPDATE vectors SET row = ? WHERE row = ?", moves)
@@ -159,7 +164,8 @@ def begin(store: Store, model: Embedder, source: str) -> None:
     head = Head(model.name, source, model.identity, model.dim, generation, 0, time.time())
     remove(store.vectors_path(generation))
     with store.transaction(durable=True):
-        for table in ("photos", "vectors", "background", "head"):
+        erase_all(store)
+        for table in ("photos", "frames", "vectors", "background", "head"):
             store.db.execute(f"DELETE FROM {table}")
         store.db.execute(
             "INSERT INTO head VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
@@ -199,6 +205,7 @@ def forget(store: Store, *folders: str) -> int:
     if store.head() is not None:
         with Writer(store) as writer:
             writer.compact()
+    overwrite(store)
     store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return count
 

@@ -202,9 +202,9 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
     photos, disk = tmp_path / "photos", tmp_path / "disk"
     disk.mkdir()
     data = photo(photos / "0.png").read_bytes()
-    for number in range(1, 900):  # long names fill a disk without much work
+    for number in range(1, 1400):  # long names fill a disk without much work
         (photos / f"{number:0200d}.png").write_bytes(data + str(number).encode())
-    mount = f"mount -t tmpfs -o size=300k none {disk}"
+    mount = f"mount -t tmpfs -o size=400k none {disk}"
     line, kept = on_a_disk(tmp_path, mount, disk / "album", photos, FULL)
     assert "full: make room and run the same command" in line and kept == "True"
 
