@@ -1,0 +1,114 @@
+"""The README of an exported folder: what it is, whose, how it was proved, how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from galago.checkpoints.vlm import Checkpoint
+from galago.export.fastvlm import DTYPES, GRAPHS, file_name
+from galago.export.overflow import BOUND, Measured
+from galago.export.proof import Proof
+from galago.hub.resolve import ResolvedModel
+from galago.version import __version__
+
+__all__ = ["card"]
+
+_USE = """\
+```js
+import {{
+  AutoProcessor, LlavaForConditionalGeneration, load_image,
+}} from "@huggingface/transformers";
+
+const model = "path/to/this/folder";
+const processor = await AutoProcessor.from_pretrained(model);
+const vlm = await LlavaForConditionalGeneration.from_pretrained(model, {{ dtype: "{dtype}" }});
+const prompt = processor.apply_chat_template(
+  [{{ role: "user", content: "<image>\\nDescribe the image in English." }}],
+  {{ add_generation_prompt: true }},
+);
+const picture = await load_image("photo.jpg");
+const inputs = await processor(picture, prompt, {{ add_special_tokens: false }});
+const output = await vlm.generate({{ ...inputs, max_new_tokens: 128 }});
+console.log(processor.batch_decode(
+  output.slice(null, [inputs.input_ids.dims.at(-1), null]), {{ skip_special_tokens: true }})[0]);
+```
+"""
+
+
+def card(
+    model: ResolvedModel,
+    source: Checkpoint,
+    graphs: Path,
+    proofs: Sequence[Proof],
+    measured: Measured,
+) -> str:
+    """The text; sizes are looked up among the written graphs."""
+    row = model.row
+    licence = row.licence.line if row else "that of the model it is made of"
+    asked = proofs[0].asked
+    told = (
+        f"of {asked} greedy answers as many were the source's own to the letter"
+        if asked
+        else ("answers were not compared, as the source in float32 did not fit the memory")
+    )
+    lines = [
+        f"# {model.name} in ONNX",
+        "",
+        f"Made by galago {__version__} from {model.name}, straight from its tensors. "
+        f"Licence of the weights: {licence}.",
+        "",
+        f"Pictures: {source.spec.image.side} px square. Graphs: `pixel_values` (batch, 3, height, "
+        "width) to `image_features`; `input_ids` to `inputs_embeds`; the decoder with its cache, "
+        "logits of the last token.",
+        "",
+        "## How it was checked",
+        "",
+        "Each file was read back by OpenVINO and compared with the source in float32, on three "
+        f"pictures and a passage of text: {told}.",
+        "",
+        "| dtype | vision | embedding | decoder | feature cosine, least | features within | "
+        "next token agrees | KL | same answers |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for proof in proofs:
+        sizes = (_size(graphs, file_name(graph, DTYPES[proof.dtype])) for graph in GRAPHS)
+        check = proof.check
+        same = f"{proof.same} of {proof.asked}" if proof.asked else "–"
+        lines.append(
+            f"| {proof.dtype} | {' | '.join(sizes)} | {check.cosine_min:.5f} | {proof.error:.1e} | "
+            f"{check.top1:.1%} of {check.decided} | {check.kl:.4f} | {same} |"
+        )
+    lines += ["", *_precision(measured), "", "## Use", "", _USE.format(dtype=proofs[0].dtype)]
+    lines += [*_programs(), ""]
+    return "\n".join(lines)
+
+
+def _precision(measured: Measured) -> list[str]:
+    wide = (
+        f"from the stage `{measured.wide_from}` on they compute in float32"
+        if measured.wide_from
+        else "all stages compute in float16"
+    )
+    return [
+        f"The largest magnitude in the trunk on those pictures is {measured.most:,.0f}; a stage "
+        f"above {BOUND:,.0f} would leave float16 (65,504) too little room. "
+        f"In fp16 and q4f16 {wide}.",
+        "",
+        "int8, q8 and q4 store the trunk in int8 with one scale a channel and widen it when they "
+        "are loaded; convolutions always compute in floating point.",
+    ]
+
+
+def _programs() -> list[str]:
+    return [
+        "transformers.js 4 runs every dtype; its version 3.7 runs fp32, fp16, int8, q4 and q4f16 "
+        "(q8 multiplies in 8 bits, for which it has no kernel). ONNX Runtime and OpenVINO run the "
+        "files too. transformers.js resamples pictures in its own way and pads at one side: who "
+        "prepares the square exactly gets exactly the answers of galago.",
+    ]
+
+
+def _size(graphs: Path, name: str) -> str:
+    size = sum(path.stat().st_size for path in graphs.glob(f"{name}*"))
+    return f"{size / 1e6:,.1f} MB"
