@@ -46,12 +46,9 @@ def card(
     """The text; sizes are looked up among the written graphs."""
     row = model.row
     licence = row.licence.line if row else "that of the model it is made of"
-    asked = proofs[0].asked
-    told = (
-        f"of {asked} greedy answers as many were the source's own to the letter"
-        if asked
-        else ("answers were not compared, as the source in float32 did not fit the memory")
-    )
+    told = "; then both were asked ready questions, and equal answers were counted"
+    if not proofs[0].asked:
+        told = ". Answers were not compared: the source in float32 did not fit the memory"
     lines = [
         f"# {model.name} in ONNX",
         "",
@@ -65,7 +62,7 @@ def card(
         "## How it was checked",
         "",
         "Each file was read back by OpenVINO and compared with the source in float32, on three "
-        f"pictures and a passage of text: {told}.",
+        f"pictures and a passage of text{told}.",
         "",
         "| dtype | vision | embedding | decoder | feature cosine, least | features within | "
         "next token agrees | KL | same answers |",

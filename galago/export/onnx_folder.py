@@ -17,7 +17,7 @@ from typing import Any
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.selfcheck import Reference, reference_of
 from galago.disk import discard_folder, refusals
-from galago.errors import OptionError
+from galago.errors import ExportError, OptionError
 from galago.export.card import card
 from galago.export.fastvlm import (
     DTYPES,
@@ -106,7 +106,7 @@ class _Work:
         self._folder = out.with_name(f".{out.name}.galago-export")
         self._graphs = self._folder / "onnx"
         out.parent.mkdir(parents=True, exist_ok=True)
-        begun = {"format": _FORMAT, "version": __version__, "source": dict(source.identity)}
+        begun = {"format": _FORMAT, "version": __version__, "source": model.digest}
         if _read(self._folder / _NOTES).get("begun") != begun:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._graphs.mkdir(parents=True, exist_ok=True)
@@ -120,11 +120,13 @@ class _Work:
         if "largest" in self._notes:
             return Measured(self._notes["largest"], self._notes["wide_from"])
         exact = DTYPES["fp32"]
+        self._tell(Stage("writing vision in fp32"), 0.0)
         self._graph(exact, GRAPHS[0], lambda path: write_vision(self._source, exact, path, None))
+        pixels = self.reference().pixels
         stage = Stage("measuring what float16 must hold")
         self._tell(stage, 0.0)
         path = self._graphs / file_name(GRAPHS[0], exact)
-        found = measure(path, self._source.spec.vision, self.reference().pixels)
+        found = measure(path, self._source.spec.vision, pixels)
         self._note(largest=found.stages, wide_from=found.wide_from)
         self._tell(stage, 1.0)
         return found
@@ -140,21 +142,23 @@ class _Work:
     def write(self, dtype: Dtype, wide_from: str | None) -> None:
         """The three graphs of a dtype, those that aren't there yet."""
         source = self._source
+        stage = Stage(f"writing {dtype.name}")
+        self._tell(stage, 0.0)
         _, rows = image_row(source, load_tokenizer(source.folder))
         wide = wide_from if dtype.vision.half else None
         self._graph(dtype, GRAPHS[0], lambda path: write_vision(source, dtype, path, wide))
         self._graph(dtype, GRAPHS[1], lambda path: write_embedding(source, dtype, path, rows))
+        self._tell(stage, 0.5)
         self._graph(dtype, GRAPHS[2], lambda path: write_decoder(source, dtype, path))
+        self._tell(stage, 1.0)
 
     def _graph(self, dtype: Dtype, graph: str, write: Callable[[Path], int]) -> None:
         name = file_name(graph, dtype)
         if name in self._notes["chunks"]:
             return
-        stage = Stage(f"writing {name}")
-        self._tell(stage, 0.0)
-        chunks = write(self._graphs / name)
-        self._note(chunks={**self._notes["chunks"], name: chunks})
-        self._tell(stage, 1.0)
+        for left in self._graphs.glob(f"{name}*"):  # of a try that was stopped
+            left.unlink()
+        self._note(chunks={**self._notes["chunks"], name: write(self._graphs / name)})
 
     def prove(self, dtypes: Sequence[Dtype]) -> list[Proof]:
         reference = self.reference()
@@ -162,7 +166,11 @@ class _Work:
         for dtype in dtypes:
             stage = Stage(f"checking {dtype.name}")
             self._tell(stage, 0.0)
-            proof = prove(self._graphs, dtype, self._source, reference, self._answers)
+            try:
+                proof = prove(self._graphs, dtype, self._source, reference, self._answers)
+            except ExportError:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                raise
             proofs.append(proof)
             self._tell(stage, 1.0)
             self._tell(Stage(proof.sentence(), lasting=True), 0.0)

@@ -69,7 +69,11 @@ class Proof:
         return self.check.passed and exact
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"passed": self.passed}
+        """The figures, in one level."""
+        figures = dataclasses.asdict(self.check)
+        del figures["bounds"]
+        own = {"dtype": self.dtype, "error": self.error, "same": self.same, "asked": self.asked}
+        return figures | own | {"passed": self.passed}
 
     def sentence(self) -> str:
         """One line for people."""
