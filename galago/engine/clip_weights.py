@@ -26,15 +26,20 @@ from galago.specs import FastViTSpec
 TABLE = "text.token_embedding.weight"
 
 
-def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored]]:
-    """The image tower's tensors by the names that graph/clip.py asks for; folded in float32."""
+def image_items(
+    checkpoint: ClipCheckpoint, *, split: bool = True
+) -> Iterator[tuple[str, Float | Stored]]:
+    """The image tower's tensors by the names that graph/clip.py asks for; folded in float32.
+
+    `split`: as galago.engine.folding.fold.
+    """
     spec = checkpoint.spec.vision
 
     def get(name: str) -> Float:
         return read(checkpoint.tensors[TRUNK + name])
 
     if isinstance(spec, FastViTSpec):
-        trunk = fold(lambda name: get(llava_to_timm(name, spec)), spec)
+        trunk = fold(lambda name: get(llava_to_timm(name, spec)), spec, split=split)
         for name, array in trunk:
             yield TRUNK + name, array
         for part in ("weight", "bias"):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from galago.checkpoints.clip import ClipCheckpoint
 from galago.checkpoints.vlm import Checkpoint
+from galago.export.clip_proof import ClipProof
 from galago.export.fastvlm import DTYPES, GRAPHS, file_name
+from galago.export.mobileclip import CLIP_DTYPES, CLIP_GRAPHS, clip_file
 from galago.export.overflow import BOUND, Measured
 from galago.export.proof import Proof
 from galago.hub.resolve import ResolvedModel
 from galago.version import __version__
 
-__all__ = ["card"]
+__all__ = ["fastvlm_card", "mobileclip_card"]
 
 _USE = """\
 ```js
@@ -35,8 +38,31 @@ console.log(processor.batch_decode(
 ```
 """
 
+_NARROW_TOWERS = (
+    "int8 and q8 store matrices and kernels in int8 with one scale a row and widen them when they "
+    "are loaded: activations stay floating point, as towers lose what they know otherwise."
+)
+_USE_CLIP = """\
+```js
+import {{
+  AutoProcessor, AutoTokenizer, CLIPTextModelWithProjection, CLIPVisionModelWithProjection,
+  load_image,
+}} from "@huggingface/transformers";
 
-def card(
+const model = "path/to/this/folder";
+const dtype = "{dtype}";
+const tokenizer = await AutoTokenizer.from_pretrained(model);
+const processor = await AutoProcessor.from_pretrained(model);
+const words = await CLIPTextModelWithProjection.from_pretrained(model, {{ dtype }});
+const pictures = await CLIPVisionModelWithProjection.from_pretrained(model, {{ dtype }});
+const texts = tokenizer(["a dog", "a cat"], {{ padding: "max_length", truncation: true }});
+const {{ text_embeds }} = await words(texts);
+const {{ image_embeds }} = await pictures(await processor(await load_image("photo.jpg")));
+```
+"""
+
+
+def fastvlm_card(
     model: ResolvedModel,
     source: Checkpoint,
     graphs: Path,
@@ -44,17 +70,11 @@ def card(
     measured: Measured,
 ) -> str:
     """The text; sizes are looked up among the written graphs."""
-    row = model.row
-    licence = row.licence.line if row else "that of the model it is made of"
     told = "; then both were asked ready questions, and equal answers were counted"
     if not proofs[0].asked:
         told = ". Answers were not compared: the source in float32 did not fit the memory"
     lines = [
-        f"# {model.name} in ONNX",
-        "",
-        f"Made by galago {__version__} from {model.name}, straight from its tensors. "
-        f"Licence of the weights: {licence}.",
-        "",
+        *_head(model),
         f"Pictures: {source.spec.image.side} px square. Graphs: `pixel_values` (batch, 3, height, "
         "width) to `image_features`; `input_ids` to `inputs_embeds`; the decoder with its cache, "
         "logits of the last token.",
@@ -79,6 +99,47 @@ def card(
     lines += ["", *_precision(measured), "", "## Use", "", _USE.format(dtype=proofs[0].dtype)]
     lines += [*_programs(), ""]
     return "\n".join(lines)
+
+
+def mobileclip_card(
+    model: ResolvedModel, source: ClipCheckpoint, graphs: Path, proofs: Sequence[ClipProof]
+) -> str:
+    """The text; sizes are looked up among the written graphs."""
+    spec = source.spec
+    lines = [
+        *_head(model),
+        f"Pictures: {spec.image.side} px square; texts: {spec.text.context} ids, zeros behind the "
+        f"end. Vectors of {spec.embed} numbers, to be brought to unit length; the scale of logits "
+        f"is exp({source.logit_scale:.4f}). Graphs: `pixel_values` to `image_embeds`, `input_ids` "
+        "to `text_embeds`.",
+        "",
+        "## How it was checked",
+        "",
+        "Each file was read back by OpenVINO and its vectors compared with the source's in "
+        f"float32, of {proofs[0].asked} pictures and some texts.",
+        "",
+        "| dtype | vision | text | least cosine, pictures | least cosine, texts | same best text |",
+        "|---|---|---|---|---|---|",
+    ]
+    for proof in proofs:
+        sizes = (_size(graphs, clip_file(graph, CLIP_DTYPES[proof.dtype])) for graph in CLIP_GRAPHS)
+        lines.append(
+            f"| {proof.dtype} | {' | '.join(sizes)} | {proof.image_cosine:.6f} | "
+            f"{proof.text_cosine:.6f} | {proof.same} of {proof.asked} |"
+        )
+    lines += ["", _NARROW_TOWERS, "", "## Use", "", _USE_CLIP.format(dtype=proofs[0].dtype)]
+    return "\n".join([*lines, ""])
+
+
+def _head(model: ResolvedModel) -> list[str]:
+    licence = model.row.licence.line if model.row else "that of the model it is made of"
+    return [
+        f"# {model.name} in ONNX",
+        "",
+        f"Made by galago {__version__} from {model.name}, straight from its tensors. "
+        f"Licence of the weights: {licence}.",
+        "",
+    ]
 
 
 def _precision(measured: Measured) -> list[str]:

@@ -66,6 +66,11 @@ class OnnxWriter:
         """ONNX's number for what is computed in."""
         return int(TensorProto.FLOAT16 if self._half else TensorProto.FLOAT)
 
+    @property
+    def narrow(self) -> bool:
+        """Whether large weights are stored in int8."""
+        return self._storage.int8 and not self._half
+
     def input(self, name: str, kind: int, shape: Shape) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
@@ -145,11 +150,11 @@ class OnnxWriter:
 
     # -- weights -----------------------------------------------------------------------------------
 
-    def _weight(self, name: str, array: Float) -> str:
-        """A weight in the type that is computed in, stored as was told."""
+    def weight(self, name: str, array: Float, *, whole: bool = False) -> str:
+        """A weight in the type that is computed in, stored as was told, or `whole`."""
         if self._half:
             return self.constant(f"{name}.half", array.astype(np.float16))
-        if not self._storage.int8 or array.ndim < 2 or array.size <= _LARGE:
+        if whole or not self._storage.int8 or array.ndim < 2 or array.size <= _LARGE:
             return self.constant(name, np.ascontiguousarray(array, np.float32))
         rows = len(array)
         values, scale = int8_rows(array.reshape(rows, -1))
@@ -162,12 +167,12 @@ class OnnxWriter:
             self.node("Mul", narrow, self.constant(f"{name}.scale", scale), outputs=[wide])
         return wide
 
-    def _matrix(self, name: str, array: Float) -> str:
+    def matrix(self, name: str, array: Float) -> str:
         """W of x @ W.T, (O, I), as (I, O)."""
         if not self._half and self._storage.int8 and array.size > _LARGE:
             values, scale = int8_rows(array)
             return self._widened(name, np.ascontiguousarray(values.T), scale.reshape(1, -1))
-        return self._weight(name, np.ascontiguousarray(array.T))
+        return self.weight(name, np.ascontiguousarray(array.T))
 
     # -- trunks ------------------------------------------------------------------------------------
 
@@ -177,8 +182,8 @@ class OnnxWriter:
         return self.one(
             "Conv",
             x,
-            self._weight(f"{name}.weight", weight),
-            self._weight(f"{name}.bias", get(f"{name}.bias")),
+            self.weight(f"{name}.weight", weight),
+            self.weight(f"{name}.bias", get(f"{name}.bias")),
             kernel_shape=kernel,
             strides=[stride] * 2,
             pads=[size // 2 for size in kernel] * 2,
@@ -186,13 +191,13 @@ class OnnxWriter:
         )
 
     def linear(self, x: str, name: str, get: Get, *, bias: bool = True) -> str:
-        out = self.one("MatMul", x, self._matrix(f"{name}.weight", get(f"{name}.weight")))
+        out = self.one("MatMul", x, self.matrix(f"{name}.weight", get(f"{name}.weight")))
         if not bias:
             return out
-        return self.one("Add", out, self._weight(f"{name}.bias", get(f"{name}.bias")))
+        return self.one("Add", out, self.weight(f"{name}.bias", get(f"{name}.bias")))
 
     def layer_norm(self, x: str, name: str, get: Get, eps: float) -> str:
-        gain, shift = (self._weight(f"{name}.{part}", get(f"{name}.{part}")) for part in _PARTS)
+        gain, shift = (self.weight(f"{name}.{part}", get(f"{name}.{part}")) for part in _PARTS)
         return self.one("LayerNormalization", x, gain, shift, axis=-1, epsilon=eps)
 
     def add(self, x: str, y: str) -> str:
@@ -237,11 +242,11 @@ class OnnxWriter:
     # -- decoders ----------------------------------------------------------------------------------
 
     def rms_norm(self, x: str, name: str, get: Get, eps: float) -> str:
-        gain = self._weight(f"{name}.weight", get(f"{name}.weight"))
+        gain = self.weight(f"{name}.weight", get(f"{name}.weight"))
         return self.one("SimplifiedLayerNormalization", x, gain, axis=-1, epsilon=eps, stash_type=1)
 
     def add_rms_norm(self, x: str, y: str, name: str, get: Get, eps: float) -> tuple[str, str]:
-        gain = self._weight(f"{name}.weight", get(f"{name}.weight"))
+        gain = self.weight(f"{name}.weight", get(f"{name}.weight"))
         outputs = [f"{name}.normed", "", "", f"{name}.sum"]
         self.node(
             "SkipSimplifiedLayerNormalization",
@@ -259,13 +264,13 @@ class OnnxWriter:
         joined = "+".join(names)
         if few is None:
             matrix = np.concatenate([get(f"{name}.weight") for name in names])
-            out = self.one("MatMul", x, self._matrix(f"{joined}.weight", matrix))
+            out = self.one("MatMul", x, self.matrix(f"{joined}.weight", matrix))
         else:
             out = self._few_bits(x, joined, [get(f"{name}.weight") for name in names], few)
         if not bias:
             return out
         whole = np.concatenate([get(f"{name}.bias") for name in names])
-        return self.one("Add", out, self._weight(f"{joined}.bias", whole))
+        return self.one("Add", out, self.weight(f"{joined}.bias", whole))
 
     def _few_bits(self, x: str, name: str, matrices: Sequence[Float], bits: int) -> str:
         size, columns = self._storage.block, matrices[0].shape[1]
@@ -286,7 +291,7 @@ class OnnxWriter:
 
         shape = (rows, count, size * bits // 8)
         packed = self.stream(f"{name}.q{bits}", TensorProto.UINT8, shape, values())
-        scale = self._weight_as_is(f"{name}.scales", np.concatenate(scales))
+        scale = self.weight(f"{name}.scales", np.concatenate(scales), whole=True)
         return self.one(
             *("MatMulNBits", x, packed, scale),
             domain=MICROSOFT,
@@ -296,9 +301,6 @@ class OnnxWriter:
             block_size=size,
             accuracy_level=4,
         )
-
-    def _weight_as_is(self, name: str, array: Float) -> str:
-        return self.constant(name, array.astype(np.float16) if self._half else array)
 
     def swish(self, x: str) -> str:
         return self.one("Mul", x, self.one("Sigmoid", x))
