@@ -51,8 +51,8 @@ def export(
 
     The folder is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. Each
     dtype is read back and compared with the model itself, on three pictures and some text; its
-    figures are shown and stand in the folder's README, and one that strays is refused. Stopped, the same
-    command continues. Nothing is uploaded. Needs the package onnx.
+    figures are shown and stand in the folder's README, and one that strays is refused. Stopped, the
+    same command continues. Nothing is uploaded. Needs the package onnx.
 
     \b
     Examples:

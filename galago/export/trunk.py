@@ -12,7 +12,7 @@ from galago.checkpoints.names import slots
 from galago.export.writer import Get, Writer
 from galago.specs import FastViTSpec
 
-__all__ = ["projector", "stages", "trunk"]
+__all__ = ["mixer_block", "projector", "stages", "trunk"]
 
 V = TypeVar("V")
 _EPS = 1e-5

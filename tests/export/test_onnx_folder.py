@@ -16,7 +16,7 @@ from galago.convert.selfcheck import Reference, judge, reference_of
 from galago.errors import ExportError, OptionError, StorageError
 from galago.export import fastvlm, onnx_folder, proof
 from galago.export.fastvlm import DTYPES, GRAPHS, file_name
-from galago.export.onnx_folder import export_fastvlm
+from galago.export.onnx_folder import export_onnx
 from galago.export.overflow import measure
 from galago.export.proof import Answers, Proof, answers_of
 from galago.hub.resolve import ResolvedModel, resolve
@@ -58,7 +58,7 @@ def made(model: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("out") / "two words"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(proof, "_TOKENS", 3)
-        return export_fastvlm(model, ["q8", "fp32"], out).folder
+        return export_onnx(model, ["q8", "fp32"], out).folder
 
 
 def _left(out: Path) -> list[str]:
@@ -121,7 +121,7 @@ def test_a_folder_that_is_there_stays(model: ResolvedModel, tmp_path: Path) -> N
     out.mkdir()
     (out / "photo.jpg").write_bytes(b"dear")
     with pytest.raises(OptionError, match="is there already"):
-        export_fastvlm(model, ["q8"], out)
+        export_onnx(model, ["q8"], out)
     assert _left(out) == ["mine"] and (out / "photo.jpg").read_bytes() == b"dear"
 
 
@@ -133,7 +133,7 @@ def test_an_export_that_strays_is_not_kept(
     real = getattr(fastvlm, graph)
     monkeypatch.setattr(onnx_folder, graph, lambda _, *rest: real(other, *rest))
     with pytest.raises(ExportError, match="strays from its source and was not kept: q8: .*FAILED"):
-        export_fastvlm(model, ["q8"], tmp_path / "out")
+        export_onnx(model, ["q8"], tmp_path / "out")
     assert _left(tmp_path / "out") == ["other"]
 
 
@@ -155,10 +155,10 @@ def test_what_was_stopped_is_continued(
     monkeypatch.setattr(onnx_folder, "write_decoder", stopped)
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        export_fastvlm(model, ["q8"], out)
+        export_onnx(model, ["q8"], out)
     assert not out.exists() and written == ["fp32", "q8"]
     monkeypatch.setattr(onnx_folder, "write_decoder", real_decoder)
-    export_fastvlm(model, ["q8"], out)
+    export_onnx(model, ["q8"], out)
     assert _left(out) == ["out"] and written == ["fp32", "q8"]
 
 
@@ -171,12 +171,12 @@ def test_another_source_is_not_continued(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(onnx_folder, "write_decoder", stopped)
     with pytest.raises(KeyboardInterrupt):
-        export_fastvlm(resolve(source), ["q8"], tmp_path / "out")
+        export_onnx(resolve(source), ["q8"], tmp_path / "out")
     monkeypatch.setattr(onnx_folder, "write_decoder", real)
     shutil.rmtree(source)
     changed = resolve(tiny_llava(source, seed=3))
     monkeypatch.setattr(onnx_folder, "prove", lambda *_: PASSED)
-    export_fastvlm(changed, ["q8"], tmp_path / "out")
+    export_onnx(changed, ["q8"], tmp_path / "out")
     q8 = DTYPES["q8"]
     name = file_name(GRAPHS[0], q8)
     fastvlm.write_vision(open_checkpoint(source), q8, tmp_path / name, None)
@@ -189,7 +189,7 @@ def test_a_full_disk(model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(onnx_folder, "write_embedding", full)
     with pytest.raises(StorageError, match="is full: make room and run the same command again"):
-        export_fastvlm(model, ["q8"], tmp_path / "out")
+        export_onnx(model, ["q8"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
