@@ -15,7 +15,8 @@ any of these into exit code 2.
     │   ├── UnknownModelError    no such model name, and no such folder
     │   ├── MisfitError          a model that finds pictures where one that speaks is needed, or so
     │   ├── CheckpointError      files missing or damaged, tensors missing or of the wrong shape
-    │   └── SelfCheckError       a conversion that strays too far from the full-precision model
+    │   ├── SelfCheckError       a conversion that strays too far from the full-precision model
+    │   └── ExportError          an export that can't be read back, or strays as well
     ├── HubError             fetching a model failed
     │   └── OfflineError         fetching was needed but is not allowed
     ├── StorageError         disk full, folder not writable, lock held by another process
@@ -29,6 +30,7 @@ from collections.abc import Sequence
 __all__ = [
     "CheckpointError",
     "CutShortError",
+    "ExportError",
     "GalagoError",
     "HubError",
     "ImageError",
@@ -95,6 +97,10 @@ class CheckpointError(ModelError):
 
 class SelfCheckError(ModelError):
     """A converted model strays from the full-precision one by more than the stated bound."""
+
+
+class ExportError(ModelError):
+    """An exported model can't be read back, or strays from its source by more than the bound."""
 
 
 class HubError(GalagoError):

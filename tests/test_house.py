@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "server": {"media", "text", "vlm"},  # models and the album are passed in
     "llm": {"text", "vlm"},
     "train": {"checkpoints", "engine", "convert", "hub", "media", "text", "vlm", "clip"},
+    "export": {"checkpoints", "engine", "convert", "hub", "media", "text", "vlm", "clip"},
     "bench": {"checkpoints", "engine", "convert", "hub", "album", "vlm", "clip"},
     "__main__": {"cli"},
     # The public names.
@@ -50,6 +51,14 @@ ENGINES = {
     "openvino": {"engine.runtime"},
     "av": {"media.frames", "media.video", "media.camera"},
     "huggingface_hub": {"hub.fetch"},
+    "onnx": {
+        "export.onnx_writer",
+        "export.tensor_data",
+        "export.fastvlm",
+        "export.mobileclip",
+        "export.overflow",
+        "cli.export",
+    },
 }
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip", "onnxruntime"}
 WITH_TORCH = {"train", "bench"}  # in the extras of those names

@@ -15,6 +15,7 @@ from galago.cli.completion import InstallCompletion, ShowCompletion, learn_shell
 from galago.cli.describe import describe
 from galago.cli.doctor import doctor
 from galago.cli.duplicates import duplicates
+from galago.cli.export import export
 from galago.cli.index import index
 from galago.cli.mcp import mcp
 from galago.cli.models import models
@@ -82,6 +83,6 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, classify, serve),
-    *(mcp, models, pull, use, doctor, bench),
+    *(mcp, models, pull, use, export, doctor, bench),
 ):
     app.command()(_verb)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from galago.checkpoints.names import EMBEDDING, HEAD, VISION, projector_shapes, text_shapes
 from galago.checkpoints.tensors import Entry, Stored
-from galago.engine.graph.fastvit import folded_shapes
+from galago.engine.folding import folded_shapes
 from galago.engine.precision import PrecisionPlan
 from galago.engine.vlm_weights import is_product, language_entries
 from galago.specs import VLMSpec

@@ -163,6 +163,42 @@ def _log_softmax(logits: Float) -> npt.NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What the full-precision model makes of the pictures and the passage.
+
+    `pixels` (1, 3, H, W) and `features` (T, hidden) of each picture; `sequences` (N, hidden) of
+    them and the passage behind; `takes`: positions whose `logits` (n, vocab) are compared.
+    """
+
+    pixels: list[Float]
+    features: list[Float]
+    sequences: list[Float]
+    takes: list[npt.NDArray[np.int64]]
+    logits: list[Float]
+
+
+def reference_of(
+    source: Checkpoint, progress: Callable[[float], None] = lambda share: None
+) -> Reference:
+    """Computed in float32 from the source's tensors, a few layers in memory at a time."""
+    spec, full = source.spec, PrecisionPlan("fp32", "fp32")
+    pixels = list(_pictures(spec))
+    features = _encode(VisionSession(collect(vision_items(source, "fp32")), spec, full), pixels)
+    progress(0.4)
+    ids = _prompt(source)
+    words = widen(
+        source.tensors[EMBEDDING].read()[np.asarray(ids)],
+        source.tensors[EMBEDDING].dtype,
+    )
+    sequences = [np.concatenate([seen, words]) for seen in features]
+    count = min(len(ids), _POSITIONS)
+    takes = [np.arange(len(s) - count, len(s)) for s in sequences]
+    logits = _reference(source, full, sequences, takes)
+    progress(1.0)
+    return Reference(pixels, features, sequences, takes, logits)
+
+
 def check_conversion(
     source: Checkpoint,
     tensors: Weights,
@@ -171,30 +207,15 @@ def check_conversion(
 ) -> SelfCheck:
     """Compare converted `tensors` with their source, one part in memory at a time."""
     spec = source.spec
-    pictures = list(_pictures(spec))
-    full = PrecisionPlan("fp32", "fp32")
-    seen = collect(vision_items(source, "fp32"))
-    theirs = _encode(VisionSession(seen, spec, full), pictures)
-    del seen
-    progress(0.3)
-    ours = _encode(VisionSession(tensors, spec, plan), pictures)
-    progress(0.4)
-    # Both decoders see the same inputs, so that the two comparisons don't blur into each other.
-    ids = _prompt(source)
-    words = widen(
-        source.tensors[EMBEDDING].read()[np.asarray(ids)],
-        source.tensors[EMBEDDING].dtype,
-    )
-    sequences = [np.concatenate([features, words]) for features in theirs]
-    count = min(len(ids), _POSITIONS)
-    takes = [np.arange(len(s) - count, len(s)) for s in sequences]
-    reference = _reference(source, full, sequences, takes)
+    found = reference_of(source, lambda share: progress(0.7 * share))
+    ours = _encode(VisionSession(tensors, spec, plan), found.pixels)
     progress(0.8)
-    converted = run_decoder(tensors, spec.text, plan, sequences, takes, head=True)
+    # Both decoders see the same inputs, so that the two comparisons don't blur into each other.
+    converted = run_decoder(tensors, spec.text, plan, found.sequences, found.takes, head=True)
     progress(1.0)
     return judge(
-        list(zip(theirs, ours, strict=True)),
-        list(zip(reference, converted, strict=True)),
+        list(zip(found.features, ours, strict=True)),
+        list(zip(found.logits, converted, strict=True)),
         plan.language,
     )
 

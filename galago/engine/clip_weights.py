@@ -19,22 +19,27 @@ from galago.checkpoints.tensors import (
     to_bf16,
 )
 from galago.engine import quantise
-from galago.engine.graph import fastvit
+from galago.engine.folding import batch_norm, fold, fold_mixer
 from galago.engine.precision import ClipPrecision
 from galago.specs import FastViTSpec
 
 TABLE = "text.token_embedding.weight"
 
 
-def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored]]:
-    """The image tower's tensors by the names that graph/clip.py asks for; folded in float32."""
+def image_items(
+    checkpoint: ClipCheckpoint, *, split: bool = True
+) -> Iterator[tuple[str, Float | Stored]]:
+    """The image tower's tensors by the names that graph/clip.py asks for; folded in float32.
+
+    `split`: as galago.engine.folding.fold.
+    """
     spec = checkpoint.spec.vision
 
     def get(name: str) -> Float:
         return read(checkpoint.tensors[TRUNK + name])
 
     if isinstance(spec, FastViTSpec):
-        trunk = fastvit.fold(lambda name: get(llava_to_timm(name, spec)), spec)
+        trunk = fold(lambda name: get(llava_to_timm(name, spec)), spec, split=split)
         for name, array in trunk:
             yield TRUNK + name, array
         for part in ("weight", "bias"):
@@ -43,7 +48,7 @@ def image_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Store
     folded = {}
     for index in (0, 1) if spec.stem == "conv" else ():
         stem = f"patch_embed.backbone.{index}"
-        gain, shift = fastvit.batch_norm(get, f"{stem}.bn")
+        gain, shift = batch_norm(get, f"{stem}.bn")
         folded[f"{stem}.conv.weight"] = get(f"{stem}.conv.weight") * gain[:, None, None, None]
         folded[f"{stem}.conv.bias"] = shift
     for name, array in folded.items():
@@ -60,7 +65,7 @@ def text_items(checkpoint: ClipCheckpoint) -> Iterator[tuple[str, Float | Stored
     ends = (0, spec.layers + 1) if spec.mixers else ()
     mixers = [f"{TEXT_BLOCKS}{index}" for index in ends]
     for mixer in mixers:
-        yield from fastvit.fold_mixer(lambda name: read(checkpoint.tensors[name]), mixer)
+        yield from fold_mixer(lambda name: read(checkpoint.tensors[name]), mixer)
     for name, stored in checkpoint.tensors.items():
         folded = name == TABLE or any(name.startswith(f"{mixer}.") for mixer in mixers)
         if name.startswith("text.") and not folded:

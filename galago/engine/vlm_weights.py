@@ -27,7 +27,7 @@ from galago.checkpoints.tensors import (
 )
 from galago.checkpoints.vlm import Checkpoint
 from galago.engine import quantise
-from galago.engine.graph import fastvit
+from galago.engine.folding import fold
 from galago.engine.precision import PrecisionPlan, VisionPrecision
 from galago.specs import FastViTSpec, VLMSpec
 
@@ -95,7 +95,7 @@ def vision_items(
     def get(name: str) -> Float:
         return read_float(checkpoint.tensors[VISION + name])
 
-    for name, array in fastvit.fold(get, trunk):
+    for name, array in fold(get, trunk):
         name = VISION + name
         layer, _, part = name.rpartition(".")
         if layer in divided:

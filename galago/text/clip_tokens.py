@@ -60,6 +60,10 @@ class ClipTokenizer:
         self._backend: Any = tokenizers.Tokenizer(model)
         self._backend.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
 
+    def to_json(self) -> str:
+        """The byte pairs as tokenizer.json; without `clean`, start and end."""
+        return str(self._backend.to_str())
+
     def encode(self, text: str, most: int | None = None) -> list[int]:
         """Ids of a text of any length, without start and end; no more than the first `most`."""
         if most is not None and len(text) > _ENOUGH:

@@ -45,6 +45,10 @@ class Tokenizer:
         """How many tokens there are; the model's own vocabulary may be padded beyond."""
         return int(self._backend.get_vocab_size(with_added_tokens=True))
 
+    def to_json(self) -> str:
+        """The whole of it, as tokenizer.json."""
+        return str(self._backend.to_str())
+
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without control tokens."""
         clean = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates have no bytes

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from galago.convert import store
+from galago.convert.selfcheck import judge
 from galago.engine.precision import PrecisionPlan
+from galago.export.proof import Proof
+from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import run
 from tests.helpers.places import TOP
 
@@ -81,3 +84,10 @@ def test_models(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert documented("models") == emitted(capsys, ["models", "--json"])
     last = json.loads(run(capsys, "models", "--json").out.splitlines()[-1])
     assert set(last) == {"model", "kind", "used", "here", "bytes", "summary"}
+
+
+def test_export(capsys: Capture, tmp_path: Path) -> None:
+    model = tiny_clip(tmp_path / "model")
+    line: list[str | Path] = ["export", model, tmp_path / "out", "--dtype", "fp32", "--json"]
+    words = Proof("fp32", judge([], [], "fp32"), 0.0, 6, 6)
+    assert documented("export") == {"folder", *words.to_json()} | emitted(capsys, line)

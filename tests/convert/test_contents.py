@@ -19,7 +19,7 @@ from galago.checkpoints.vlm import open_checkpoint
 from galago.convert.contents import unlike
 from galago.convert.folder import TENSORS, open_converted
 from galago.convert.load import load_sessions
-from galago.engine.graph import fastvit
+from galago.engine import folding
 from galago.engine.vlm_weights import Int8Layers, collect, vision_items
 from galago.errors import CheckpointError, GalagoError
 from galago.specs import FASTVITHD, MCI0, MCI2, FastViTSpec
@@ -44,8 +44,8 @@ def write(path: Path, header: dict[str, Any], data: bytes) -> None:
 @pytest.mark.parametrize("spec", [TINY_VISION, MCI0, MCI2, FASTVITHD], ids=lambda s: str(s.widths))
 def test_the_shapes_are_those_that_folding_gives(spec: FastViTSpec) -> None:
     shapes = vision_shapes(spec)
-    found = {n: a.shape for n, a in fastvit.fold(lambda n: np.ones(shapes[n], np.float32), spec)}
-    assert fastvit.folded_shapes(spec) == found
+    found = {n: a.shape for n, a in folding.fold(lambda n: np.ones(shapes[n], np.float32), spec)}
+    assert folding.folded_shapes(spec) == found
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])

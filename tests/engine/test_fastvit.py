@@ -14,6 +14,7 @@ import pytest
 from galago.checkpoints.names import VISION, vision_shapes
 from galago.checkpoints.tensors import InMemory
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
+from galago.engine.folding import fold
 from galago.engine.graph import fastvit
 from galago.engine.precision import PrecisionPlan
 from galago.engine.vlm_sessions import VisionSession
@@ -35,7 +36,7 @@ def folded(spec: FastViTSpec, rng: np.random.Generator) -> dict[str, InMemory]:
     tensors = {n: random_array(rng, n, s) for n, s in vision_shapes(spec).items()}
     return {
         VISION + n: InMemory("F32", a.shape, np.ascontiguousarray(a))
-        for n, a in fastvit.fold(lambda name: tensors[name], spec)
+        for n, a in fold(lambda name: tensors[name], spec)
     }
 
 

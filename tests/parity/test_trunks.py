@@ -10,6 +10,7 @@ import torch
 from galago import specs
 from galago.checkpoints.names import VISION, llava_to_timm, timm_to_llava, vision_shapes
 from galago.checkpoints.tensors import InMemory
+from galago.engine.folding import fold
 from galago.engine.graph import fastvit
 from galago.specs import FastViTSpec
 from tests.helpers.checkpoints import random_array
@@ -90,7 +91,7 @@ def test_trunk(kind: str, size: tuple[int, int, int], report) -> None:
         wanted = model.forward_features(torch.from_numpy(pixels)).numpy()
     folded = {
         VISION + n: InMemory("F32", a.shape, np.ascontiguousarray(a))
-        for n, a in fastvit.fold(lambda name: tensors[name], spec)
+        for n, a in fold(lambda name: tensors[name], spec)
     }
     graph = fastvit.build(folded, spec, projector=False)
     compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

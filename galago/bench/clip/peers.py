@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from galago.bench.clip import models
 from galago.bench.clip.towers import measured, pixels, timed
+from galago.bench.telemetry import quiet_onnxruntime
 from galago.checkpoints.tensors import Float
 from galago.memory import peak_memory
 
@@ -59,11 +60,10 @@ def onnx(options: Options) -> dict[str, Any]:
 
     Its memory isn't told: torch is there, too, for open_clip's tokenizer.
     """
-    import onnxruntime
     import open_clip
 
     started = time.perf_counter()
-    onnxruntime.disable_telemetry_events()
+    onnxruntime = quiet_onnxruntime()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options["threads"]
     folder = Path(options["model"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from galago.bench.telemetry import quiet_onnxruntime
 from galago.bench.vlm.cost import (
     decoder_weights,
     prefill_operations,
@@ -201,9 +202,7 @@ def _onnx(options: Options) -> Path:
 
 def onnx_vision(options: Options) -> dict[str, Any]:
     """The trunk without a projector in ONNX Runtime, float32, with its own optimisations."""
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
+    onnxruntime = quiet_onnxruntime()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options["threads"]
     started = time.perf_counter()

@@ -1,0 +1,108 @@
+"""`galago export`: a model in another program's format, proved to say the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galago.cli import options
+from galago.cli.terminal import say, stages, write_place, write_record
+from galago.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from galago.export.onnx_folder import Made
+
+__all__ = ["export"]
+
+_USUAL = {"fastvlm": "fp16,q8,q4,q4f16", "mobileclip": "fp32,fp16,q8"}
+
+
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A name of `galago models`, a folder, or owner/name of the hub.",
+            autocompletion=options.complete_model,
+        ),
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="onnx: for transformers.js and others.")
+    ] = "onnx",
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="How weights are stored: fp32, fp16, int8, q8, q4, q4f16, or all; several by "
+            "commas. A MobileCLIP has no q4 and q4f16.",
+            show_default="fp16,q8,q4,q4f16; of a MobileCLIP fp32,fp16,q8",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The figures of each dtype as a JSON object a line.")
+    ] = False,
+    offline: options.Offline = False,
+) -> None:
+    """Write a model as ONNX, for browsers and other programs.
+
+    The folder is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. Each
+    dtype is read back and compared with the model itself, on three pictures and some text; its
+    figures are shown and stand in the folder's README, and one that strays is refused. Stopped, the
+    same command continues. Nothing is uploaded. Needs the package onnx.
+
+    \b
+    Examples:
+      galago export fastvlm-nano nano-onnx
+      galago export apple/FastVLM-0.5B FastVLM-0.5B-ONNX --dtype fp16,q4
+      galago export ./my-finetuned-fastvlm OUT --dtype all --json
+    """
+    from galago.hub.resolve import resolve
+
+    if to != "onnx":
+        raise OptionError(f"--to {to} is not known: use onnx")
+    _need_onnx()
+    from galago.export.onnx_folder import export_onnx
+    from galago.export.work import check_target
+
+    folder = Path(os.path.abspath(os.path.expanduser(out)))
+    check_target(folder)
+    with stages(verbose=True) as progress:
+        source = resolve(model, offline=offline or None, progress=progress)
+        wanted = _dtypes(dtype, source.kind)
+        made = export_onnx(source, wanted, folder, progress)
+    _tell(made, as_json)
+
+
+def _dtypes(asked: str | None, kind: str | None) -> list[str]:
+    from galago.export.fastvlm import DTYPES
+    from galago.export.mobileclip import CLIP_DTYPES
+
+    known = list(CLIP_DTYPES if kind == "mobileclip" else DTYPES)
+    if asked is not None and asked.strip() == "all":
+        return known
+    given = asked if asked is not None else _USUAL[kind or "fastvlm"]
+    wanted = [one.strip() for one in given.split(",")]
+    if unknown := [one for one in wanted if one not in known]:
+        raise OptionError(f"--dtype {unknown[0]!r} is not possible: use {', '.join(known)}, or all")
+    return wanted
+
+
+def _need_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("this needs the package onnx: pip install 'onnx>=1.17'") from None
+
+
+def _tell(made: Made, as_json: bool) -> None:
+    if made.largest is not None:
+        wide = f"; float32 from {made.wide_from} on" if made.wide_from else ""
+        say(f"largest magnitude in the trunk {made.largest:,.0f} (float16 holds 65,504{wide})")
+    if not as_json:
+        return write_place(str(made.folder))
+    for proof in made.proofs:
+        write_record({"folder": str(made.folder), **proof.to_json()})

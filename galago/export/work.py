@@ -1,0 +1,90 @@
+"""An export that is being made: beside its place until it is whole, continued if it was stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from galago.disk import discard_folder
+from galago.errors import OptionError
+from galago.hub.resolve import ResolvedModel
+from galago.progress import Progress
+from galago.version import __version__
+
+__all__ = ["Work", "check_target"]
+
+_NOTES = "galago-export.json"
+_FORMAT = 1  # of what is written; another one is written anew
+
+
+def check_target(folder: Path) -> None:
+    """OptionError when something is there that would be written over."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() or folder.is_symlink():
+        raise OptionError(f"{folder} is there already: name a folder that isn't, or remove it")
+
+
+class Work:
+    """The folder beside its place, `graphs` in it, and notes of what is written."""
+
+    def __init__(self, model: ResolvedModel, out: Path, progress: Progress) -> None:
+        """Of this very source what an interrupted export wrote is kept; anything else is not."""
+        self.tell, self._out = progress, out
+        self.folder = out.with_name(f".{out.name}.galago-export")
+        self.graphs = self.folder / "onnx"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        begun = {"format": _FORMAT, "version": __version__, "source": model.digest}
+        if _read(self.folder / _NOTES).get("begun") != begun:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.graphs.mkdir(parents=True, exist_ok=True)
+        self.notes: dict[str, Any] = {"chunks": {}, **_read(self.folder / _NOTES)}
+        self.note(begun=begun)
+
+    def note(self, **values: object) -> None:
+        """Remember it, for the next try too."""
+        self.notes |= values
+        path = self.folder / _NOTES
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(self.notes), encoding="utf-8")
+        part.replace(path)
+
+    def graph(self, name: str, write: Callable[[Path], int]) -> None:
+        """Have a graph's file written, unless it is there whole."""
+        if name in self.notes["chunks"]:
+            return
+        for left in self.graphs.glob(f"{name}*"):
+            left.unlink()
+        self.note(chunks={**self.notes["chunks"], name: write(self.graphs / name)})
+
+    def chunks(self, names: set[str]) -> dict[str, int]:
+        """Of these graphs those with weights beside them, and how many files that are."""
+        found = self.notes["chunks"].items()
+        return {name: count for name, count in found if count and name in names}
+
+    def give_up(self) -> None:
+        """Nothing of it is to be kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def finish(self, names: set[str], card: str, told: Mapping[str, object]) -> None:
+        """With these graphs alone the folder takes its place."""
+        for path in self.graphs.iterdir():
+            if path.name.split(".onnx")[0] + ".onnx" not in names:
+                path.unlink()
+        (self.folder / "README.md").write_text(card, encoding="utf-8")
+        notes = json.dumps({"begun": self.notes["begun"], **told}, indent=1)
+        (self.folder / _NOTES).write_text(f"{notes}\n", encoding="utf-8")
+        discard_folder(self._out)  # an empty one
+        self.folder.replace(self._out)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The notes of an export that was begun; nothing when there are none that can be read."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
