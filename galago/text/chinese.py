@@ -1,8 +1,8 @@
-"""Chinese queries in English, word by word: 红色连衣裙 -> "red dress", 海滩上的狗 -> "dog on the beach".
+"""Chinese queries in English, word by word: of 红色连衣裙 it makes "red dress".
 
-No translation: a list of words (galago/data/zh-en.txt, from CC-CEDICT), the longest that fits first,
-as Chinese has no blanks, and the little grammar that queries have: what is described stands behind
-的, places before 上 or 里, counts before a measure word. What isn't in the list is told, not guessed.
+No translation: a list of words (galago/data/zh-en.txt, from CC-CEDICT), the longest that fits
+first, as Chinese has no blanks, and the little grammar that queries have: what is described stands
+behind 的, places before 上 or 里, counts before a measure word. What isn't in the list is told.
 """
 
 from __future__ import annotations
