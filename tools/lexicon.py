@@ -182,6 +182,7 @@ def main(cedict: str, folder: str) -> None:
             wanted = seen == 3 or (frequency >= 4.2 and words <= 2)
         if wanted:
             chosen[word] = "~" + doing(gloss) if verb else gloss
+    chosen |= pages_words()
     for line in (ROOT / "tools/lexicon.txt").read_text("utf-8").splitlines():
         word, _, gloss = line.partition("\t")
         if gloss:
@@ -200,6 +201,17 @@ def main(cedict: str, folder: str) -> None:
     body = "".join(f"{word}\t{gloss}\n" for word, gloss in sorted(chosen.items()))
     OUT.write_text(HEADER.format(count=len(chosen), date=date) + singles + "\n" + body, "utf-8")
     print(len(chosen), "words", len(singles) // 2, "pairs", OUT.stat().st_size, "bytes")
+
+
+def pages_words() -> dict[str, str]:
+    """What the page calls things that photos show: whoever reads it there may search for it."""
+    said = (ROOT / "page/src/texts/zh-said.ts").read_text("utf-8")
+    pairs = re.findall(r'(?:"([^"]+)"|(\w+)): "([^"]+)"', said)
+    return {
+        word: quoted or plain
+        for quoted, plain, word in pairs
+        if len(word) <= 6 and word[0] not in "一有" and "的" not in word
+    }
 
 
 def galagos_words() -> set[str]:

@@ -39,6 +39,7 @@ export interface Hit {
 export interface Found {
   hits: Hit[];
   note?: string | null; // what the server remarks
+  searched_for?: string | null; // the words in English, where that isn't what was typed
 }
 
 /** A photo in words: what it probably shows; the day of its file, null when that is gone. */
@@ -53,6 +54,7 @@ export interface Query {
   image?: string; // a data URL, as every picture here
   minus?: string;
   k?: number;
+  as_is?: boolean; // the words as they were typed, in any language
 }
 
 type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };

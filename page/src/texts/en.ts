@@ -113,6 +113,8 @@ export const en = {
   "album.first": "Type what the photos should show, or choose a picture.",
   "album.about": "{photos} photos in the album “{name}”, looked at by {model}.",
   "album.searching": "Searching…",
+  "album.instead": "Searched for:",
+  "album.as-is": "Search as typed",
   "album.matches": "{n} photos match.",
   "album.match": "One photo matches.",
   "album.nothing": "No photo matches.",
