@@ -78,7 +78,7 @@ _ASKED = re.compile(
 )
 _PHOTOS = re.compile("(的?(照片|图片|相片|图像|影像)|的[相图照])?[吗呢]*$")
 _EMPTY = frozenset("我你您他她它们咱了着著过過地得們就都很也正是被把将将")
-_LATIN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+")
+_LATIN = re.compile("[A-Za-zÀ-ɏ]+(?:['’-][A-Za-zÀ-ɏ]+)*|[0-9]+")
 _HAN = re.compile("[㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff]")
 _OTHER_WRITING = re.compile("[\u3041-\u30ff\uac00-\ud7a3\u1100-\u11ff]")  # kana, hangul
 _LONGEST = 6
@@ -143,7 +143,7 @@ def _tokens(clause: str) -> Iterator[_Token]:
             found, length = _Token("holder", holder), 1
         elif counted and low[at] in _MEASURES and length <= 1:
             found, length = None, 1
-        elif found is None and (latin := _LATIN.match(clause, at)) and not _HAN.match(latin[0]):
+        elif found is None and (latin := _LATIN.match(clause, at)):
             name = latin[0]
             found = _Token("count" if name.isdigit() else "word", _number(name))
             length = len(name)
