@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from galago import catalog
 from galago.cli.options import Opening
-from galago.cli.terminal import say, shown
+from galago.cli.terminal import say
 from galago.errors import GalagoError, ModelError
 from galago.text.languages import needs_english
 from galago.text.queries import Query, Translate, as_typed, read
+from galago.text.visible import visible
 
 if TYPE_CHECKING:
     from galago.vlm.fastvlm import FastVLM
@@ -79,7 +80,7 @@ def tell(queries: Sequence[Query], told: str | None) -> list[str]:
     """The notes of queries, each once; said on stderr with what is searched for."""
     if told is not None:
         rough = " (word by word)" if any(query.rough for query in queries) else ""
-        say(f"searched for: {shown(told)}{rough}")
+        say(f"searched for: {visible(told)}{rough}")
     return list(dict.fromkeys(note for query in queries for note in query.notes))
 
 

@@ -124,7 +124,7 @@ def search(
         page = "; no page was written" if html is not None or view else ""
         say(f"no photo matches; --all shows the nearest all the same{page}")
     elif html is not None or view:
-        _page(typed, found, html, view)
+        _page(typed, found, html, view, spoken.instead)
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -248,7 +248,9 @@ def _record(hit: Found) -> dict[str, object]:
     }
 
 
-def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
+def _page(
+    asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool, instead: str | None
+) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 
@@ -258,7 +260,8 @@ def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: boo
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
     title = visible(title.removeprefix("+ "))
     photos = ((hit.path, _line(hit)) for hit in hits)
-    note = hits.left_out.sentence() if hits.left_out else ""
+    told = [f"searched for: {visible(instead)}"] if instead else []
+    note = "; ".join([*told, *([hits.left_out.sentence()] if hits.left_out else [])])
     path = _page_path(html)
     try:
         # A full disk must not cut an older page.

@@ -68,7 +68,7 @@ Hindi | hi | हिन्दी, hin, हिंदी, 印地语
 Bengali | bn | বাংলা, ben, Bangla, 孟加拉语
 Urdu | ur | اردو, urd, 乌尔都语
 Simplified Chinese | zh-Hans | 简体中文, zh-CN, zh-SG, 简体, 简体字, 简中, Chinese Simplified
-Traditional Chinese | zh-Hant | 繁體中文, zh-TW, zh-HK, 繁体中文, 繁体, 繁體, 繁体字, 繁體字, 正體中文
+Traditional Chinese | zh-Hant | 繁體中文, zh-TW, zh-HK, 繁体中文, 繁体, 繁體, 繁体字, 正體中文
 Brazilian Portuguese | pt-BR | Português do Brasil, Português brasileiro, Portuguese Brazilian
 European Portuguese | pt-PT | Português europeu, Português de Portugal
 British English | en-GB | British, en-UK, 英式英语

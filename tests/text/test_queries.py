@@ -44,7 +44,7 @@ def test_what_nobody_understands_is_told() -> None:
     for text in ("的", "鬽魊", "красное платье", "赤いドレス"):
         found = read(text, "m")
         assert found.text == text and not found.understood and "chance" in found.notes[-1]
-    assert as_typed("红色连衣裙", "m").notes == read("鬽魊", "m").notes[:0] + (
+    assert as_typed("红色连衣裙", "m").notes == (
         "m reads English only: what it makes of “红色连衣裙” is chance; say it in English",
     )
 
