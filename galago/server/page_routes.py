@@ -23,7 +23,8 @@ from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
 from galago.server.queries import in_english
 from galago.server.service import Service
-from galago.text.presets import LANGUAGES, PRESETS
+from galago.text.presets import PRESETS
+from galago.text.tongues import TONGUES
 
 __all__ = ["page_routes"]
 
@@ -107,6 +108,12 @@ class Preset(BaseModel):
     possible: bool = Field(description="False for what the model was never taught.")
 
 
+class Language(BaseModel):
+    name: str = Field(description="In English, as a prompt has it.")
+    code: str
+    called: list[str] = Field(description="What else it is called, in its own words first.")
+
+
 class PageAlbum(BaseModel):
     name: str
     photos: int
@@ -120,7 +127,7 @@ class Page(BaseModel):
     presets: list[Preset]
     album: PageAlbum | None
     album_problem: str | None = Field(description="Why there is an album that can't be searched.")
-    languages: list[str]
+    languages: list[Language]
 
 
 def page_routes(service: Service, version: str) -> APIRouter:
@@ -187,7 +194,9 @@ def _page(parts: Parts, version: str) -> Page:
         ],
         album=album,
         album_problem=problem,
-        languages=list(LANGUAGES),
+        languages=[
+            Language(name=one.name, code=one.code, called=list(one.called)) for one in TONGUES
+        ],
     )
 
 

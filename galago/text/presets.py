@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from galago.errors import OptionError
-from galago.text.tongues import TONGUES, language_named
+from galago.text.tongues import language_named
 
-__all__ = ["LANGUAGES", "PRESETS", "preset_prompt"]
+__all__ = ["PRESETS", "preset_prompt"]
 
 PRESETS: dict[str, str] = {
     "describe": "Describe the image in English.",
@@ -18,9 +18,6 @@ PRESETS: dict[str, str] = {
     "expression": "What is this person's facial expression? Output only one or two words.",
     "translate": "Translate the text in this image into {language}.",
 }
-
-# Offered for "translate"; variants and what else `language_named` knows may be named as well.
-LANGUAGES: tuple[str, ...] = tuple(one.name for one in TONGUES if "-" not in one.code)
 
 
 def preset_prompt(name: str, to: str = "English") -> str:

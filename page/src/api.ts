@@ -16,6 +16,13 @@ export interface Preset {
   possible: boolean;
 }
 
+/** A language to translate into: its name in English, its code, what else it is called, by itself first. */
+export interface Language {
+  name: string;
+  code: string;
+  called: string[];
+}
+
 export interface PageInfo {
   version: string;
   models: Model[];
@@ -23,7 +30,7 @@ export interface PageInfo {
   presets: Preset[];
   album: { name: string; photos: number; model: string } | null;
   album_problem: string | null; // why there is an album that can't be searched
-  languages: string[];
+  languages: Language[];
 }
 
 export interface Hit {

@@ -18,6 +18,8 @@ export const en = {
   "unsure.short": "not sure",
   "language.into": "Into",
   "language.of": "Translate into",
+  "language.unknown": "No language is called so here; the list has those that the model speaks.",
+  "language.near": "No language is called so here; did you mean {name}?",
   "model.demo": "{model} is a small demonstration model and often wrong. It knows {knows}.",
   "model.demo.short": "{model} is a small demonstration model and often wrong.",
   "model.cannot": "It was not taught {names}.",

@@ -19,6 +19,8 @@ export const zh: Texts = {
   "unsure.short": "没有把握",
   "language.into": "译成",
   "language.of": "翻译成",
+  "language.unknown": "没有这种语言；列表里是模型会的语言。",
+  "language.near": "没有这种语言；你是说{name}吗？",
   "model.demo": "{model} 是一个小型演示模型，经常出错。它认识的内容：{knows}。",
   "model.demo.short": "{model} 是一个小型演示模型，经常出错。",
   "model.cannot": "它没有学过：{names}。",
