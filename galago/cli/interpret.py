@@ -38,33 +38,40 @@ def lookup_translator(
     opening: Opening, load: Callable[[], FastVLM] | None = None
 ) -> Translate | None:
     """The translator of the FastVLM that is meant, opened when it is needed; None when that is the
-    embedded one. A small one will do: it is loaded for one line."""
+    embedded one.  The smallest of those that are here, as it is loaded for one line; with `load`,
+    which opens the one that answers, that one."""
     from galago.convert.choice import choose_fastvlm
-    from galago.convert.store import ready
 
     try:
-        choice = choose_fastvlm(opening.precision, quickest=True)
+        choice = choose_fastvlm(opening.precision, quickest=load is None)
         name = opening.model or choice.name
         if _never_taught(name):
             return _too_large(choice.skipped) if choice.skipped and not opening.model else None
-        entry = ready(name, opening.precision)
+        made_by = _conversion(name, opening.precision)
     except GalagoError as error:  # what is told of it is the reason why nothing was translated
         return _refusing(str(error))
-    if entry is None and load is None:  # fetching or converting takes minutes
+    if made_by is None:  # fetching or converting takes minutes
         return _refusing(f"{name} would translate the query, but isn't ready: galago pull {name}")
-    made_by = name if entry is None else entry.folder.name
     from galago.vlm.translate import Translator
 
-    def opened() -> FastVLM:
-        return (
-            load()
-            if load is not None
-            else Opening(
-                name, precision=opening.precision, threads=opening.threads, offline=opening.offline
-            ).load()
-        )
+    own = Opening(
+        name, precision=opening.precision, threads=opening.threads, offline=opening.offline
+    )
+    return Translator(name, made_by, load or own.load)
 
-    return Translator(name, made_by, opened)
+
+def _conversion(name: str, precision: str) -> str | None:
+    """What tells a model's conversion from others; None where it would have to be made first."""
+    from galago.checkpoints.folders import MANIFEST
+    from galago.convert.folder import is_converted
+    from galago.convert.store import ready
+    from galago.places import as_path
+
+    folder = as_path(name)
+    if folder.is_dir() and is_converted(folder):
+        return f"{folder.resolve()} {(folder / MANIFEST).stat().st_mtime_ns}"
+    entry = ready(name, precision)
+    return None if entry is None else entry.folder.name
 
 
 def loaded_translator(vlm: FastVLM) -> Translate | None:

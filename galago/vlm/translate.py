@@ -40,6 +40,7 @@ _ASKED, _ANSWERED = 300, 200  # characters at most
 _WORDS = 30
 _TOKENS = 64
 _KEPT = 1000  # files; those not used for longest go first
+_PLAIN = frozenset("0123456789'’-,.&()/:")  # between words
 # What an answer may be wrapped in.
 _WRAPPING = " \t\"'“”‘’「」《》.。"
 
@@ -123,9 +124,10 @@ def _unusable(english: str) -> str | None:
         return "empty"
     if len(english) > _ANSWERED or len(english.split()) > _WORDS:
         return "too long"
-    if not all("LATIN" in unicodedata.name(one, "") for one in letters):
-        return "not in English"
-    return None
+    latin = all("LATIN" in unicodedata.name(one, "") for one in letters)
+    others = [one for one in english if not one.isalpha() and not one.isspace()]
+    plain = set(others) <= _PLAIN and 2 * len(others) <= len(letters) and english.isprintable()
+    return None if latin and plain else "not in English"
 
 
 # -- kept ------------------------------------------------------------------------------------------

@@ -98,3 +98,13 @@ def test_what_is_searched_for_is_said(capsys: pytest.CaptureFixture[str]) -> Non
     assert len(notes) == 1 and "“鬽”" in notes[0]
     said = capsys.readouterr().err
     assert said.startswith("searched for: red") and "word by word" in said and "\x1b" not in said
+
+
+def test_a_real_one_is_asked_and_what_it_babbles_is_not_searched_for(
+    ready: Path, clean_world: Path
+) -> None:
+    """The whole path, by the engine: a converted folder, of random weights."""
+    (query,) = interpret.read_all(["红色连衣裙"], "m", Opening(str(ready)))
+    assert query.text == "red dress" and query.rough
+    (told,) = query.notes
+    assert "translation" in told

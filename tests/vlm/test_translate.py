@@ -61,7 +61,12 @@ def test_words_only_and_once(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("said", "wanted"),
-    [('"a red dress."', "a red dress"), ("  a   red dress\nand more", "a red dress"), ("“猫”", "")],
+    [
+        ("a girl's dress, red & blue (2)", "a girl's dress, red & blue (2)"),
+        ('"a red dress."', "a red dress"),
+        ("  a   red dress\nand more", "a red dress"),
+        ("“猫”", ""),
+    ],
 )
 def test_what_an_answer_is_wrapped_in_is_taken_off(make: Make, said: str, wanted: str) -> None:
     translate, _ = make(said)
@@ -80,6 +85,9 @@ def test_what_an_answer_is_wrapped_in_is_taken_off(make: Make, said: str, wanted
         ("123", "is empty"),
         ("红色连衣裙", "is not in English"),
         ("a red 连衣裙", "is not in English"),
+        ("m� &5 | E. )x%� z J", "is not in English"),
+        ("a red\x07 dress", "is not in English"),
+        ("{a} <red> dress", "is not in English"),
         ("a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f", "is too long"),
         ("an " * 200, "found no end"),
     ],
