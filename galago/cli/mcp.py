@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from galago import catalog
 from galago.cli import albums
+from galago.cli.interpret import lookup_translator
 from galago.cli.missing import missing
 from galago.cli.options import Opening, unread
 from galago.cli.spread import spread
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError
-from galago.text.languages import language_note
+from galago.text.languages import needs_english
 from galago.text.presets import preset_prompt
+from galago.text.queries import Query, read, searched_for
 from galago.version import __version__
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def mcp(
     def search(words: str, count: int = 12) -> list[dict[str, Any]]:
         """Photos of the album that show what the words say, best first; none when none matches.
 
-        The words must be English.
+        English words are best; of other languages what was searched for instead is said.
         """
         with told():
             return tools.search(words, count)
@@ -119,16 +121,26 @@ class Tools:
         if not words.strip():
             raise OptionError("say what to look for")
         desk: AlbumDesk = self._desk()
-        if note := language_note([words], desk.clip.name):  # an assistant can say it so
-            raise OptionError(note)
+        query = self._in_english(words, desk.clip.name)
+        if not query.understood:  # an assistant can say it in English
+            raise OptionError("; ".join(query.notes))
         guide = desk.guide()
         if guide is None:
             raise OptionError("there is no album yet; make one: galago index FOLDER")
-        hits = guide.find([words], k=min(max(count, 1), 200), only_matches=True)
+        hits = guide.find([query.text], k=min(max(count, 1), 200), only_matches=True)
         found: list[dict[str, Any]] = [
             {"path": h.path, "score": round(h.score, 4), "copies": len(h.copies)} for h in hits
         ]
-        return found + ([{"note": hits.left_out.sentence()}] if hits.left_out else [])
+        if instead := searched_for([query]):
+            found.append({"searched_for": instead})
+        notes = [*query.notes, *([hits.left_out.sentence()] if hits.left_out else [])]
+        return found + ([{"note": "; ".join(notes)}] if notes else [])
+
+    def _in_english(self, words: str, model: str) -> Query:
+        translate = None
+        if needs_english(words):
+            translate = lookup_translator(self._opening, self._vlm)
+        return read(words, model, translate)
 
     def _open_desk(self) -> AlbumDesk:
         from galago.cli.desk import AlbumDesk

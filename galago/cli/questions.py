@@ -14,6 +14,7 @@ from galago.cli.terminal import say
 from galago.errors import OptionError
 from galago.memory import peak_memory
 from galago.text.presets import PRESETS, preset_prompt
+from galago.text.tongues import TONGUES
 
 if TYPE_CHECKING:
     from galago.vlm.fastvlm import Chunk, EncodedImage, FastVLM, Stats
@@ -26,6 +27,11 @@ def _complete_preset(incomplete: str) -> Iterator[str]:
     return (name for name in PRESETS if name.startswith(incomplete))
 
 
+def _complete_language(incomplete: str) -> Iterator[str]:
+    names = (name for one in TONGUES for name in (one.name, one.code, one.own))
+    return (name for name in names if name.casefold().startswith(incomplete.casefold()))
+
+
 Prompt = Annotated[str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="Ask this.")]
 Preset = Annotated[
     str | None,
@@ -36,7 +42,13 @@ Preset = Annotated[
     ),
 ]
 Language = Annotated[
-    str | None, typer.Option(metavar="LANGUAGE", help="For --preset translate: into what.")
+    str | None,
+    typer.Option(
+        metavar="LANGUAGE",
+        help="For --preset translate: into what, by name, code or in its own words "
+        "(German, de, Deutsch).",
+        autocompletion=_complete_language,
+    ),
 ]
 
 
@@ -74,7 +86,7 @@ def _prompt(prompt: str | None, preset: str | None, to: str | None) -> str:
     if to is not None and preset != "translate":
         raise OptionError("--to LANGUAGE goes with --preset translate")
     if prompt is None:
-        return preset_prompt(preset or "describe", **({"to": to} if to else {}))
+        return preset_prompt(preset or "describe", **({"to": to} if to is not None else {}))
     if not prompt.strip():
         raise OptionError("--prompt is empty: ask something, or use --preset describe")
     return prompt

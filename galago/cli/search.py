@@ -7,19 +7,20 @@ import os
 import shlex
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galago.cli import albums, options
+from galago.cli.interpret import read_all, tell
 from galago.cli.missing import missing
-from galago.cli.options import ClipOpening
+from galago.cli.options import ClipOpening, Opening
 from galago.cli.terminal import path_fields, say, shown, write, write_record
 from galago.disk import whole_file
 from galago.errors import ImageError, OptionError, StorageError
-from galago.text.languages import language_note
+from galago.text.queries import searched_for
 from galago.text.visible import visible
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def search(
         str | None, typer.Option(metavar="FILE", help="Write a page with the photos to look at.")
     ] = None,
     view: Annotated[bool, typer.Option("--open", help="Open such a page in the browser.")] = False,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Search with the words as they are, in any language.")
+    ] = False,
     album: albums.AlbumName = None,
     model: albums.ModelName = None,
     threads: options.Threads = None,
@@ -77,12 +81,16 @@ def search(
     match must stand out from what the photo scores for other things, and above chance in this
     album. When nothing does, a line on stderr says so.
 
+    Models read English. Words in another language are put into English by the FastVLM that is here,
+    Chinese without one word by word; what is searched for is said on stderr.
+
     \b
     Examples:
       galago search a dog on a beach
       galago search "a birthday cake" -k 50 --open
       galago search --image photo.jpg
       galago search beach --plus photo.jpg --minus people
+      galago search 红色连衣裙
       galago search sunset --json > sunsets.jsonl
     """
     from galago.album import Guide, Searcher
@@ -97,16 +105,18 @@ def search(
         source = albums.source_of(model) if model is not None else searcher.head.source
         clip = ClipOpening(source, threads=threads, offline=offline).load()
         searcher.check(clip, source)
-        notes = _notes(clip, asked)
+        spoken = _in_english(asked, clip.name, Opening(threads=threads, offline=offline), as_is)
+        typed, asked = asked, spoken.asked
+        more = _remarks(clip, spoken)
         guide = Guide(folder.name, searcher, clip, threading.Lock())
         found = _hits(guide, asked, k, show_all)
     for hit in found:
         if as_json:
-            write_record(_record(hit, notes))
+            write_record({**_record(hit), **more})
         else:
             write(_line(hit) + "\n")
-    if as_json and notes and not found:  # the reason, where there is no photo to stand beside
-        write_record({"note": "; ".join(notes)})
+    if as_json and more and not found:  # the reason, where there is no photo to stand beside
+        write_record(more)
     if as_json:
         albums.write_left_out(found.left_out)
     albums.say_left_out(found.left_out, folder)
@@ -114,7 +124,7 @@ def search(
         page = "; no page was written" if html is not None or view else ""
         say(f"no photo matches; --all shows the nearest all the same{page}")
     elif html is not None or view:
-        _page(asked, found, html, view)
+        _page(typed, found, html, view, spoken.instead)
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -166,16 +176,39 @@ def _is_picture(value: str) -> bool:
     return False
 
 
-def _notes(clip: MobileCLIP, asked: Sequence[_Asked]) -> list[str]:
-    """What the model doesn't read of a query; said on stderr, too."""
-    words = [part.text for part in asked if not part.picture]
+@dataclass(frozen=True)
+class _Spoken:
+    """The query in the model's language; `instead` is told where that isn't what was typed."""
+
+    asked: list[_Asked]
+    instead: str | None
+    notes: list[str]
+
+
+def _in_english(asked: Sequence[_Asked], model: str, opening: Opening, as_is: bool) -> _Spoken:
+    """The parts of the query as the model reads them."""
+    words = [part for part in asked if not part.picture]
+    queries = read_all([part.text for part in words], model, opening, as_is=as_is)
+    pairs = list(zip(words, queries, strict=True))
+    instead = searched_for(
+        [query for part, query in pairs if part.wanted],
+        [query for part, query in pairs if not part.wanted],
+    )
+    texts = iter(queries)
+    parts = [part if part.picture else replace(part, text=next(texts).text) for part in asked]
+    return _Spoken(parts, instead, tell(queries, instead))
+
+
+def _remarks(clip: MobileCLIP, spoken: _Spoken) -> dict[str, str]:
+    """What is told of the query, for --json; said on stderr, too."""
+    words = [part.text for part in spoken.asked if not part.picture]
     limit = clip.spec.text.context
     long = f"the model reads {limit} tokens of a query; the end of yours is left out"
-    found = [None if all(map(clip.fits, words)) else long, language_note(words, clip.name)]
-    notes = [note for note in found if note]
+    notes = [*([] if all(map(clip.fits, words)) else [long]), *spoken.notes]
     for note in notes:
         say(f"note: {note}")
-    return notes
+    found = {"searched_for": spoken.instead, "note": "; ".join(notes)}
+    return {name: text for name, text in found.items() if text}
 
 
 def _hits(guide: Guide, asked: Sequence[_Asked], k: int, show_all: bool) -> Checked[Found]:
@@ -205,18 +238,19 @@ def _line(hit: Found) -> str:
     return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
 
 
-def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
-    record = {
+def _record(hit: Found) -> dict[str, object]:
+    return {
         **path_fields(hit.path),
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
         "copies": [path_fields(path) for path in hit.copies],
     }
-    return {**record, "note": "; ".join(notes)} if notes else record
 
 
-def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
+def _page(
+    asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool, instead: str | None
+) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 
@@ -226,7 +260,8 @@ def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: boo
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
     title = visible(title.removeprefix("+ "))
     photos = ((hit.path, _line(hit)) for hit in hits)
-    note = hits.left_out.sentence() if hits.left_out else ""
+    told = [f"searched for: {visible(instead)}"] if instead else []
+    note = "; ".join([*told, *([hits.left_out.sentence()] if hits.left_out else [])])
     path = _page_path(html)
     try:
         # A full disk must not cut an older page.

@@ -13,6 +13,7 @@ import typer
 
 from galago.cli import albums, options
 from galago.cli.desk import AlbumDesk
+from galago.cli.interpret import loaded_translator
 from galago.cli.options import Opening
 from galago.cli.spread import spread
 from galago.cli.terminal import complain, say
@@ -101,7 +102,8 @@ def serve(
         vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
-        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool)
+        translate = loaded_translator(vlm)
+        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool, translate)
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),

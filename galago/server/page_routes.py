@@ -21,9 +21,10 @@ from galago.server.bodies import BodyRoute
 from galago.server.fields import Asked
 from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses
+from galago.server.queries import in_english
 from galago.server.service import Service
-from galago.text.languages import language_note
-from galago.text.presets import LANGUAGES, PRESETS
+from galago.text.presets import PRESETS
+from galago.text.tongues import TONGUES
 
 __all__ = ["page_routes"]
 
@@ -38,6 +39,7 @@ class SearchRequest(Asked):
     plus: str | None = Field(None, description="Another picture, a data URL.")
     minus: str | None = Field(None, max_length=2000, description="Words for what is not wanted.")
     k: int = Field(12, ge=1, le=200)
+    as_is: bool = Field(False, description="Search with the words as they are, in any language.")
 
 
 class Hit(BaseModel):
@@ -55,6 +57,9 @@ class Hits(BaseModel):
     hits: list[Hit]
     any_match: bool
     note: str | None
+    searched_for: str | None = Field(
+        description="The words in English, where other words were searched for than those given."
+    )
 
 
 class ClassifyRequest(Asked):
@@ -103,6 +108,12 @@ class Preset(BaseModel):
     possible: bool = Field(description="False for what the model was never taught.")
 
 
+class Language(BaseModel):
+    name: str = Field(description="In English, as a prompt has it.")
+    code: str
+    called: list[str] = Field(description="What else it is called, in its own words first.")
+
+
 class PageAlbum(BaseModel):
     name: str
     photos: int
@@ -116,7 +127,7 @@ class Page(BaseModel):
     presets: list[Preset]
     album: PageAlbum | None
     album_problem: str | None = Field(description="Why there is an album that can't be searched.")
-    languages: list[str]
+    languages: list[Language]
 
 
 def page_routes(service: Service, version: str) -> APIRouter:
@@ -183,7 +194,9 @@ def _page(parts: Parts, version: str) -> Page:
         ],
         album=album,
         album_problem=problem,
-        languages=list(LANGUAGES),
+        languages=[
+            Language(name=one.name, code=one.code, called=list(one.called)) for one in TONGUES
+        ],
     )
 
 
@@ -243,7 +256,8 @@ def _search(service: Service, body: SearchRequest) -> Hits:
     for url in urls:
         service.opener.check(url, "image")
     pictures = [service.opener.open(url) for url in urls]
-    found = album.find(words, pictures, minus, body.k)
+    spoken = in_english(service.parts, album.model, words, minus, body.as_is)
+    found = album.find(spoken.words, pictures, spoken.minus, body.k)
     hits = [
         Hit(
             score=round(one.score, 5),
@@ -258,9 +272,10 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         for one in found
     ]
     matched = any(hit.match for hit in hits)
-    notes = [language_note([*words, *minus], album.model), None if matched else _NO_MATCH]
+    notes = [*spoken.notes, None if matched else _NO_MATCH]
     notes.append(found.left_out.sentence() if found.left_out else None)
-    return Hits(hits=hits, any_match=matched, note="; ".join(filter(None, notes)) or None)
+    note = "; ".join(filter(None, notes)) or None
+    return Hits(hits=hits, any_match=matched, note=note, searched_for=spoken.instead)
 
 
 def _photo(service: Service, number: int, side: int) -> Response:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from galago.media.images import Source
 from galago.media.pool import PicturePool
 from galago.text.chat import Message
+from galago.text.queries import Translate
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
@@ -126,7 +127,8 @@ class Parts:
 
     `album` is asked each time, as it may be made while the server runs; it raises GalagoError for
     one that can't be opened.  `clip_lock` is held while the MobileCLIP works.  `pool` opens
-    pictures of requests and of the album; it is closed when the server stops.
+    pictures of requests and of the album; it is closed when the server stops.  `translate` puts a
+    query into English; None where the model that answers was never taught to.
     """
 
     vlm: Vlm
@@ -134,3 +136,4 @@ class Parts:
     album: Callable[[], Album | None] = lambda: None
     clip_lock: threading.Lock = field(default_factory=threading.Lock)
     pool: PicturePool | None = None
+    translate: Translate | None = None

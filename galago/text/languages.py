@@ -11,7 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["language_note", "unread"]
+__all__ = ["language_note", "needs_english", "unread"]
 
 READS = "English"
 
@@ -21,6 +21,11 @@ def unread(text: str) -> bool:
     letters = [letter for letter in text if letter.isalpha()]
     foreign = sum("LATIN" not in unicodedata.name(letter, "") for letter in letters)
     return 2 * foreign > len(letters)
+
+
+def needs_english(text: str) -> bool:
+    """Whether a part of it is in another script than Latin: 红色 dress."""
+    return any(letter.isalpha() and "LATIN" not in unicodedata.name(letter, "") for letter in text)
 
 
 def language_note(texts: Iterable[str], model: str) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from galago.errors import OptionError
+from galago.text.tongues import language_named
 
-__all__ = ["LANGUAGES", "PRESETS", "preset_prompt"]
+__all__ = ["PRESETS", "preset_prompt"]
 
 PRESETS: dict[str, str] = {
     "describe": "Describe the image in English.",
@@ -18,20 +19,16 @@ PRESETS: dict[str, str] = {
     "translate": "Translate the text in this image into {language}.",
 }
 
-# Offered for "translate"; any other may be named as well.
-LANGUAGES: tuple[str, ...] = (
-    *("English", "Chinese", "Spanish", "French", "German", "Portuguese", "Italian"),
-    *("Russian", "Japanese", "Korean", "Arabic", "Vietnamese", "Thai"),
-)
-
 
 def preset_prompt(name: str, to: str = "English") -> str:
-    """The prompt of a preset; `to` is the language of "translate".
+    """The prompt of a preset; `to` is the language of "translate" (galago/text/tongues.py).
 
-    Raises OptionError for a name that isn't in PRESETS, or an empty language.
+    Raises OptionError for a name that isn't in PRESETS, an empty language or an unknown one.
     """
     if name not in PRESETS:
         raise OptionError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
     if not to.strip():
         raise OptionError("the language to translate into is empty; name one, such as English")
-    return PRESETS[name].replace("{language}", to.strip())
+    if "{language}" not in PRESETS[name]:
+        return PRESETS[name]
+    return PRESETS[name].replace("{language}", language_named(to))

@@ -72,6 +72,20 @@ test("photos whose files are gone are told, in the list and when they are opened
   await expect(dialog.getByRole("button", { name: "Ask about it" })).toBeDisabled();
 });
 
+test("words in Chinese are searched in English, which is shown and can be undone", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#album`);
+  await page.getByRole("searchbox", { name: "Words" }).fill("一根香蕉");
+  await page.keyboard.press("Enter");
+  const instead = page.getByRole("status").filter({ hasText: "Searched for:" });
+  await expect(instead).toContainText("a banana");
+  await expect(instead.locator("q")).toHaveAttribute("lang", "en");
+  await expect(page.locator("#hits .tile > .name")).toHaveText(found("a banana"));
+  await page.getByRole("button", { name: "Search as typed" }).click();
+  await expect(page.locator("#found")).toContainText("reads English only");
+  await expect(page.getByText("Searched for:")).toBeHidden();
+  await expect(page.getByRole("searchbox", { name: "Words" })).toBeFocused();
+});
+
 test("copies stand in one tile, and what the server remarks is shown", async ({ page, galago }) => {
   const remark = "the album's model reads English; words of other languages find little";
   await page.route("**/api/search", async (route) => {

@@ -128,3 +128,29 @@ test("nobody has to wait for a camera", async ({ page, galago }) => {
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByRole("dialog")).toBeHidden();
 });
+
+test("a language to translate into is typed by any of its names, or told to be none", async ({ page, galago }) => {
+  await page.route("**/api/page", async (route) => {
+    const info = (await (await route.fetch()).json()) as { presets: object[] };
+    await route.fulfill({ json: { ...info, presets: info.presets.map((one) => ({ ...one, possible: true })) } });
+  });
+  const asked: string[] = [];
+  await page.route("**/v1/chat/completions", async (route) => {
+    asked.push(route.request().postData() ?? "");
+    await route.fulfill({ contentType: "text/event-stream", body: "data: [DONE]\n\n" });
+  });
+  await page.goto(`${galago.url}#picture`);
+  await page.locator("#picture-file").setInputFiles(NOTE);
+  const field = page.getByRole("combobox", { name: "Translate into" });
+  await expect(field).toHaveValue("English");
+  const names = [["中文", "Chinese"], ["de", "German"], ["FRANCAIS", "French"], ["zh_TW", "Traditional Chinese"]] as const;
+  for (const [typed, name] of names) {
+    await field.fill(typed);
+    await page.getByRole("button", { name: "Translate" }).click();
+    await expect.poll(() => asked.at(-1) ?? "").toContain(`Translate the text in this image into ${name}.`);
+  }
+  await field.fill("Germn");
+  await page.getByRole("button", { name: "Translate" }).click();
+  await expect(field).toHaveJSProperty("validationMessage", "No language is called so here; did you mean German?");
+  expect(asked).toHaveLength(names.length);
+});

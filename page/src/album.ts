@@ -1,5 +1,5 @@
 import {
-  Busy, type Found, type Hit, isAbort, type PageInfo, pageInfo, photo, Refused, searchAlbum, type Sight, sights,
+  Busy, type Found, type Hit, isAbort, type PageInfo, pageInfo, photo, type Query, Refused, searchAlbum, type Sight, sights,
 } from "./api";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
@@ -21,6 +21,7 @@ export class Album {
   private readonly dialog = byId("photo", HTMLDialogElement);
   private like: Picture | null = null;
   private searching: AbortController | null = null;
+  private typed: Query | null = null; // to search with the words as they were typed
   private album: PageInfo["album"] = null;
   private problem: string | null = null; // why there is an album that can't be searched
   private urls: string[] = [];
@@ -43,6 +44,10 @@ export class Album {
     file.addEventListener("change", () => {
       if (file.files?.[0]) void this.findLike(file.files[0], file.files[0].name);
       file.value = "";
+    });
+    byId("as-is", HTMLButtonElement).addEventListener("click", () => {
+      if (this.typed) void this.find({ ...this.typed, as_is: true });
+      byId("find-text", HTMLInputElement).focus(); // the button goes
     });
     byId("like-drop", HTMLButtonElement).addEventListener("click", () => this.setLike(null));
     this.acceptDrops();
@@ -118,15 +123,20 @@ export class Album {
       this.said.textContent = t("album.first");
       return byId("find-text", HTMLInputElement).focus();
     }
-    this.searching?.abort();
-    const searching = (this.searching = new AbortController());
-    this.said.textContent = t("album.searching");
-    const query = {
+    await this.find({
       ...(text && { text }),
       ...(image && { image }),
       ...(minus && { minus }),
       k: SHOWN,
-    };
+    });
+  }
+
+  private async find(query: Query): Promise<void> {
+    this.searching?.abort();
+    const searching = (this.searching = new AbortController());
+    this.said.textContent = t("album.searching");
+    this.showInstead(null);
+    this.typed = query;
     try {
       this.show(await searchAlbum(query, searching.signal), searching.signal);
     } catch (error) {
@@ -142,6 +152,7 @@ export class Album {
     const count = matches.length;
     const words = count === 1 ? t("album.match") : t("album.matches", { n: count });
     put(this.said, own(count ? words : t("album.nothing")));
+    this.showInstead(found.searched_for ?? null);
     if (found.note && found.note !== KNOWN_NOTE) {
       const note = make("span");
       put(note, said(found.note));
@@ -157,6 +168,12 @@ export class Album {
     if (summary) summary.textContent = t("album.rest", { n: others.length });
     byId("rest-hits", HTMLElement).replaceChildren(...others.map((hit) => this.tile(hit, signal)));
     void this.putIntoWords(signal);
+  }
+
+  /** What was searched for in the place of what was typed. */
+  private showInstead(words: string | null): void {
+    byId("instead", HTMLElement).hidden = words === null;
+    byId("instead-words", HTMLElement).textContent = words ?? "";
   }
 
   /** For who doesn't see the photos; that comes after them, as the first time takes a moment. */

@@ -16,6 +16,13 @@ export interface Preset {
   possible: boolean;
 }
 
+/** A language to translate into: its name in English, its code, what else it is called, by itself first. */
+export interface Language {
+  name: string;
+  code: string;
+  called: string[];
+}
+
 export interface PageInfo {
   version: string;
   models: Model[];
@@ -23,7 +30,7 @@ export interface PageInfo {
   presets: Preset[];
   album: { name: string; photos: number; model: string } | null;
   album_problem: string | null; // why there is an album that can't be searched
-  languages: string[];
+  languages: Language[];
 }
 
 export interface Hit {
@@ -39,6 +46,7 @@ export interface Hit {
 export interface Found {
   hits: Hit[];
   note?: string | null; // what the server remarks
+  searched_for?: string | null; // the words in English, where that isn't what was typed
 }
 
 /** A photo in words: what it probably shows; the day of its file, null when that is gone. */
@@ -53,6 +61,7 @@ export interface Query {
   image?: string; // a data URL, as every picture here
   minus?: string;
   k?: number;
+  as_is?: boolean; // the words as they were typed, in any language
 }
 
 type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };

@@ -85,18 +85,10 @@ export function languageOf(text: string): string {
   return "en";
 }
 
-// What the server calls the languages that it can be asked to translate into.
-const TAGS: Record<string, string> = {
-  English: "en", Chinese: "zh", Spanish: "es", French: "fr", German: "de", Portuguese: "pt", Italian: "it",
-  Russian: "ru", Japanese: "ja", Korean: "ko", Arabic: "ar", Vietnamese: "vi", Thai: "th",
-};
-
 /** A language as the page's own calls it, such as 法语 for "French". */
-export function languageName(name: string): string {
-  const tag = TAGS[name];
-  if (tag === undefined) return name;
-  return new Intl.DisplayNames(document.documentElement.lang, { type: "language" }).of(tag) ?? name;
+export function languageName({ name, code }: { name: string; code: string }): string {
+  return new Intl.DisplayNames(document.documentElement.lang, { type: "language", fallback: "none" }).of(code) ?? name;
 }
 
 /** Whether a language is the page's own. */
-export const isOwn = (name: string): boolean => TAGS[name] === document.documentElement.lang;
+export const isOwn = ({ code }: { code: string }): boolean => code === document.documentElement.lang;

@@ -1,8 +1,9 @@
-import { chat, isAbort, type Message, type Preset, withPicture } from "./api";
+import { chat, isAbort, type Language, type Message, type Preset, withPicture } from "./api";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
 import { languageName, languageOf, onLanguage, own, t } from "./i18n";
-import { currentModel, explained, fillLanguages, onServer, possible, presetName } from "./server";
+import { currentModel, explained, onServer, possible, presetName } from "./server";
+import { LanguageField } from "./language-field";
 import { settings } from "./settings";
 import { shoot } from "./shooting";
 import { announce, announceCaption, speak } from "./voice";
@@ -13,9 +14,9 @@ export class PictureView {
   private readonly shown = byId("shown", HTMLImageElement);
   private readonly log = byId("chat", HTMLElement);
   private readonly text = byId("ask-text", HTMLInputElement);
-  private readonly language = byId("picture-language", HTMLSelectElement);
+  private readonly language = new LanguageField("picture-language");
   private presets: Preset[] = [];
-  private languages: string[] = [];
+  private languages: Language[] = [];
   private picture: Picture | null = null;
   private turns: Message[] = []; // what a follow-up question may refer to
   private readonly taking = overlapping();
@@ -103,13 +104,15 @@ export class PictureView {
   }
 
   private showPresets(): void {
-    fillLanguages(this.language, this.languages);
+    this.language.fill(this.languages);
     byId("picture-language-field", HTMLElement).hidden = !this.presets.some(({ id }) => id === "translate");
     const buttons = this.presets.map(({ id, prompt }) => {
       const button = make("button", { type: "button" }, presetName(id));
       button.addEventListener("click", () => {
-        const words = prompt.replace("{language}", this.language.value);
-        const to = id === "translate" ? ` → ${languageName(this.language.value)}` : "";
+        const language = id === "translate" ? this.language.read() : null;
+        if (id === "translate" && !language) return;
+        const words = prompt.replace("{language}", language?.name ?? "");
+        const to = language ? ` → ${languageName(language)}` : "";
         this.turns = []; // a ready question is about the picture, not about the talk so far
         void this.ask(words, presetName(id) + to);
       });

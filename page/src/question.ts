@@ -1,14 +1,16 @@
+import { type Language } from "./api";
 import { byId, make } from "./dom";
 import { onLanguage } from "./i18n";
-import { fillLanguages, onServer, possible, presetName } from "./server";
+import { LanguageField } from "./language-field";
+import { onServer, possible, presetName } from "./server";
 
 /** What is asked of every frame: a ready question or one's own. */
 export class Question {
   private readonly chips = byId("presets", HTMLElement);
   private readonly own = byId("own", HTMLTextAreaElement);
-  private readonly language = byId("live-language", HTMLSelectElement);
+  private readonly language: LanguageField;
   private prompts = new Map<string, string>();
-  private languages: string[] = [];
+  private languages: Language[] = [];
   private chosen = "describe";
   private words = ""; // one's own
 
@@ -21,7 +23,7 @@ export class Question {
       event.preventDefault();
       this.takeOwn();
     });
-    this.language.addEventListener("change", changed);
+    this.language = new LanguageField("live-language", changed);
     onServer(({ presets, languages }) => {
       this.prompts = new Map(possible(presets).map(({ id, prompt }) => [id, prompt]));
       this.languages = languages;
@@ -35,7 +37,7 @@ export class Question {
   get prompt(): string {
     if (this.chosen === "own") return this.words;
     const prompt = this.prompts.get(this.chosen) ?? "";
-    return prompt.replace("{language}", this.language.value);
+    return prompt.replace("{language}", this.language.last?.name ?? "English");
   }
 
   /** One's own question counts once it is typed, not letter by letter. */
@@ -48,7 +50,7 @@ export class Question {
 
   private show(): void {
     if (!this.prompts.size) return; // no server yet
-    fillLanguages(this.language, this.languages);
+    this.language.fill(this.languages);
     const chips = [...this.prompts.keys(), "own"].map((id) => {
       const radio = make("input", { type: "radio", name: "preset", value: id });
       radio.checked = id === this.chosen;

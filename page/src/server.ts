@@ -1,6 +1,6 @@
 import { Busy, connect, isAlive, Lost, pageInfo, type PageInfo, type Preset } from "./api";
-import { byId, make, sleep } from "./dom";
-import { isKey, isOwn, languageName, listed, onLanguage, own, said, t, type Words } from "./i18n";
+import { byId, sleep } from "./dom";
+import { isKey, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { announce } from "./voice";
 
 const CHECK_EVERY = 1500; // ms
@@ -118,12 +118,4 @@ export const possible = (presets: Preset[]): Preset[] => presets.filter((preset)
 export function presetName(id: string): string {
   const key = `preset.${id}`;
   return isKey(key) ? t(key) : id;
-}
-
-/** The languages to translate into; the page's own comes first to mind. */
-export function fillLanguages(select: HTMLSelectElement, languages: string[]): void {
-  const options = languages.map((name) => make("option", { value: name }, languageName(name)));
-  const chosen = select.value || (languages.find(isOwn) ?? "");
-  select.replaceChildren(...options);
-  if (chosen) select.value = chosen;
 }

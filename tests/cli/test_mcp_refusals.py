@@ -18,12 +18,21 @@ def test_words_that_the_model_cannot_read_are_refused(monkeypatch: pytest.Monkey
     """An assistant can say them in English, and would take chance for an answer."""
     tools = Tools(Opening(), None, PicturePool(1))
     hits = Checked([SimpleNamespace(path="a.jpg", score=0.5, copies=("b.jpg",))])
-    guide = SimpleNamespace(find=lambda *_, **__: hits)
+    asked: list[list[str]] = []
+    guide = SimpleNamespace(find=lambda words, **_: asked.append(words) or hits)
     desk: Any = SimpleNamespace(clip=SimpleNamespace(name="nano"), guide=lambda: guide)
     monkeypatch.setattr(tools, "_desk", lambda: desk)
-    assert tools.search("a dog", 3) == [{"path": "a.jpg", "score": 0.5, "copies": 1}]
+    hit = {"path": "a.jpg", "score": 0.5, "copies": 1}
+    assert tools.search("a dog", 3) == [hit]
+    assert tools.search("一只狗", 3) == [hit, {"searched_for": "a dog"}]
+    part = tools.search("鬽狗", 3)
+    assert part[1:] == [
+        {"searched_for": "dog"},
+        {"note": "not understood and left out of the query: “鬽”"},
+    ]
+    assert asked == [["a dog"], ["a dog"], ["dog"]]
     with pytest.raises(OptionError, match="nano reads English only.*say it in English"):
-        tools.search("一只狗", 3)
+        tools.search("собака", 3)
 
 
 def test_addresses_and_missing_files_are_told() -> None:

@@ -93,16 +93,37 @@ def test_a_very_long_query_is_cut_with_a_note(capsys: Capture, indexed: Path) ->
     )
 
 
-def test_words_in_other_letters_are_told(capsys: Capture, indexed: Path) -> None:
+def test_chinese_is_searched_in_english_and_that_is_said(capsys: Capture, indexed: Path) -> None:
+    plain = run(capsys, "search", "红色的图片", "-k", "2")
+    assert plain.code == 0 and plain.err == "searched for: red (word by word)\n"
+    assert found(plain) == found(run(capsys, "search", "red", "-k", "2")) != []
+    line = run(capsys, "search", "红色", "-k", "1", "--json").out
+    assert json.loads(line)["searched_for"] == "red" and "note" not in json.loads(line)
+    mixed = run(capsys, "search", "红色 thing", "--plus", "蓝色", "--minus", "绿色", "--all")
+    assert "searched for: red thing + blue − green (word by word)\n" in mixed.err
+    part = run(capsys, "search", "鬽红色", "-k", "1", "--json")
+    assert "left out of the query: “鬽”" in json.loads(part.out)["note"]
+    plain_english = run(capsys, "search", "red", "--json", "-k", "1")
+    assert not {"note", "searched_for"} & set(json.loads(plain_english.out))
+
+
+def test_words_that_nobody_here_reads_are_told(capsys: Capture, indexed: Path) -> None:
     """The model reads English: what it makes of other letters is chance."""
-    plain = run(capsys, "search", "红色", "-k", "2", "--all")
-    assert plain.code == 0 and "reads English only" in plain.err
-    lines = run(capsys, "search", "红色", "-k", "2", "--all", "--json").out.splitlines()
-    assert len(lines) == 2 and all("reads English" in json.loads(line)["note"] for line in lines)
-    lines = run(capsys, "search", "red", "--json", "-k", "1").out.splitlines()
-    assert "note" not in json.loads(lines[0])
+    for line in (["красный"], ["赤い"], ["红色", "--as-is"]):
+        plain = run(capsys, "search", *line, "-k", "2", "--all")
+        assert plain.code == 0 and "reads English only" in plain.err
+        assert "searched for" not in plain.err
+        lines = run(capsys, "search", *line, "-k", "2", "--all", "--json").out.splitlines()
+        assert len(lines) == 2
+        assert all("reads English" in json.loads(line)["note"] for line in lines)
     minus = run(capsys, "search", "red", "--minus", "синий")
     assert "“синий”" in minus.err
+
+
+def test_a_page_says_what_was_searched_for(capsys: Capture, indexed: Path, tmp_path: Path) -> None:
+    page = tmp_path / "found.html"
+    run(capsys, "search", "红色", "--html", page)
+    assert "红色" in page.read_text("utf-8") and "searched for: red" in page.read_text("utf-8")
 
 
 def test_another_model_is_refused(capsys: Capture, indexed: Path, models: Models) -> None:

@@ -72,6 +72,7 @@ def test_albums(capsys: Capture, indexed: Path) -> None:
     (indexed / "bad.png").write_bytes(b"none")
     assert run(capsys, "index").code == 1
     search = [["search", "red", "--json"], ["search", "红", "--all", "--json"]]
+    search.append(["search", "赤い", "--all", "--json"])
     assert documented("search") == emitted(capsys, *search)
     assert documented("duplicates") == emitted(capsys, ["duplicates", "--json"])
     album: list[list[str | Path]] = [["album", "--json"], ["album", "--failed", "--json"]]

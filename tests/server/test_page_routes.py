@@ -63,8 +63,7 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert page["album"] == {"name": "mine", "photos": 4, "model": "fake"}
             found = ask(f"{served.url}/api/search", {"text": "red", "k": 2}).json
             assert {hit["name"] for hit in found["hits"]} == {"red0.png", "red1.png"}
-            note = ask(f"{served.url}/api/search", {"text": "红", "k": 2}).json["note"]
-            assert "fake reads English only" in note
+            assert found["searched_for"] is None
             assert all(hit["match"] or not hit["close"] for hit in found["hits"])
             like = ask(f"{served.url}/api/search", {"image": data_url("blue"), "k": 1}).json
             assert like["hits"][0]["close"]
@@ -79,6 +78,30 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             fields = {"image": data_url(), "labels": ["a", "b"]}
             labels = ask(f"{served.url}/api/classify", fields).json
             assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
+
+
+def test_words_that_are_not_english(folder: Path, album: Path, tmp_path: Path) -> None:
+    for at, colour in enumerate(("red", "blue")):
+        photo(tmp_path / "photos" / f"{colour}{at}.png", colour, at)
+    update(album, tmp_path / "photos")
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served:
+
+            def search(**fields: object) -> Any:
+                return ask(f"{served.url}/api/search", {"k": 1, **fields}).json
+
+            chinese = search(text="红色", minus="蓝色")
+            assert chinese["searched_for"] == "red − blue"
+            assert chinese["hits"][0]["name"] == "red0.png"
+            assert "not understood and left out of the query: “鬽”" in search(text="鬽红")["note"]
+            for fields in ({"text": "красный"}, {"text": "红色", "as_is": True}):
+                assert "fake reads English only" in search(**fields)["note"]
+                assert search(**fields)["searched_for"] is None
+        with serving(folder, lambda: guide, translate=lambda text: "blue") as served:
+            assert search(text="красный")["searched_for"] == "blue"
+            assert search(text="красный")["hits"][0]["name"] == "blue1.png"
+            assert search(text="red")["searched_for"] is None
 
 
 def test_the_album_shows_what_is_there_and_copies_once(
