@@ -154,7 +154,7 @@ def test_sound_text_and_a_missing_extra(
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, "av", None)
             missing = run(capsys, verb, clip, *never)
-        assert missing.code == 2 and "pip install 'galago[video]'" in missing.line
+        assert missing.code == 2 and "to install the extra video: " in missing.line
 
 
 def test_a_file_that_is_no_webvtt_is_not_lost(
