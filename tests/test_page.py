@@ -1,4 +1,4 @@
-"""The built page, which is committed, is that of its sources: a forgotten `make page` is noticed."""
+"""The built page, which is committed, is of today's sources: a forgotten `make page` is noticed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ export PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 cd "$top"
 rm -rf dist
 "$python" -m venv "$dir/tools"
-"$dir/tools/bin/python" -m pip install build twine
+"$dir/tools/bin/python" -m pip install build twine 'readme_renderer[md]'
 # The wheel is built from the source archive, so that neither lacks anything.
 "$dir/tools/bin/python" -m build --outdir dist . > "$dir/build.log" || { cat "$dir/build.log"; exit 1; }
 ls -l dist | awk 'NR > 1 {printf "%s %.1f MB\n", $NF, $5 / 1e6}'

@@ -47,7 +47,8 @@ def galago() -> str:
 
 
 def quoted(path: str) -> str:
-    return path if path == shlex.quote(path) or os.name == "nt" and " " not in path else f'"{path}"'
+    plain = " " not in path if os.name == "nt" else path == shlex.quote(path)
+    return path if plain else f'"{path}"'
 
 
 def run(what: str, command: str, said: set[str]) -> int:
@@ -78,8 +79,8 @@ def explain() -> None:
     paragraph(
         f"{' and '.join(row.name for row in own)} come with galago to show that all of it works. "
         "They know notes of a few large words, raised fingers, emoji, and clear photos of some two "
-        "hundred things: clothes, groceries, flowers, animals, instruments. Other pictures they get "
-        "wrong. For your own pictures fetch real models once; from then on those are used:"
+        "hundred things: clothes, groceries, flowers, animals, instruments. Other pictures they "
+        "get wrong. For your own pictures fetch real models once; from then on those are used:"
     )
     for row in filter(None, map(catalog.find, REAL)):
         print(f"\n  $ {galago()} pull {row.aliases[0] if row.aliases else row.name}")
