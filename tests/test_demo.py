@@ -1,4 +1,4 @@
-"""What `make demo` shows can be pasted: it is what a shell ran, and galago knows each word of it."""
+"""What `make demo` shows can be pasted: it is what a shell ran, and galago knows every word."""
 
 from __future__ import annotations
 
