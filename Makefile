@@ -8,10 +8,11 @@ PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export CHROMIUM
+TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity api load check docs page built serve e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity api load check docs page built serve e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -58,7 +59,10 @@ demo: $(VENV)/.run ## install galago and ask it about the four pictures in examp
 	@$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
-	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity --ignore=tests/clients
+	@$(PY) -m pytest -n auto --dist worksteal -m 'not slow' $(TESTED)
+
+slow: $(VENV)/.dev ## the tests that start galago as processes of its own, and take longer for it
+	@$(PY) -m pytest -n auto --dist worksteal -m slow $(TESTED)
 
 parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
