@@ -17,6 +17,7 @@ from tests.helpers.places import TOP
 PAGES = [TOP / "README.md", TOP / "README.zh.md", *sorted((TOP / "docs").glob("*.md"))]
 
 
+@pytest.mark.slow
 def test_python_example(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.*?)```", (TOP / "README.md").read_text("utf-8"), re.DOTALL)
     assert code

@@ -81,6 +81,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
 @serves
 @pytest.mark.model
 @POSIX_ONLY
+@pytest.mark.slow
 def test_the_embedded_models_are_served_until_told_to_stop(tmp_path: Path) -> None:
     process = start("serve", "--port", "0", "--api-key", " k\n")  # as a file's line may end
     try:
@@ -113,6 +114,7 @@ sys.exit(main(["serve", "--port", "0", "--grace", "1"]))
 @serves
 @pytest.mark.model
 @POSIX_ONLY
+@pytest.mark.slow
 def test_it_ends_in_time_whatever_hangs() -> None:
     env = {**os.environ, "PYTHONPATH": str(TOP)}
     process = subprocess.Popen(

@@ -70,6 +70,7 @@ def test_the_last_cue_of_a_video_that_does_not_tell_its_length(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+@pytest.mark.slow
 def test_interrupt_leaves_a_valid_file(ready: Path, tmp_path: Path) -> None:
     long = write_video(tmp_path / "long.mp4", shots(range(40), 5))
     path = tmp_path / "out.vtt"
