@@ -6,13 +6,13 @@ PARITY := .venv-parity
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
-STATIC := galago/server/static/index.html
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export CHROMIUM
+TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test parity api load check docs page serve e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity api load check docs page built serve e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -33,9 +33,6 @@ $(VENV)/.serve: $(VENV)/.run
 
 page/node_modules/.package-lock.json: page/package-lock.json
 	@cd page && npm ci --silent --no-audit --no-fund
-
-$(STATIC): page/node_modules/.package-lock.json page/index.html page/vite.config.ts $(shell find page/src -type f)
-	@cd page && npm run --silent build
 
 # The browser of the tests, with letters for its screenshots; an own one is named by CHROMIUM=…
 /usr/bin/chromium:
@@ -62,7 +59,10 @@ demo: $(VENV)/.run ## install galago and ask it about the four pictures in examp
 	@$(VENV)/bin/python tools/demo.py
 
 test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
-	@$(PY) -m pytest -n auto --dist worksteal tests --ignore=tests/parity --ignore=tests/clients
+	@$(PY) -m pytest -n auto --dist worksteal -m 'not slow' $(TESTED)
+
+slow: $(VENV)/.dev ## the tests that start galago as processes of its own, and take longer for it
+	@$(PY) -m pytest -n auto --dist worksteal -m slow $(TESTED)
 
 parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
@@ -77,24 +77,29 @@ check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated doc
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(PY) tools/docs.py --check
-	@$(PY) -m pytest tests/test_house.py
+	@$(PY) -m pytest tests/test_house.py tests/test_page.py
 
 docs: $(VENV)/.dev ## write the generated parts of the docs again
 	@$(PY) tools/docs.py
 
-page: $(STATIC) ## build the page that the server shows (needs Node; the server does not)
+page: page/node_modules/.package-lock.json ## build the page that the server shows (needs Node; galago does not)
+	@cd page && npm run --silent build
 
-serve: $(VENV)/.serve $(STATIC) ## the server and its page at http://127.0.0.1:8000
+# By what is in the files: after a checkout their times say nothing, and nobody is to need Node.
+built:
+	@$(PYTHON) tools/page.py || $(MAKE) --no-print-directory page
+
+serve: $(VENV)/.serve built ## the server and its page at http://127.0.0.1:8000
 	@$(VENV)/bin/galago serve $(ARGS)
 
-e2e: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## the page in a real browser, with a fake camera
+e2e: $(VENV)/.serve page $(CHROMIUM) ## the page in a real browser, with a fake camera
 	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=e2e $(ARGS)
 
-screenshots: $(VENV)/.serve $(STATIC) $(CHROMIUM) ## write docs/screenshots again
+screenshots: $(VENV)/.serve page $(CHROMIUM) ## write docs/screenshots again
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots
 	@$(PY) page/e2e/webp.py docs/screenshots
 
-wheel: $(VENV)/.dev $(STATIC) ## build the wheel, install it in an empty environment, and run it in an empty folder
+wheel: ## build what would be published, check it, install it in an empty environment, and run it in an empty folder
 	@PYTHON=$(PYTHON) bash tests/wheel.sh
 
 bench: $(PARITY)/.bench ## docs/performance.md and docs/benchmark-clip.md: speed and memory, beside peers (some hours)
@@ -107,4 +112,4 @@ golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
 
 clean: ## remove environments and build output
-	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules $(dir $(STATIC))
+	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules

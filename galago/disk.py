@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Literal, NoReturn
 from galago.errors import CheckpointError, GalagoError, StorageError
 
 __all__ = [
+    "ABANDONED",
     "POINTER",
     "discard_folder",
     "is_pointer",
@@ -42,7 +43,7 @@ POINTER = (
     "is a pointer of Git LFS, not the file itself: run `git lfs pull` in its folder, or fetch the "
     "model with `galago pull`"
 )
-_ABANDONED = 86_400  # seconds after which an unfinished file is a killed process's
+ABANDONED = 86_400  # seconds after which an unfinished file is a killed process's
 
 
 @contextlib.contextmanager
@@ -103,13 +104,16 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
 
 
-def discard_folder(folder: Path) -> None:
-    """Remove a folder; a removal that is broken off never leaves half of it in its place."""
+def discard_folder(folder: Path, *, strict: bool = False) -> None:
+    """Remove a folder; a removal that is broken off never leaves half of it in its place.
+
+    `strict`: OSError for what can't be removed, of which the rest lies beside it.
+    """
     aside = folder.with_name(f".{folder.name}.old.part")
     shutil.rmtree(aside, ignore_errors=True)
     if folder.is_dir():
         os.replace(folder, aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=not strict)
 
 
 def keep_newest(folder: Path, pattern: str, count: int) -> None:
@@ -118,7 +122,7 @@ def keep_newest(folder: Path, pattern: str, count: int) -> None:
     for old in files[:-count]:
         old.unlink(missing_ok=True)
     for left in folder.glob(".*.part"):
-        if time.time() - left.stat().st_mtime > _ABANDONED:
+        if time.time() - left.stat().st_mtime > ABANDONED:
             left.unlink(missing_ok=True)
 
 

@@ -25,7 +25,14 @@ any of these into exit code 2.
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 __all__ = [
     "CheckpointError",
@@ -44,6 +51,7 @@ __all__ = [
     "UnopenedError",
     "UnknownModelError",
     "VideoError",
+    "install_line",
 ]
 
 
@@ -116,4 +124,49 @@ class StorageError(GalagoError):
 
 
 class MissingExtraError(GalagoError):
-    """An optional part of galago is not installed; the message holds the line that installs it."""
+    """An optional part of galago is not installed; the message holds the line that installs it.
+
+    `what` is the message without that line, which names a place on this computer; `extra` the part.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what}; to install the extra {extra}: {install_line(extra)}")
+        self.what, self.extra = what, extra
+
+
+def install_line(extra: str) -> str:
+    """The command that adds an extra's packages to the environment that galago runs in.
+
+    By the packages' own names, as the installed galago lists them: on an index its own name would
+    be somebody else's. Quoted for a shell of this system.
+    """
+    from packaging.requirements import Requirement
+
+    try:
+        listed = [Requirement(line) for line in importlib.metadata.requires("galago") or ()]
+    except importlib.metadata.PackageNotFoundError:  # run from its sources
+        return f"pip install {_quoted(f'.[{extra}]')} in galago's own folder"
+    packages = []
+    for one in listed:
+        if one.marker is not None and one.marker.evaluate({"extra": extra}):
+            one.marker = None
+            packages.append(str(one))
+    return " ".join(map(_quoted, [*_installer(), *packages]))
+
+
+def _installer() -> list[str]:
+    home = Path(sys.prefix)
+    if (home / "pipx_metadata.json").is_file():
+        return ["pipx", "inject", home.name]
+    if importlib.util.find_spec("pip") is None:  # environments that uv made have none
+        return ["uv", "pip", "install", "--python", sys.executable]
+    return [sys.executable, "-m", "pip", "install"]
+
+
+_WINDOWS = os.name == "nt"
+
+
+def _quoted(word: str) -> str:
+    if not _WINDOWS:
+        return shlex.quote(word)
+    return word if re.fullmatch(r"[\w@%+=:,./\\-]+", word) else f'"{word}"'

@@ -1,11 +1,32 @@
-import { defineConfig } from "vite";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { defineConfig, type Plugin } from "vite";
 
 // `galago serve` hands out what is built here; while writing the page, `npm run dev` shows it and
 // passes questions on to a server that runs beside it.
 const server = process.env.GALAGO_SERVER ?? "http://127.0.0.1:8000";
 
+// The built page is committed, so that no installation needs Node. It names what it was built from:
+// tools/page.py computes the same and so finds a forgotten build, without Node.
+function sources(): Plugin {
+  return {
+    name: "sources",
+    apply: "build",
+    generateBundle() {
+      const files = ["index.html", "package-lock.json", "tsconfig.json", "vite.config.ts"];
+      for (const entry of readdirSync("src", { recursive: true, withFileTypes: true })) {
+        if (entry.isFile()) files.push(`${entry.parentPath}/${entry.name}`.replaceAll("\\", "/"));
+      }
+      const hash = createHash("sha256");
+      for (const file of files.sort()) hash.update(`${file}\0`).update(readFileSync(file)).update("\0");
+      this.emitFile({ type: "asset", fileName: "sources.sha256", source: `${hash.digest("hex")}\n` });
+    },
+  };
+}
+
 export default defineConfig({
   base: "./",
+  plugins: [sources()],
   build: {
     outDir: "../galago/server/static",
     emptyOutDir: true,

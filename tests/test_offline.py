@@ -95,6 +95,7 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pull_and_describe_with_sockets_blocked(home: Path, tiny: Path, picture: Path) -> None:
     describe = ["describe", picture, "-m", tiny, "--max-tokens", "2"]
     done = guarded(home, ["pull", tiny], describe, ["models"])
@@ -115,6 +116,7 @@ def test_the_embedded_model_with_sockets_blocked(home: Path, picture: Path) -> N
     assert list(home.iterdir()) == [], "the embedded model writes nothing at all"
 
 
+@pytest.mark.slow
 def test_offline_asks_nobody_and_the_guard_guards(home: Path, picture: Path) -> None:
     """Without --offline a model that isn't here makes galago ask the hub: that must be caught."""
     done = guarded(
@@ -141,6 +143,7 @@ def namespace() -> list[str]:
     pytest.skip("a network namespace is not allowed here")
 
 
+@pytest.mark.slow
 def test_in_a_namespace_without_network(
     namespace: list[str], home: Path, ready: Path, picture: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.helpers.places import TOP
 PAGES = [TOP / "README.md", TOP / "README.zh.md", *sorted((TOP / "docs").glob("*.md"))]
 
 
+@pytest.mark.slow
 def test_python_example(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.*?)```", (TOP / "README.md").read_text("utf-8"), re.DOTALL)
     assert code
@@ -34,11 +36,41 @@ def test_python_example(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_in_pages_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = re.findall(r"^\s*(?:\$ )?galago (\w+)(.*)$", page.read_text("utf-8"), re.MULTILINE)
-    for verb, rest in commands:
+    text = page.read_text("utf-8")
+    for verb, rest in re.findall(
+        r"^\s*(?:\$ )?(?:\.venv/bin/)?galago (\w+)(.*)$", text, re.MULTILINE
+    ):
         known = run(capsys, verb, "--help").out
         for option in re.findall(r"(?<!\S)(--?[a-z][\w-]*)", rest):
             assert option in known, f"{page.name}: galago {verb} {option}"
+
+
+@pytest.mark.model
+def test_the_first_answer_is_what_galago_says(capsys: pytest.CaptureFixture[str]) -> None:
+    for page in PAGES[:2]:
+        shown = re.findall(
+            r"^    \$ \.venv/bin/galago (.+)\n    (.+)$", page.read_text("utf-8"), re.M
+        )
+        assert shown, page
+        for command, answer in shown:
+            assert run(capsys, *shlex.split(command)).out == f"{answer}\n", command
+
+
+def test_nothing_is_installed_by_a_name_that_is_not_ours() -> None:
+    """On an index of packages `galago` is somebody else's: it is installed from its folder."""
+    bare = re.compile(r"\b(?:pipx?|uv tool) install\s+(?:-\S+\s+)*['\"]?galago(?![\w./-])")
+    assert bare.search("pip install 'galago[video]'") and bare.search("pipx install -q galago")
+    for where in (
+        "*.md",
+        "docs/*.md",
+        "tools/*.py",
+        "galago/**/*.py",
+        "galago/**/*.md",
+        "page/src/**",
+    ):
+        for path in (path for path in TOP.glob(where) if path.is_file()):
+            found = bare.search(path.read_text("utf-8"))
+            assert found is None, f"{path}: {found and found[0]}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

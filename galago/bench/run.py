@@ -28,7 +28,6 @@ from galago.version import __version__
 
 __all__ = ["Run", "merged"]
 
-INSTALL = "pip install 'galago[bench]'"
 Result = dict[str, Any]
 
 
@@ -41,6 +40,7 @@ class Run:
     ) -> None:  # fmt: skip
         self.settings, self.rounds = settings, rounds
         self.failed: dict[str, str] = {}
+        self.lacking: set[str] = set()  # modules of peers that aren't installed
         self._progress = progress
         self._file = settings.cache / "rows.jsonl"
         self._again = again
@@ -121,7 +121,8 @@ class Run:
         """What installs the modules of a row that aren't there."""
         needed = dict.fromkeys(one for job in (row.job, *row.needs) for one in job.modules)
         absent = [one for one in needed if importlib.util.find_spec(one) is None]
-        return f"{', '.join(absent)} not installed: {INSTALL}" if absent else ""
+        self.lacking.update(absent)
+        return f"{', '.join(absent)} not installed (in the extra bench)" if absent else ""
 
     def _prepare(self, row: Row) -> str:
         for job in row.needs:

@@ -9,6 +9,7 @@ import typer
 from galago import config
 from galago.cli.album import album
 from galago.cli.bench import bench
+from galago.cli.cache import cache
 from galago.cli.chat import chat
 from galago.cli.classify import classify
 from galago.cli.completion import InstallCompletion, ShowCompletion, learn_shells
@@ -83,6 +84,6 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, classify, serve),
-    *(mcp, models, pull, use, export, doctor, bench),
+    *(mcp, models, pull, use, cache, export, doctor, bench),
 ):
     app.command()(_verb)

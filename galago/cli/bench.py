@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli.terminal import say, stages, write
-from galago.errors import OptionError, StorageError
+from galago.errors import OptionError, StorageError, install_line
 
 if TYPE_CHECKING:
     from galago.bench.jobs import Row, Settings
@@ -73,10 +73,10 @@ def bench(
     Time to the first token in its parts, tokens a second, memory and starting, in every precision
     and resolution, with the share of this machine's limits that is reached. Models are random
     ones of the published shapes: nothing is fetched. transformers, LLaVA-OneVision's shape and ONNX
-    Runtime are measured when pip install 'galago[bench]' has been done. Rows of clip are
-    MobileCLIP2's towers, indexing and search, beside open_clip; all but the embedded model's need
-    that, too. Each finished row is kept: a run that was stopped goes on where it was. The tables go
-    to stdout, as Markdown.
+    Runtime are measured when the extra bench is installed. Rows of clip are MobileCLIP2's towers,
+    indexing and search, beside open_clip; all but the embedded model's need that, too. Each
+    finished row is kept: a run that was stopped goes on where it was. The tables go to stdout, as
+    Markdown.
 
     \b
     Examples:
@@ -137,6 +137,8 @@ def _measure(
             say(f"stopped; the same command goes on from {settings.cache}")
             raise
     write(told(run, wanted))
+    if run.lacking:
+        say(f"to install the extra bench: {install_line('bench')}")
     if folder is not None:
         try:
             write_pages(run, wanted, every, folder)

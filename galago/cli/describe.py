@@ -56,9 +56,9 @@ def describe(
     """Say what is in pictures, or answer a question about each.
 
     The answer streams to stdout; everything else goes to stderr. Of many pictures a few are
-    answered at the same time, in their order; --stats goes one by one. A video (pip install
-    'galago[video]') gets an answer for each of its scenes; those in a folder are left out
-    unless a glob names them.
+    answered at the same time, in their order; --stats goes one by one. A video (needs the
+    extra video) gets an answer for each of its scenes; those in a folder are left out unless a
+    glob names them.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ import typer
 
 from galago import memory
 from galago.cli.terminal import say, write
-from galago.errors import GalagoError
+from galago.errors import GalagoError, install_line
 from galago.places import albums_dir, cache_dir, config_file
 from galago.version import __version__
 
@@ -93,11 +93,10 @@ def _places() -> dict[str, str]:
     return found
 
 
-def _short(path: Path) -> str:
-    """A path without the person's name in it."""
+def _short(text: Path | str) -> str:
+    """A path, or a line with paths, without the person's name in it."""
     home = os.path.expanduser("~")
-    text = str(path)
-    return "~" + text[len(home) :] if home != "/" and text.startswith(home) else text
+    return str(text) if home == "/" else str(text).replace(home + os.sep, "~" + os.sep)
 
 
 def _models() -> dict[str, str]:
@@ -118,7 +117,7 @@ def _models() -> dict[str, str]:
 
 def _missing() -> dict[str, str]:
     return {
-        extra: f"pip install 'galago[{extra}]'"
+        extra: _short(install_line(extra))
         for extra, module in _EXTRAS.items()
         if importlib.util.find_spec(module) is None
     }

@@ -95,7 +95,7 @@ def _need_onnx() -> None:
     try:
         import onnx  # noqa: F401
     except ImportError:
-        raise MissingExtraError("this needs the package onnx: pip install 'onnx>=1.17'") from None
+        raise MissingExtraError("this needs the package onnx", "export") from None
 
 
 def _tell(made: Made, as_json: bool) -> None:

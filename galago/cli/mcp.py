@@ -48,7 +48,7 @@ def mcp(
         from mcp.server import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
     except ImportError:
-        raise MissingExtraError("this needs the package mcp: pip install 'galago[mcp]'") from None
+        raise MissingExtraError("this needs the package mcp", "mcp") from None
 
     from galago.media.pool import PicturePool
 

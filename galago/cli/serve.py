@@ -90,9 +90,7 @@ def serve(
         from galago.server.run import listen
         from galago.server.run import serve as run
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the server needs {error.name}: pip install 'galago[serve]'"
-        ) from None
+        raise MissingExtraError(f"the server needs {error.name}", "serve") from None
     from galago.media.pool import PicturePool
     from galago.server import Parts, Settings
 

@@ -50,6 +50,10 @@ _OPTIONS = {
         "--force --rebuild": "--fresh encodes everything again",
         "--name": "--album NAME",
     },
+    "cache": {
+        "--clear --clean --delete --remove --rm": "it is a word: galago cache clear [WHAT]",
+        "--force -f": "--yes removes without asking",
+    },
     "pull": {"--model -m": "the model stands without an option: pull MODEL"},
 }
 # What more was meant, behind verbs that take no more.

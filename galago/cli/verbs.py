@@ -15,7 +15,7 @@ __all__ = ["VERBS", "Verbs"]
 
 VERBS = (
     *("describe", "watch", "chat", "index", "search", "duplicates", "album", "classify"),
-    *("serve", "mcp", "models", "pull", "use", "export", "doctor", "bench"),
+    *("serve", "mcp", "models", "pull", "use", "cache", "export", "doctor", "bench"),
 )
 
 
@@ -39,6 +39,7 @@ _MEANT = {
     "pull": "download fetch get install convert upgrade",
     "use": "default set select switch choose config settings",
     "export": "onnx transformersjs",
+    "cache": "clean clear prune purge rm remove delete uninstall du storage disk space",
     "doctor": "report debug check diagnose diagnostics env selftest",
     "bench": "benchmark speed perf performance measure timing",
     "--help": "help usage man",

@@ -72,7 +72,7 @@ def watch(
     Each caption has its time in front. A picture that has not changed since it was described is
     not described again; very small changes, such as a word of fine print, may pass for none until
     --stale. Of a camera or the screen always the newest picture is taken; a video is read as fast
-    as the computer can. Videos and cameras need pip install 'galago[video]'. Ctrl-C ends it.
+    as the computer can. Videos and cameras need the extra video. Ctrl-C ends it.
 
     \b
     Examples:

@@ -34,7 +34,7 @@ from galago.hub.resolve import Name, ResolvedModel, Wanted, local, resolve, unde
 from galago.places import cache_dir, slug
 from galago.progress import Progress, Stage, silent
 
-__all__ = ["Entry", "Prepared", "kept", "kind_of", "prepare", "ready"]
+__all__ = ["Entry", "Prepared", "entry_in", "kept", "kind_of", "prepare", "ready"]
 
 # Bytes of a converted model per byte of its BF16 source, generously.
 _GROWTH = {"fp32": 2.1, "bf16": 1.1, "int8": 0.75, "int4": 0.6}
@@ -80,7 +80,7 @@ class Prepared:
         """The figures of the conversion in a line; None for a model used as it is."""
         from galago.convert.selfcheck import Bounds, SelfCheck
 
-        entry = _read(self.folder)
+        entry = entry_in(self.folder)
         if entry is None or not entry.check:
             return None
         try:
@@ -156,11 +156,12 @@ def kept(name: str | None = None) -> list[Entry]:
         key=lambda path: path.stat().st_mtime,
         reverse=True,
     )
-    entries = [_read(path.parent) for path in manifests]
+    entries = [entry_in(path.parent) for path in manifests]
     return [e for e in entries if e is not None and name in (None, e.name)]
 
 
-def _read(folder: Path) -> Entry | None:
+def entry_in(folder: Path) -> Entry | None:
+    """The entry in this folder; None when its manifest is missing or makes no sense."""
     try:
         data = read_json(folder / MANIFEST, finite=False)
         plan, source = PrecisionPlan(**data["precision"]), data["source"]
@@ -180,7 +181,7 @@ def _entry(source: ResolvedModel, precision: str) -> Entry | None:
     from galago.engine.processor import precision_here
 
     plan = precision_here(precision, open_spec(source.folder))
-    entry = _read(_folder(source, plan))
+    entry = entry_in(_folder(source, plan))
     same = entry is not None and entry.identity == source.identity and entry.format == FORMAT
     return entry if same else None
 

@@ -189,9 +189,7 @@ def _identify(stream: IO[bytes], head: bytes, label: str) -> Image.Image:
     try:
         import pi_heif
     except ImportError:
-        raise PluginError(
-            f"{label} is a HEIC picture: pip install 'galago[heic]', or save it as JPEG"
-        ) from None
+        raise PluginError(f"{label} is a HEIC picture: save it as JPEG", "heic") from None
     pi_heif.register_heif_opener()
     stream.seek(0)
     return Image.open(stream, formats=["HEIF"])

@@ -119,7 +119,7 @@ def import_av(what: str) -> Any:
     try:
         import av
     except ImportError:
-        raise _NoPyAV(f"{what}, and PyAV reads those: pip install 'galago[video]'") from None
+        raise _NoPyAV(f"{what}, and PyAV reads those", "video") from None
     return av
 
 

@@ -185,6 +185,8 @@ class PicturePool:
                 well = not found.get("last")
             finally:
                 self._give_back(worker, well)
+        if found.get("kind") == "extra":
+            raise PluginError(str(found["error"]), str(found["extra"]))
         if "error" in found:
             raise _KINDS.get(str(found.get("kind")), ImageError)(str(found["error"]))
         return found, answer, label
@@ -228,7 +230,6 @@ def _whole_path(place: Path, label: str) -> bytes:
 
 
 _KINDS: dict[str, type[GalagoError]] = {
-    "extra": PluginError,
     "option": OptionError,
     "unopened": UnopenedError,
 }

@@ -131,8 +131,10 @@ def _answer(head: Head, body: bytes) -> tuple[Head, Body]:
     source = os.fsdecode(body) if head["path"] else body
     try:
         return _DO[head["do"]](source, head)
+    except MissingExtraError as error:
+        return {"error": error.what, "kind": "extra", "extra": error.extra}, b""
     except GalagoError as error:
-        kinds = {"extra": MissingExtraError, "option": OptionError, "unopened": UnopenedError}
+        kinds = {"option": OptionError, "unopened": UnopenedError}
         kind = next((name for name, kind in kinds.items() if isinstance(error, kind)), "")
         return {"error": str(error), "kind": kind}, b""
     except MemoryError:

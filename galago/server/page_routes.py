@@ -20,7 +20,7 @@ from galago.errors import GalagoError, ImageError
 from galago.server.bodies import BodyRoute
 from galago.server.fields import Asked
 from galago.server.parts import Album, Parts
-from galago.server.problems import Problem, readable, responses
+from galago.server.problems import Problem, readable, responses, words_of
 from galago.server.queries import in_english
 from galago.server.service import Service
 from galago.text.presets import PRESETS
@@ -286,7 +286,7 @@ def _photo(service: Service, number: int, side: int) -> Response:
     try:
         data = service.thumbnail(path, side)
     except ImageError as error:
-        raise Problem(404, f"the photo can't be shown: {readable(str(error))}") from None
+        raise Problem(404, f"the photo can't be shown: {readable(words_of(error))}") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
 
 

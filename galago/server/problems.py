@@ -12,10 +12,19 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from galago.errors import GalagoError, ImageError, OptionError, UnopenedError
+from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError, UnopenedError
 from galago.server.fields import placed
 
-__all__ = ["Problem", "ProblemBody", "install", "problem_of", "readable", "responses", "short"]
+__all__ = [
+    "Problem",
+    "ProblemBody",
+    "install",
+    "problem_of",
+    "readable",
+    "responses",
+    "short",
+    "words_of",
+]
 
 log = logging.getLogger("galago.server")
 
@@ -127,7 +136,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, UnopenedError):
         return Problem(503, str(error), code="unopened", retry_after=5)
     if isinstance(error, ImageError):
-        return Problem(400, str(error), code="invalid_image")
+        return Problem(400, words_of(error), code="invalid_image")
     if isinstance(error, OptionError):
         return Problem(400, str(error), code="invalid_value")
     if isinstance(error, MemoryError):
@@ -138,6 +147,11 @@ def problem_of(error: BaseException) -> Problem:
     # The traceback without the message: messages may quote what people sent.
     log.error("a fault of galago: %s at %s", type(error).__name__, _where(error))
     return Problem(500, "this is a fault of galago; its log has more")
+
+
+def words_of(error: GalagoError) -> str:
+    """An error's words without places on this computer, which what installs an extra names."""
+    return error.what if isinstance(error, MissingExtraError) else str(error)
 
 
 def _where(error: BaseException) -> str:

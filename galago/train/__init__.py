@@ -1,1 +1,1 @@
-"""What trains models, with PyTorch: an extra (`galago[train]`) that no other room imports."""
+"""What trains models, with PyTorch: an extra (`train`) that no other room imports."""

@@ -66,6 +66,7 @@ def test_a_quick_look_is_at_the_embedded_model(settings: Settings) -> None:
 # -- measuring -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rows_in_processes_of_their_own(settings: Settings) -> None:
     every = chosen(rows(settings, Sizes(cold=20, seconds=0.01)), ["clip/towers", "clip/search"])
     every = [row for row in every if not row.name.endswith(("/fp32", "/bf16"))]

@@ -171,6 +171,7 @@ def test_bad_options(
     assert result.code == 2 and result.out == "" and said in result.line
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_quiet(ready: Path, picture: Path, tmp_path: Path) -> None:
     for index in range(40):
         shutil.copy(picture, tmp_path / f"{index}.jpg")
@@ -183,6 +184,7 @@ def test_a_closed_pipe_is_quiet(ready: Path, picture: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+@pytest.mark.slow
 def test_interrupt_ends_cleanly(ready: Path, picture: Path, tmp_path: Path) -> None:
     for index in range(100):
         shutil.copy(picture, tmp_path / f"{index}.jpg")

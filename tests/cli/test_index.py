@@ -107,7 +107,7 @@ def test_what_is_not_noted_is_told_by_reason(
     lines = result.err.splitlines()
     assert result.code == 1 and len(lines) == 7
     assert lines[5].endswith("3 more files can't be read: galago album --failed --album 'my own'")
-    assert "0.heic and 7 more: " in lines[6] and "galago[heic]" in lines[6]
+    assert "0.heic and 7 more: " in lines[6] and "the extra heic" in lines[6]
     assert len(run(capsys, "album", "--failed", "--album", "my own").out.splitlines()) == 8
 
 

@@ -45,6 +45,7 @@ def test_disk_full_while_converting(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's mount")
+@pytest.mark.slow
 def test_a_really_full_disk(tiny: Path, tmp_path: Path) -> None:
     """A file system of 300 kB, smaller than the model; needs to be root."""
     disk = tmp_path / "disk"
@@ -68,6 +69,7 @@ def test_a_really_full_disk(tiny: Path, tmp_path: Path) -> None:
     assert len(lines) == 1 and ("make room" in lines[0] or "full" in lines[0])
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_size(tiny: Path) -> None:
     """The system refuses to write on, in the middle of the weights."""
     resource = pytest.importorskip("resource")
@@ -101,6 +103,7 @@ def test_a_cache_that_cannot_be_written(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals differ on Windows")
+@pytest.mark.slow
 def test_interrupt_while_converting(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +135,7 @@ def test_a_killed_conversion_is_cleared_away(
     assert not leftover.exists() and other.exists() and len(kept()) == 2
 
 
+@pytest.mark.slow
 def test_two_pulls_at_once(tiny: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny, folder)

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from galago.convert import store
+from galago.convert import cached, store
 from galago.convert.selfcheck import judge
 from galago.engine.precision import PrecisionPlan
+from galago.errors import StorageError
 from galago.export.proof import Proof
 from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import run
+from tests.helpers.kept import fill_cache
 from tests.helpers.places import TOP
 
 Capture = pytest.CaptureFixture[str]
@@ -77,6 +79,18 @@ def test_albums(capsys: Capture, indexed: Path) -> None:
     assert documented("duplicates") == emitted(capsys, ["duplicates", "--json"])
     album: list[list[str | Path]] = [["album", "--json"], ["album", "--failed", "--json"]]
     assert documented("album") == emitted(capsys, *album)
+
+
+def test_cache(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GALAGO_CACHE", str(tmp_path))
+    fill_cache(tmp_path, tmp_path)
+    shown: list[str | Path] = ["cache", "--json"]
+    monkeypatch.setattr(cached, "remove", refused)
+    assert documented("cache") == emitted(capsys, shown, ["cache", "clear", "-y", "--json"])
+
+
+def refused(thing: cached.Thing) -> None:
+    raise StorageError(f"{thing.place} can't be removed: no")
 
 
 def test_models(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

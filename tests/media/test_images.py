@@ -88,7 +88,7 @@ def test_text_named_jpg(tmp_path: Path) -> None:
 def test_heic_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     data = HEIC.read_bytes()
-    fails(data, "HEIC", "pip install 'galago[heic]'", "save it as JPEG")
+    fails(data, "HEIC", "save it as JPEG", "to install the extra heic: ", "'pi-heif>=")
     with pytest.raises(MissingExtraError):
         open_image(data)
 

@@ -91,6 +91,7 @@ def test_examples_for_the_shell_work_as_they_stand(described: tuple[Served, Path
     assert (place / "photo.jpg").read_bytes()[:2] == b"\xff\xd8"
 
 
+@pytest.mark.slow
 def test_examples_for_python_work_as_they_stand(described: tuple[Served, Path]) -> None:
     served, place = described
     texts = [

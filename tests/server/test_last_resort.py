@@ -38,6 +38,7 @@ run.serve(app, run.listen("127.0.0.1", 0), lambda: os._exit(0), grace=0.3)
 
 
 @pytest.mark.parametrize(("how", "code"), [("hangs", -signal.SIGKILL), ("idle", 0)])
+@pytest.mark.slow
 def test_a_stopped_server_ends_whatever_holds_python(how: str, code: int, tmp_path: Path) -> None:
     script = tmp_path / "server.py"
     script.write_text(_SERVER, "utf-8")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from galago.errors import GalagoError, ImageError, OptionError
+from galago.errors import GalagoError, ImageError, OptionError, install_line
+from galago.media.formats import PluginError
 from galago.server.problems import Problem, problem_of
 from tests.helpers.serving import Served, ask, data_url, user
 
@@ -22,6 +23,11 @@ def test_errors_of_galago_have_one_too(caplog: pytest.LogCaptureFixture) -> None
         *(MemoryError(), ValueError("inside")),
     ):
         assert problem_of(error).body()["error"]["code"]
+
+
+def test_what_is_missing_is_told_without_places_on_this_computer() -> None:
+    error = PluginError("a.heic is a HEIC picture: save it as JPEG", "heic")
+    assert problem_of(error).message == error.what and install_line("heic") in str(error)
 
 
 @pytest.mark.parametrize(
