@@ -19,7 +19,7 @@ from PIL import Image
 
 from galago.album import IndexOptions, Store, Summary, index
 from galago.album.vectors import Rows, VectorFile
-from galago.media.images import Source, open_image
+from galago.media.images import Source, date_taken, open_image
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
 COLOURS = {
@@ -52,6 +52,10 @@ class FakeEmbedder:
         self.prepared += 1
         small = open_image(picture, name=name).resize((2, 2), Image.Resampling.BOX)
         return np.asarray(small, np.float32).reshape(12) / 255 - 0.5
+
+    def prepare_dated(self, picture: Source, *, name: str | None = None) -> tuple[Float, str]:
+        pixels = self.prepare(picture, name=name)
+        return pixels, date_taken(picture, name=name)
 
     def embed_pixels(self, pixel_values: Float) -> Float:
         self.encoded += len(pixel_values)
