@@ -1,7 +1,7 @@
 """When a picture was taken: what its EXIF says by the camera's own clock.
 
 EXIF 3.0 (CIPA DC-008), 4.6.6: "YYYY:MM:DD HH:MM:SS", blank where it isn't known.  Programs write
-other things there as well, and clocks are set wrong, so what can't be a photo's date counts as none.
+other things there, too, and clocks are set wrong: what can't be a photo's date counts as none.
 """
 
 from __future__ import annotations

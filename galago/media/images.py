@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from galago.errors import GalagoError, ImageError, OptionError
+from galago.media import formats
 from galago.media.alpha import opaque
 from galago.media.colour import to_srgb
 from galago.media.depth import to_8bit, widened
-from galago.media import formats
 from galago.media.detail import smallest_side
 from galago.media.exif import taken
 from galago.media.formats import Decoded, decode, one_line
