@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
-from galago.album.filters import Filter
+from galago.album.filters import Filter, filter_of
 from galago.album.match import is_close
 from galago.album.present import Checked
 from galago.album.ranking import Part
@@ -73,13 +73,17 @@ class Guide:
         *,
         minus_pictures: Sequence[Source] = (),
         only_matches: bool = False,
-        where: Filter | None = None,
+        folders: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
         text: str | None = None,
     ) -> Checked[Found]:
         """The k best photos for all of the words and pictures, as `look` has them.
 
-        What `minus` names or `minus_pictures` show is rather not wanted.
+        What `minus` names or `minus_pictures` show is rather not wanted; `folders`, `since` and
+        `until` are a Filter as people type it (`galago.album.filter_of`).
         """
+        where = filter_of(folders, since, until)
         wants = [Want(words=one) for one in words] + [Want(picture=one) for one in pictures]
         wants += [Want(words=one, wanted=False) for one in minus]
         wants += [Want(picture=one, wanted=False) for one in minus_pictures]

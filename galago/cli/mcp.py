@@ -18,6 +18,7 @@ from galago.text.presets import preset_prompt
 from galago.version import __version__
 
 if TYPE_CHECKING:
+    from galago.album import Found
     from galago.cli.desk import AlbumDesk
     from galago.media.pool import PicturePool
     from galago.vlm.fastvlm import FastVLM
@@ -74,13 +75,23 @@ def mcp(
             return tools.describe(path, preset_prompt("read"))
 
     @server.tool()
-    def search(words: str, count: int = 12) -> list[dict[str, Any]]:
+    def search(
+        words: str = "",
+        count: int = 12,
+        folder: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        text_only: bool = False,
+    ) -> list[dict[str, Any]]:
         """Photos of the album that show what the words say, best first; none when none matches.
 
-        The words must be English.
+        The words must be English, but with text_only, which looks for them in the text that stands
+        in pictures and in captions alone. Only photos in a folder (its path), or taken at a time:
+        since and until are dates as 2025, 2025-06, 2025-06-14, yesterday or 7d (days ago). Without
+        words those photos are listed, the newest first.
         """
         with told():
-            return tools.search(words, count)
+            return tools.search(words, count, folder, since, until, text_only)
 
     with pool:
         server.run("stdio")
@@ -114,20 +125,36 @@ class Tools:
                     remarks.append(remark)
         return "\n\n".join([text, *(f"({remark})" for remark in remarks)])
 
-    def search(self, words: str, count: int) -> list[dict[str, Any]]:
-        """Paths and scores of the photos that match."""
-        if not words.strip():
+    def search(
+        self,
+        words: str,
+        count: int,
+        folder: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        text_only: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Paths, dates, scores and texts of the photos that match."""
+        filtered = folder is not None or since is not None or until is not None
+        if not words.strip() and (text_only or not filtered):
             raise OptionError("say what to look for")
         desk: AlbumDesk = self._desk()
-        if note := language_note([words], desk.clip.name):  # an assistant can say it so
+        # An assistant can say it so.
+        if not text_only and (note := language_note([words], desk.clip.name)):
             raise OptionError(note)
         guide = desk.guide()
         if guide is None:
             raise OptionError("there is no album yet; make one: galago index FOLDER")
-        hits = guide.find([words], k=min(max(count, 1), 200), only_matches=True)
-        found: list[dict[str, Any]] = [
-            {"path": h.path, "score": round(h.score, 4), "copies": len(h.copies)} for h in hits
-        ]
+        hits = guide.find(
+            [words] if words.strip() and not text_only else (),
+            k=min(max(count, 1), 200),
+            only_matches=True,
+            folders=() if folder is None else (folder,),
+            since=since,
+            until=until,
+            text=words if text_only else None,
+        )
+        found = [_record(hit) for hit in hits]
         return found + ([{"note": hits.left_out.sentence()}] if hits.left_out else [])
 
     def _open_desk(self) -> AlbumDesk:
@@ -135,6 +162,16 @@ class Tools:
 
         threads, offline = self._opening.threads, self._opening.offline
         return AlbumDesk(self._album, None, self._pool, threads=threads, offline=offline)
+
+
+def _record(hit: Found) -> dict[str, Any]:
+    """A photo for an assistant: a score where one was asked for, the text that was found."""
+    record: dict[str, Any] = {"path": hit.path, "taken": hit.taken, "copies": len(hit.copies)}
+    if hit.score is not None:
+        record["score"] = round(hit.score, 4)
+    if hit.text is not None:
+        record |= {"text": hit.text, "text_kind": hit.kind}
+    return record
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:

@@ -124,7 +124,9 @@ class Album(Protocol):
         minus: Sequence[str] = (),
         k: int = 12,
         *,
-        where: Filter | None = None,
+        folders: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
         text: str | None = None,
     ) -> Answer: ...
 
