@@ -19,7 +19,7 @@ _AHEAD = timedelta(days=2)  # clocks of the other side of the world, and a day b
 _UNSET = datetime(1970, 1, 1)  # what a program writes that counts seconds and has none
 _LARGEST = 1 << 18  # bytes of EXIF; a JPEG's has 64 kB at most, and larger ones take long to read
 _DATE = re.compile(
-    r"\s*(\d{4})[:/.-](\d{1,2})[:/.-](\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?(?!\d)"
+    r"\s*(\d{4})[:/.-](\d{1,2})[:/.-](\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?"
 )
 _LENGTH = 40  # letters of a date, with fractions of a second and a zone
 

@@ -116,6 +116,8 @@ def date_taken(stream: IO[bytes], label: str) -> str:
         return taken(image)
     except GalagoError:
         raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{label} {_what_it_is(stream, head)}") from None
     except Exception as error:
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
 
