@@ -81,18 +81,21 @@ def _typed(name: str, text: str) -> tuple[datetime, datetime]:
 
 @dataclass(frozen=True)
 class Passing:
-    """What a filter lets through: places in the vectors, and the folders' bounds."""
+    """What a filter lets through: places in the vectors; of files, bounds of paths and times."""
 
     rows: NDArray[np.intp]
     folders: tuple[Bounds, ...]
+    since: int | None  # ns
+    until: int | None
 
-    def of(self, files: Sequence[Indexed]) -> list[Indexed]:
-        """Files of one content, those of the folders first; none when none lies in them."""
-        if not self.folders:
-            return list(files)
-        inside = [any(a <= file.path < b for a, b in self.folders) for file in files]
-        order = sorted(range(len(files)), key=lambda at: not inside[at])
-        return [files[at] for at in order] if any(inside) else []
+    def holds(self, file: Indexed, taken: str | None) -> bool:
+        """Whether a file of what passed is one that was looked for; `taken`: as in the album."""
+        inside = any(start <= file.path < end for start, end in self.folders)
+        return (inside or not self.folders) and (bool(taken) or self._in_time(file.mtime_ns))
+
+    def _in_time(self, mtime_ns: int) -> bool:
+        early = self.since is not None and mtime_ns < self.since
+        return not early and (self.until is None or mtime_ns < self.until)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ def passing(store: Store, where: Filter) -> Passing:
     condition, values = _condition(where, bounds)
     asked = f"{_PHOTOS} WHERE {condition} UNION {_MOMENTS} WHERE {condition}"
     found = store.db.execute(asked, (*values, *values)).fetchall()
-    return Passing(np.array([row for (row,) in found], np.intp), bounds)
+    times = (None if when is None else _nanoseconds(when) for when in (where.since, where.until))
+    return Passing(np.array([row for (row,) in found], np.intp), bounds, *times)
 
 
 def newest(store: Store, where: Passing) -> list[int]:
@@ -157,7 +161,8 @@ def _condition(where: Filter, bounds: Sequence[Bounds]) -> tuple[str, list[objec
         values += [end for one in bounds for end in one]
     for when, sign in ((where.since, ">="), (where.until, "<")):
         if when is not None:
-            parts.append(f"CASE WHEN taken > '' THEN taken {sign} ? ELSE mtime_ns {sign} ? END")
+            camera, file = f"vectors.taken {sign} ?", f"photos.mtime_ns {sign} ?"
+            parts.append(f"CASE WHEN vectors.taken > '' THEN {camera} ELSE {file} END")
             values += [when.isoformat(" ", "seconds"), _nanoseconds(when)]
     return " AND ".join(parts), values
 

@@ -230,13 +230,14 @@ class Searcher:
     def _hits(self, rows: Iterable[Ranked], through: Passing | None, check: Check) -> Iterator[Hit]:
         """Those of the rows that are there."""
         for one in rows:
-            files = self._store.photos_of(one.row)
+            files, taken = self._store.photos_of(one.row), self._store.taken(one.row)
             if through is not None:
-                files = through.of(files)
+                held = {file.path for file in files if through.holds(file, taken)}
+                files.sort(key=lambda file: file.path not in held)  # the others are its copies
             files = [file for file in files if check.admits(file)]
-            if not files:
+            if not files or (through is not None and files[0].path not in held):
                 continue
-            date = date_of(self._store.taken(one.row), files[0].mtime_ns)
+            date = date_of(taken, files[0].mtime_ns)
             path, *copies = (os.fsdecode(file.path) for file in files)
             quote = one.quote
             yield Hit(
