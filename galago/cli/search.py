@@ -148,8 +148,12 @@ def search(
     folder = albums.folder_of(album)
     listed, notes = not asked, list[str]()
     with Searcher(folder) as searcher:
-        if listed or where.text:
-            found: Checked[Found] | Checked[Hit] = _without_model(searcher, asked, k, only)
+        # First, as it takes no model: whether anything is there at all.
+        there = searcher.search((), 1, where=only) if only else None
+        if there is not None and not there:
+            found: Checked[Found] | Checked[Hit] = there
+        elif listed or where.text:
+            found = _without_model(searcher, asked, k, only)
         else:
             source = albums.source_of(model) if model is not None else searcher.head.source
             clip = ClipOpening(source, threads=threads, offline=offline).load()
@@ -158,7 +162,7 @@ def search(
             found = _by_model(folder.name, searcher, clip, asked, k, only, show_all)
         if where.since is not None or where.until is not None:
             _tell_dates(searcher, found)
-        reason = "" if found else _why_none(searcher, asked, only, where.text, show_all)
+        reason = "" if found else _why_none(searcher, only, there, where.text, show_all)
     write_hits(found, output, way, notes, listed=listed)
     albums.say_left_out(found.left_out, folder)
     page = shown.html is not None or shown.view
@@ -243,21 +247,24 @@ def _tell_dates(searcher: Searcher, found: Checked[Found] | Checked[Hit]) -> Non
 
 
 def _why_none(
-    searcher: Searcher, asked: Sequence[Asked], only: Filter, text: bool, show_all: bool
+    searcher: Searcher, only: Filter, there: Checked[Hit] | None, text: bool, show_all: bool
 ) -> str:
-    if only and not searcher.search((), 1, where=only):
-        times = only.since is not None or only.until is not None
-        there = "in that folder" if only.folders else ""
-        return " ".join(filter(None, ["no photo", "from that time" if times else "", there])) + (
-            " is in the album"
-        )
+    """What is said when no photo is found; `there`: one that passes the filter, if there is one."""
+    if there is not None and not there:
+        timed = only.since is not None or only.until is not None
+        parts = [
+            "no photo",
+            "from that time" if timed else "",
+            "in that folder" * bool(only.folders),
+        ]
+        return " ".join([*filter(None, parts), "is there" if there.left_out else "is in the album"])
     if text:
         none = "no picture has these words in its text or caption"
         return none if searcher.texts() else f"{none}: none has been read; galago index --read does"
     if show_all:
         return "no photo could be found"
-    there = " there" if only else ""
-    return f"no photo matches{there}; --all shows the nearest{there} all the same"
+    there_too = " there" if only else ""
+    return f"no photo matches{there_too}; --all shows the nearest{there_too} all the same"
 
 
 def _title(asked: Sequence[Asked], where: Where) -> str:

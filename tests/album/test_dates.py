@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from galago.album import Store, index
 from galago.album.indexing import IndexOptions
 from galago.media.images import date_taken
-from tests.helpers.albums import FakeEmbedder, check, older, photo, update
-
-
-def dated(path: Path, when: str, colour: tuple[int, int, int] = (230, 20, 20)) -> Path:
-    """A picture taken then."""
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9003] = when
-    stream = io.BytesIO()
-    Image.new("RGB", (8, 8), colour).save(stream, "JPEG", exif=exif)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(stream.getvalue())
-    older(path)
-    return path
+from tests.helpers.albums import FakeEmbedder, check, dated, photo, update
 
 
 def dates(album: Path) -> list[str | None]:

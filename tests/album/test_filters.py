@@ -12,8 +12,7 @@ import pytest
 from galago.album import Filter, Part, Searcher, Store, filter_of
 from galago.album.texts import write
 from galago.errors import OptionError
-from tests.album.test_dates import dated
-from tests.helpers.albums import POSIX, FakeEmbedder, photo, update
+from tests.helpers.albums import POSIX, FakeEmbedder, dated, photo, update
 
 
 def words(text: str) -> Part:

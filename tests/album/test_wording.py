@@ -7,23 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from galago.album import Part, Searcher, Store
+from galago.album import Part, Searcher
 from galago.album.guide import Guide
-from galago.album.texts import TextKind, write
 from galago.album.wording import fused
-from tests.helpers.albums import FakeEmbedder, photo, update
+from tests.helpers.albums import FakeEmbedder, photo, say, update
 
 
 def words(text: str) -> Part:
     return Part(FakeEmbedder().embed_texts([text])[0])
-
-
-def say(album: Path, stem: str, text: str, kind: TextKind = "read") -> None:
-    """Keep a text of the photo by this name."""
-    with Store.open(album, write=True) as store, store.transaction():
-        paths = store.db.execute("SELECT path, row FROM photos").fetchall()
-        (row,) = (row for path, row in paths if Path(path.decode()).stem == stem)
-        write(store, store.digest_of(row), kind, text)
 
 
 @pytest.fixture
@@ -41,8 +32,8 @@ def stems(hits: list) -> list[str]:  # type: ignore[type-arg]
 
 
 def test_the_words_in_a_picture_put_it_on_top(album: Path) -> None:
-    say(album, "blue7", "INVOICE no. 17\nred paint, two litres, paid in cash")
-    say(album, "blue8", "an invoice lies on a table", "caption")
+    say(album, "p", "blue7", "INVOICE no. 17\nred paint, two litres, paid in cash")
+    say(album, "p", "blue8", "an invoice lies on a table", "caption")
     with Searcher(album) as searcher:
         hits = searcher.search([words("invoice")], 3, text="invoice", only_matches=True)
         assert set(stems(hits)[:2]) == {"blue7", "blue8"} and all(hit.match for hit in hits)
@@ -57,7 +48,7 @@ def test_the_words_in_a_picture_put_it_on_top(album: Path) -> None:
 
 
 def test_longer_words_come_behind_what_matches(album: Path) -> None:
-    say(album, "blue1", "a redirected letter")
+    say(album, "p", "blue1", "a redirected letter")
     with Searcher(album) as searcher:
         hits = searcher.search([words("a red thing")], 60, text="red", only_matches=True)
         assert stems(hits)[-1] == "blue1" and stems(hits).count("blue1") == 1
@@ -65,9 +56,9 @@ def test_longer_words_come_behind_what_matches(album: Path) -> None:
 
 
 def test_texts_alone_need_no_model(album: Path) -> None:
-    say(album, "blue1", "The café is closed")
-    say(album, "blue2", "红色的连衣裙挂在门上")
-    say(album, "blue3", "cafes, and a closed door")
+    say(album, "p", "blue1", "The café is closed")
+    say(album, "p", "blue2", "红色的连衣裙挂在门上")
+    say(album, "p", "blue3", "cafes, and a closed door")
     with Searcher(album) as searcher:
         assert stems(searcher.search((), text="CAFE closed")) == ["blue1", "blue3"]
         (hit,) = searcher.search((), text="连衣裙")
@@ -78,7 +69,7 @@ def test_texts_alone_need_no_model(album: Path) -> None:
 
 
 def test_an_excerpt_is_a_line_around_the_words(album: Path) -> None:
-    say(album, "red1", "word " * 200 + "\n\n the  needle\there " + "hay " * 200)
+    say(album, "p", "red1", "word " * 200 + "\n\n the  needle\there " + "hay " * 200)
     with Searcher(album) as searcher:
         (hit,) = searcher.search((), text="needle")
     assert hit.text is not None and "the needle here" in hit.text and len(hit.text) < 130
@@ -86,7 +77,7 @@ def test_an_excerpt_is_a_line_around_the_words(album: Path) -> None:
 
 
 def test_a_guide_looks_for_the_wanted_words(album: Path) -> None:
-    say(album, "blue7", "an invoice for paint")
+    say(album, "p", "blue7", "an invoice for paint")
     with Searcher(album) as searcher:
         guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
         first = guide.find(["invoice"], k=1)[0]
