@@ -124,10 +124,14 @@ def test_garbage_is_no_date_and_leaves_the_pixels(block: bytes) -> None:
     assert both(data) == ("", "")
 
 
-def test_a_huge_block_is_not_gone_through() -> None:
-    huge = exif("2025:06:14 18:30:05")
-    huge.get_ifd(0x8769)[0x927C] = b"\0" * (1 << 19)
-    assert both(picture("PNG", huge)) == ("", "")
+def test_both_orders_of_bytes_and_a_huge_block() -> None:
+    found = exif("2025:06:14 18:30:05")
+    found.get_ifd(0x8769)[0x927C] = b"\0" * (1 << 19)
+    assert both(picture("PNG", found.tobytes())) == ("2025-06-14 18:30:05",) * 2
+    own = struct.pack(">HHHII", 1, ORIGINAL, 2, 20, 44) + bytes(4) + b"2025:06:14 18:30:05\0"
+    main = struct.pack(">HHHII", 1, 0x8769, 4, 1, 26) + bytes(4)
+    block = b"Exif\0\0MM\0*\0\0\0\x08" + main + own
+    assert both(picture("JPEG", block)) == ("2025-06-14 18:30:05",) * 2
 
 
 def test_a_pool_hands_it_on(tmp_path: Path) -> None:
