@@ -121,19 +121,14 @@ def passing(store: Store, where: Filter) -> Passing:
 
 def newest(store: Store, where: Passing) -> list[int]:
     """Rows that pass and that a photo has, the newest first; of one second by their paths."""
+    file = f"strftime('%Y-%m-%d %H:%M:%S', mtime_ns / {_SECOND}, 'unixepoch', 'localtime')"
     found = store.db.execute(
-        "SELECT photos.row, min(path), vectors.taken, mtime_ns FROM photos "
-        "JOIN vectors ON vectors.row = photos.row GROUP BY photos.row"
+        f"SELECT photos.row, min(path), CASE WHEN taken > '' THEN taken ELSE {file} END AS date "
+        "FROM photos JOIN vectors ON vectors.row = photos.row GROUP BY photos.row "
+        "ORDER BY date DESC, path"
     )
     wanted = set(where.rows.tolist())
-    dated = [
-        (date_of(taken, mtime_ns).when, path, row)
-        for row, path, taken, mtime_ns in found
-        if row in wanted
-    ]
-    dated.sort(key=lambda one: one[1])
-    dated.sort(key=lambda one: one[0], reverse=True)
-    return [row for *_, row in dated]
+    return [row for row, *_ in found if row in wanted]
 
 
 def folders_of_photos(store: Store) -> list[str]:
