@@ -24,6 +24,7 @@ from galago.errors import OptionError
 
 __all__ = ["Hit", "Searcher"]
 
+_MOST = 1 << 40  # of what is asked for: databases count no further than 2^63
 _POOL = 1000  # photos judged at least: some attract every query and must not crowd out the matches
 
 
@@ -202,7 +203,8 @@ class Searcher:
                     f"model {view.head.model} gives ({view.head.dim},)"
                 )
         through = passing(self._store, asked.where) if asked.where else None
-        k, wanted = asked.k, max(20 * asked.k, _POOL)
+        k = min(asked.k, _MOST)
+        wanted = max(20 * k, _POOL)
         while True:
             check = Check()
             rows = self._found(view, asked, through, wanted)

@@ -68,6 +68,15 @@ def test_texts_alone_need_no_model(album: Path) -> None:
         assert stems(searcher.search((), 1, text="closed")) == ["blue1"]
 
 
+def test_more_than_any_album_has_may_be_asked_for(album: Path) -> None:
+    say(album, "p", "blue1", "closed")
+    with Searcher(album) as searcher:
+        for k in (61, 10**9, 10**30):
+            assert len(searcher.search([words("a red thing")], k, text="closed")) == 60
+            assert len(searcher.search((), k, text="closed")) == 1
+        assert searcher.search((), text="!?") == []
+
+
 def test_an_excerpt_is_a_line_around_the_words(album: Path) -> None:
     say(album, "p", "red1", "word " * 200 + "\n\n the  needle\there " + "hay " * 200)
     with Searcher(album) as searcher:
