@@ -14,12 +14,14 @@ The model is passed in: an album knows no engine.
 
 from galago.album.duplicates import Copy, Duplicates, find_duplicates
 from galago.album.embedder import Embedder
-from galago.album.guide import Found, Guide
+from galago.album.filters import Filter, filter_of
+from galago.album.guide import Found, Guide, Want
 from galago.album.indexing import IndexOptions, Summary, index
 from galago.album.match import NEAR
 from galago.album.names import album_folder, album_names
 from galago.album.present import Checked, LeftOut
-from galago.album.search import Hit, Part, Searcher
+from galago.album.ranking import Part
+from galago.album.search import Hit, Searcher
 from galago.album.sheet import contact_sheet
 from galago.album.store import Store, check_model
 from galago.places import albums_dir
@@ -30,6 +32,7 @@ __all__ = [
     "Copy",
     "Duplicates",
     "Embedder",
+    "Filter",
     "Found",
     "Guide",
     "Hit",
@@ -39,11 +42,13 @@ __all__ = [
     "Searcher",
     "Store",
     "Summary",
+    "Want",
     "album_folder",
     "album_names",
     "albums_dir",
     "check_model",
     "contact_sheet",
+    "filter_of",
     "find_duplicates",
     "index",
 ]

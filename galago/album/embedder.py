@@ -18,8 +18,8 @@ Float = NDArray[np.float32]
 class Embedder(Protocol):
     """galago.MobileCLIP is one.
 
-    `identity` tells its vectors from another model's; `name` is for people.  `prepare` is called
-    from several threads at once, the others from one.
+    `identity` tells its vectors from another model's; `name` is for people.  `prepare` and
+    `prepare_dated` are called from several threads at once, the others from one.
     """
 
     @property
@@ -33,6 +33,10 @@ class Embedder(Protocol):
 
     def prepare(self, picture: Source, *, name: str | None = None) -> Float:
         """Pixel values of a picture, any fixed shape; ImageError when it can't be read."""
+        ...
+
+    def prepare_dated(self, picture: Source, *, name: str | None = None) -> tuple[Float, str]:
+        """As prepare, and when the picture was taken, as `galago.media.images.Square` has it."""
         ...
 
     def embed_pixels(self, pixel_values: Float) -> Float:

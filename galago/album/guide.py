@@ -7,13 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.album.embedder import Embedder
+from galago.album.filters import Filter, filter_of
 from galago.album.match import is_close
 from galago.album.present import Checked
-from galago.album.search import Part, Searcher
+from galago.album.ranking import Part
+from galago.album.search import Searcher
 from galago.album.sights import PHRASE, sights, words
+from galago.album.texts import TextKind
 from galago.media.images import Source
 
-__all__ = ["Found", "Guide"]
+__all__ = ["Found", "Guide", "Want"]
+
+
+@dataclass(frozen=True)
+class Want:
+    """A part of what is looked for: words or a picture, wanted or not, and how much it counts."""
+
+    words: str | None = None
+    picture: Source | None = None
+    wanted: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -22,15 +35,20 @@ class Found:
 
     path: str
     number: int
-    score: float
+    score: float | None
     match: bool
     strength: float
     copies: tuple[str, ...] = ()
+    taken: str = ""
+    by_file: bool = True
+    text: str | None = None
+    kind: TextKind | None = None
+    second: float | None = None
 
     @property
     def close(self) -> bool:
-        """Whether it matches far better than it must (galago/album/match.py)."""
-        return self.match and is_close(self.strength)
+        """Whether it matches far better than it must (galago/album/match.py), or by its text."""
+        return self.match and (self.text is not None or is_close(self.strength))
 
 
 class Guide:
@@ -55,30 +73,73 @@ class Guide:
         *,
         minus_pictures: Sequence[Source] = (),
         only_matches: bool = False,
+        folders: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
+        text: str | None = None,
     ) -> Checked[Found]:
-        """The k best photos for all of the words and pictures, as Searcher.search orders and
-        checks them.
+        """The k best photos for all of the words and pictures, as `look` has them.
 
-        What `minus` names or `minus_pictures` show is rather not wanted.  Raises ImageError for a
-        picture that can't be read, OptionError, StorageError.
+        What `minus` names or `minus_pictures` show is rather not wanted; `folders`, `since` and
+        `until` are a Filter as people type it (`galago.album.filter_of`).
         """
-        # Decoded before the model is taken: others may use it meanwhile.
-        prepared = [self._embedder.prepare(one) for one in (*pictures, *minus_pictures)]
-        texts = [*words, *minus]
-        with self._lock:
-            rows = list(self._embedder.embed_texts(texts)) if texts else []
-            seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
-        parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
-        parts += [Part(row, "picture", at < len(pictures)) for at, row in enumerate(seen)]
-        hits = self._searcher.search(parts, k, only_matches=only_matches)
+        where = filter_of(folders, since, until)
+        wants = [Want(words=one) for one in words] + [Want(picture=one) for one in pictures]
+        wants += [Want(words=one, wanted=False) for one in minus]
+        wants += [Want(picture=one, wanted=False) for one in minus_pictures]
+        return self.look(wants, k, only_matches=only_matches, where=where, text=text)
+
+    def look(
+        self,
+        wants: Sequence[Want],
+        k: int = 12,
+        *,
+        only_matches: bool = False,
+        where: Filter | None = None,
+        text: str | None = None,
+    ) -> Checked[Found]:
+        """The k best photos, as Searcher.search orders and checks them.
+
+        `text`: the words to look for in pictures' texts; None: those that are wanted, unless a
+        picture is, too.  Without anything wanted, texts alone are searched.  Raises ImageError for
+        a picture that can't be read, OptionError, StorageError.
+        """
+        wanted = [want for want in wants if want.wanted]
+        if text is None:
+            pictured = any(want.picture is not None for want in wanted)
+            text = "" if pictured else " ".join(want.words or "" for want in wanted)
+        hits = self._searcher.search(
+            self._parts(wants) if wanted else (),
+            k,
+            only_matches=only_matches,
+            where=where,
+            text=text,
+            not_text=[want.words for want in wants if not want.wanted and want.words],
+        )
         found = Checked[Found](left_out=hits.left_out)
         for hit in hits:
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
-                found.append(
-                    Found(hit.path, number, hit.score, hit.match, hit.strength, hit.copies)
-                )
+                found.append(Found(number=number, **vars(hit)))
         return found
+
+    def _parts(self, wants: Sequence[Want]) -> list[Part]:
+        # Decoded before the model is taken: others may use it meanwhile.
+        pictured = [want for want in wants if want.picture is not None]
+        prepared = [self._embedder.prepare(w.picture) for w in pictured if w.picture is not None]
+        said = [want for want in wants if want.words is not None]
+        texts = [want.words for want in said if want.words is not None]
+        with self._lock:
+            rows = list(self._embedder.embed_texts(texts)) if texts else []
+            seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
+        parts = [
+            Part(row, "words", want.wanted, want.weight)
+            for row, want in zip(rows, said, strict=True)
+        ]
+        return parts + [
+            Part(row, "picture", want.wanted, want.weight)
+            for row, want in zip(seen, pictured, strict=True)
+        ]
 
     def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]:
         """What photos probably show, a few words each, by their numbers; empty where none fits.
@@ -107,3 +168,7 @@ class Guide:
     def count(self) -> int:
         """How many photos can be found."""
         return self._searcher.count()
+
+    def folders(self) -> list[str]:
+        """The folders that hold photos, by name."""
+        return self._searcher.folders()

@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from galago.album.dates import fill_in
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
 from galago.album.kinds import counted, kinds_told
@@ -30,7 +31,7 @@ from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
 from galago.album.store import Store, check_model, content_hash, discard, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
-from galago.media.images import PICTURE_SUFFIXES
+from galago.media.images import PICTURE_SUFFIXES, date_taken
 from galago.media.limits import SETTING
 from galago.progress import Stage
 
@@ -103,6 +104,7 @@ def index(
     options: IndexOptions | None = None,
     report: Report | None = None,
     give_up: Callable[[], None] | None = None,
+    date_taken: Callable[[str], str] = date_taken,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
@@ -110,6 +112,8 @@ def index(
     `source` is what opens it again, or a function that chooses it, given the album's own (None for
     a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
     most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
+    `date_taken` tells of a path when that picture was taken, for photos that an older galago has
+    indexed; a PicturePool's opens it elsewhere.
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -129,6 +133,8 @@ def index(
             source = source(head.source if head else None)
         run = _Run(store, model, source, options, tell, give_up or (lambda: None))
         summary = run.run(named)
+        with _stopped(give_up or (lambda: None)):
+            fill_in(store, date_taken, options.workers, tell)
         summary.photos = store.count()
     return summary
 
@@ -353,7 +359,8 @@ def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
 
 def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> _Outcome:
     try:
-        return _Outcome("new", photo, model.prepare(source, name=_LABEL))
+        pixels, taken = model.prepare_dated(source, name=_LABEL)
+        return _Outcome("new", replace(photo, taken=taken), pixels)
     except MemoryError:
         return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
     except ImageError as error:

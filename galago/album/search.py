@@ -4,76 +4,66 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from galago.album.dates import count_undated
 from galago.album.embedder import Embedder, Float
-from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
+from galago.album.filters import Filter, Passing, date_of, folders_of_photos, newest, passing
 from galago.album.names import DATABASE
 from galago.album.present import Check, Checked
-from galago.album.store import Head, Store, check_model, empty
-from galago.album.vectors import Rows
+from galago.album.ranking import Part, Ranked, View, compared
+from galago.album.store import Store, check_model, empty
+from galago.album.texts import TextKind
+from galago.album.wording import Quotes, quoted
 from galago.errors import OptionError
 
-__all__ = ["Hit", "Part", "Searcher"]
+__all__ = ["Hit", "Searcher"]
 
-_SAMPLE = 512  # photos that stand for the whole album where its average is asked for
+_MOST = 1 << 40  # of what is asked for: databases count no further than 2^63
 _POOL = 1000  # photos judged at least: some attract every query and must not crowd out the matches
-_JUDGED = 4096  # of them at once, so that memory does not grow with k
-_MINUS = 0.5  # what is not wanted weighs half: nothing at all should not beat what is wanted
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a query: a unit vector (dim,) of words or of a picture, wanted or not."""
-
-    vector: Float
-    kind: Literal["words", "picture"] = "words"
-    wanted: bool = True
 
 
 @dataclass(frozen=True)
 class Hit:
     """A photo found.
 
-    `score`: the cosine with the query.  `strength`: for words, how far it stands above what the
-    photo scores for other things, in deviations; for a picture, how alike they are, -1 to 1.
-    `match`: whether that is enough (galago/album/match.py).  `copies`: the other paths at which
-    the album has this very content.
+    `score`: the cosine with the query; None where none was asked, but texts or dates.  `strength`:
+    for words, how far it stands above what the photo scores for other things, in deviations; for a
+    picture, how alike they are, -1 to 1.  `match`: whether that is enough (galago/album/match.py),
+    or its text has the words.  `copies`: the other paths at which the album has this very content.
+
+    `taken`: when, as "2025-06-14 18:30:05" by the camera's clock, or (`by_file`) by the time of
+    its file.  `text`: a line with the words that were looked for, and `kind` where it is from:
+    "read" in the picture, or its "caption".  `second`: of a video, which moment of it was found.
     """
 
     path: str
-    score: float
+    score: float | None
     strength: float
     match: bool
     copies: tuple[str, ...] = ()
+    taken: str = ""
+    by_file: bool = True
+    text: str | None = None
+    kind: TextKind | None = None
+    second: float | None = None
 
 
 @dataclass(frozen=True)
-class _View:
-    """What was committed at one moment."""
+class _Asked:
+    """A search, checked."""
 
-    head: Head
-    rows: Rows
-    unused: NDArray[np.intp]
-    background: Background
-    reach: Float
-
-    @cached_property
-    def sample(self) -> Float:
-        """Photos evenly spread over the album, (n, dim)."""
-        free = np.ones(len(self.rows), bool)
-        free[self.unused] = False
-        places = np.flatnonzero(free)
-        step = max(1, len(places) // _SAMPLE)
-        return self.rows.take(places[::step][:_SAMPLE])
+    parts: Sequence[Part]
+    k: int
+    only_matches: bool
+    where: Filter
+    text: str
+    not_text: Sequence[str]
 
 
 class Searcher:
@@ -85,7 +75,7 @@ class Searcher:
         self._place = _place(folder)
         self._one = threading.Lock()
         self._version = -1
-        self._view: _View | None = None
+        self._view: View | None = None
         try:
             self.head = self._store.steady(self._look).head
         except BaseException:
@@ -119,22 +109,58 @@ class Searcher:
         check_model(self._store, self.head, model, source)
 
     def search(
-        self, parts: Sequence[Part], k: int = 12, *, only_matches: bool = False
+        self,
+        parts: Sequence[Part] = (),
+        k: int = 12,
+        *,
+        only_matches: bool = False,
+        where: Filter | None = None,
+        text: str = "",
+        not_text: Sequence[str] = (),
     ) -> Checked[Hit]:
         """The k best photos: matches first, then the nearest; of each the highest score first.
 
-        Every photo is compared, and of the 20 k nearest (1000 at least) it is judged whether they
-        match.  Files of one content are one hit.  Each path is looked up on the disk: what is gone
+        Every photo that `where` lets through is compared, and of the 20 k nearest (1000 at least)
+        it is judged whether they match.  Photos whose texts (what stands in them, captions) have
+        all words of `text`, and none of `not_text` all of its words, are matches too; the two
+        kinds take turns (`galago.album.wording.fused`).  With `text` and no parts only texts are
+        searched, with `where` alone all that it lets through is found, the newest first.
+
+        Files of one content are one hit.  Each path is looked up on the disk: what is gone
         or not as it was indexed is left out, and counted in `left_out`; paths that lead to one
-        file count as one.  Raises OptionError for nothing wanted, a vector of another length, or k
-        below 1; StorageError.
+        file count as one.  Raises OptionError for nothing wanted, a vector of another length, k
+        below 1, or a folder of which the album has nothing; StorageError.
         """
+        asked = _Asked(parts, k, only_matches, where or Filter(), text, not_text)
         if k < 1:
             raise OptionError(f"{k} results are not possible: ask for 1 or more")
-        if not any(part.wanted for part in parts):
+        wanted = any(part.wanted for part in parts) or (not parts and (text or asked.where))
+        if not wanted:
             raise OptionError("say what to look for, not only what to leave out")
+        if not all(0 < part.weight < np.inf for part in parts):
+            raise OptionError("a part's weight must be more than 0")
         with self._one:
-            return self._store.steady(lambda: self._search(self._look(), parts, k, only_matches))
+            return self._store.steady(lambda: self._search(self._look(), asked))
+
+    @property
+    def name(self) -> str:
+        """What the album is called."""
+        return self._store.folder.name
+
+    def texts(self) -> int:
+        """How many texts are kept: what stands in pictures, and captions."""
+        with self._one:
+            return self._store.steady(lambda: self._store.count("texts WHERE text <> ''"))
+
+    def undated(self) -> int:
+        """How many photos nobody has looked at for a date (`galago index` does)."""
+        with self._one:
+            return self._store.steady(lambda: count_undated(self._store))
+
+    def folders(self) -> list[str]:
+        """The folders that hold photos, by name."""
+        with self._one:
+            return self._store.steady(lambda: folders_of_photos(self._store))
 
     def number_of(self, path: str) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
@@ -157,56 +183,78 @@ class Searcher:
         with self._one:
             return self._store.steady(self._store.count)
 
-    def _vectors(self, view: _View, numbers: Sequence[int]) -> tuple[list[int], Float]:
+    def _vectors(self, view: View, numbers: Sequence[int]) -> tuple[list[int], Float]:
         if view.head.identity != self.head.identity:  # rows of another model's space
             return [], np.empty((0, self.head.dim), np.float32)
         rows = {number: self._store.row_of_photo(number) for number in numbers}
         there = {number: row for number, row in rows.items() if row is not None}
         return list(there), view.rows.take(np.array(list(there.values()), np.intp))
 
-    def _search(
-        self, view: _View, parts: Sequence[Part], k: int, only_matches: bool
-    ) -> Checked[Hit]:
+    def _search(self, view: View, asked: _Asked) -> Checked[Hit]:
         if view.head.identity != self.head.identity:
             raise OptionError(
                 f"album {self._store.folder.name!r} has been indexed anew by {view.head.model}: "
                 "open it again, with that model"
             )
-        for part in parts:
+        for part in asked.parts:
             if part.vector.shape != (view.head.dim,):
                 raise OptionError(
                     f"a vector of shape {part.vector.shape} is no query of this album, whose "
                     f"model {view.head.model} gives ({view.head.dim},)"
                 )
-        query, wanted = _query(view, parts), max(20 * k, _POOL)
+        through = passing(self._store, asked.where) if asked.where else None
+        k = min(asked.k, _MOST)
+        wanted = max(20 * k, _POOL)
         while True:
             check = Check()
-            found = view.rows.nearest(query, wanted, view.unused)
-            hits = list(islice(self._hits(view, parts, found, only_matches, check), k))
+            rows = self._found(view, asked, through, wanted)
+            hits = list(islice(self._hits(rows, through, check), k))
             if len(hits) == k or not check.left_out or wanted >= len(view.rows):
                 return Checked(hits, check.left_out)
             wanted *= 8  # what is gone must not hide what is there
 
-    def _hits(
-        self,
-        view: _View,
-        parts: Sequence[Part],
-        found: tuple[NDArray[np.intp], Float],
-        only_matches: bool,
-        check: Check,
-    ) -> Iterator[Hit]:
-        """The nearest (places, scores) as hits, of those that are there."""
-        places, scores = found
-        strengths, matches = _judge_all(view, parts, places)
-        order = np.argsort(~matches, kind="stable")
-        for at in order[: np.count_nonzero(matches)] if only_matches else order:
-            files = self._store.photos_of(int(places[at]))
-            paths = [os.fsdecode(file.path) for file in files if check.admits(file)]
-            if paths:
-                judged = float(scores[at]), float(strengths[at]), bool(matches[at])
-                yield Hit(paths[0], *judged, copies=tuple(paths[1:]))
+    def _found(
+        self, view: View, asked: _Asked, through: Passing | None, wanted: int
+    ) -> list[Ranked]:
+        """What is found in the order in which it is shown; `wanted` at least, if there are."""
+        count = None if through is None else set(through.rows.tolist())
+        quotes = Quotes()
+        if asked.text:
+            quotes = quoted(self._store, asked.text, asked.not_text, count, wanted)
+        elif not asked.parts and through is not None:
+            return [Ranked(row) for row in newest(self._store, through)]
+        if not asked.parts:
+            both = (*quotes.whole.items(), *quotes.begun.items())
+            return [Ranked(row, quote=quote) for row, quote in both]
+        rows = None if through is None else through.rows
+        return compared(view, asked.parts, rows, quotes, wanted, only_matches=asked.only_matches)
 
-    def _look(self) -> _View:
+    def _hits(self, rows: Iterable[Ranked], through: Passing | None, check: Check) -> Iterator[Hit]:
+        """Those of the rows that are there."""
+        for one in rows:
+            files, taken = self._store.photos_of(one.row), self._store.taken(one.row)
+            if through is not None:
+                held = {file.path for file in files if through.holds(file, taken)}
+                files.sort(key=lambda file: file.path not in held)  # the others are its copies
+            files = [file for file in files if check.admits(file)]
+            if not files or (through is not None and files[0].path not in held):
+                continue
+            date = date_of(taken, files[0].mtime_ns)
+            path, *copies = (os.fsdecode(file.path) for file in files)
+            quote = one.quote
+            yield Hit(
+                path,
+                one.score,
+                one.strength,
+                one.match,
+                tuple(copies),
+                date.when,
+                date.by_file,
+                None if quote is None else quote.text,
+                None if quote is None else quote.kind,
+            )
+
+    def _look(self) -> View:
         """What is committed now; inside a transaction, which keeps it so."""
         version = self._store.db.execute("PRAGMA data_version").fetchone()[0]
         if self._view is None or version != self._version:
@@ -215,7 +263,7 @@ class Searcher:
                 raise OptionError(empty(self._store.folder.name))
             unused = np.array(self._store.unused(), np.intp)
             background, reach = self._store.background(head.dim)
-            self._view = _View(head, self._store.rows(head), unused, background, reach)
+            self._view = View(head, self._store.rows(head), unused, background, reach)
             self._version = version
         return self._view
 
@@ -227,52 +275,3 @@ def _place(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _query(view: _View, parts: Sequence[Part]) -> Float:
-    """One vector (dim,) for all parts.
-
-    Words and pictures lie in two regions of the space (Liang et al., "Mind the gap",
-    https://arxiv.org/abs/2203.02053), so a plain sum would mostly say which region is meant.
-    Parts are taken relative to the middle of their own region, then brought to one length.
-    """
-    if len(parts) == 1:
-        return parts[0].vector
-    middle = {
-        "words": view.background.shown.mean(axis=0),
-        "picture": view.sample.mean(axis=0),
-    }
-    total = np.zeros(view.head.dim, np.float32)
-    for part in parts:
-        apart = part.vector - middle[part.kind]
-        total += (1 if part.wanted else -_MINUS) * apart / max(float(np.linalg.norm(apart)), 1e-6)
-    return np.asarray(total / max(float(np.linalg.norm(total)), 1e-6), np.float32)
-
-
-def _judge_all(
-    view: _View, parts: Sequence[Part], places: NDArray[np.intp]
-) -> tuple[Float, NDArray[np.bool_]]:
-    """As _judge, of rows by their places (n,), some at a time."""
-    strengths, matches = np.empty(len(places), np.float32), np.empty(len(places), bool)
-    for start in range(0, len(places), _JUDGED):
-        part = slice(start, start + _JUDGED)
-        strengths[part], matches[part] = _judge(view, parts, view.rows.take(places[part]))
-    return strengths, matches
-
-
-def _judge(view: _View, parts: Sequence[Part], found: Float) -> tuple[Float, NDArray[np.bool_]]:
-    """Strength of photos (n, dim), and which are matches: those that one wanted part makes one."""
-    strengths = np.full(len(found), -np.inf, np.float32)
-    matches = np.zeros(len(found), bool)
-    for part in parts:
-        if not part.wanted:
-            continue
-        scores = found @ part.vector
-        if part.kind == "words":
-            own = strength(scores, found @ view.background.shown.T)
-            matches |= own >= words_cut(view.reach)
-        else:
-            own = likeness(found, part.vector, view.background)
-            matches |= (own >= ALIKE) | (scores >= NEAR)
-        strengths = np.maximum(strengths, own)
-    return strengths, matches

@@ -226,6 +226,12 @@ class Store:
         self._demand(all(tuple(map(type, one)) == (bytes, int, int) for one in found))
         return [Indexed(*one) for one in found]
 
+    def taken(self, row: int) -> str | None:
+        """When the content of a vector was taken; '' when it doesn't say, None: not looked for."""
+        found = self.db.execute("SELECT taken FROM vectors WHERE row = ?", (row,)).fetchone()
+        self._demand(found is None or isinstance(found[0], (str, type(None))))
+        return found[0] if found else None
+
     def row_of_photo(self, number: int) -> int | None:
         """The vector of a photo by its number; None for one that isn't there or can't be read."""
         found = self.db.execute("SELECT row FROM photos WHERE rowid = ?", (number,)).fetchone()

@@ -18,14 +18,27 @@ from galago.album.fields import WORDS
 from galago.album.store import Store
 from galago.errors import StorageError
 
-__all__ = ["TextKind", "Written", "erase", "erase_all", "find", "overwrite", "text_of", "write"]
+__all__ = [
+    "BEGINNING",
+    "RUN",
+    "TextKind",
+    "Written",
+    "erase",
+    "erase_all",
+    "find",
+    "is_cjk",
+    "overwrite",
+    "text_of",
+    "write",
+]
 
 TextKind = Literal["read", "caption"]
 
 # Han with its extensions, and Japanese syllables: written without blanks between words.
 _CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
-_BEGINNING = 3  # letters from which on a word is also found as the beginning of another
+# A word, or as many letters as stand together where there are no blanks.
+RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+BEGINNING = 3  # letters from which on a word is also found as the beginning of another
 _MOST_WORDS = 64  # of a query
 
 
@@ -130,21 +143,22 @@ def _has_index(store: Store) -> bool:
 
 def _spaced(text: str) -> str:
     """The words as the index takes them."""
-    return " ".join(" ".join(run) if _is_cjk(run) else run for run in _runs(text))
+    return " ".join(" ".join(run) if is_cjk(run) else run for run in _runs(text))
 
 
 def _asked(query: str) -> str:
     """The query in FTS5's language; each word is quoted, so that none is an operator."""
     runs = _runs(query)[:_MOST_WORDS]
     return " ".join(
-        f'"{" ".join(run)}"' if _is_cjk(run) else f'"{run}"' + "*" * (len(run) >= _BEGINNING)
+        f'"{" ".join(run)}"' if is_cjk(run) else f'"{run}"' + "*" * (len(run) >= BEGINNING)
         for run in runs
     )
 
 
 def _runs(text: str) -> list[str]:
-    return _RUN.findall(unicodedata.normalize("NFKC", text).casefold())
+    return RUN.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
-def _is_cjk(run: str) -> bool:
+def is_cjk(run: str) -> bool:
+    """Whether a run of letters (of RUN) is written without blanks."""
     return re.match(f"[{_CJK}]", run) is not None

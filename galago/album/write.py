@@ -27,7 +27,10 @@ _MOVED_AT_ONCE = 16_384
 
 @dataclass(frozen=True)
 class Photo:
-    """What becomes known of a file: the hash of its content, or why it can't be read."""
+    """What becomes known of a file: the hash of its content, or why it can't be read.
+
+    `taken`: when, as `vectors.taken` has it (galago/album/migrations.py), of a new content.
+    """
 
     path: bytes
     size: int
@@ -35,6 +38,7 @@ class Photo:
     digest: bytes | None = None
     error: str | None = None
     ctime_ns: int | None = None  # None: it is looked into again next time
+    taken: str | None = None
 
 
 class Writer:
@@ -78,8 +82,10 @@ class Writer:
         if len(digests):
             self._file.write(self.head.rows, vectors)
         with self._store.transaction():
+            dates = {photo.digest: photo.taken for photo in photos if photo.taken is not None}
             self._db.executemany(
-                "INSERT INTO vectors (row, hash) VALUES (?, ?)", enumerate(digests, self.head.rows)
+                "INSERT INTO vectors (row, hash, taken) VALUES (?, ?, ?)",
+                [(row, one, dates.get(one)) for row, one in enumerate(digests, self.head.rows)],
             )
             _settle(self._store, self._point(photos), changed)
             self._db.execute("UPDATE head SET rows = ?, changed = ?", (rows, changed))

@@ -122,6 +122,7 @@ def _run(
             options=chosen,
             report=progress,
             give_up=pool.close,
+            date_taken=pool.date_taken,
         )
 
 
@@ -134,12 +135,14 @@ class _Progress:
         self.begun = False
 
     def __call__(self, stage: Stage, done: int, total: int) -> None:
+        from galago.album.dates import DATING
+
         assert self.bar is not None
         if stage.lasting:
             with self.bar.aside():
                 say(stage)
             return
-        if stage == "indexing":
+        if stage in ("indexing", DATING):
             self.done, self.total, self.begun = done, total, True
         self.bar.update(stage, done, total or None)
 

@@ -7,23 +7,62 @@ Without one Chinese is read word by word (galago/text/queries.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from galago import catalog
 from galago.cli.options import Opening
+from galago.cli.query import Asked
 from galago.cli.terminal import say
 from galago.errors import GalagoError, ModelError
 from galago.text.languages import needs_english
-from galago.text.queries import Query, Translate, as_typed, read
+from galago.text.queries import Query, Translate, as_typed, read, searched_for
 from galago.text.visible import visible
 
 if TYPE_CHECKING:
+    from galago.clip.mobileclip import MobileCLIP
     from galago.vlm.fastvlm import FastVLM
 
-__all__ = ["loaded_translator", "lookup_translator", "read_all", "tell"]
+__all__ = ["Spoken", "in_english", "loaded_translator", "lookup_translator"]
 
 
-def read_all(
+@dataclass(frozen=True)
+class Spoken:
+    """The parts of a query as the model reads them.
+
+    `typed`: the wanted words as they were typed, where the parts have others; `told`: what is said
+    of it in records, by field.
+    """
+
+    parts: Sequence[Asked]
+    typed: str | None = None
+    told: dict[str, str] = field(default_factory=dict)
+
+
+def in_english(
+    asked: Sequence[Asked], clip: MobileCLIP, opening: Opening, *, as_is: bool
+) -> Spoken:
+    """The query for this model; what is searched for, and what isn't read, is said on stderr."""
+    words = [part for part in asked if not part.picture]
+    queries = _read_all([part.text for part in words], clip.name, opening, as_is=as_is)
+    pairs = list(zip(words, queries, strict=True))
+    wanted = [query for part, query in pairs if part.wanted]
+    instead = searched_for(wanted, [query for part, query in pairs if not part.wanted])
+    texts = iter(queries)
+    parts = [part if part.picture else replace(part, text=next(texts).text) for part in asked]
+    limit = clip.spec.text.context
+    cut = not all(clip.fits(query.text) for query in queries)
+    long = [f"the model reads {limit} tokens of a query; the end of yours is left out"] * cut
+    notes = [*long, *_tell(queries, instead)]
+    for note in notes:
+        say(f"note: {note}")
+    told = {"searched_for": instead, "note": "; ".join(notes)}
+    pictured = any(part.picture and part.wanted for part in asked)
+    typed = None if instead is None or pictured else " ".join(query.typed for query in wanted)
+    return Spoken(parts, typed, {name: text for name, text in told.items() if text})
+
+
+def _read_all(
     texts: Sequence[str], model: str, opening: Opening, *, as_is: bool = False
 ) -> list[Query]:
     """The queries for a MobileCLIP of this name; a translator is only looked for if needed."""
@@ -83,7 +122,7 @@ def loaded_translator(vlm: FastVLM) -> Translate | None:
     return Translator(vlm.name, f"{vlm.name} {vlm.identity}", lambda: vlm)
 
 
-def tell(queries: Sequence[Query], told: str | None) -> list[str]:
+def _tell(queries: Sequence[Query], told: str | None) -> list[str]:
     """The notes of queries, each once; said on stderr with what is searched for."""
     if told is not None:
         rough = " (word by word)" if any(query.rough for query in queries) else ""

@@ -20,6 +20,7 @@ from galago.text.queries import Query, read, searched_for
 from galago.version import __version__
 
 if TYPE_CHECKING:
+    from galago.album import Found
     from galago.cli.desk import AlbumDesk
     from galago.media.pool import PicturePool
     from galago.vlm.fastvlm import FastVLM
@@ -76,13 +77,24 @@ def mcp(
             return tools.describe(path, preset_prompt("read"))
 
     @server.tool()
-    def search(words: str, count: int = 12) -> list[dict[str, Any]]:
+    def search(
+        words: str = "",
+        count: int = 12,
+        folder: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        text_only: bool = False,
+    ) -> list[dict[str, Any]]:
         """Photos of the album that show what the words say, best first; none when none matches.
 
-        English words are best; of other languages what was searched for instead is said.
+        English words are best; of other languages what was searched for instead is said. With
+        text_only they are looked for, as they are, in the text that stands in pictures and in
+        captions alone. Only photos in a folder (its path), or taken at a time:
+        since and until are dates as 2025, 2025-06, 2025-06-14, yesterday or 7d (days ago). Without
+        words those photos are listed, the newest first.
         """
         with told():
-            return tools.search(words, count)
+            return tools.search(words, count, folder, since, until, text_only)
 
     with pool:
         server.run("stdio")
@@ -116,21 +128,38 @@ class Tools:
                     remarks.append(remark)
         return "\n\n".join([text, *(f"({remark})" for remark in remarks)])
 
-    def search(self, words: str, count: int) -> list[dict[str, Any]]:
-        """Paths and scores of the photos that match."""
-        if not words.strip():
+    def search(
+        self,
+        words: str,
+        count: int,
+        folder: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        text_only: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Paths, dates, scores and texts of the photos that match."""
+        filtered = folder is not None or since is not None or until is not None
+        if not words.strip() and (text_only or not filtered):
             raise OptionError("say what to look for")
         desk: AlbumDesk = self._desk()
-        query = self._in_english(words, desk.clip.name)
+        query = Query(words, words)
+        if words.strip() and not text_only:
+            query = self._in_english(words, desk.clip.name)
         if not query.understood:  # an assistant can say it in English
             raise OptionError("; ".join(query.notes))
         guide = desk.guide()
         if guide is None:
             raise OptionError("there is no album yet; make one: galago index FOLDER")
-        hits = guide.find([query.text], k=min(max(count, 1), 200), only_matches=True)
-        found: list[dict[str, Any]] = [
-            {"path": h.path, "score": round(h.score, 4), "copies": len(h.copies)} for h in hits
-        ]
+        hits = guide.find(
+            [query.text] if words.strip() and not text_only else (),
+            k=min(max(count, 1), 200),
+            only_matches=True,
+            folders=() if folder is None else (folder,),
+            since=since,
+            until=until,
+            text=words if text_only or query.text != words else None,
+        )
+        found = [_record(hit) for hit in hits]
         if instead := searched_for([query]):
             found.append({"searched_for": instead})
         notes = [*query.notes, *([hits.left_out.sentence()] if hits.left_out else [])]
@@ -147,6 +176,16 @@ class Tools:
 
         threads, offline = self._opening.threads, self._opening.offline
         return AlbumDesk(self._album, None, self._pool, threads=threads, offline=offline)
+
+
+def _record(hit: Found) -> dict[str, Any]:
+    """A photo for an assistant: a score where one was asked for, the text that was found."""
+    record: dict[str, Any] = {"path": hit.path, "taken": hit.taken, "copies": len(hit.copies)}
+    if hit.score is not None:
+        record["score"] = round(hit.score, 4)
+    if hit.text is not None:
+        record |= {"text": hit.text, "text_kind": hit.kind}
+    return record
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:

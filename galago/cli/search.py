@@ -2,43 +2,91 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galago.cli import albums, options
-from galago.cli.interpret import read_all, tell
-from galago.cli.missing import missing
+from galago.cli.hits import Output, check_output, write_hits, write_page
+from galago.cli.interpret import Spoken, in_english
 from galago.cli.options import ClipOpening, Opening
-from galago.cli.terminal import path_fields, say, shown, write, write_record
-from galago.disk import whole_file
-from galago.errors import ImageError, OptionError, StorageError
-from galago.text.queries import searched_for
-from galago.text.visible import visible
+from galago.cli.query import Asked, asked_for, check_words
+from galago.cli.spread import spread
+from galago.cli.terminal import say
+from galago.errors import OptionError
 
 if TYPE_CHECKING:
-    from galago.album import Checked, Found, Guide
+    from galago.album import Checked, Filter, Found, Hit, Searcher
     from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One part of the query: words, or a picture's path."""
+class Where:
+    """Options that say which photos of the album are looked at."""
 
-    text: str
-    picture: bool
-    wanted: bool = True
+    inside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--in", metavar="FOLDER", help="Only photos in this folder or below (may be repeated)."
+        ),
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Only photos taken since then: 2025, 2025-06, 2025-06-14, '2025-06-14 18:30', "
+            "today, yesterday, 7d or 2w (days or weeks ago).",
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only photos taken until then, that day included."),
+    ] = None
+    text: Annotated[
+        bool,
+        typer.Option("--text", help="Look for the words in pictures' text and in captions only."),
+    ] = False
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Search with the words as they are, in any language.")
+    ] = False
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Options that say how photos are shown."""
+
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a photo, on a line of its own.")
+    ] = False
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Only the paths, one a line, for other programs.")
+    ] = False
+    null: Annotated[
+        bool,
+        typer.Option("--null", "-0", help="As --paths, with a NUL behind each, for xargs -0."),
+    ] = False
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page with the photos to look at.")
+    ] = None
+    view: Annotated[bool, typer.Option("--open", help="Open such a page in the browser.")] = False
+    preview: Annotated[
+        bool | None,
+        typer.Option(
+            "--preview/--no-preview",
+            help="Show the photos in the terminal; by default in Kitty, iTerm2, WezTerm and others "
+            "that are known to.",
+        ),
+    ] = None
+
+
+@spread
 def search(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="WORDS", help="What the photos should show.")
@@ -60,26 +108,23 @@ def search(
         bool,
         typer.Option("--all", help="After the matches show the nearest photos that don't match."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a photo, on a line of its own.")
-    ] = False,
-    html: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a page with the photos to look at.")
-    ] = None,
-    view: Annotated[bool, typer.Option("--open", help="Open such a page in the browser.")] = False,
-    as_is: Annotated[
-        bool, typer.Option("--as-is", help="Search with the words as they are, in any language.")
-    ] = False,
+    *,
+    where: Where,
+    shown: Shown,
     album: albums.AlbumName = None,
     model: albums.ModelName = None,
     threads: options.Threads = None,
     offline: options.Offline = False,
 ) -> None:
-    """Find photos by words, pictures, or both.
+    """Find photos by words, pictures, or both; by folder and date; by what stands in them.
 
     Each line is a score and a path, best first. Photos that are merely the nearest are left out: a
     match must stand out from what the photo scores for other things, and above chance in this
-    album. When nothing does, a line on stderr says so.
+    album. When nothing does, a line on stderr says so. Photos whose text or caption has all the
+    words match, too. With a folder or dates and no words, what there is is listed, the newest
+    first; a photo that doesn't say when it was taken counts by its file's date.
+
+    A number before words or a picture weighs it: "2:dog" "0.5:beach" (16:9 is a word).
 
     Models read English. Words in another language are put into English by the FastVLM that is here,
     Chinese without one word by word; what is searched for is said on stderr.
@@ -91,211 +136,139 @@ def search(
       galago search --image photo.jpg
       galago search beach --plus photo.jpg --minus people
       galago search 红色连衣裙
+      galago search "2:dog" "1:beach" --in ~/Pictures/2025
+      galago search --since 2025-06 --until 2025-08 -k 100
+      galago search --text invoice
+      galago search sunset -0 -k 100 | xargs -0 cp -t sunsets
       galago search sunset --json > sunsets.jsonl
     """
-    from galago.album import Guide, Searcher
+    from galago.album import Searcher, filter_of
 
-    _check_words(words or [])
-    asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
+    check_words(words or [])
+    asked = asked_for(words or [], image or [], plus or [], minus or [])
+    only = filter_of(where.inside or (), where.since, where.until)
+    _check(asked, bool(only), where.text, k)
+    output = Output(
+        shown.as_json, shown.paths or shown.null, shown.null, shown.html, shown.view, shown.preview
+    )
+    way = check_output(output)
+    folder = albums.folder_of(album)
+    listed, spoken = not asked, Spoken(asked)
+    with Searcher(folder) as searcher:
+        # First, as it takes no model: whether anything is there at all.
+        there = searcher.search((), 1, where=only) if only else None
+        if there is not None and not there:
+            found: Checked[Found] | Checked[Hit] = there
+        elif listed or where.text:
+            found = _without_model(searcher, asked, k, only)
+        else:
+            source = albums.source_of(model) if model is not None else searcher.head.source
+            clip = ClipOpening(source, threads=threads, offline=offline).load()
+            searcher.check(clip, source)
+            own = Opening(threads=threads, offline=offline)
+            spoken = in_english(asked, clip, own, as_is=where.as_is)
+            found = _by_model(folder.name, searcher, clip, spoken, k, only, show_all)
+        if where.since is not None or where.until is not None:
+            _tell_dates(searcher, found)
+        reason = "" if found else _why_none(searcher, only, there, where.text, show_all)
+    write_hits(found, output, way, spoken.told, listed=listed)
+    albums.say_left_out(found.left_out, folder)
+    page = shown.html is not None or shown.view
+    if not found:
+        say(reason + ("; no page was written" if page else ""))
+    elif page:
+        write_page(_title(asked, where), found, output, spoken.told, listed=listed)
+
+
+def _check(asked: Sequence[Asked], filtered: bool, text: bool, k: int) -> None:
+    """OptionError when there is nothing to look for."""
     if k < 1:
         raise OptionError(f"-k {k} is not possible: ask for 1 or more")
-    _check_page(html)
-    folder = albums.folder_of(album)
-    with Searcher(folder) as searcher:
-        source = albums.source_of(model) if model is not None else searcher.head.source
-        clip = ClipOpening(source, threads=threads, offline=offline).load()
-        searcher.check(clip, source)
-        spoken = _in_english(asked, clip.name, Opening(threads=threads, offline=offline), as_is)
-        typed, asked = asked, spoken.asked
-        more = _remarks(clip, spoken)
-        guide = Guide(folder.name, searcher, clip, threading.Lock())
-        found = _hits(guide, asked, k, show_all)
-    for hit in found:
-        if as_json:
-            write_record({**_record(hit), **more})
-        else:
-            write(_line(hit) + "\n")
-    if as_json and more and not found:  # the reason, where there is no photo to stand beside
-        write_record(more)
-    if as_json:
-        albums.write_left_out(found.left_out)
-    albums.say_left_out(found.left_out, folder)
-    if not found:
-        page = "; no page was written" if html is not None or view else ""
-        say(f"no photo matches; --all shows the nearest all the same{page}")
-    elif html is not None or view:
-        _page(typed, found, html, view, spoken.instead)
-
-
-def _check_words(words: Sequence[str]) -> None:
-    """OptionError for files where words are: what photos show is searched, not their names."""
-    from galago.media.images import PICTURE_SUFFIXES
-
-    for word in words:
-        path = os.path.expanduser(word)
-        if os.path.splitext(word)[1].lower() in PICTURE_SUFFIXES:
-            raise OptionError(
-                f"{word} is no word for what photos show; to find photos like that picture: "
-                f"galago search --image {shlex.quote(word)}"
-            )
-        if os.sep in word and os.path.isdir(path):
-            raise OptionError(
-                f"{word} is a folder; galago index {shlex.quote(word)} makes it searchable"
-            )
-
-
-def _asked(words: str, images: list[str], plus: list[str], minus: list[str]) -> list[_Asked]:
-    """The parts of the query; OptionError when there is nothing to look for."""
-    asked = [_Asked(words, picture=False)] if words.strip() else []
-    for path in images:
-        if not os.path.exists(os.path.expanduser(path)):  # before a model is fetched for it
-            raise ImageError(missing(path))
-        asked.append(_Asked(path, picture=True))
-    for wanted, values in ((True, plus), (False, minus)):
-        for value in values:
-            if not value.strip():
-                raise OptionError(
-                    f"--{'plus' if wanted else 'minus'} is empty: give words or a file"
-                )
-            asked.append(_Asked(value, _is_picture(value), wanted))
-    if not any(part.wanted for part in asked):
+    if text and any(part.picture for part in asked):
+        raise OptionError("--text looks for words alone: leave the picture out, or --text")
+    wanted = any(part.wanted for part in asked)
+    if text and not wanted:
+        raise OptionError("say which words to look for: galago search --text invoice")
+    if not wanted and (asked or not filtered):
         raise OptionError(
             'say what to look for: galago search "a dog on a beach", or --image photo.jpg'
         )
-    return asked
 
 
-def _is_picture(value: str) -> bool:
-    """Whether a file is meant; ImageError for what can only be the name of one."""
-    from galago.media.images import PICTURE_SUFFIXES
-
-    if os.path.isfile(os.path.expanduser(value)):
-        return True
-    if os.path.splitext(value)[1].lower() in PICTURE_SUFFIXES:
-        raise ImageError(missing(value))
-    return False
+def _without_model(
+    searcher: Searcher, asked: Sequence[Asked], k: int, only: Filter
+) -> Checked[Hit]:
+    """By text, or (nothing asked) by date."""
+    text = " ".join(part.text for part in asked if part.wanted)
+    not_text = [part.text for part in asked if not part.wanted]
+    return searcher.search((), k, where=only, text=text, not_text=not_text)
 
 
-@dataclass(frozen=True)
-class _Spoken:
-    """The query in the model's language; `instead` is told where that isn't what was typed."""
+def _by_model(
+    name: str,
+    searcher: Searcher,
+    clip: MobileCLIP,
+    spoken: Spoken,
+    k: int,
+    only: Filter,
+    show_all: bool,
+) -> Checked[Found]:
+    """What the album has for all parts of the query.
 
-    asked: list[_Asked]
-    instead: str | None
-    notes: list[str]
+    Texts in pictures are searched with the words as they were typed.
+    """
+    from galago.album import Guide, Want
 
-
-def _in_english(asked: Sequence[_Asked], model: str, opening: Opening, as_is: bool) -> _Spoken:
-    """The parts of the query as the model reads them."""
-    words = [part for part in asked if not part.picture]
-    queries = read_all([part.text for part in words], model, opening, as_is=as_is)
-    pairs = list(zip(words, queries, strict=True))
-    instead = searched_for(
-        [query for part, query in pairs if part.wanted],
-        [query for part, query in pairs if not part.wanted],
-    )
-    texts = iter(queries)
-    parts = [part if part.picture else replace(part, text=next(texts).text) for part in asked]
-    return _Spoken(parts, instead, tell(queries, instead))
-
-
-def _remarks(clip: MobileCLIP, spoken: _Spoken) -> dict[str, str]:
-    """What is told of the query, for --json; said on stderr, too."""
-    words = [part.text for part in spoken.asked if not part.picture]
-    limit = clip.spec.text.context
-    long = f"the model reads {limit} tokens of a query; the end of yours is left out"
-    notes = [*([] if all(map(clip.fits, words)) else [long]), *spoken.notes]
-    for note in notes:
-        say(f"note: {note}")
-    found = {"searched_for": spoken.instead, "note": "; ".join(notes)}
-    return {name: text for name, text in found.items() if text}
+    wants = [
+        Want(
+            words=None if part.picture else part.text,
+            picture=Path(os.path.expanduser(part.text)) if part.picture else None,
+            wanted=part.wanted,
+            weight=part.weight,
+        )
+        for part in spoken.parts
+    ]
+    guide = Guide(name, searcher, clip, threading.Lock())
+    return guide.look(wants, k, only_matches=not show_all, where=only, text=spoken.typed)
 
 
-def _hits(guide: Guide, asked: Sequence[_Asked], k: int, show_all: bool) -> Checked[Found]:
-    """What the album has for all parts of the query."""
+def _tell_dates(searcher: Searcher, found: Checked[Found] | Checked[Hit]) -> None:
+    """On stderr: for how many photos the date of the file stands in."""
+    from galago.album.names import option
 
-    def texts(wanted: bool) -> list[str]:
-        return [part.text for part in asked if not part.picture and part.wanted == wanted]
-
-    def pictures(wanted: bool) -> list[Path]:
-        given = (part.text for part in asked if part.picture and part.wanted == wanted)
-        return [Path(os.path.expanduser(path)) for path in given]
-
-    return guide.find(
-        texts(True),
-        pictures(True),
-        texts(False),
-        k,
-        minus_pictures=pictures(False),
-        only_matches=not show_all,
-    )
+    if undated := searcher.undated():
+        photos = "one photo's date is" if undated == 1 else f"{undated:,} photos' dates are"
+        again = f"galago index{option(searcher.name)}"
+        say(f"note: {photos} not known yet, and their files' stand in; {again} looks for them")
+    elif by_file := sum(hit.by_file for hit in found):
+        photos = "one photo doesn't" if by_file == 1 else f"{by_file:,} of these don't"
+        say(f"note: {photos} say when taken; the date of the file stands in")
 
 
-def _line(hit: Found) -> str:
-    """A hit for people; files of one content share a line."""
-    count = len(hit.copies)
-    copies = f"  and {count:,} {'copy' if count == 1 else 'copies'}" if count else ""
-    return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
+def _why_none(
+    searcher: Searcher, only: Filter, there: Checked[Hit] | None, text: bool, show_all: bool
+) -> str:
+    """What is said when no photo is found; `there`: one that passes the filter, if there is one."""
+    if there is not None and not there:
+        timed = only.since is not None or only.until is not None
+        parts = [
+            "no photo",
+            "from that time" if timed else "",
+            "in that folder" * bool(only.folders),
+        ]
+        return " ".join([*filter(None, parts), "is there" if there.left_out else "is in the album"])
+    if text:
+        none = "no picture has these words in its text or caption"
+        return none if searcher.texts() else f"{none}: none has been read; galago index --read does"
+    if show_all:
+        return "no photo could be found"
+    there_too = " there" if only else ""
+    return f"no photo matches{there_too}; --all shows the nearest{there_too} all the same"
 
 
-def _record(hit: Found) -> dict[str, object]:
-    return {
-        **path_fields(hit.path),
-        "score": round(hit.score, 5),
-        "strength": round(hit.strength, 3),
-        "match": hit.match,
-        "copies": [path_fields(path) for path in hit.copies],
-    }
-
-
-def _page(
-    asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool, instead: str | None
-) -> None:
-    """Write the contact sheet, and show it if that was asked for."""
-    import webbrowser
-
-    from galago.album import contact_sheet
-    from galago.media.pool import PicturePool
-
-    title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
-    title = visible(title.removeprefix("+ "))
-    photos = ((hit.path, _line(hit)) for hit in hits)
-    told = [f"searched for: {visible(instead)}"] if instead else []
-    note = "; ".join([*told, *([hits.left_out.sentence()] if hits.left_out else [])])
-    path = _page_path(html)
-    try:
-        # A full disk must not cut an older page.
-        with PicturePool(1) as pool, whole_file(path) as file:
-            for piece in contact_sheet(title, photos, note, pool.thumbnail):
-                file.write(piece.encode())
-    except OSError as error:
-        raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
-    if view and not webbrowser.open(path.as_uri()):
-        say(f"no browser could be opened; the page is {shown(str(path))}")
-
-
-def _check_page(html: str | None) -> None:
-    """OptionError for a page that would take a picture's or a folder's place."""
-    from galago.media.images import PICTURE_SUFFIXES
-
-    if html is None:
-        return
-    if os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
-        raise OptionError(f"--html {html} is the name of a picture: call the page something.html")
-    if not html.strip() or os.path.isdir(os.path.expanduser(html)):
-        raise OptionError(f"--html {html!r} is no file: call the page something.html")
-
-
-def _page_path(html: str | None) -> Path:
-    """Where the page goes: as asked, else a new folder for this person's eyes only."""
-    import tempfile
-
-    if html is not None:
-        return Path(os.path.realpath(os.path.expanduser(html)))  # a link to a page stays one
-    try:
-        return Path(tempfile.mkdtemp(prefix="galago-")) / "found.html"
-    except OSError as error:
-        where = os.environ.get("TMPDIR") or "the folder for temporary files"
-        with contextlib.suppress(OSError):
-            where = tempfile.gettempdir()
-        raise StorageError(f"the page can't be written to {where}: {error.strerror}") from error
+def _title(asked: Sequence[Asked], where: Where) -> str:
+    parts = [("+ " if part.wanted else "− ") + part.text for part in asked]
+    parts += [f"in {folder}" for folder in where.inside or ()]
+    parts += [f"since {where.since}"] if where.since is not None else []
+    parts += [f"until {where.until}"] if where.until is not None else []
+    return " ".join(parts).removeprefix("+ ")

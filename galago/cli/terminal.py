@@ -33,6 +33,8 @@ __all__ = [
     "stages",
     "take_any_letter",
     "write",
+    "write_drawing",
+    "write_path",
     "write_place",
     "write_record",
 ]
@@ -94,6 +96,20 @@ def write_place(path: str) -> None:
         write(f"{shown(path)}\n")
     else:
         _write_bytes(f"{path}\n", _as_bytes(path) + os.linesep.encode())
+
+
+def write_path(path: str, end: str) -> None:
+    """A path for other programs: byte for byte; as one printable line at a terminal."""
+    if sys.stdout.isatty():
+        write(f"{shown(path)}{end}")
+    else:
+        _write_bytes(path + end, os.fsencode(path) + end.encode())
+
+
+def write_drawing(codes: str) -> None:
+    """What a terminal makes a picture of; made here, of pixels alone."""
+    sys.stdout.write(codes)
+    sys.stdout.flush()
 
 
 def _as_bytes(path: str) -> bytes:

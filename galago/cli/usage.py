@@ -35,9 +35,14 @@ _OPTIONS = {
     "chat": {"-p --prompt -q --question": "questions are typed when it has begun, or piped in"},
     "search": {
         "-n --limit --top --count --num --results": "-k N says how many",
-        "--query -q --text -p --prompt": 'words stand without an option: search "a dog"',
+        "--query -q -p --prompt": 'words stand without an option: search "a dog"',
         "--picture -i --file --like": "--image PICTURE finds photos like it",
-        "--folder --dir": "folders are indexed before: galago index FOLDER",
+        "--folder --dir --folders": "--in FOLDER searches in one that has been indexed",
+        "--from --after": "--since DATE",
+        "--to --before": "--until DATE",
+        "--print0 -print0": "-0 puts a NUL behind each path",
+        "-1 -2 -3 -4 -5 -6 -7 -8 -9 -.": "a weight can't be negative; --minus X is what is rather "
+        "not wanted",
     },
     "classify": {
         "--label --classes --class --categories -c": "--labels A,B,C",

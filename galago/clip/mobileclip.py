@@ -181,8 +181,13 @@ class MobileCLIP:
 
         `name` is used in messages. Raises ImageError for a picture that can't be read.
         """
+        return self.prepare_dated(picture, name=name)[0]
+
+    def prepare_dated(self, picture: Source, *, name: str | None = None) -> tuple[Float, str]:
+        """As `prepare`, and when the picture was taken: "2025-06-14 18:30:05" by the camera's
+        clock, "" where it says nothing."""
         square = self._load_square(picture, self.spec.image, name=name, draft=_DRAFT)
-        return normalise(square.pixels, self.spec.image)
+        return normalise(square.pixels, self.spec.image), square.taken
 
     def embed_pixels(self, pixel_values: Float) -> Float:
         """Unit rows, float32 (n, dim), of prepared pictures (n, 3, side, side)."""

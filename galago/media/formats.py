@@ -8,15 +8,17 @@ from functools import cache
 from typing import IO, Any
 
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from galago.errors import GalagoError, ImageError, MissingExtraError
 from galago.media import png, tiff
 from galago.media.depth import Meaning
+from galago.media.exif import taken
 from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
 from galago.media.limits import affordable, check_size, too_large
 
-__all__ = ["Decoded", "PluginError", "decode", "one_line"]
+__all__ = ["Decoded", "PluginError", "date_taken", "decode", "one_line"]
 
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -53,6 +55,7 @@ class Decoded:
     low: Image.Image | None = None  # the low bytes of 16-bit colours whose high ones say little
     page: int = 1
     pages: int = 1
+    taken: str = ""  # galago/media/exif.py
 
 
 @cache
@@ -83,8 +86,11 @@ def decode(
         if is_jpeg(head):
             if page not in (None, 1):
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
-            return Decoded(*decode_jpeg(stream, label, at_least))
-        return _decode(stream, head, label, page, counted)
+            found = Decoded(*decode_jpeg(stream, label, at_least))
+        else:
+            found = _decode(stream, head, label, page, counted)
+        found.taken = taken(found.image)
+        return found
     except GalagoError:
         raise
     except Image.DecompressionBombError:
@@ -94,6 +100,25 @@ def decode(
     except MemoryError:
         raise ImageError(f"{label} needs more memory than there is; make it smaller") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
+        raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
+
+
+def date_taken(stream: IO[bytes], label: str) -> str:
+    """When the picture was taken, without decoding it (galago/media/exif.py).  ImageError."""
+    stream.seek(0)
+    head = stream.read(32)
+    try:
+        _check_file(stream, head, label)
+        _check_webp(head, label)
+        image = JpegImageFile(stream) if is_jpeg(head) else _identify(stream, head, label)
+        if image.format == "PNG" and (blob := png.exif_of(stream)):  # it may stand at the end
+            image.info["exif"] = blob
+        return taken(image)
+    except GalagoError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{label} {_what_it_is(stream, head)}") from None
+    except Exception as error:
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
 
 

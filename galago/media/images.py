@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from galago.errors import GalagoError, ImageError, OptionError
+from galago.media import formats
 from galago.media.alpha import opaque
 from galago.media.colour import to_srgb
 from galago.media.depth import to_8bit, widened
 from galago.media.detail import smallest_side
+from galago.media.exif import taken
 from galago.media.formats import Decoded, decode, one_line
 from galago.media.limits import MAX_PIXELS, check_size, icc_wanted
 from galago.media.preprocess import fit_square, normalise
@@ -30,6 +32,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "Source",
     "Square",
+    "date_taken",
     "load_grey",
     "load_pixels",
     "load_square",
@@ -100,13 +103,15 @@ def open_image(
 class Square:
     """A picture on the model's square: uint8 (side, side, 3), and the upright picture's own size.
 
-    `page` of `pages` was looked at, from 1.
+    `page` of `pages` was looked at, from 1.  `taken`: when, by the camera's clock, as
+    "2025-06-14 18:30:05"; "" where it says nothing (galago/media/exif.py).
     """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     page: int = 1
     pages: int = 1
+    taken: str = ""
 
 
 def load_square(
@@ -133,7 +138,8 @@ def load_square(
     image, found = _open(source, name, draft * spec.side, icc, page, count_pages)
     if by_content:
         spec = smallest_side(image, found.size, spec)
-    return Square(np.asarray(fit_square(image, spec)), found.size, found.page, found.pages)
+    pixels = np.asarray(fit_square(image, spec))
+    return Square(pixels, found.size, found.page, found.pages, found.taken)
 
 
 def load_pixels(
@@ -176,6 +182,18 @@ def thumbnail(
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80, exif=b"", icc_profile=None)
     return out.getvalue()
+
+
+def date_taken(source: Source, *, name: str | None = None) -> str:
+    """When a picture was taken, as `Square.taken`, without decoding it.
+
+    Raises ImageError for what can't be read or is no picture.
+    """
+    if isinstance(source, (Image.Image, np.ndarray)):
+        return "" if isinstance(source, np.ndarray) else taken(source)
+    label, stream = stream_of(source, name)
+    with _HUSH, stream:
+        return formats.date_taken(stream, label)
 
 
 class _SideError(ImageError, OptionError):

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-__all__ = ["significant_bits", "without_text"]
+__all__ = ["exif_of", "significant_bits", "without_text"]
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
@@ -25,6 +25,15 @@ def significant_bits(stream: IO[bytes]) -> int | None:
         if name == b"IDAT":
             break
     return None
+
+
+def exif_of(stream: IO[bytes]) -> bytes:
+    """The chunk eXIf, wherever it stands; empty where there is none, or a huge one."""
+    for name, offset, length in _chunks(stream):
+        if name == b"eXIf" and length <= _UNPACKED:
+            stream.seek(offset)
+            return stream.read(length)
+    return b""
 
 
 def without_text(stream: IO[bytes]) -> IO[bytes] | None:

@@ -27,6 +27,7 @@ from PIL import Image
 
 from galago.errors import GalagoError, ImageError, OptionError, UnopenedError
 from galago.media import images
+from galago.media.exif import date_in
 from galago.media.formats import PluginError
 from galago.media.images import Source, Square
 from galago.media.limits import MAX_PIXELS, icc_wanted, limit
@@ -118,9 +119,8 @@ class PicturePool:
         try:
             (width, height), side = found["size"], found["side"]
             pixels = np.frombuffer(data, np.uint8).reshape(side, side, 3)
-            return Square(
-                pixels, (int(width), int(height)), int(found["page"]), int(found["pages"])
-            )
+            pages = int(found["page"]), int(found["pages"])
+            return Square(pixels, (int(width), int(height)), *pages, date_in(found["taken"]))
         except (KeyError, TypeError, ValueError):
             raise _broken(label) from None
 
@@ -145,6 +145,12 @@ class PicturePool:
             return np.frombuffer(data, np.uint8).reshape(side, side), (int(width), int(height))
         except (KeyError, TypeError, ValueError):
             raise _broken(label) from None
+
+    def date_taken(self, source: Source, *, name: str | None = None) -> str:
+        """As `images.date_taken`; raises as `load_square` does."""
+        if isinstance(source, (Image.Image, np.ndarray)):
+            return images.date_taken(source, name=name)
+        return date_in(self._ask(source, name, {"do": "taken"}, 0)[0].get("taken"))
 
     def warm(self) -> PicturePool:
         """Start the workers before there is anything to open; itself."""

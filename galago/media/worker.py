@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from galago.errors import GalagoError, MissingExtraError, OptionError, UnopenedError
-from galago.media.images import load_grey, load_square, thumbnail
+from galago.media.images import date_taken, load_grey, load_square, thumbnail
 from galago.memory import private, resident
 from galago.specs import ImageSpec
 
@@ -145,6 +145,7 @@ def _square(source: str | bytes, head: Head) -> tuple[Head, Body]:
     spec = ImageSpec(**head["spec"])
     square = load_square(source, spec, name=head["name"], **head["how"])
     shown = {"size": square.size, "page": square.page, "pages": square.pages}
+    shown["taken"] = square.taken
     return {"side": len(square.pixels), **shown}, square.pixels.data.cast("B")
 
 
@@ -157,8 +158,13 @@ def _grey(source: str | bytes, head: Head) -> tuple[Head, Body]:
     return {"size": size}, grey.data.cast("B")
 
 
+def _taken(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    return {"taken": date_taken(source, name=head["name"])}, b""
+
+
 _DO: dict[str, Callable[[str | bytes, Head], tuple[Head, Body]]] = {
     "square": _square,
     "thumbnail": _thumbnail,
     "grey": _grey,
+    "taken": _taken,
 }

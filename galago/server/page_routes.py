@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -21,45 +20,14 @@ from galago.server.bodies import BodyRoute
 from galago.server.fields import Asked
 from galago.server.parts import Album, Parts
 from galago.server.problems import Problem, readable, responses, words_of
-from galago.server.queries import in_english
+from galago.server.search_routes import Hits, SearchRequest, search_album
 from galago.server.service import Service
 from galago.text.presets import PRESETS
 from galago.text.tongues import TONGUES
 
 __all__ = ["page_routes"]
 
-_NO_MATCH = "no photo matches; these are merely the nearest"
-
-
-class SearchRequest(Asked):
-    """At least one of text, image and plus."""
-
-    text: str | None = Field(None, max_length=2000)
-    image: str | None = Field(None, description="A picture to find the like of, a data URL.")
-    plus: str | None = Field(None, description="Another picture, a data URL.")
-    minus: str | None = Field(None, max_length=2000, description="Words for what is not wanted.")
-    k: int = Field(12, ge=1, le=200)
-    as_is: bool = Field(False, description="Search with the words as they are, in any language.")
-
-
-class Hit(BaseModel):
-    score: float
-    match: bool
-    close: bool = Field(description="A match that is far better than it must be.")
-    name: str
-    path: str
-    id: int
-    thumb: str
-    copies: int = Field(description="Other files of the very same content.")
-
-
-class Hits(BaseModel):
-    hits: list[Hit]
-    any_match: bool
-    note: str | None
-    searched_for: str | None = Field(
-        description="The words in English, where other words were searched for than those given."
-    )
+_MOST_FOLDERS = 500
 
 
 class ClassifyRequest(Asked):
@@ -118,6 +86,7 @@ class PageAlbum(BaseModel):
     name: str
     photos: int
     model: str
+    folders: list[str] = Field(description="Those that hold photos; the first 500.")
 
 
 class Page(BaseModel):
@@ -142,7 +111,9 @@ def page_routes(service: Service, version: str) -> APIRouter:
     @router.post("/search", responses=responses(404, 500, 504))
     async def search(request: Request, body: SearchRequest) -> Hits:
         """Photos of the album by words, pictures, or both."""
-        return await service.run(request, None, lambda: _search(service, body))
+        return await service.run(
+            request, None, lambda: search_album(service, _needed_album(service), body)
+        )
 
     @router.post("/sights", responses=responses(404, 500, 504))
     async def sights(request: Request, body: SightsRequest) -> Sights:
@@ -209,7 +180,10 @@ def _model(name: str, kind: str) -> PageModel:
 def _album(album: Album | None) -> PageAlbum | None:
     if album is None:
         return None
-    return PageAlbum(name=album.name, photos=album.count(), model=album.model)
+    folders = [folder for folder in album.folders() if readable(folder) == folder]
+    return PageAlbum(
+        name=album.name, photos=album.count(), model=album.model, folders=folders[:_MOST_FOLDERS]
+    )
 
 
 def _open_album(service: Service) -> Album | None:
@@ -244,38 +218,6 @@ def _day(path: str | None) -> str | None:
         return None if path is None else date.fromtimestamp(os.stat(path).st_mtime).isoformat()
     except (OSError, OverflowError, ValueError):  # years that no calendar has
         return None
-
-
-def _search(service: Service, body: SearchRequest) -> Hits:
-    album = _needed_album(service)
-    words = [readable(text) for text in (body.text,) if text and text.strip()]
-    minus = [readable(text) for text in (body.minus,) if text and text.strip()]
-    urls = [url for url in (body.image, body.plus) if url]
-    if not words and not urls:
-        raise Problem(400, "say what to look for: text, image or plus")
-    for url in urls:
-        service.opener.check(url, "image")
-    pictures = [service.opener.open(url) for url in urls]
-    spoken = in_english(service.parts, album.model, words, minus, body.as_is)
-    found = album.find(spoken.words, pictures, spoken.minus, body.k)
-    hits = [
-        Hit(
-            score=round(one.score, 5),
-            match=one.match,
-            close=one.close,
-            name=readable(Path(one.path).name),
-            path=readable(one.path),
-            id=one.number,
-            thumb=f"/api/photo/{one.number}?side=256",
-            copies=len(one.copies),
-        )
-        for one in found
-    ]
-    matched = any(hit.match for hit in hits)
-    notes = [*spoken.notes, None if matched else _NO_MATCH]
-    notes.append(found.left_out.sentence() if found.left_out else None)
-    note = "; ".join(filter(None, notes)) or None
-    return Hits(hits=hits, any_match=matched, note=note, searched_for=spoken.instead)
 
 
 def _photo(service: Service, number: int, side: int) -> Response:

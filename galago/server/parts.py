@@ -71,7 +71,7 @@ class Photo(Protocol):
     def number(self) -> int: ...
 
     @property
-    def score(self) -> float: ...
+    def score(self) -> float | None: ...
 
     @property
     def match(self) -> bool: ...
@@ -81,6 +81,18 @@ class Photo(Protocol):
 
     @property
     def close(self) -> bool: ...
+
+    @property
+    def taken(self) -> str: ...
+
+    @property
+    def by_file(self) -> bool: ...
+
+    @property
+    def text(self) -> str | None: ...
+
+    @property
+    def kind(self) -> str | None: ...
 
 
 class LeftOut(Protocol):
@@ -112,11 +124,18 @@ class Album(Protocol):
         pictures: Sequence[Source] = (),
         minus: Sequence[str] = (),
         k: int = 12,
+        *,
+        folders: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
+        text: str | None = None,
     ) -> Answer: ...
 
     def photo(self, number: int) -> str | None: ...
 
     def count(self) -> int: ...
+
+    def folders(self) -> Sequence[str]: ...
 
     def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]: ...
 

@@ -160,3 +160,42 @@ test("a photo that comes late does not take another one's place", async ({ page,
   await page.waitForTimeout(200);
   expect(await page.locator("#photo-shown").getAttribute("src")).toBe(shown);
 });
+
+test("by folder and date, without words too, on a phone as well", async ({ page, galago }) => {
+  await page.setViewportSize({ width: 360, height: 800 });
+  await page.goto(`${galago.url}#album`);
+  await page.getByText("Refine").click();
+  const folder = page.getByRole("combobox", { name: "Folder" });
+  await expect(folder.locator("option")).toHaveText(["Any folder", join(EXAMPLES, "album")]);
+  await folder.selectOption({ index: 1 });
+  await page.getByRole("button", { name: "Find", exact: true }).click();
+  await expect(page.locator("#hits .tile")).toHaveCount(16);
+  await expect(page.locator("#hits .tile").first()).toContainText(/\d{1,2} \w+ \d{4}/);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+  await page.getByLabel("Taken until").fill("2001-01-01");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#found")).toContainText("no photo from there or then was found");
+  await expect(page.locator("#hits .tile")).toHaveCount(0);
+  await page.getByRole("searchbox", { name: "Words" }).fill("a banana");
+  await page.getByLabel("Taken until").fill("");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#hits .tile > .name")).toHaveText(found("a banana"));
+});
+
+test("words that stand in a picture are shown with it", async ({ page, galago }) => {
+  let asked: unknown;
+  await page.route("**/api/search", async (route) => {
+    asked = route.request().postDataJSON();
+    const response = await route.fetch({ postData: { text: "a banana", k: 1 } });
+    const found = (await response.json()) as { hits: object[] };
+    const hits = found.hits.map((hit) => ({ ...hit, score: null, text: "…Invoice no. 17…", text_kind: "read" }));
+    await route.fulfill({ json: { ...found, hits } });
+  });
+  await page.goto(`${galago.url}#album`);
+  await page.getByText("Refine").click();
+  await page.getByLabel("Only words that stand in pictures and captions").check();
+  await page.getByRole("searchbox", { name: "Words" }).fill("invoice");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#hits .tile q")).toHaveText("…Invoice no. 17…");
+  expect(asked).toEqual({ text: "invoice", text_only: true, k: 24 });
+});

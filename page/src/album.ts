@@ -7,6 +7,7 @@ import { dayName, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { type Labels } from "./labels";
 import { type PictureView } from "./picture";
 import { explained, server } from "./server";
+import { WhereFields } from "./where";
 
 const SHOWN = 24; // photos
 const THUMB = 320; // pixels
@@ -27,6 +28,7 @@ export class Album {
   private urls: string[] = [];
   private images = new Map<number, HTMLImageElement>(); // of the photos found
   private seen: Sight[] = [];
+  private readonly where = new WhereFields();
   private readonly choosing = overlapping(); // of a picture to find the like of
   private readonly opening = overlapping(); // of a photo
   private readonly actions = ["photo-ask", "photo-like", "photo-label"].map((id) => byId(id, HTMLButtonElement));
@@ -71,6 +73,7 @@ export class Album {
   private take({ album, album_problem }: PageInfo): void {
     this.album = album;
     this.problem = album_problem;
+    this.where.offer(album?.folders ?? []);
   }
 
   private introduce(): void {
@@ -78,7 +81,10 @@ export class Album {
     byId("album-there", HTMLElement).hidden = this.album === null;
     const why = this.problem === null ? t("album.none") : t("album.broken", { reason: this.problem });
     if (this.album === null) byId("album-none", HTMLElement).textContent = why;
-    else if (!this.searching) put(this.said, own(t("album.about", this.album)));
+    else if (!this.searching) {
+      const { name, photos, model } = this.album;
+      put(this.said, own(t("album.about", { name, photos, model })));
+    }
   }
 
   private acceptDrops(): void {
@@ -119,7 +125,9 @@ export class Album {
     const value = (id: string): string => byId(id, HTMLInputElement).value.trim();
     const [text, minus] = [value("find-text"), value("find-minus")];
     const image = this.like?.data;
-    if (!text && !image) {
+    const { text_only, ...among } = this.where.value();
+    const listing = Object.keys(among).length > 0 && !minus && !text_only;
+    if (!text && !image && !listing) {
       this.said.textContent = t("album.first");
       return byId("find-text", HTMLInputElement).focus();
     }
@@ -127,6 +135,8 @@ export class Album {
       ...(text && { text }),
       ...(image && { image }),
       ...(minus && { minus }),
+      ...among,
+      ...(text_only && { text_only }),
       k: SHOWN,
     });
   }
@@ -199,10 +209,9 @@ export class Album {
     const image = make("img", { alt: "", width: THUMB, height: THUMB });
     this.images.set(hit.id, image);
     const name = make("span", { className: "name" }, hit.name);
-    const score = t("album.score", { score: hit.score.toFixed(3) });
-    const match = make("span", { className: "soft", title: score }, t(closeness(hit)));
     // Blanks, or the words run together where they are read out.
-    const button = make("button", { type: "button", className: "tile" }, image, " ", name, " ", match);
+    const button = make("button", { type: "button", className: "tile" }, image, " ", name, " ", judged(hit));
+    if (hit.text) button.append(" ", make("q", { className: "soft text" }, hit.text));
     if (hit.copies) {
       const copies = hit.copies === 1 ? t("album.copy") : t("album.copies", { n: hit.copies });
       button.append(" ", make("span", { className: "soft" }, copies));
@@ -267,6 +276,16 @@ export class Album {
       void this.pictureView.take(blob, name);
     });
   }
+}
+
+/** How well it matches; found by its text or date alone, when it was taken. */
+function judged(hit: Hit): HTMLElement {
+  if (hit.score !== null) {
+    const score = t("album.score", { score: hit.score.toFixed(3) });
+    return make("span", { className: "soft", title: score }, t(closeness(hit)));
+  }
+  const day = hit.taken ? dayName(hit.taken.slice(0, 10)) : "";
+  return make("span", { className: "soft" }, hit.taken_by === "file" ? t("album.filed", { day }) : day);
 }
 
 const closeness = ({ match, close }: Hit): "album.close" | "album.possible" | "album.unlikely" =>

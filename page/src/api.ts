@@ -28,19 +28,23 @@ export interface PageInfo {
   models: Model[];
   default: string;
   presets: Preset[];
-  album: { name: string; photos: number; model: string } | null;
+  album: { name: string; photos: number; model: string; folders: string[] } | null;
   album_problem: string | null; // why there is an album that can't be searched
   languages: Language[];
 }
 
 export interface Hit {
-  score: number;
+  score: number | null; // null: texts or dates alone were asked for
   match: boolean;
   close: boolean; // far better than a match must be
   name: string;
   path: string;
   id: number;
   copies?: number; // further files of the same picture
+  taken?: string; // "2025-06-14 18:30:05"
+  taken_by?: "camera" | "file";
+  text?: string | null; // a line with the words that were looked for
+  text_kind?: string | null; // read (in the picture), or caption
 }
 
 export interface Found {
@@ -60,6 +64,10 @@ export interface Query {
   text?: string;
   image?: string; // a data URL, as every picture here
   minus?: string;
+  folder?: string;
+  since?: string;
+  until?: string;
+  text_only?: boolean;
   k?: number;
   as_is?: boolean; // the words as they were typed, in any language
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago.album import Hit, Part, Searcher, Store
+from galago.album import Hit, Part, Searcher, Store, ranking
 from galago.album import search as search_module
 from galago.album.write import Photo, Writer, begin
 from galago.errors import OptionError
@@ -42,8 +42,8 @@ def colours(hits: list[Hit]) -> set[str]:
 
 
 def test_the_k_best_are_those_of_brute_force(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "words_cut", lambda reached: -np.inf)  # all match
-    monkeypatch.setattr(search_module, "_JUDGED", 50)
+    monkeypatch.setattr(ranking, "words_cut", lambda reached: -np.inf)  # all match
+    monkeypatch.setattr(ranking, "_JUDGED", 50)
     part = words("a red thing")
     with Store.open(album) as store, Searcher(album) as searcher:
         head = store.head()

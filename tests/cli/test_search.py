@@ -33,7 +33,7 @@ def test_json_has_what_was_promised(capsys: Capture, indexed: Path) -> None:
     lines = run(capsys, "search", "a red thing", "-k", "3", "--json").out.splitlines()
     records = [json.loads(line) for line in lines]
     assert len(records) == 3
-    fields = {"path", "score", "strength", "match", "copies"}
+    fields = {"path", "score", "strength", "match", "copies", "taken", "taken_by"}
     assert all(set(record) == fields and record["copies"] == [] for record in records)
     assert all(record["match"] and Path(record["path"]).is_file() for record in records)
 

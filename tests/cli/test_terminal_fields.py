@@ -16,6 +16,8 @@ from galago.convert.selfcheck import judge
 from galago.engine.precision import PrecisionPlan
 from galago.errors import StorageError
 from galago.export.proof import Proof
+from galago.places import albums_dir
+from tests.helpers.albums import say
 from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import run
 from tests.helpers.kept import fill_cache
@@ -73,8 +75,10 @@ def test_albums(capsys: Capture, indexed: Path) -> None:
     shutil.copy(indexed / "red" / "0.png", indexed / "again.png")
     (indexed / "bad.png").write_bytes(b"none")
     assert run(capsys, "index").code == 1
+    say(albums_dir() / "default", "red", "0", "an invoice")
     search = [["search", "red", "--json"], ["search", "红", "--all", "--json"]]
     search.append(["search", "赤い", "--all", "--json"])
+    search.append(["search", "--text", "invoice", "--json"])
     assert documented("search") == emitted(capsys, *search)
     assert documented("duplicates") == emitted(capsys, ["duplicates", "--json"])
     album: list[list[str | Path]] = [["album", "--json"], ["album", "--failed", "--json"]]

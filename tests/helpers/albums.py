@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from galago.album import IndexOptions, Store, Summary, index
+from galago.album.texts import TextKind, write
 from galago.album.vectors import Rows, VectorFile
-from galago.media.images import Source, open_image
+from galago.media.images import Source, date_taken, open_image
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
 COLOURS = {
@@ -52,6 +53,10 @@ class FakeEmbedder:
         self.prepared += 1
         small = open_image(picture, name=name).resize((2, 2), Image.Resampling.BOX)
         return np.asarray(small, np.float32).reshape(12) / 255 - 0.5
+
+    def prepare_dated(self, picture: Source, *, name: str | None = None) -> tuple[Float, str]:
+        pixels = self.prepare(picture, name=name)
+        return pixels, date_taken(picture, name=name)
 
     def embed_pixels(self, pixel_values: Float) -> Float:
         self.encoded += len(pixel_values)
@@ -108,6 +113,18 @@ def photo(path: Path, colour: str = "red", seed: int = 0, age: float = 100.0) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_png(colour, seed))
     older(path, age)
+    return path
+
+
+def dated(path: Path, when: str, colour: tuple[int, int, int] = (230, 20, 20)) -> Path:
+    """A small picture that says when it was taken, as EXIF does."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = when
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(stream, "JPEG", exif=exif)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(stream.getvalue())
+    older(path)
     return path
 
 
@@ -172,6 +189,15 @@ def vector_of(album: Path, path: str) -> Float:
         assert head is not None
         ((row,),) = store.db.execute("SELECT row FROM photos WHERE path = ?", (os.fsencode(path),))
         return store.rows(head).take(np.array([row]))
+
+
+def say(album: Path, folder: str, stem: str, text: str, kind: TextKind = "read") -> None:
+    """Keep a text of the photo of this name, in a folder of this name."""
+    with Store.open(album, write=True) as store, store.transaction():
+        for path, row in store.db.execute("SELECT path, row FROM photos").fetchall():
+            place = Path(os.fsdecode(path))
+            if (place.parent.name, place.stem) == (folder, stem):
+                write(store, store.digest_of(row), kind, text)
 
 
 def unit(count: int, dim: int, seed: int = 0) -> Float:

@@ -60,7 +60,9 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
         guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
         with serving(folder, lambda: guide) as served:
             page = ask(f"{served.url}/api/page").json
-            assert page["album"] == {"name": "mine", "photos": 4, "model": "fake"}
+            folders = [str(tmp_path / "photos")]
+            about = {"name": "mine", "photos": 4, "model": "fake", "folders": folders}
+            assert page["album"] == about
             found = ask(f"{served.url}/api/search", {"text": "red", "k": 2}).json
             assert {hit["name"] for hit in found["hits"]} == {"red0.png", "red1.png"}
             assert found["searched_for"] is None

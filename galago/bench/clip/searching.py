@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from galago.album.search import Part, Searcher
+from galago.album.ranking import Part
+from galago.album.search import Searcher
 from galago.album.store import Store, write_lock
 from galago.album.write import Photo, Writer, begin
 from galago.bench.clip.towers import words

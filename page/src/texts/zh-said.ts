@@ -1,6 +1,8 @@
 /** In Chinese what the server says in English: what photos show (galago/data/sights.txt), what models know. */
 export const said: Record<string, string> = {
   "short notes, raised fingers, 202 emoji, 195 objects": "短便条、竖起的手指、202 个表情符号、195 种物品",
+  "no photo from there or then was found": "没有找到该文件夹或该时间的照片。",
+  "no picture has these words in its text or caption": "没有图片的文字或说明里有这些词。",
   dog: "狗", cat: "猫", horse: "马", cow: "牛", sheep: "羊", pig: "猪", bird: "鸟", parrot: "鹦鹉", owl: "猫头鹰",
   duck: "鸭子", chicken: "鸡", fish: "鱼", butterfly: "蝴蝶", bee: "蜜蜂", spider: "蜘蛛", snake: "蛇", frog: "青蛙",
   turtle: "乌龟", elephant: "大象", lion: "狮子", tiger: "老虎", monkey: "猴子", bear: "熊", deer: "鹿",

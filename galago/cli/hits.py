@@ -1,0 +1,176 @@
+"""What a search found, as lines, records, paths, pictures or a page."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from galago.cli import albums
+from galago.cli.terminal import (
+    path_fields,
+    say,
+    shown,
+    write,
+    write_drawing,
+    write_path,
+    write_record,
+)
+from galago.disk import whole_file
+from galago.errors import OptionError, StorageError
+from galago.text.visible import visible
+
+if TYPE_CHECKING:
+    from galago.album import Checked, Found, Hit
+
+    Photos = Checked[Found] | Checked[Hit]
+    Photo = Found | Hit
+
+__all__ = ["Output", "check_output", "write_hits", "write_page"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """How what was found is to be shown; `preview`: None where the terminal decides."""
+
+    as_json: bool = False
+    paths: bool = False
+    null: bool = False
+    html: str | None = None
+    view: bool = False
+    preview: bool | None = None
+
+
+def check_output(output: Output) -> str | None:
+    """What the terminal is to be spoken to for previews, if at all; OptionError for what doesn't go
+    together, and for a page that would take a picture's or a folder's place."""
+    from galago.cli.preview import drawing
+    from galago.media.images import PICTURE_SUFFIXES
+
+    if output.as_json and output.paths:
+        raise OptionError("--json has the paths; leave out --paths, or --json")
+    plain = output.as_json or output.paths
+    if plain and output.preview:
+        raise OptionError("--preview doesn't go with --json or --paths")
+    html = output.html
+    if html is not None:
+        if os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
+            raise OptionError(
+                f"--html {html} is the name of a picture: call the page something.html"
+            )
+        if not html.strip() or os.path.isdir(os.path.expanduser(html)):
+            raise OptionError(f"--html {html!r} is no file: call the page something.html")
+    return None if plain else drawing(output.preview)
+
+
+def write_hits(
+    hits: Photos, output: Output, way: str | None, told: Mapping[str, str], *, listed: bool
+) -> None:
+    """To stdout; `listed`: found by their dates alone.  `way`: as of check_output; `told`: of the
+    query, by field."""
+    if output.paths:
+        _write_paths(hits, output.null)
+    elif output.as_json:
+        for hit in hits:
+            write_record({**_record(hit), **told})
+        if told and not hits:  # the reason, where there is no photo to stand beside
+            write_record(dict(told))
+        albums.write_left_out(hits.left_out)
+    elif way is None:
+        for hit in hits:
+            write(line_of(hit, listed) + "\n")
+    else:
+        _draw(hits, way, listed)
+
+
+def _write_paths(hits: Photos, null: bool) -> None:
+    for hit in hits:
+        write_path(hit.path, "\0" if null else "\n")
+    broken = sum("\n" in hit.path for hit in hits)
+    if broken and not null:
+        names = "name holds a line break" if broken == 1 else "names hold line breaks"
+        say(f"note: {broken:,} {names}; -0 keeps them apart")
+
+
+def _draw(hits: Photos, way: str, listed: bool) -> None:
+    from galago.cli.preview import drawn
+    from galago.media.pool import PicturePool
+
+    with PicturePool(1) as pool:
+        for hit in hits:
+            write(line_of(hit, listed) + "\n")
+            write_drawing(drawn(way, hit.path, pool))
+
+
+def line_of(hit: Photo, listed: bool = False) -> str:
+    """A hit for people; files of one content share a line."""
+    parts = [shown(hit.path)]
+    if hit.score is not None:
+        parts.insert(0, f"{hit.score:.3f}")
+    elif listed:
+        parts.insert(0, f"{hit.taken[:10]:16}" if hit.by_file else hit.taken[:16])
+    if count := len(hit.copies):
+        parts.append(f"and {count:,} {'copy' if count == 1 else 'copies'}")
+    if hit.text is not None:
+        parts.append(f"{hit.kind}: “{hit.text}”")
+    if listed and hit.by_file:
+        parts.append("(its file's date)")
+    return "  ".join(parts)
+
+
+def _record(hit: Photo) -> dict[str, object]:
+    record: dict[str, object] = {
+        **path_fields(hit.path),
+        "score": None if hit.score is None else round(hit.score, 5),
+        "strength": None if hit.score is None else round(hit.strength, 3),
+        "match": hit.match,
+        "copies": [path_fields(path) for path in hit.copies],
+        "taken": hit.taken,
+        "taken_by": "file" if hit.by_file else "camera",
+    }
+    if hit.text is not None:
+        record |= {"text": hit.text, "text_kind": hit.kind}
+    return record
+
+
+def write_page(
+    title: str, hits: Photos, output: Output, told: Mapping[str, str], *, listed: bool
+) -> None:
+    """Write the contact sheet, and show it if that was asked for."""
+    import webbrowser
+
+    from galago.album import contact_sheet
+    from galago.media.pool import PicturePool
+
+    photos = ((hit.path, line_of(hit, listed)) for hit in hits)
+    instead = told.get("searched_for")
+    notes = [f"searched for: {visible(instead)}"] if instead else []
+    note = "; ".join([*notes, *([hits.left_out.sentence()] if hits.left_out else [])])
+    path = _page_path(output.html)
+    try:
+        # A full disk must not cut an older page.
+        with PicturePool(1) as pool, whole_file(path) as file:
+            for piece in contact_sheet(visible(title), photos, note, pool.thumbnail):
+                file.write(piece.encode())
+    except OSError as error:
+        raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
+    if output.view and not webbrowser.open(path.as_uri()):
+        say(f"no browser could be opened; the page is {shown(str(path))}")
+
+
+def _page_path(html: str | None) -> Path:
+    """Where the page goes: as asked, else a new folder for this person's eyes only."""
+    import tempfile
+
+    if html is not None:
+        return Path(os.path.realpath(os.path.expanduser(html)))  # a link to a page stays one
+    try:
+        return Path(tempfile.mkdtemp(prefix="galago-")) / "found.html"
+    except OSError as error:
+        where = os.environ.get("TMPDIR") or "the folder for temporary files"
+        with contextlib.suppress(OSError):
+            where = tempfile.gettempdir()
+        raise StorageError(f"the page can't be written to {where}: {error.strerror}") from error
