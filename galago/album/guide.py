@@ -10,6 +10,7 @@ from galago.album.embedder import Embedder
 from galago.album.match import is_close
 from galago.album.present import Checked
 from galago.album.search import Part, Searcher
+from galago.album.seen import Scene
 from galago.album.sights import PHRASE, sights, words
 from galago.media.images import Source
 
@@ -103,6 +104,10 @@ class Guide:
     def photo(self, number: int) -> str | None:
         """The path of a photo by its number; None when the album has no such photo."""
         return self._searcher.photo(number)
+
+    def scene(self, number: int) -> Scene | None:
+        """Time and caption of a photo by its number, if a camera saw it for this album."""
+        return self._searcher.scene(number)
 
     def count(self) -> int:
         """How many photos can be found."""

@@ -18,6 +18,7 @@ from galago.album.embedder import Embedder, Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
 from galago.album.names import DATABASE
 from galago.album.present import Check, Checked
+from galago.album.seen import Scene, scene
 from galago.album.store import Head, Store, check_model, empty
 from galago.album.vectors import Rows
 from galago.errors import OptionError
@@ -146,6 +147,11 @@ class Searcher:
         with self._one:
             path = self._store.steady(lambda: self._store.photo(number))
         return None if path is None else os.fsdecode(path)
+
+    def scene(self, number: int) -> Scene | None:
+        """Time and caption of a photo by its number, if a camera saw it for this album."""
+        with self._one:
+            return self._store.steady(lambda: scene(self._store, number))
 
     def vectors(self, numbers: Sequence[int]) -> tuple[list[int], Float]:
         """Which of the photos with these numbers there are, and their unit rows (n, dim)."""

@@ -118,7 +118,7 @@ def _failed(store: Store, as_json: bool) -> None:
     store.check_photos()
     found = store.steady(lambda: store.db.execute(asked).fetchall())
     for raw, reason in found:
-        path = os.fsdecode(raw)
+        path = os.fsdecode(store.place(raw))
         if as_json:
             write_record({**path_fields(path), "error": reason})
         else:

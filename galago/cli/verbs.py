@@ -14,8 +14,8 @@ from galago.errors import OptionError
 __all__ = ["VERBS", "Verbs"]
 
 VERBS = (
-    *("describe", "watch", "chat", "index", "search", "duplicates", "album", "classify"),
-    *("serve", "mcp", "models", "pull", "use", "doctor", "bench"),
+    *("describe", "watch", "chat", "index", "search", "duplicates", "album", "forget"),
+    *("classify", "serve", "mcp", "models", "pull", "use", "doctor", "bench"),
 )
 
 

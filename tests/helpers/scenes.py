@@ -1,0 +1,46 @@
+"""Albums of what a camera saw, for tests: pictures of one colour, and what is kept of them."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from galago.album import Store
+from galago.album.keeper import Keeper
+from galago.album.seen import scene
+from galago.album.texts import find
+from tests.helpers.albums import COLOURS, FakeEmbedder
+
+NOON = datetime(2026, 11, 30, 12, 0, 0)
+
+
+def sight(colour: str = "red", seed: int = 0) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(-12, 13, (48, 64, 3))
+    return Image.fromarray(np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8))
+
+
+def watched(album: Path, *captions: str, model: FakeEmbedder | None = None) -> None:
+    """An album that has seen these, a minute apart; the first word is the colour."""
+    keeper = Keeper(album, model or FakeEmbedder(), "fake")
+    for minute, caption in enumerate(captions):
+        colour = caption.split()[0]
+        keeper.keep(sight(colour, minute), caption, NOON.replace(minute=minute))
+    assert keeper.close() == 0
+
+
+def scenes(album: Path) -> list[tuple[str, str, str]]:
+    """Name, time and caption of each, as a search would have them."""
+    with Store.open(album) as store:
+        numbers = [n for (n,) in store.db.execute("SELECT rowid FROM photos ORDER BY path")]
+        found = [(Path(os.fsdecode(store.photo(n) or b"")), scene(store, n)) for n in numbers]
+    return [(path.name, one.taken, one.caption) for path, one in found if one is not None]
+
+
+def said(album: Path, query: str) -> list[str]:
+    """The texts that have these words."""
+    with Store.open(album) as store:
+        return [one.text for one in find(store, query, 10)]
