@@ -130,6 +130,8 @@ class Memory:
         try:
             self._keeper.keep(image, text, when, seen)
             self._trouble = ""
+            self.kept += 1
+            self.seconds += time.perf_counter() - started
         except BusyError as error:
             self._tell("busy", str(error))
         except OptionError as error:
@@ -137,8 +139,6 @@ class Memory:
             self._tell("over", f"nothing more is kept: {error}")
         except GalagoError as error:
             self._tell(type(error).__name__, f"the scene is not kept: {error}")
-        self.kept += 1
-        self.seconds += time.perf_counter() - started
 
     def _tell(self, kind: str, line: str) -> None:
         if kind != self._trouble:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +24,7 @@ from galago.text.visible import visible
 
 if TYPE_CHECKING:
     from galago.album import Checked, Found, Guide
+    from galago.album.seen import Scene
     from galago.clip.mobileclip import MobileCLIP
 
 __all__ = ["search"]
@@ -100,11 +101,12 @@ def search(
         notes = _notes(clip, asked)
         guide = Guide(folder.name, searcher, clip, threading.Lock())
         found = _hits(guide, asked, k, show_all)
+        scenes = {hit.number: guide.scene(hit.number) for hit in found}
     for hit in found:
         if as_json:
-            write_record(_record(hit, notes))
+            write_record(_record(hit, notes, scenes[hit.number]))
         else:
-            write(_line(hit) + "\n")
+            write(_line(hit, scenes[hit.number]) + "\n")
     if as_json and notes and not found:  # the reason, where there is no photo to stand beside
         write_record({"note": "; ".join(notes)})
     if as_json:
@@ -114,7 +116,7 @@ def search(
         page = "; no page was written" if html is not None or view else ""
         say(f"no photo matches; --all shows the nearest all the same{page}")
     elif html is not None or view:
-        _page(asked, found, html, view)
+        _page(asked, found, scenes, html, view)
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -198,25 +200,34 @@ def _hits(guide: Guide, asked: Sequence[_Asked], k: int, show_all: bool) -> Chec
     )
 
 
-def _line(hit: Found) -> str:
-    """A hit for people; files of one content share a line."""
+def _line(hit: Found, scene: Scene | None) -> str:
+    """A hit for people; files of one content share a line, a camera's scene says when and what."""
     count = len(hit.copies)
     copies = f"  and {count:,} {'copy' if count == 1 else 'copies'}" if count else ""
-    return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
+    seen = f"  {scene.taken}  {visible(scene.caption)}" if scene is not None else ""
+    return f"{hit.score:.3f}  {shown(hit.path)}{copies}{seen}"
 
 
-def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
-    record = {
+def _record(hit: Found, notes: Sequence[str], scene: Scene | None) -> dict[str, object]:
+    record: dict[str, object] = {
         **path_fields(hit.path),
         "score": round(hit.score, 5),
         "strength": round(hit.strength, 3),
         "match": hit.match,
         "copies": [path_fields(path) for path in hit.copies],
     }
+    if scene is not None:
+        record |= {"taken": scene.taken, "caption": scene.caption}
     return {**record, "note": "; ".join(notes)} if notes else record
 
 
-def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
+def _page(
+    asked: list[_Asked],
+    hits: Checked[Found],
+    scenes: Mapping[int, Scene | None],
+    html: str | None,
+    view: bool,
+) -> None:
     """Write the contact sheet, and show it if that was asked for."""
     import webbrowser
 
@@ -225,7 +236,7 @@ def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: boo
 
     title = " ".join(("+ " if part.wanted else "− ") + part.text for part in asked)
     title = visible(title.removeprefix("+ "))
-    photos = ((hit.path, _line(hit)) for hit in hits)
+    photos = ((hit.path, _line(hit, scenes[hit.number])) for hit in hits)
     note = hits.left_out.sentence() if hits.left_out else ""
     path = _page_path(html)
     try:

@@ -33,6 +33,7 @@ _MEANT = {
     "search": "find lookup look-for grep locate similar",
     "duplicates": "dedupe dedup duplicate dupes copies same near-duplicates",
     "album": "albums status info stats library",
+    "forget": "delete remove erase purge wipe unsee",
     "classify": "label labels tag tags classification zero-shot zeroshot categorize categorise",
     "serve": "server start web ui page gui http api openai",
     "models": "list ls model available",

@@ -68,6 +68,7 @@ def watch(
             metavar="NAME",
             help="Remember each new scene in this album: a small picture, its caption, time and "
             "vector, found by `galago search`.",
+            autocompletion=albums.complete_album,
         ),
     ] = None,
     keep: Annotated[
