@@ -114,6 +114,11 @@ class Keeper:
                     self._store = None
 
     @property
+    def kept_for(self) -> float | None:
+        """Seconds that scenes stay; None: until they are forgotten.  StorageError as keep_of."""
+        return keep_of(self.folder)
+
+    @property
     def waiting(self) -> int:
         """How many scenes wait for another process to let the album go."""
         return len(self._waiting)
@@ -124,12 +129,12 @@ class Keeper:
         caption: str,
         when: datetime | None = None,
         seen: float | None = None,
-    ) -> None:
+    ) -> bool:
         """Keep a scene: the picture that the caption tells of, now unless `when` says otherwise.
 
-        `seen`: when the camera saw it, in seconds of the epoch.  Raises BusyError when it waits for
-        another process, StorageError when it waits for the disk (a later call brings it in, too),
-        OptionError when the album is now another model's, ImageError.
+        `seen`: when the camera saw it, in seconds of the epoch.  False when it waits for another
+        process to let the album go; a later call brings it in, too.  Raises StorageError when it
+        waits for the disk, OptionError when the album is now another model's, ImageError.
         """
         seen = time.time() if seen is None else seen
         when = datetime.fromtimestamp(seen) if when is None else when
@@ -146,7 +151,11 @@ class Keeper:
             if len(self._waiting) == _WAITING:
                 self._waiting.popleft()
             self._waiting.append(_Waiting(fresh, seen))
-            self._flush()
+            try:
+                self._flush()
+            except BusyError:
+                return False
+            return True
 
     def forget(self, last: float) -> int:
         """Forget what was seen in the last so many seconds; how many scenes.
@@ -187,8 +196,10 @@ class Keeper:
         with write_lock(self.folder, self._busy):
             yield
 
-    def _busy(self, wait: str) -> None:
-        raise BusyError(f"{wait}; {len(self._waiting)} scenes wait")
+    def _busy(self, _: str) -> None:
+        raise BusyError(
+            f"another galago is indexing album {self.folder.name!r}; try again when it has ended"
+        )
 
     @contextlib.contextmanager
     def _opened(self, *, begun: bool = True) -> Iterator[Store]:

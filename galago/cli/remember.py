@@ -121,19 +121,19 @@ class Memory:
 
     def take(self, image: Image, text: str, at: float, seen: float) -> None:
         """Keep a scene: of this many seconds from the start, `seen` at this second of the epoch."""
-        from galago.album.keeper import BusyError
-
         if self._given_up:
             return
         when = None if self._begun is None else self._begun + timedelta(seconds=at)
         started = time.perf_counter()
         try:
-            self._keeper.keep(image, text, when, seen)
-            self._trouble = ""
+            if self._keeper.keep(image, text, when, seen):
+                self._trouble = ""
+            else:
+                self._tell(
+                    "busy", "another galago is indexing the album: scenes wait until it ends"
+                )
             self.kept += 1
             self.seconds += time.perf_counter() - started
-        except BusyError as error:
-            self._tell("busy", str(error))
         except OptionError as error:
             self._given_up = True
             self._tell("over", f"nothing more is kept: {error}")

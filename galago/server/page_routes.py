@@ -19,7 +19,7 @@ from galago import catalog
 from galago.errors import GalagoError, ImageError
 from galago.server.bodies import BodyRoute
 from galago.server.fields import Asked
-from galago.server.parts import Album, Parts
+from galago.server.parts import Album, Parts, Photo
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
 from galago.text.languages import language_note
@@ -49,6 +49,8 @@ class Hit(BaseModel):
     id: int
     thumb: str
     copies: int = Field(description="Other files of the very same content.")
+    taken: str | None = Field(description="When a camera saw it for this album, else null.")
+    caption: str | None = Field(description="What was said of it then.")
 
 
 class Hits(BaseModel):
@@ -109,6 +111,10 @@ class PageAlbum(BaseModel):
     model: str
 
 
+class Remember(BaseModel):
+    keep_seconds: float | None = Field(description="How long scenes stay; null: until forgotten.")
+
+
 class Page(BaseModel):
     version: str
     models: list[PageModel]
@@ -116,6 +122,7 @@ class Page(BaseModel):
     presets: list[Preset]
     album: PageAlbum | None
     album_problem: str | None = Field(description="Why there is an album that can't be searched.")
+    remember: Remember | None = Field(description="Whether what a camera sees may be kept.")
     languages: list[str]
 
 
@@ -183,6 +190,7 @@ def _page(parts: Parts, version: str) -> Page:
         ],
         album=album,
         album_problem=problem,
+        remember=None if parts.seen is None else Remember(keep_seconds=parts.seen.kept_for),
         languages=list(LANGUAGES),
     )
 
@@ -244,23 +252,27 @@ def _search(service: Service, body: SearchRequest) -> Hits:
         service.opener.check(url, "image")
     pictures = [service.opener.open(url) for url in urls]
     found = album.find(words, pictures, minus, body.k)
-    hits = [
-        Hit(
-            score=round(one.score, 5),
-            match=one.match,
-            close=one.close,
-            name=readable(Path(one.path).name),
-            path=readable(one.path),
-            id=one.number,
-            thumb=f"/api/photo/{one.number}?side=256",
-            copies=len(one.copies),
-        )
-        for one in found
-    ]
+    hits = [_hit(album, one) for one in found]
     matched = any(hit.match for hit in hits)
     notes = [language_note([*words, *minus], album.model), None if matched else _NO_MATCH]
     notes.append(found.left_out.sentence() if found.left_out else None)
     return Hits(hits=hits, any_match=matched, note="; ".join(filter(None, notes)) or None)
+
+
+def _hit(album: Album, one: Photo) -> Hit:
+    scene = album.scene(one.number)
+    return Hit(
+        score=round(one.score, 5),
+        match=one.match,
+        close=one.close,
+        name=readable(Path(one.path).name),
+        path=readable(one.path),
+        id=one.number,
+        thumb=f"/api/photo/{one.number}?side=256",
+        copies=len(one.copies),
+        taken=scene.taken if scene is not None else None,
+        caption=scene.caption if scene is not None else None,
+    )
 
 
 def _photo(service: Service, number: int, side: int) -> Response:

@@ -16,7 +16,7 @@ from galago.text.chat import Message
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Vlm"]
+__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Scene", "Seen", "Vlm"]
 
 Float = NDArray[np.float32]
 
@@ -99,6 +99,27 @@ class Answer(Protocol):
     def __iter__(self) -> Iterator[Photo]: ...
 
 
+class Scene(Protocol):
+    """galago.album.seen.Scene is one."""
+
+    @property
+    def taken(self) -> str: ...
+
+    @property
+    def caption(self) -> str: ...
+
+
+class Seen(Protocol):
+    """galago.album.keeper.Keeper is one: what a camera saw goes into an album."""
+
+    @property
+    def kept_for(self) -> float | None: ...
+
+    def keep(self, image: Source, caption: str) -> bool: ...
+
+    def forget(self, last: float) -> int: ...
+
+
 class Album(Protocol):
     """galago.album.Guide is one."""
 
@@ -119,6 +140,8 @@ class Album(Protocol):
 
     def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]: ...
 
+    def scene(self, number: int) -> Scene | None: ...
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -126,7 +149,8 @@ class Parts:
 
     `album` is asked each time, as it may be made while the server runs; it raises GalagoError for
     one that can't be opened.  `clip_lock` is held while the MobileCLIP works.  `pool` opens
-    pictures of requests and of the album; it is closed when the server stops.
+    pictures of requests and of the album; it is closed when the server stops.  `seen` takes what
+    the page's camera saw; None: nothing of that is kept.
     """
 
     vlm: Vlm
@@ -134,3 +158,4 @@ class Parts:
     album: Callable[[], Album | None] = lambda: None
     clip_lock: threading.Lock = field(default_factory=threading.Lock)
     pool: PicturePool | None = None
+    seen: Seen | None = None

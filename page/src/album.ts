@@ -3,7 +3,7 @@ import {
 } from "./api";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
-import { dayName, listed, onLanguage, own, said, t, type Words } from "./i18n";
+import { dayName, languageOf, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { type Labels } from "./labels";
 import { type PictureView } from "./picture";
 import { explained, server } from "./server";
@@ -181,7 +181,8 @@ export class Album {
   private tile(hit: Hit, signal: AbortSignal): HTMLElement {
     const image = make("img", { alt: "", width: THUMB, height: THUMB });
     this.images.set(hit.id, image);
-    const name = make("span", { className: "name" }, hit.name);
+    const name = make("span", { className: "name" }, hit.taken ?? hit.name);
+    if (hit.caption) name.append(": ", make("span", { lang: languageOf(hit.caption) }, hit.caption));
     const score = t("album.score", { score: hit.score.toFixed(3) });
     const match = make("span", { className: "soft", title: score }, t(closeness(hit)));
     // Blanks, or the words run together where they are read out.

@@ -23,6 +23,7 @@ export interface PageInfo {
   presets: Preset[];
   album: { name: string; photos: number; model: string } | null;
   album_problem: string | null; // why there is an album that can't be searched
+  remember: { keep_seconds: number | null } | null; // whether what a camera sees may be kept
   languages: string[];
 }
 
@@ -34,6 +35,8 @@ export interface Hit {
   path: string;
   id: number;
   copies?: number; // further files of the same picture
+  taken?: string | null; // when a camera saw it, "2026-11-30 14:05:12"
+  caption?: string | null; // and what was said of it
 }
 
 export interface Found {
@@ -221,6 +224,14 @@ export const classify = (
   image: string,
   labels: string[],
 ): Promise<{ labels: { label: string; share: number }[] }> => json("api/classify", { image, labels });
+
+/** Keep a picture that was described, with its words, in the server's album. */
+export const keepSeen = (image: string, caption: string): Promise<{ kept: boolean }> =>
+  json("api/seen", { image, caption });
+
+/** Forget what was kept in the last so many seconds; how many scenes. */
+export const forgetSeen = async (last: number): Promise<number> =>
+  (await json<{ scenes: number }>("api/forget", { last })).scenes;
 
 /** A photo of the album as a blob: an <img> of its own could not send the key. */
 export async function photo(id: number, side: number, signal?: AbortSignal): Promise<Blob> {

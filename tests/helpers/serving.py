@@ -80,7 +80,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served]:
+def serving(folder: Path, album: Any = None, seen: Any = None, **settings: Any) -> Iterator[Served]:
     """A server that babbles (FakeLanguage), on a free port."""
     from galago.server import Parts, Settings
     from galago.server.app import create_app
@@ -90,7 +90,7 @@ def serving(folder: Path, album: Any = None, **settings: Any) -> Iterator[Served
     end_id = tokenizer.token_id("<|im_end|>")
     vision, language = FakeVision(), SteppedLanguage(tokenizer.vocab_size, end_id=end_id)
     vlm = FastVLM(vision, language, tokenizer, fake_spec(tokenizer.vocab_size))
-    parts = Parts(vlm, clip := FakeClip(), album or (lambda: None))
+    parts = Parts(vlm, clip := FakeClip(), album or (lambda: None), seen=seen)
     listening = listen("127.0.0.1", 0)
     chosen = Settings(**({"static": folder / "static"} | settings))
     server = server_of(create_app(parts, chosen, "0"))
