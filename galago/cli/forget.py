@@ -31,10 +31,10 @@ def forget(
     ] = None,
     all_seen: Annotated[bool, typer.Option("--all-seen", help="All that a camera saw.")] = False,
 ) -> None:
-    """Forget what a camera saw: pictures, captions, times and vectors.
+    """Forget what a camera saw.
 
-    They leave the disk at once, and what they were is overwritten in the album's files. Scenes that
-    are on their way from a running `galago watch` or from the page don't come in afterwards. Photos
+    Pictures, captions, times and vectors leave the disk at once, and what they were is overwritten
+    in the album's files. Scenes that are on their way from a running `galago watch` or from the page don't come in afterwards. Photos
     are never touched; a folder of photos leaves an album by `galago album --forget FOLDER`.
 
     \b

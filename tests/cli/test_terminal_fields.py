@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from galago.album import album_folder
+from galago.album.keeper import Keeper
 from galago.convert import store
 from galago.engine.precision import PrecisionPlan
+from tests.helpers.albums import FakeClip
 from tests.helpers.commandline import run
 from tests.helpers.places import TOP
 
@@ -68,7 +71,11 @@ def test_albums(capsys: Capture, indexed: Path) -> None:
     shutil.copy(indexed / "red" / "0.png", indexed / "again.png")
     (indexed / "bad.png").write_bytes(b"none")
     assert run(capsys, "index").code == 1
+    keeper = Keeper(album_folder("door"), FakeClip("fake-1"), "mobileclip2-nano")
+    keeper.keep(indexed / "red" / "0.png", "red")
+    keeper.close()
     search = [["search", "red", "--json"], ["search", "红", "--all", "--json"]]
+    search.append(["search", "red", "--all", "--json", "--album", "door"])
     assert documented("search") == emitted(capsys, *search)
     assert documented("duplicates") == emitted(capsys, ["duplicates", "--json"])
     album: list[list[str | Path]] = [["album", "--json"], ["album", "--failed", "--json"]]

@@ -77,7 +77,7 @@ export const en = {
 
   remember: "Remember what the camera sees",
   "remember.on": "Remembering",
-  "remember.help": "Off until you turn it on. Each new picture, its words and the time are then kept in the album, on the computer that runs galago.",
+  "remember.help": "While this is on, each new picture, its words and the time are kept in the album, on the computer that runs galago.",
   "remember.always": "They stay until they are forgotten.",
   "remember.for": "They stay for {time}.",
   "remember.kept": "{n} remembered",

@@ -78,7 +78,7 @@ export const zh: Texts = {
 
   remember: "记住摄像头看到的画面",
   "remember.on": "正在记住",
-  "remember.help": "打开之前不保存任何内容。打开后，每个新画面及其文字和时间会存入运行 galago 的电脑上的相册。",
+  "remember.help": "打开期间，每个新画面及其文字和时间会存入运行 galago 的电脑上的相册。",
   "remember.always": "它们会一直保留，直到被忘记。",
   "remember.for": "它们会保留{time}。",
   "remember.kept": "已记住 {n} 个",
