@@ -117,10 +117,20 @@ def set_keep(album: Path, seconds: float) -> None:
         file.write(f"{seconds:.0f}\n".encode())
 
 
-def expire(store: Store) -> int:
-    """Forget what is older than the album keeps; how many.  Raises as keep_of and forget_seen."""
+def expire(store: Store, *, thorough: bool = True) -> int:
+    """Forget what is older than the album keeps; how many.  Raises as keep_of and forget_seen.
+
+    Not `thorough`: nothing is looked for on the disk while no row is as old.
+    """
     keep = keep_of(store.folder)
-    return 0 if keep is None else forget_seen(store, Span(until=time.time() - keep))
+    if keep is None:
+        return 0
+    edge = time.time() - keep
+    asked = "SELECT 1 FROM photos WHERE path >= ? AND path < ? AND mtime_ns < ? LIMIT 1"
+    values = (*below(SEEN), int(edge * 1e9))
+    if not thorough and store.db.execute(asked, values).fetchone() is None:
+        return 0
+    return forget_seen(store, Span(until=edge))
 
 
 def forgotten(album: Path) -> list[Span]:

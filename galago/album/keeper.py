@@ -26,7 +26,7 @@ from galago.album.refusals import clear_errors
 from galago.album.seen import Fresh, as_caption, make_folder, picture_of, record
 from galago.album.store import Store, check_model, write_lock
 from galago.album.write import Writer, begin
-from galago.errors import OptionError, StorageError
+from galago.errors import ModelError, OptionError, StorageError
 from galago.media import images
 from galago.media.images import Source
 
@@ -134,7 +134,8 @@ class Keeper:
 
         `seen`: when the camera saw it, in seconds of the epoch.  False when it waits for another
         process to let the album go; a later call brings it in, too.  Raises StorageError when it
-        waits for the disk, OptionError when the album is now another model's, ImageError.
+        waits for the disk, OptionError when the album is now another model's, ImageError and
+        ModelError when it can't be kept.
         """
         seen = time.time() if seen is None else seen
         when = datetime.fromtimestamp(seen) if when is None else when
@@ -178,12 +179,16 @@ class Keeper:
             with Writer(store) as writer:
                 while self._waiting:
                     one = self._waiting[0]
-                    if not any(span.since <= one.seen <= span.until for span in gone):
-                        record(store, writer, one.fresh)
+                    try:
+                        if not any(span.since <= one.seen <= span.until for span in gone):
+                            record(store, writer, one.fresh)
+                    except ModelError:  # its vector will be no better the next time
+                        self._waiting.popleft()
+                        raise
                     self._waiting.popleft()
             if time.monotonic() - self._looked >= self.period:
                 self._looked = time.monotonic()
-                expire(store)
+                expire(store, thorough=False)
                 self.period = self._period()
 
     def _period(self) -> float:

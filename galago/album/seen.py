@@ -24,7 +24,7 @@ from pathlib import Path
 from PIL import Image
 
 from galago.album.embedder import Float
-from galago.album.scan import UNWANTED, Found, Scan, within
+from galago.album.scan import UNWANTED, Found, Scan, below, within
 from galago.album.store import Store, content_hash
 from galago.album.texts import write as write_text
 from galago.album.write import Photo, Writer
@@ -125,11 +125,14 @@ def is_seen(path: bytes) -> bool:
 def record(store: Store, writer: Writer, fresh: Fresh) -> Path:
     """Keep a scene, whole or not at all; where its picture is.  Under the album's lock.
 
+    One that is there already, to the last byte, isn't kept again: a video that is watched twice.
     Raises OSError and sqlite3.Error for what the disk refuses, ModelError for a vector that can't
     be used.
     """
-    path = _free_name(folder_of(store.folder), fresh.when)
     digest = content_hash(fresh.picture).digest()
+    if (there := _known(store, digest)) is not None:
+        return there
+    path = _free_name(folder_of(store.folder), fresh.when)
     try:
         with whole_file(path, private=True) as file:
             file.write(fresh.picture)
@@ -141,7 +144,7 @@ def record(store: Store, writer: Writer, fresh: Fresh) -> Path:
             digest,
             ctime_ns=about.st_ctime_ns,
         )
-        new = store.row_of(digest) is None  # two watches may see the very same
+        new = store.row_of(digest) is None  # else somebody indexed a copy of it
         writer.record(
             [photo],
             [digest] if new else [],
@@ -201,6 +204,15 @@ def refuse_own(store: Store, named: Iterable[str]) -> None:
     for path in named:
         if within(path, (own,)):
             raise OptionError(f"{path} is the album's own folder; what is in it is found already")
+
+
+def _known(store: Store, digest: bytes) -> Path | None:
+    """Where the picture of a scene with this content is, if there is one."""
+    row = store.row_of(digest)
+    asked = "SELECT path FROM photos WHERE row = ? AND path >= ? AND path < ? LIMIT 1"
+    found = store.db.execute(asked, (row, *below(SEEN))).fetchone()
+    path = Path(os.fsdecode(store.place(found[0]))) if found is not None else None
+    return path if path is not None and path.is_file() else None
 
 
 def _free_name(place: Path, when: datetime) -> Path:

@@ -34,8 +34,9 @@ def forget(
     """Forget what a camera saw.
 
     Pictures, captions, times and vectors leave the disk at once, and what they were is overwritten
-    in the album's files. Scenes that are on their way from a running `galago watch` or from the page don't come in afterwards. Photos
-    are never touched; a folder of photos leaves an album by `galago album --forget FOLDER`.
+    in the album's files. Scenes that are on their way from a running `galago watch` or from the
+    page don't come in afterwards. Photos are never touched; a folder of photos leaves an album by
+    `galago album --forget FOLDER`.
 
     \b
     Examples:

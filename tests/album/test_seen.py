@@ -71,12 +71,31 @@ def test_a_caption_steers_no_terminal_and_is_any_text(album: Path) -> None:
     assert as_caption(" \x00 ") == ""
 
 
-def test_what_is_seen_twice_in_one_second_is_kept_twice(album: Path) -> None:
+def test_two_scenes_in_one_second_have_names_of_their_own(album: Path) -> None:
     watched(album, "red coat", "red coat")
-    watched(album, "red coat")  # the same picture, byte for byte
     names = [name for name, _, caption in scenes(album) if caption == "red coat"]
-    assert names == ["12-00-00-2.jpg", "12-00-00-3.jpg", "12-01-00-2.jpg"]
+    assert names == ["12-00-00-2.jpg", "12-01-00-2.jpg"]
     check(album)
+
+
+def test_a_video_that_is_watched_twice_is_kept_once(album: Path, tmp_path: Path) -> None:
+    before = scenes(album)
+    watched(album, "red coat at the door", "green leaves", "blue car")
+    assert scenes(album) == before and len(list(album.rglob("*.jpg"))) == 3
+    (album / "seen/2026-11-30/12-02-00.jpg").unlink()
+    watched(album, "red coat at the door", "green leaves", "blue car")
+    assert len(list(album.rglob("*.jpg"))) == 3, "a picture that had gone is there again"
+
+
+def test_a_copy_among_the_photos_is_no_scene(album: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "photos" / "copy.jpg"
+    copy.parent.mkdir()
+    shutil.copy(album / "seen/2026-11-30/12-02-00.jpg", copy)
+    other = tmp_path / "albums" / "other"
+    update(other, copy.parent)
+    watched(other, "red coat at the door", "green leaves", "blue car")
+    assert len(scenes(other)) == 3
+    check(other)
 
 
 def test_an_index_run_leaves_scenes_alone(album: Path, tmp_path: Path) -> None:
