@@ -81,7 +81,7 @@ def _undated(store: Store) -> Iterator[_File]:
         "GROUP BY vectors.row ORDER BY vectors.row LIMIT ?",
         (last, _AT_ONCE),
     ).fetchall():
-        yield from (_File(*one) for one in page)
+        yield from (_File(row, store.place(path), *times) for row, path, *times in page)
         last = page[-1][0]
 
 

@@ -134,7 +134,8 @@ def newest(store: Store, where: Passing) -> list[int]:
 def folders_of_photos(store: Store) -> list[str]:
     """The folders that hold photos that can be found, by name."""
     paths = store.db.execute("SELECT path FROM photos WHERE row IS NOT NULL")
-    return sorted({os.fsdecode(os.path.dirname(path)) for (path,) in paths})
+    # What has no root is a camera's scene, in the album's own folder.
+    return sorted({os.fsdecode(os.path.dirname(p)) for (p,) in paths if os.path.isabs(p)})
 
 
 def date_of(taken: str | None, mtime_ns: int) -> Dated:

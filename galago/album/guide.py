@@ -44,6 +44,7 @@ class Found:
     text: str | None = None
     kind: TextKind | None = None
     second: float | None = None
+    caption: str | None = None
 
     @property
     def close(self) -> bool:

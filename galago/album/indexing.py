@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,8 +28,9 @@ from galago.album.plan import Plan
 from galago.album.present import opened
 from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
+from galago.album.seen import SEEN, files, folder_of, is_seen, note, refuse_own
 from galago.album.store import Store, check_model, content_hash, discard, write_lock
-from galago.album.write import Photo, Writer, begin
+from galago.album.write import Photo, Writer, begin, finish_forgetting
 from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
 from galago.media.images import PICTURE_SUFFIXES, date_taken
 from galago.media.limits import SETTING
@@ -170,6 +171,7 @@ class _Run:
         self._store, self._model, self._source = store, model, source
         self._options, self._tell, self._give_up = options, tell, give_up
         self.summary = Summary()
+        self._compared: tuple[Sequence[str], Collection[str]] = ((), ())
 
     def run(self, named: tuple[str, ...]) -> Summary:
         store, summary, options = self._store, self.summary, self._options
@@ -177,8 +179,9 @@ class _Run:
         skip = understood(options.skip, named or tuple(before[0]))
         given = Rules(options.hidden, skip)
         folders, roots = to_walk(before[0], named, given, options.fresh)
-        if not roots:
+        if not roots and not folder_of(store.folder).is_dir():
             raise OptionError("say which folder to index: galago index FOLDER")
+        refuse_own(store, named)
         try:
             remember(store, folders, named)
             scan = Scan(roots, known=folders, excluded=excluded(store))
@@ -191,7 +194,7 @@ class _Run:
             restore(store, *before)
             raise
         if options.fresh:
-            todo, summary.gone = plan.compare(roots, scan.unreadable)
+            todo, summary.gone = plan.compare(*self._compared)
         summary.noted = plan.noted()
         summary.unchanged = summary.seen - todo - summary.noted
         with Writer(store) as writer:
@@ -200,8 +203,12 @@ class _Run:
                 start = time.monotonic()
                 self._encode(plan, todo, model, writer)
                 summary.seconds = time.monotonic() - start
-            writer.drop(plan.gone())
+            gone = plan.gone()
+            writer.drop([path for path in gone if not is_seen(path)])
+            writer.drop([path for path in gone if is_seen(path)], at_once=True)
             writer.compact()
+        if any(map(is_seen, gone)):
+            finish_forgetting(store)
         return summary
 
     def _plan(self, scan: Scan) -> tuple[Plan, int]:
@@ -209,10 +216,16 @@ class _Run:
         summary, plan = self.summary, Plan(self._store)
         for count in plan.look(scan):
             self._tell(_LOOKING, count, 0)
-        todo, summary.gone = plan.compare(scan.roots, scan.unreadable)
+        found = plan.seen()
+        scenes, all_scenes = files(self._store.folder)
+        for _ in plan.look(scenes):
+            pass
+        unreadable = scan.unreadable if all_scenes else {**scan.unreadable, SEEN: ""}
+        self._compared = (*scan.roots, SEEN), unreadable
+        todo, summary.gone = plan.compare(*self._compared)
         summary.seen, summary.others = plan.seen(), scan.others
         summary.unreadable, summary.passed_over = scan.unreadable, dict(scan.kinds)
-        if not summary.seen and not summary.gone:
+        if scan.roots and not found and not summary.gone:
             raise ImageError(_nothing(scan))
         return plan, todo
 
@@ -244,7 +257,8 @@ class _Run:
 
         def flush() -> None:
             vectors = model.embed_pixels(np.stack(list(new.values()))) if new else None
-            writer.record(photos, list(new), vectors)
+            kept = tuple(photos)
+            writer.record(kept, list(new), vectors, lambda: note(self._store, kept))
             self.summary.encoded += len(new)
             self._tell(_INDEXING, done, todo)
             photos.clear()
@@ -277,7 +291,7 @@ class _Run:
             flush()
 
     def _note(self, outcome: _Outcome) -> None:
-        summary, path = self.summary, os.fsdecode(outcome.photo.path)
+        summary, path = self.summary, os.fsdecode(self._store.place(outcome.photo.path))
         if outcome.kind in ("bad", "unread"):
             told = summary.failed if outcome.kind == "bad" else summary.unread
             told.append((path, outcome.photo.error or ""))
@@ -328,7 +342,7 @@ def _read_ahead(
 
 def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
     """Read, hash and, if the content is new, decode one file; runs in threads."""
-    path = os.fsdecode(file.path)
+    path = os.fsdecode(seen.place(file.path))
     photo = Photo(file.path, file.size, file.mtime_ns)
     try:
         with opened(path) as stream:

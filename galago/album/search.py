@@ -18,7 +18,7 @@ from galago.album.names import DATABASE
 from galago.album.present import Check, Checked
 from galago.album.ranking import Part, Ranked, View, compared
 from galago.album.store import Store, check_model, empty
-from galago.album.texts import TextKind
+from galago.album.texts import TextKind, text_of
 from galago.album.wording import Quotes, quoted
 from galago.errors import OptionError
 
@@ -40,6 +40,7 @@ class Hit:
     `taken`: when, as "2025-06-14 18:30:05" by the camera's clock, or (`by_file`) by the time of
     its file.  `text`: a line with the words that were looked for, and `kind` where it is from:
     "read" in the picture, or its "caption".  `second`: of a video, which moment of it was found.
+    `caption`: what was said of it when a camera saw it.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Hit:
     text: str | None = None
     kind: TextKind | None = None
     second: float | None = None
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ class Searcher:
                 date.by_file,
                 None if quote is None else quote.text,
                 None if quote is None else quote.kind,
+                caption=text_of(self._store, self._store.digest_of(one.row), "caption"),
             )
 
     def _look(self) -> View:

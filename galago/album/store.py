@@ -2,6 +2,7 @@
 
     album.sqlite       photos, hashes, what made the vectors; WAL, so that readers never wait
     vectors-N.f16      one row a picture (galago/album/vectors.py); N changes when rows move
+    seen/              pictures of what a camera saw (galago/album/seen.py)
     lock               held by whoever indexes
 
 A vector belongs to what is in a file (its hash), not to the file: photos that moved keep theirs,
@@ -71,6 +72,7 @@ class Store:
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self.folder = folder
         self.db = connection
+        self._own = os.path.abspath(os.fsencode(folder))
         self._one = threading.RLock()
 
     @classmethod
@@ -217,6 +219,7 @@ class Store:
     def digest_of(self, row: int) -> bytes:
         """The hash of the content that a vector belongs to."""
         found = self.db.execute("SELECT hash FROM vectors WHERE row = ?", (row,)).fetchone()
+        self._demand(found is not None and isinstance(found[0], bytes))
         return bytes(found[0])
 
     def photos_of(self, row: int) -> list[Indexed]:
@@ -224,7 +227,7 @@ class Store:
         asked = "SELECT path, size, mtime_ns FROM photos WHERE row = ? ORDER BY path"
         found = self.db.execute(asked, (row,)).fetchall()
         self._demand(all(tuple(map(type, one)) == (bytes, int, int) for one in found))
-        return [Indexed(*one) for one in found]
+        return [Indexed(self.place(path), *rest) for path, *rest in found]
 
     def taken(self, row: int) -> str | None:
         """When the content of a vector was taken; '' when it doesn't say, None: not looked for."""
@@ -239,7 +242,8 @@ class Store:
 
     def number_of(self, path: bytes) -> int | None:
         """What names a photo while it is in the album; None when it isn't."""
-        found = self.db.execute("SELECT rowid FROM photos WHERE path = ?", (path,)).fetchone()
+        named = (self._named(path),)
+        found = self.db.execute("SELECT rowid FROM photos WHERE path = ?", named).fetchone()
         return int(found[0]) if found else None
 
     def photo(self, number: int) -> bytes | None:
@@ -248,7 +252,15 @@ class Store:
             "SELECT path FROM photos WHERE rowid = ? AND row IS NOT NULL", (number,)
         ).fetchone()
         self._demand(found is None or isinstance(found[0], bytes))
-        return found[0] if found else None
+        return self.place(found[0]) if found else None
+
+    def place(self, path: bytes) -> bytes:
+        """Where a photo lies; what has no root lies in the album's own folder, wherever that is."""
+        return os.path.join(self._own, path)
+
+    def _named(self, path: bytes) -> bytes:
+        """What the table of photos calls the file at a path."""
+        return path.removeprefix(os.path.join(self._own, b""))
 
     def folders(self) -> list[str]:
         """What was indexed so far."""
@@ -312,7 +324,11 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
         return connection
 
     if write:
-        return connect("mode=rwc")
+        connection = connect("mode=rwc")
+        # What is deleted is overwritten, by whoever writes: pages that somebody moved words out of
+        # would keep them until they are used again, whatever is forgotten later.
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
     try:
         return connect("mode=rw")
     except sqlite3.OperationalError:

@@ -73,9 +73,19 @@ def erase(store: Store, digests: Iterable[bytes]) -> None:
 
 
 def overwrite(store: Store) -> None:
-    """Write the index anew, without the words that were taken out of it."""
-    if _has_index(store):
-        store.db.execute("INSERT INTO words (words) VALUES ('optimize')")
+    """Write texts and index anew, without the words that were taken out of them.
+
+    Pages of a table that has been split keep copies of what moved out of them, which deleting it
+    doesn't overwrite; a page that is given up is.  Inside a transaction, under the album's lock.
+    """
+    if not _has_index(store):
+        return
+    kept = store.db.execute("SELECT id, hash, kind, text FROM texts ORDER BY id").fetchall()
+    erase_all(store)
+    _index(store)
+    store.db.executemany("INSERT INTO texts (id, hash, kind, text) VALUES (?, ?, ?, ?)", kept)
+    words = ((number, _spaced(text)) for number, _, _, text in kept)
+    store.db.executemany("INSERT INTO words (rowid, body) VALUES (?, ?)", words)
 
 
 def erase_all(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,9 +15,9 @@ from galago.album.scan import below
 from galago.album.store import Head, Store
 from galago.album.texts import erase, erase_all, overwrite
 from galago.album.vectors import VectorFile, remove
-from galago.errors import ModelError, OptionError
+from galago.errors import ModelError, OptionError, StorageError
 
-__all__ = ["Photo", "Writer", "begin", "forget"]
+__all__ = ["Photo", "Writer", "begin", "finish_forgetting", "forget"]
 
 _KEEP = 30 * 24 * 3600.0  # seconds that a vector stays when no photo has it any more
 _WORTH = 0.2  # share of the rows that must be stale before the file is written anew
@@ -67,9 +67,16 @@ class Writer:
         self.close()
 
     def record(
-        self, photos: Sequence[Photo], digests: Sequence[bytes] = (), vectors: Float | None = None
+        self,
+        photos: Sequence[Photo],
+        digests: Sequence[bytes] = (),
+        vectors: Float | None = None,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
-        """New contents with their vectors (n, dim), and the photos that have them or older ones."""
+        """New contents with their vectors (n, dim), and the photos that have them or older ones.
+
+        `also`: what is written in the same transaction, when the contents have their rows.
+        """
         vectors = np.empty((0, self.head.dim), np.float32) if vectors is None else vectors
         if vectors.shape != (len(digests), self.head.dim) or not np.isfinite(vectors).all():
             raise ModelError(
@@ -88,6 +95,7 @@ class Writer:
                 [(row, one, dates.get(one)) for row, one in enumerate(digests, self.head.rows)],
             )
             _settle(self._store, self._point(photos), changed)
+            also()
             self._db.execute("UPDATE head SET rows = ?, changed = ?", (rows, changed))
             self._db.execute("UPDATE background SET reach = ?", (_floats(reached, "<f4"),))
         self.head = replace(self.head, rows=rows, changed=changed)
@@ -110,10 +118,13 @@ class Writer:
             )
         return touched
 
-    def drop(self, paths: Sequence[bytes]) -> None:
-        """Photos that are no longer there; their vectors stay for a while."""
+    def drop(self, paths: Sequence[bytes], *, at_once: bool = False) -> None:
+        """Photos that are no longer there; their vectors stay for a while.
+
+        `at_once`: what is known of them goes with the next `compact`.
+        """
         with self._store.transaction():
-            _delete(self._store, paths, time.time())
+            _delete(self._store, paths, _FORGOTTEN if at_once else time.time())
 
     def compact(self, before: float | None = None) -> int:
         """Write the vectors anew without those unused for 30 days; how many.
@@ -191,7 +202,6 @@ def forget(store: Store, *folders: str) -> int:
     """
     count = 0
     ours = False
-    store.db.execute("PRAGMA secure_delete = ON")  # hashes and names are overwritten too
     for folder in folders:
         ends, name = below(folder), os.fsencode(folder)
         found = store.db.execute("SELECT path FROM photos WHERE path >= ? AND path < ?", ends)
@@ -211,9 +221,23 @@ def forget(store: Store, *folders: str) -> int:
     if store.head() is not None:
         with Writer(store) as writer:
             writer.compact()
-    overwrite(store)
-    store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finish_forgetting(store)
     return count
+
+
+def finish_forgetting(store: Store) -> None:
+    """Leave nothing of what was deleted in the database's files.
+
+    Raises StorageError when another program reads the log all the while.
+    """
+    with store.transaction(durable=True):
+        overwrite(store)
+    ((busy, *_),) = store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if busy:
+        raise StorageError(
+            f"what was forgotten left album {store.folder.name!r}, but another program reads the "
+            "album's log, which still holds it: end that program and run the same command"
+        )
 
 
 def _delete(store: Store, paths: Sequence[bytes], when: float) -> None:

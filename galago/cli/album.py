@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import albums
+from galago.cli.durations import length_told
 from galago.cli.terminal import one_line, path_fields, say, shown, write, write_record
 
 if TYPE_CHECKING:
@@ -65,18 +66,22 @@ def album(
 def _record(store: Store) -> dict[str, Any]:
     from galago.album import album_names
     from galago.album.folders import excluded
+    from galago.album.forgetting import count_seen, keep_of
 
     head = store.head()
+    files = (file for file in store.folder.rglob("*") if file.is_file())
     return {
         "album": store.folder.name,
         "photos": store.count(),
         "contents": store.count("vectors WHERE unused IS NULL"),
         "failed": store.count("photos WHERE error IS NOT NULL"),
+        "scenes": count_seen(store),
+        "keep_seconds": keep_of(store.folder),
         "model": head.model if head else None,
         "dim": head.dim if head else None,
         "folders": [path_fields(path)["path"] for path in store.folders()],
         "without": [path_fields(path)["path"] for path in sorted(excluded(store))],
-        "bytes": sum(file.stat().st_size for file in store.folder.iterdir()),
+        "bytes": sum(file.stat().st_size for file in files),
         "place": str(store.folder),
         "changed": datetime.fromtimestamp(head.changed).astimezone().isoformat(" ", "seconds")
         if head
@@ -102,6 +107,7 @@ def _page(record: dict[str, Any]) -> str:
         ),
         ("size", f"{record['bytes'] / 1e6:.1f} MB in {shown(record['place'])}"),
         ("changed", record["changed"] or "-"),
+        *([("seen", _seen(record))] if record["scenes"] else []),
         *(("folder", shown(path)) for path in record["folders"]),
         *(("without", shown(path)) for path in record["without"]),
     ]
@@ -113,12 +119,19 @@ def _page(record: dict[str, Any]) -> str:
     return "".join(f"{head:8} {text}\n" for head, text in lines)
 
 
+def _seen(record: dict[str, Any]) -> str:
+    """What a camera saw."""
+    keep = record["keep_seconds"]
+    how_long = f", each kept for {length_told(keep)}" if keep is not None else ""
+    return f"{record['scenes']:,} of these are scenes that a camera saw{how_long}"
+
+
 def _failed(store: Store, as_json: bool) -> None:
     asked = "SELECT path, error FROM photos WHERE error IS NOT NULL ORDER BY path"
     store.check_photos()
     found = store.steady(lambda: store.db.execute(asked).fetchall())
     for raw, reason in found:
-        path = os.fsdecode(raw)
+        path = os.fsdecode(store.place(raw))
         if as_json:
             write_record({**path_fields(path), "error": reason})
         else:

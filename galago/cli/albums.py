@@ -16,10 +16,18 @@ from galago.cli.terminal import say, write_record
 if TYPE_CHECKING:
     from galago.album import LeftOut
 
-__all__ = ["AlbumName", "ModelName", "folder_of", "say_left_out", "source_of", "write_left_out"]
+__all__ = [
+    "AlbumName",
+    "ModelName",
+    "complete_album",
+    "folder_of",
+    "say_left_out",
+    "source_of",
+    "write_left_out",
+]
 
 
-def _complete_album(incomplete: str) -> Iterator[str]:
+def complete_album(incomplete: str) -> Iterator[str]:
     from galago.album import album_names
 
     return (name for name in album_names() if name.startswith(incomplete))
@@ -31,7 +39,7 @@ AlbumName = Annotated[
         "--album",
         metavar="NAME",
         help="Another album than the one called default.",
-        autocompletion=_complete_album,
+        autocompletion=complete_album,
     ),
 ]
 ModelName = Annotated[

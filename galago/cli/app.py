@@ -17,6 +17,7 @@ from galago.cli.describe import describe
 from galago.cli.doctor import doctor
 from galago.cli.duplicates import duplicates
 from galago.cli.export import export
+from galago.cli.forget import forget
 from galago.cli.index import index
 from galago.cli.mcp import mcp
 from galago.cli.models import models
@@ -70,7 +71,7 @@ def _defaults() -> dict[str, dict[str, object]]:
     own = config.read()
     every = {
         "precision": (own.precision, ("describe", "watch", "chat", "serve", "mcp")),
-        "album": (own.album, ("index", "search", "duplicates", "album", "serve", "mcp")),
+        "album": (own.album, ("index", "search", "duplicates", "album", "forget", "serve", "mcp")),
         "port": (own.port, ("serve",)),
     }
     found: dict[str, dict[str, object]] = {}
@@ -83,7 +84,7 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 
 for _verb in (
-    *(describe, watch, chat, index, search, duplicates, album, classify, serve),
+    *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
     *(mcp, models, pull, use, cache, export, doctor, bench),
 ):
     app.command()(_verb)

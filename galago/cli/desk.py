@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from galago.cli import albums
 from galago.cli.options import ClipOpening
+from galago.cli.remember import own_source
+from galago.cli.terminal import say
 from galago.errors import GalagoError
 
 if TYPE_CHECKING:
     from galago.album import Guide
+    from galago.album.keeper import Keeper
     from galago.album.store import Head
     from galago.clip.mobileclip import MobileCLIP
     from galago.media.pool import PicturePool
@@ -37,22 +40,41 @@ class AlbumDesk:
         *,
         threads: int | None,
         offline: bool,
+        may_be_new: bool = False,
     ) -> None:
-        """`pool` opens pictures to search by.
+        """`pool` opens pictures to search by; `may_be_new`: a named album may be made yet.
 
         Raises GalagoError when the model, or an album that was named, can't be opened.
         """
         self.lock = threading.Lock()
         self._opening = threading.Lock()
         self._name = name
+        self._needed = name is not None and not (may_be_new and self._is_empty())
         self._pool, self._threads, self._offline = pool, threads, offline
         self._loaded: dict[str, MobileCLIP] = {}
         self._guide: Guide | None = None
         self._refusal: GalagoError | None = None
         self._refused_at = 0.0
         self.clip = self._load(albums.source_of(clip)) if clip else self._albums_own()
-        if name is not None:
+        if self._needed:
             self._guide = self._open()
+
+    def keeper(self, keep: float | None) -> Keeper:
+        """The album to keep what a camera sees in, made if there is none; as `open_keeper`."""
+        from galago.album.keeper import Keeper
+
+        folder = albums.folder_of(self._name)
+        used = next(name for name, model in self._loaded.items() if model is self.clip)
+        source = own_source(folder) or used
+        return Keeper(
+            folder,
+            self._load(source),
+            source,
+            keep=keep,
+            thumbnail=self._pool.thumbnail,
+            model_lock=self.lock,
+            report=say,
+        )
 
     @property
     def refusal(self) -> str | None:
@@ -98,17 +120,26 @@ class AlbumDesk:
             pass
         return True
 
+    def _is_empty(self) -> bool:
+        """Whether nothing is in the album yet, or there is none."""
+        from galago.album import Store
+
+        if not self._exists():
+            return True
+        with Store.open(albums.folder_of(self._name)) as store:
+            return not store.steady(store.any_photo)
+
     def _albums_own(self) -> MobileCLIP:
         """The album's own model; the default where no album was named and none can be opened."""
         from galago.album import Searcher
 
-        if self._name is not None or self._exists():
+        if self._needed or self._exists():
             try:
                 with Searcher(albums.folder_of(self._name)) as searcher:
                     source = searcher.head.source
                 return self._load(source)
             except GalagoError as error:
-                if self._name is not None:
+                if self._needed:
                     raise
                 self._refuse(error)
         return self._load(ClipOpening().name())

@@ -114,8 +114,12 @@ def line_of(hit: Photo, listed: bool = False) -> str:
         parts.insert(0, f"{hit.taken[:10]:16}" if hit.by_file else hit.taken[:16])
     if count := len(hit.copies):
         parts.append(f"and {count:,} {'copy' if count == 1 else 'copies'}")
+    if hit.caption is not None and not hit.by_file and not listed:  # what a camera saw
+        parts.append(hit.taken)
     if hit.text is not None:
         parts.append(f"{hit.kind}: “{hit.text}”")
+    elif hit.caption is not None:
+        parts.append(visible(hit.caption))
     if listed and hit.by_file:
         parts.append("(its file's date)")
     return "  ".join(parts)
@@ -131,6 +135,8 @@ def _record(hit: Photo) -> dict[str, object]:
         "taken": hit.taken,
         "taken_by": "file" if hit.by_file else "camera",
     }
+    if hit.caption is not None:
+        record["caption"] = hit.caption
     if hit.text is not None:
         record |= {"text": hit.text, "text_kind": hit.kind}
     return record

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from galago.clip.mobileclip import MobileCLIP
     from galago.vlm.fastvlm import FastVLM
 
-__all__ = ["Spoken", "in_english", "loaded_translator", "lookup_translator"]
+__all__ = ["Spoken", "in_english", "loaded_translator", "lookup_translator", "read_all", "tell"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def in_english(
 ) -> Spoken:
     """The query for this model; what is searched for, and what isn't read, is said on stderr."""
     words = [part for part in asked if not part.picture]
-    queries = _read_all([part.text for part in words], clip.name, opening, as_is=as_is)
+    queries = read_all([part.text for part in words], clip.name, opening, as_is=as_is)
     pairs = list(zip(words, queries, strict=True))
     wanted = [query for part, query in pairs if part.wanted]
     instead = searched_for(wanted, [query for part, query in pairs if not part.wanted])
@@ -53,7 +53,7 @@ def in_english(
     limit = clip.spec.text.context
     cut = not all(clip.fits(query.text) for query in queries)
     long = [f"the model reads {limit} tokens of a query; the end of yours is left out"] * cut
-    notes = [*long, *_tell(queries, instead)]
+    notes = [*long, *tell(queries, instead)]
     for note in notes:
         say(f"note: {note}")
     told = {"searched_for": instead, "note": "; ".join(notes)}
@@ -62,7 +62,7 @@ def in_english(
     return Spoken(parts, typed, {name: text for name, text in told.items() if text})
 
 
-def _read_all(
+def read_all(
     texts: Sequence[str], model: str, opening: Opening, *, as_is: bool = False
 ) -> list[Query]:
     """The queries for a MobileCLIP of this name; a translator is only looked for if needed."""
@@ -122,7 +122,7 @@ def loaded_translator(vlm: FastVLM) -> Translate | None:
     return Translator(vlm.name, f"{vlm.name} {vlm.identity}", lambda: vlm)
 
 
-def _tell(queries: Sequence[Query], told: str | None) -> list[str]:
+def tell(queries: Sequence[Query], told: str | None) -> list[str]:
     """The notes of queries, each once; said on stderr with what is searched for."""
     if told is not None:
         rough = " (word by word)" if any(query.rough for query in queries) else ""

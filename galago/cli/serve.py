@@ -13,8 +13,10 @@ import typer
 
 from galago.cli import albums, options
 from galago.cli.desk import AlbumDesk
+from galago.cli.durations import length_of
 from galago.cli.interpret import loaded_translator
 from galago.cli.options import Opening
+from galago.cli.remember import introduce
 from galago.cli.spread import spread
 from galago.cli.terminal import complain, say
 from galago.errors import MissingExtraError, OptionError
@@ -38,6 +40,19 @@ def serve(
         ),
     ] = None,
     album: albums.AlbumName = None,
+    remember: Annotated[
+        bool,
+        typer.Option(
+            "--remember",
+            help="Let Live on the page keep each new scene in the album, when its switch is on.",
+        ),
+    ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="How long this album remembers scenes from now on (12h, 7d)."
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; others need --api-key.")
     ] = "127.0.0.1",
@@ -77,12 +92,14 @@ def serve(
 ) -> None:
     """Serve the page and an OpenAI-compatible API on this computer.
 
-    Other computers reach it only with --host and --api-key. Ctrl-C stops it.
+    Other computers reach it only with --host and --api-key. Of what a camera sees nothing is kept
+    without --remember, and with it nothing until the page's switch is on. Ctrl-C stops it.
 
     \b
     Examples:
       galago serve --open
       galago serve -m apple/FastVLM-0.5B --album holiday
+      galago serve --remember --keep 7d --album door
       GALAGO_API_KEY=… galago serve --host 0.0.0.0
     """
     try:
@@ -95,13 +112,18 @@ def serve(
     from galago.server import Parts, Settings
 
     _check(host, api_key, parallel, queue, timeout, grace)
+    if keep is not None and not remember:
+        raise OptionError(f"--keep {keep} says how long scenes stay: give --remember, too")
+    limit = None if keep is None else length_of("--keep", keep)
     listening = listen(host, port)
     with contextlib.closing(listening), PicturePool(min(4, os.cpu_count() or 1)).warm() as pool:
         vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, parallel))
-        desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
+        threads, offline = opening.threads, opening.offline
+        desk = AlbumDesk(album, clip, pool, threads=threads, offline=offline, may_be_new=remember)
+        seen = desk.keeper(limit) if remember else None
         translate = loaded_translator(vlm)
-        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool, translate)
+        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool, translate, seen)
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
@@ -118,6 +140,8 @@ def serve(
         with contextlib.suppress(OSError):  # a full disk behind stderr is no reason not to serve
             if desk.refusal is not None:
                 complain(f"the album can't be searched: {desk.refusal}")
+            if seen is not None:
+                say(introduce(seen.folder))
             say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
         if view:
             _open_soon(address)

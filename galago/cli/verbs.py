@@ -14,8 +14,8 @@ from galago.errors import OptionError
 __all__ = ["VERBS", "Verbs"]
 
 VERBS = (
-    *("describe", "watch", "chat", "index", "search", "duplicates", "album", "classify"),
-    *("serve", "mcp", "models", "pull", "use", "cache", "export", "doctor", "bench"),
+    *("describe", "watch", "chat", "index", "search", "duplicates", "album", "forget"),
+    *("classify", "serve", "mcp", "models", "pull", "use", "cache", "export", "doctor", "bench"),
 )
 
 
@@ -33,6 +33,7 @@ _MEANT = {
     "search": "find lookup look-for grep locate similar",
     "duplicates": "dedupe dedup duplicate dupes copies same near-duplicates",
     "album": "albums status info stats library",
+    "forget": "delete remove erase purge wipe unsee",
     "classify": "label labels tag tags classification zero-shot zeroshot categorize categorise",
     "serve": "server start web ui page gui http api openai",
     "models": "list ls model available",

@@ -8,14 +8,18 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from galago.cli import albums
 from galago.cli.captions import Output, Speech, WebVTT
+from galago.cli.durations import length_of
 from galago.cli.missing import check_address
 from galago.cli.options import Opening, Sampling
 from galago.cli.questions import Answer, Asked, Question, record_of, since_opened, told
+from galago.cli.remember import Memory, introduce, open_keeper
 from galago.cli.spread import spread
 from galago.cli.terminal import Bar, complain, path_fields, say, write, write_record
 from galago.errors import CutShortError, OptionError
@@ -58,6 +62,21 @@ def watch(
         str | None, typer.Option(metavar="FILE", help="Write the captions as WebVTT, too.")
     ] = None,
     speak: Annotated[bool, typer.Option("--speak", help="Speak the captions aloud.")] = False,
+    album: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Remember each new scene in this album: a small picture, its caption, time and "
+            "vector, found by `galago search`.",
+            autocompletion=albums.complete_album,
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="How long this album remembers scenes from now on (12h, 7d)."
+        ),
+    ] = None,
     opening: Opening,
     sampling: Sampling,
     as_json: Annotated[
@@ -74,17 +93,24 @@ def watch(
     --stale. Of a camera or the screen always the newest picture is taken; a video is read as fast
     as the computer can. Videos and cameras need the extra video. Ctrl-C ends it.
 
+    Nothing is kept of the pictures unless --album asks for it; `galago forget` undoes that.
+
     \b
     Examples:
       galago watch --preset brief
       galago watch --camera 1 --preset count --every 500ms --speak
       galago watch lecture.mp4 --every 5s --preset read --vtt lecture.vtt
       galago watch screen --json -m apple/FastVLM-0.5B
+      galago watch --album door --keep 7d
     """
     from galago.media.changes import ChangeDetector
 
     question = asked.question(sampling.options(), as_json=as_json, stats=stats)
     pace, age = _seconds("--every", every), _seconds("--stale", stale)
+    limit = None if keep is None else length_of("--keep", keep)
+    if limit is not None and album is None:
+        raise OptionError(f"--keep {keep} says how long an album remembers: give --album NAME, too")
+    folder = None if album is None else albums.folder_of(album)
     with contextlib.ExitStack() as stack:
         outputs: list[Output] = []
         if vtt is not None:
@@ -93,13 +119,14 @@ def watch(
             outputs.append(stack.enter_context(Speech()))
         seen = _open(source, camera)
         stack.push(seen)
-        watcher = _Watch(
-            opening.load(question.prompt, quickest=True),
-            seen,
-            question,
-            ChangeDetector(max_age=age),
-            outputs,
-        )
+        vlm = opening.load(question.prompt, quickest=True)
+        memory = None
+        if folder is not None:
+            threads, offline = opening.threads, opening.offline
+            keeper = open_keeper(folder, limit, threads=threads, offline=offline)
+            say(introduce(folder))
+            memory = stack.enter_context(Memory(keeper, _begun(source, seen.duration)))
+        watcher = _Watch(vlm, seen, question, ChangeDetector(max_age=age), outputs, memory)
         code = watcher.run(pace)
     # Behind the block: any exception in it breaks off the last caption that is spoken.
     raise typer.Exit(code)
@@ -110,6 +137,16 @@ def _seconds(option: str, text: str) -> float:
     if not found:
         raise OptionError(f"{option} {text!r} is no time; write 1s, 500ms or 2m")
     return float(found[1]) * {"ms": 0.001, "m": 60.0}.get(found[2], 1.0)
+
+
+def _begun(source: str | None, length: float | None) -> datetime | None:
+    """When a video file's first picture was taken; None for a camera and the screen.
+
+    What is known of it is when the file was written, which is the end of a recording.
+    """
+    if source is None or source == "screen":
+        return None
+    return datetime.fromtimestamp(max(0.0, os.stat(as_path(source)).st_mtime - (length or 0)))
 
 
 def _open(source: str | None, camera: str | None) -> Camera | Screen | Video:
@@ -137,6 +174,7 @@ class _Watch:
     question: Question
     still: ChangeDetector
     outputs: Sequence[Output]
+    memory: Memory | None = None
     looked: int = 0
     said: str | None = None
     described: int = field(default=0)
@@ -162,6 +200,8 @@ class _Watch:
                     complain(str(error))
         if self.question.stats:
             say(f"{self.looked} pictures looked at, {self.described} of them described")
+            if self.memory is not None:
+                say(self.memory.figures())
         return code
 
     def see(self, frame: Frame, bar: Bar) -> None:
@@ -173,6 +213,7 @@ class _Watch:
         thumbnail = frame.grey()
         if self.still.unchanged(thumbnail, frame.at):
             return
+        seen = time.time()
         answer = self.ask(frame, bar)
         self.still.keep(thumbnail, frame.at)
         self.described += 1
@@ -182,6 +223,8 @@ class _Watch:
                 output.show(frame.at, answer.text)
         with bar.aside():
             told(self.vlm, self.question, answer, f"{clock(frame.at)}: ")
+            if self.memory is not None and self.memory.is_new(frame, answer.text):
+                self.memory.take(frame.image(), answer.text, frame.at, seen)
 
     def ask(self, frame: Frame, bar: Bar) -> Answer:
         """The caption; on stdout unless it is the one that stands there already."""

@@ -79,6 +79,22 @@ print(found.data[0].embedding)""",
         "curl": f"""curl {_HERE}/api/sights {_JSON} -d '{{"ids": [1, 2]}}'""",
         "Python": _post("/api/sights", '{"ids": [1, 2]}'),
     },
+    ("post", "/api/seen"): {
+        "curl": f"""\
+printf '{{"caption": "a note on a desk", "image": "data:image/png;base64,%s"}}' \\
+  "$(base64 < note.png | tr -d '\\n')" |
+curl {_HERE}/api/seen {_JSON} -d @-""",
+        "Python": "import base64\n"
+        + _post(
+            "/api/seen",
+            '{\n    "caption": "a note on a desk",\n    "image": "data:image/png;base64,"\n'
+            '    + base64.b64encode(open("note.png", "rb").read()).decode(),\n}',
+        ),
+    },
+    ("post", "/api/forget"): {
+        "curl": f"""curl {_HERE}/api/forget {_JSON} -d '{{"last": 3600}}'""",
+        "Python": _post("/api/forget", '{"last": 3600}'),
+    },
     ("get", "/api/photo/{number}"): {"curl": f"curl '{_HERE}/api/photo/1?side=512' -o photo.jpg"},
     ("post", "/api/classify"): {
         "curl": _SORT,

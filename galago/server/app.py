@@ -17,6 +17,7 @@ from galago.server.openai_routes import openai_routes
 from galago.server.page_routes import page_routes
 from galago.server.parts import Parts
 from galago.server.security import Door
+from galago.server.seen_routes import seen_routes
 from galago.server.service import Service
 from galago.server.settings import Settings
 
@@ -47,7 +48,8 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     )
     problems.install(app)
     reading: set[str] = set()
-    for router in (openai_routes(service), page_routes(service, version)):
+    routers = openai_routes(service), page_routes(service, version), seen_routes(service)
+    for router in routers:
         app.include_router(router)
         routes = (route for route in router.routes if isinstance(route, APIRoute))
         reading |= {route.path for route in routes if route.body_field is not None}

@@ -89,6 +89,10 @@ class PageAlbum(BaseModel):
     folders: list[str] = Field(description="Those that hold photos; the first 500.")
 
 
+class Remember(BaseModel):
+    keep_seconds: float | None = Field(description="How long scenes stay; null: until forgotten.")
+
+
 class Page(BaseModel):
     version: str
     models: list[PageModel]
@@ -96,6 +100,7 @@ class Page(BaseModel):
     presets: list[Preset]
     album: PageAlbum | None
     album_problem: str | None = Field(description="Why there is an album that can't be searched.")
+    remember: Remember | None = Field(description="Whether what a camera sees may be kept.")
     languages: list[Language]
 
 
@@ -165,6 +170,7 @@ def _page(parts: Parts, version: str) -> Page:
         ],
         album=album,
         album_problem=problem,
+        remember=None if parts.seen is None else Remember(keep_seconds=parts.seen.kept_for),
         languages=[
             Language(name=one.name, code=one.code, called=list(one.called)) for one in TONGUES
         ],

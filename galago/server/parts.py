@@ -17,7 +17,7 @@ from galago.text.queries import Translate
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Vlm"]
+__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Seen", "Vlm"]
 
 Float = NDArray[np.float32]
 
@@ -94,6 +94,9 @@ class Photo(Protocol):
     @property
     def kind(self) -> str | None: ...
 
+    @property
+    def caption(self) -> str | None: ...
+
 
 class LeftOut(Protocol):
     """galago.album.LeftOut is one."""
@@ -110,6 +113,17 @@ class Answer(Protocol):
     def left_out(self) -> LeftOut: ...
 
     def __iter__(self) -> Iterator[Photo]: ...
+
+
+class Seen(Protocol):
+    """galago.album.keeper.Keeper is one: what a camera saw goes into an album."""
+
+    @property
+    def kept_for(self) -> float | None: ...
+
+    def keep(self, image: Source, caption: str) -> bool: ...
+
+    def forget(self, last: float) -> int: ...
 
 
 class Album(Protocol):
@@ -148,6 +162,8 @@ class Parts:
     one that can't be opened.  `clip_lock` is held while the MobileCLIP works.  `pool` opens
     pictures of requests and of the album; it is closed when the server stops.  `translate` puts a
     query into English; None where the model that answers was never taught to.
+    pictures of requests and of the album; it is closed when the server stops.  `seen` takes what
+    the page's camera saw; None: nothing of that is kept.
     """
 
     vlm: Vlm
@@ -156,3 +172,4 @@ class Parts:
     clip_lock: threading.Lock = field(default_factory=threading.Lock)
     pool: PicturePool | None = None
     translate: Translate | None = None
+    seen: Seen | None = None

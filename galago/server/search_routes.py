@@ -63,6 +63,7 @@ class Hit(BaseModel):
     taken_by: Literal["camera", "file"] = Field(
         description="Whose clock says so: the camera's, or (where it doesn't say) the file's."
     )
+    caption: str | None = Field(description="What was said of it when a camera saw it.")
     text: str | None = Field(description="A line with the words that were looked for.")
     text_kind: str | None = Field(description="Where that is from: read (in it), or caption.")
 
@@ -113,6 +114,7 @@ def search_album(service: Service, album: Album, body: SearchRequest) -> Hits:
             copies=len(one.copies),
             taken=one.taken,
             taken_by="file" if one.by_file else "camera",
+            caption=None if one.caption is None else readable(one.caption),
             text=None if one.text is None else readable(one.text),
             text_kind=one.kind,
         )

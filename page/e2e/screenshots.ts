@@ -34,6 +34,24 @@ for (const look of LOOKS) {
   });
 }
 
+for (const look of LOOKS.filter(({ name }) => name === "desktop" || name === "phone")) {
+  test(`remember ${look.name}`, async ({ page, serve }) => {
+    await page.addInitScript((chosen) => localStorage.setItem("galago", JSON.stringify(chosen)), look.settings);
+    await page.addInitScript(nameCamera);
+    await page.setViewportSize({ width: look.width, height: look.height });
+    const galago = await serve("--remember", "--keep", "7d", "--album", `door-${look.name}`);
+    await page.goto(galago.url);
+    await page.locator("#remember").check();
+    await page.locator("#go").click();
+    await expect(page.locator("#remember-count")).toHaveText(/^[4-9] remembered$/, { timeout: 40_000 });
+    const path = join(TOP, "docs/screenshots", `remember-${look.name}.png`);
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.screenshot({ path, fullPage: look.name === "phone" });
+    await page.locator("#forget-hour").click(); // the next run begins without
+    await expect(page.locator("#remember-told")).not.toBeEmpty();
+  });
+}
+
 test("moving", async ({ page, galago }) => {
   await page.addInitScript(nameCamera);
   await page.addInitScript(() => localStorage.setItem("galago", JSON.stringify({ theme: "light" })));

@@ -3,7 +3,7 @@ import {
 } from "./api";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
-import { dayName, listed, onLanguage, own, said, t, type Words } from "./i18n";
+import { dayName, languageOf, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { type Labels } from "./labels";
 import { type PictureView } from "./picture";
 import { explained, server } from "./server";
@@ -208,10 +208,11 @@ export class Album {
   private tile(hit: Hit, signal: AbortSignal): HTMLElement {
     const image = make("img", { alt: "", width: THUMB, height: THUMB });
     this.images.set(hit.id, image);
-    const name = make("span", { className: "name" }, hit.name);
+    const name = make("span", { className: "name" }, hit.caption ? hit.taken : hit.name);
+    if (hit.caption) name.append(": ", make("span", { lang: languageOf(hit.caption) }, hit.caption));
     // Blanks, or the words run together where they are read out.
     const button = make("button", { type: "button", className: "tile" }, image, " ", name, " ", judged(hit));
-    if (hit.text) button.append(" ", make("q", { className: "soft text" }, hit.text));
+    if (hit.text && hit.text_kind !== "caption") button.append(" ", make("q", { className: "soft text" }, hit.text));
     if (hit.copies) {
       const copies = hit.copies === 1 ? t("album.copy") : t("album.copies", { n: hit.copies });
       button.append(" ", make("span", { className: "soft" }, copies));

@@ -30,6 +30,7 @@ export interface PageInfo {
   presets: Preset[];
   album: { name: string; photos: number; model: string; folders: string[] } | null;
   album_problem: string | null; // why there is an album that can't be searched
+  remember: { keep_seconds: number | null } | null; // whether what a camera sees may be kept
   languages: Language[];
 }
 
@@ -45,6 +46,7 @@ export interface Hit {
   taken_by?: "camera" | "file";
   text?: string | null; // a line with the words that were looked for
   text_kind?: string | null; // read (in the picture), or caption
+  caption?: string | null; // what was said of it when a camera saw it
 }
 
 export interface Found {
@@ -238,6 +240,14 @@ export const classify = (
   image: string,
   labels: string[],
 ): Promise<{ labels: { label: string; share: number }[] }> => json("api/classify", { image, labels });
+
+/** Keep a picture that was described, with its words, in the server's album. */
+export const keepSeen = (image: string, caption: string): Promise<{ kept: boolean }> =>
+  json("api/seen", { image, caption });
+
+/** Forget what was kept in the last so many seconds; how many scenes. */
+export const forgetSeen = async (last: number): Promise<number> =>
+  (await json<{ scenes: number }>("api/forget", { last })).scenes;
 
 /** A photo of the album as a blob: an <img> of its own could not send the key. */
 export async function photo(id: number, side: number, signal?: AbortSignal): Promise<Blob> {

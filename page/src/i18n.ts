@@ -45,6 +45,14 @@ export const dayName = (day: string): string =>
     timeZone: "UTC",
   }).format(new Date(day));
 
+/** So many seconds as the page's language says them: "7 days". */
+export function timeSpan(seconds: number): string {
+  const units = [["day", 86_400], ["hour", 3_600], ["minute", 60]] as const;
+  const [unit, length] = units.find(([, length]) => seconds % length === 0) ?? (["second", 1] as const);
+  const format = { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 } as const;
+  return new Intl.NumberFormat(document.documentElement.lang, format).format(seconds / length);
+}
+
 /** Whether there is such a text: ready questions of a newer server may have none. */
 export const isKey = (key: string): key is keyof Texts => key in en;
 

@@ -6,6 +6,7 @@ import { isKey, languageOf, onLanguage, said, t } from "./i18n";
 import { Meaning } from "./meaning";
 import { Question } from "./question";
 import { FrameRate } from "./rate";
+import { Remember } from "./remember";
 import { currentModel, serverBack } from "./server";
 import { change, settings } from "./settings";
 import { fillSources, NoPicture, openCamera, openScreen, play, release, stayAwake, stop } from "./source";
@@ -27,6 +28,7 @@ export class Live {
   private readonly source = byId("source", HTMLSelectElement);
   private readonly go = byId("go", HTMLButtonElement);
   private readonly history = new History();
+  private readonly remember = new Remember();
   private readonly meaning = new Meaning();
   private readonly rate = new FrameRate(this.video);
   private readonly question = new Question(() => this.askAnew());
@@ -250,7 +252,9 @@ export class Live {
       this.showCaption(caption);
       this.showFigures(answer.firstToken, unsure);
       this.tell(caption, unsure);
-      if (caption) this.history.add({ text: caption, at, from, to: this.now(), unsure });
+      if (!caption) return;
+      this.history.add({ text: caption, at, from, to: this.now(), unsure });
+      this.remember.keep(frame, caption);
     } catch (error) {
       clearInterval(waiting); // before what may wait for a server
       return await this.failed(error);

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from galago.album import Checked
+from galago.album import Checked, Found
 from galago.cli.mcp import Tools
 from galago.cli.options import Opening
 from galago.errors import ImageError, OptionError
@@ -17,12 +17,13 @@ from galago.media.pool import PicturePool
 def test_words_that_the_model_cannot_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An assistant can say them in English, and would take chance for an answer."""
     tools = Tools(Opening(), None, PicturePool(1))
-    hits = Checked([SimpleNamespace(path="a.jpg", score=0.5, copies=("b.jpg",))])
+    found = Found("a.jpg", 1, 0.5, True, 2.0, ("b.jpg",), taken="2026-11-30 12:00:00")
+    hits = Checked([found])
     asked: list[list[str]] = []
     guide = SimpleNamespace(find=lambda words, **_: asked.append(words) or hits)
     desk: Any = SimpleNamespace(clip=SimpleNamespace(name="nano"), guide=lambda: guide)
     monkeypatch.setattr(tools, "_desk", lambda: desk)
-    hit = {"path": "a.jpg", "score": 0.5, "copies": 1}
+    hit = {"path": "a.jpg", "taken": found.taken, "score": 0.5, "copies": 1}
     assert tools.search("a dog", 3) == [hit]
     assert tools.search("一只狗", 3) == [hit, {"searched_for": "a dog"}]
     part = tools.search("鬽狗", 3)

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from galago.album import album_folder
+from galago.album.keeper import Keeper
 from galago.convert import cached, store
 from galago.convert.selfcheck import judge
 from galago.engine.precision import PrecisionPlan
 from galago.errors import StorageError
 from galago.export.proof import Proof
 from galago.places import albums_dir
-from tests.helpers.albums import say
+from tests.helpers.albums import FakeClip, say
 from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import run
 from tests.helpers.kept import fill_cache
@@ -79,6 +81,10 @@ def test_albums(capsys: Capture, indexed: Path) -> None:
     search = [["search", "red", "--json"], ["search", "红", "--all", "--json"]]
     search.append(["search", "赤い", "--all", "--json"])
     search.append(["search", "--text", "invoice", "--json"])
+    keeper = Keeper(album_folder("door"), FakeClip("fake-1"), "mobileclip2-nano")
+    keeper.keep(indexed / "red" / "0.png", "red")
+    keeper.close()
+    search.append(["search", "red", "--all", "--json", "--album", "door"])
     assert documented("search") == emitted(capsys, *search)
     assert documented("duplicates") == emitted(capsys, ["duplicates", "--json"])
     album: list[list[str | Path]] = [["album", "--json"], ["album", "--failed", "--json"]]

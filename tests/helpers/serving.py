@@ -81,7 +81,12 @@ class Served:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, album: Any = None, translate: Any = None, **settings: Any
+    folder: Path,
+    album: Any = None,
+    *,
+    translate: Any = None,
+    seen: Any = None,
+    **settings: Any,
 ) -> Iterator[Served]:
     """A server that babbles (FakeLanguage), on a free port."""
     from galago.server import Parts, Settings
@@ -93,7 +98,7 @@ def serving(
     vision, language = FakeVision(), SteppedLanguage(tokenizer.vocab_size, end_id=end_id)
     vlm = FastVLM(vision, language, tokenizer, fake_spec(tokenizer.vocab_size))
     clip = FakeClip()
-    parts = Parts(vlm, clip, album or (lambda: None), translate=translate)
+    parts = Parts(vlm, clip, album or (lambda: None), translate=translate, seen=seen)
     listening = listen("127.0.0.1", 0)
     chosen = Settings(**({"static": folder / "static"} | settings))
     server = server_of(create_app(parts, chosen, "0"))

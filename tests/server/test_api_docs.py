@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from galago.album import Guide, Searcher
+from galago.album.keeper import Keeper
 from tests.helpers.albums import FakeEmbedder, photo, update
 from tests.helpers.serving import Served, ask, data_url, serving
 
@@ -34,8 +35,10 @@ def described(
     update(place / "album", place / "photos")
     with Searcher(place / "album") as searcher:
         guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
-        with serving(folder, lambda: guide) as served:
+        keeper = Keeper(place / "album", FakeEmbedder(), "fake")
+        with serving(folder, lambda: guide, seen=keeper) as served:
             yield served, place
+        keeper.close()
 
 
 def examples(page: str) -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from galago.server import openai_schemas, page_routes
+from galago.server import openai_schemas, page_routes, seen_routes
 from galago.server.fields import Asked, Only
 from tests.helpers.places import TOP
 from tests.helpers.serving import Served, ask, data_url, user
@@ -25,6 +25,8 @@ MODELS: dict[str, type[Asked]] = {
     "embeddings": openai_schemas.EmbeddingRequest,
     "search": page_routes.SearchRequest,
     "classify": page_routes.ClassifyRequest,
+    "seen": seen_routes.SeenRequest,
+    "forget": seen_routes.ForgetRequest,
 }
 _FIELD = re.compile(r"`(\w+)`(?: \(((?:`[^`]*`(?:, )?)+)\))?")
 

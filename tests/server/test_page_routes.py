@@ -21,9 +21,13 @@ from tests.helpers.waiting import until
 def test_page_metrics_docs(served: Served) -> None:
     page = ask(f"{served.url}/api/page").json
     assert set(page) == {
-        *("version", "models", "default", "presets", "album", "album_problem", "languages")
+        *("version", "models", "default", "presets", "album", "album_problem", "remember"),
+        "languages",
     }
-    assert page["album"] is page["album_problem"] is None and page["default"] == "fake"
+    assert (
+        page["album"] is page["album_problem"] is page["remember"] is None
+        and page["default"] == "fake"
+    )
     assert any("{language}" in preset["prompt"] for preset in page["presets"])
     assert all(preset["possible"] for preset in page["presets"])  # nothing is known of this model
     figures = ask(f"{served.url}/metrics").body.decode()

@@ -77,6 +77,18 @@ export const en = {
   "state.broken.help": "The browser does not know its format. Try MP4 or WebM.",
   "state.failed": "That did not work",
 
+  remember: "Remember what the camera sees",
+  "remember.on": "Remembering",
+  "remember.help": "While this is on, each new picture, its words and the time are kept in the album, on the computer that runs galago.",
+  "remember.always": "They stay until they are forgotten.",
+  "remember.for": "They stay for {time}.",
+  "remember.kept": "{n} remembered",
+  "remember.forget": "Forget the last hour",
+  "remember.forgotten": "{n} scenes were forgotten.",
+  "remember.forgotten.one": "1 scene was forgotten.",
+  "remember.none": "There was nothing to forget.",
+  "remember.failed": "Not remembered: {reason}",
+
   history: "What was seen",
   "history.empty": "Captions will be listed here, with their times.",
   "history.text": "Save text",

@@ -78,6 +78,18 @@ export const zh: Texts = {
   "state.broken.help": "浏览器不认识它的格式。请试试 MP4 或 WebM。",
   "state.failed": "没有成功",
 
+  remember: "记住摄像头看到的画面",
+  "remember.on": "正在记住",
+  "remember.help": "打开期间，每个新画面及其文字和时间会存入运行 galago 的电脑上的相册。",
+  "remember.always": "它们会一直保留，直到被忘记。",
+  "remember.for": "它们会保留{time}。",
+  "remember.kept": "已记住 {n} 个",
+  "remember.forget": "忘记最近一小时",
+  "remember.forgotten": "已忘记 {n} 个画面。",
+  "remember.forgotten.one": "已忘记 1 个画面。",
+  "remember.none": "没有可忘记的内容。",
+  "remember.failed": "未能记住：{reason}",
+
   history: "看到过的内容",
   "history.empty": "说明文字会连同时间列在这里。",
   "history.text": "保存文本",
