@@ -41,6 +41,7 @@ Report = Callable[[Stage, int, int], None]  # what is being done; how many are d
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
 _INDEXING, _LOOKING = Stage("indexing"), Stage("looking through folders")
+_WAITING = Stage("waiting")
 _LABEL = "the picture"
 _MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
 _NO_MEMORY = "there is too little memory to read it"
@@ -103,6 +104,7 @@ def index(
     options: IndexOptions | None = None,
     report: Report | None = None,
     give_up: Callable[[], None] | None = None,
+    into: Summary | None = None,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
@@ -110,6 +112,8 @@ def index(
     `source` is what opens it again, or a function that chooses it, given the album's own (None for
     a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
     most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
+    `into` is the summary to fill, which others may look at as it grows.  What `report` raises ends
+    the run; an exception that is no Exception does so as Ctrl-C does.
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -121,13 +125,18 @@ def index(
     named = as_roots(folders)
     with (
         clear_errors(folder),
-        write_lock(folder, lambda wait: tell(Stage(wait, lasting=True), 0, 0)),
+        write_lock(
+            folder,
+            lambda wait: tell(Stage(wait, lasting=True), 0, 0),
+            lambda: tell(_WAITING, 0, 0),
+        ),
         _opened(folder) as store,
     ):
         if callable(source):
             head = store.head()
             source = source(head.source if head else None)
         run = _Run(store, model, source, options, tell, give_up or (lambda: None))
+        run.summary = into if into is not None else run.summary
         summary = run.run(named)
         summary.photos = store.count()
     return summary

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galago.cli import albums
@@ -51,8 +52,19 @@ class AlbumDesk:
         self._refusal: GalagoError | None = None
         self._refused_at = 0.0
         self.clip = self._load(albums.source_of(clip)) if clip else self._albums_own()
+        self.source = next(where for where, one in self._loaded.items() if one is self.clip)
         if name is not None:
             self._guide = self._open()
+
+    @property
+    def folder(self) -> Path:
+        """Of the album, made or not."""
+        return albums.folder_of(self._name)
+
+    def model(self, source: str) -> MobileCLIP:
+        """The MobileCLIP that this opens, loaded once."""
+        with self._opening:
+            return self._load(source)
 
     @property
     def refusal(self) -> str | None:
@@ -65,6 +77,10 @@ class AlbumDesk:
             if not self._is_current():
                 self._guide = self._open_again() if self._exists() else None
             return self._guide
+
+    def look_again(self) -> None:
+        """The album has changed: what was wrong with it a moment ago may be wrong no more."""
+        self._refusal = None
 
     def _is_current(self) -> bool:
         try:

@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from galago.cli import albums, options
+from galago.cli.album_work import DeskIndexer, desk_duplicates
 from galago.cli.desk import AlbumDesk
+from galago.cli.live_model import live_beside
 from galago.cli.options import Opening
 from galago.cli.spread import spread
 from galago.cli.terminal import complain, say
@@ -101,7 +103,16 @@ def serve(
         vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, parallel))
         desk = AlbumDesk(album, clip, pool, threads=opening.threads, offline=opening.offline)
-        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool)
+        parts = Parts(
+            vlm,
+            desk.clip,
+            desk.guide,
+            desk.lock,
+            pool,
+            live=live_beside(vlm, opening, pool),
+            indexer=DeskIndexer(desk),
+            duplicates=desk_duplicates(desk),
+        )
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
@@ -119,6 +130,8 @@ def serve(
             if desk.refusal is not None:
                 complain(f"the album can't be searched: {desk.refusal}")
             say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
+            if parts.live is not None:
+                say(f"Live is for {parts.live.name}, the quickest here; -m takes one for all")
         if view:
             _open_soon(address)
         run(app, listening, _leave, grace=grace, log=log)

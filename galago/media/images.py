@@ -26,6 +26,7 @@ from galago.specs import ImageSpec
 
 __all__ = [
     "DRAFT",
+    "HUSH",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "Source",
@@ -76,7 +77,7 @@ class _Hush:
                 self._filters.__exit__(None, None, None)
 
 
-_HUSH = _Hush()
+HUSH = _Hush()
 
 
 def open_image(
@@ -196,7 +197,7 @@ def _open(
     counted: bool = False,
 ) -> tuple[Image.Image, Decoded]:
     """The picture, and what it was: its `size` is the upright picture's when decoded in full."""
-    with _HUSH:
+    with HUSH:
         if isinstance(source, Image.Image):
             label = name or "the picture"
             found = Decoded(source, source.size)

@@ -27,6 +27,7 @@ from PIL import Image
 
 from galago.errors import GalagoError, ImageError, OptionError, UnopenedError
 from galago.media import images
+from galago.media.about import About
 from galago.media.formats import PluginError
 from galago.media.images import Source, Square
 from galago.media.limits import MAX_PIXELS, icc_wanted, limit
@@ -143,6 +144,15 @@ class PicturePool:
         try:
             width, height = found["size"]
             return np.frombuffer(data, np.uint8).reshape(side, side), (int(width), int(height))
+        except (KeyError, TypeError, ValueError):
+            raise _broken(label) from None
+
+    def about(self, source: Source, *, name: str | None = None) -> About:
+        """As `media.about.about`, of a path, bytes or a file; raises as `load_square` does."""
+        found, _, label = self._ask(source, name, {"do": "about"}, 0)
+        try:
+            width, height = found["size"]
+            return About((int(width), int(height)), str(found["taken"])[:19])
         except (KeyError, TypeError, ValueError):
             raise _broken(label) from None
 

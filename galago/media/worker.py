@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from galago.errors import GalagoError, MissingExtraError, OptionError, UnopenedError
+from galago.media.about import about
 from galago.media.images import load_grey, load_square, thumbnail
 from galago.memory import private, resident
 from galago.specs import ImageSpec
@@ -155,8 +156,14 @@ def _grey(source: str | bytes, head: Head) -> tuple[Head, Body]:
     return {"size": size}, grey.data.cast("B")
 
 
+def _about(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    found = about(source, name=head["name"])
+    return {"size": found.size, "taken": found.taken}, b""
+
+
 _DO: dict[str, Callable[[str | bytes, Head], tuple[Head, Body]]] = {
     "square": _square,
     "thumbnail": _thumbnail,
     "grey": _grey,
+    "about": _about,
 }

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from galago.media.images import Source
 from galago.media.pool import PicturePool
+from galago.server.album_parts import Alike, Indexer, LeftOut
 from galago.text.chat import Message
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Vlm"]
+__all__ = ["Album", "Answer", "Clip", "LeftOut", "LiveVlm", "Parts", "Photo", "Vlm"]
 
 Float = NDArray[np.float32]
 
@@ -39,6 +40,17 @@ class Vlm(Protocol):
         images: Sequence[EncodedImage] = (),
         options: SamplingOptions | None = None,
     ) -> Iterator[Chunk]: ...
+
+
+class LiveVlm(Protocol):
+    """A quick model for live pictures, not in memory until it is first asked."""
+
+    @property
+    def name(self) -> str: ...
+
+    def load(self) -> Vlm:
+        """GalagoError when it can't be opened, or there is no memory for it any more."""
+        ...
 
 
 class Clip(Protocol):
@@ -82,14 +94,6 @@ class Photo(Protocol):
     def close(self) -> bool: ...
 
 
-class LeftOut(Protocol):
-    """galago.album.LeftOut is one."""
-
-    def __bool__(self) -> bool: ...
-
-    def sentence(self) -> str: ...
-
-
 class Answer(Protocol):
     """galago.album.Checked is one: photos that were looked up on the disk."""
 
@@ -115,6 +119,8 @@ class Album(Protocol):
 
     def photo(self, number: int) -> str | None: ...
 
+    def number_of(self, path: str) -> int | None: ...
+
     def count(self) -> int: ...
 
     def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]: ...
@@ -126,7 +132,8 @@ class Parts:
 
     `album` is asked each time, as it may be made while the server runs; it raises GalagoError for
     one that can't be opened.  `clip_lock` is held while the MobileCLIP works.  `pool` opens
-    pictures of requests and of the album; it is closed when the server stops.
+    pictures of requests and of the album; it is closed when the server stops.  `live` is a second,
+    quick model where there is one; `indexer` and `duplicates` are the album's long work.
     """
 
     vlm: Vlm
@@ -134,3 +141,6 @@ class Parts:
     album: Callable[[], Album | None] = lambda: None
     clip_lock: threading.Lock = field(default_factory=threading.Lock)
     pool: PicturePool | None = None
+    live: LiveVlm | None = None
+    indexer: Indexer | None = None
+    duplicates: Alike | None = None
