@@ -80,7 +80,8 @@ class AlbumDesk:
 
     def look_again(self) -> None:
         """The album has changed: what was wrong with it a moment ago may be wrong no more."""
-        self._refusal = None
+        with self._opening:
+            self._refusal = None
 
     def _is_current(self) -> bool:
         try:
