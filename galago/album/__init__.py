@@ -20,7 +20,7 @@ from galago.album.match import NEAR
 from galago.album.names import album_folder, album_names
 from galago.album.present import Checked, LeftOut
 from galago.album.search import Hit, Part, Searcher
-from galago.album.sheet import contact_sheet
+from galago.album.sheet import contact_sheet, grouped_sheet
 from galago.album.store import Store, check_model
 from galago.places import albums_dir
 
@@ -45,5 +45,6 @@ __all__ = [
     "check_model",
     "contact_sheet",
     "find_duplicates",
+    "grouped_sheet",
     "index",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import threading
@@ -13,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago.cli import albums, options
+from galago.cli import albums, options, sheets
 from galago.cli.missing import missing
 from galago.cli.options import ClipOpening
 from galago.cli.terminal import path_fields, say, shown, write, write_record
-from galago.disk import whole_file
-from galago.errors import ImageError, OptionError, StorageError
+from galago.errors import ImageError, OptionError
 from galago.text.languages import language_note
 from galago.text.visible import visible
 
@@ -91,7 +89,7 @@ def search(
     asked = _asked(" ".join(words or []), image or [], plus or [], minus or [])
     if k < 1:
         raise OptionError(f"-k {k} is not possible: ask for 1 or more")
-    _check_page(html)
+    sheets.check_page(html)
     folder = albums.folder_of(album)
     with Searcher(folder) as searcher:
         source = albums.source_of(model) if model is not None else searcher.head.source
@@ -218,8 +216,6 @@ def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
 
 def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: bool) -> None:
     """Write the contact sheet, and show it if that was asked for."""
-    import webbrowser
-
     from galago.album import contact_sheet
     from galago.media.pool import PicturePool
 
@@ -227,40 +223,5 @@ def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: boo
     title = visible(title.removeprefix("+ "))
     photos = ((hit.path, _line(hit)) for hit in hits)
     note = hits.left_out.sentence() if hits.left_out else ""
-    path = _page_path(html)
-    try:
-        # A full disk must not cut an older page.
-        with PicturePool(1) as pool, whole_file(path) as file:
-            for piece in contact_sheet(title, photos, note, pool.thumbnail):
-                file.write(piece.encode())
-    except OSError as error:
-        raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
-    if view and not webbrowser.open(path.as_uri()):
-        say(f"no browser could be opened; the page is {shown(str(path))}")
-
-
-def _check_page(html: str | None) -> None:
-    """OptionError for a page that would take a picture's or a folder's place."""
-    from galago.media.images import PICTURE_SUFFIXES
-
-    if html is None:
-        return
-    if os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
-        raise OptionError(f"--html {html} is the name of a picture: call the page something.html")
-    if not html.strip() or os.path.isdir(os.path.expanduser(html)):
-        raise OptionError(f"--html {html!r} is no file: call the page something.html")
-
-
-def _page_path(html: str | None) -> Path:
-    """Where the page goes: as asked, else a new folder for this person's eyes only."""
-    import tempfile
-
-    if html is not None:
-        return Path(os.path.realpath(os.path.expanduser(html)))  # a link to a page stays one
-    try:
-        return Path(tempfile.mkdtemp(prefix="galago-")) / "found.html"
-    except OSError as error:
-        where = os.environ.get("TMPDIR") or "the folder for temporary files"
-        with contextlib.suppress(OSError):
-            where = tempfile.gettempdir()
-        raise StorageError(f"the page can't be written to {where}: {error.strerror}") from error
+    with PicturePool(1) as pool:
+        sheets.write_page(contact_sheet(title, photos, note, pool.thumbnail), html, view)

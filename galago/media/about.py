@@ -55,7 +55,7 @@ def about(source: Source, *, name: str | None = None) -> About:
 def _exif(image: Image.Image) -> dict[int | str, object]:
     """The orientation and the time; nothing of an EXIF that is broken."""
     try:
-        found = image.getexif()
+        found = Image.Image.getexif(image)  # a PNG's own would decode all of it
         inside = found.get_ifd(ExifTags.IFD.Exif)
         clock = inside.get(ExifTags.Base.DateTimeOriginal) or inside.get(
             ExifTags.Base.DateTimeDigitized

@@ -21,7 +21,8 @@ from tests.helpers.waiting import until
 def test_page_metrics_docs(served: Served) -> None:
     page = ask(f"{served.url}/api/page").json
     assert set(page) == {
-        *("version", "models", "default", "presets", "album", "album_problem", "languages")
+        *("version", "models", "default", "live", "presets"),
+        *("album", "album_problem", "languages"),
     }
     assert page["album"] is page["album_problem"] is None and page["default"] == "fake"
     assert any("{language}" in preset["prompt"] for preset in page["presets"])
