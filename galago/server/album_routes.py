@@ -40,7 +40,13 @@ class DuplicatesRequest(Asked):
 def album_routes(service: Service) -> APIRouter:
     """What the page needs to make an album, and to tidy it up."""
     router = APIRouter(prefix="/api", tags=["album"], route_class=BodyRoute)
-    settings, indexing, comparing = service.settings, service.indexing, service.comparing
+    _index_routes(router, service)
+    _copies_routes(router, service)
+    return router
+
+
+def _index_routes(router: APIRouter, service: Service) -> None:
+    settings, indexing = service.settings, service.indexing
 
     @router.post("/index", responses=responses(404, 409))
     async def start(request: Request, body: IndexRequest) -> IndexState:
@@ -69,6 +75,10 @@ def album_routes(service: Service) -> APIRouter:
         at_home(request, settings)
         return _exact(await run_in_threadpool(look_into, body.path))
 
+
+def _copies_routes(router: APIRouter, service: Service) -> None:
+    comparing = service.comparing
+
     @router.post("/duplicates", response_model=None, responses=_exactly(CopiesState, 404, 409, 500))
     async def compare(body: DuplicatesRequest) -> Response:
         """Begin to look for photos that are the same, or nearly."""
@@ -89,8 +99,6 @@ def album_routes(service: Service) -> APIRouter:
         """Stop looking."""
         comparing.stop()
         return _exact(await run_in_threadpool(comparing.state, 0, 0))
-
-    return router
 
 
 def _exactly(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, object]]:
