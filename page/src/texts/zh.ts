@@ -136,7 +136,7 @@ export const zh: Texts = {
   "tab.copies": "重复照片",
   "add.title": "添加照片",
   "add.folder": "这台电脑上的文件夹",
-  "add.hint": "~/Pictures",
+  "add.hint": "例如 ~/Pictures",
   "add.go": "添加其中的照片",
   "add.again": "重新查看所有文件夹",
   "add.note": "只会查看照片：照片留在原处，任何内容都不会离开这台电脑。",
