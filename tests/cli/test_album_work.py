@@ -69,9 +69,7 @@ def silent(stage: Stage, done: int, total: int) -> None:
     """Nobody listens."""
 
 
-def test_a_new_album_is_made_and_searched_at_once(
-    desk: Any, tmp_path: Path, photos: Path
-) -> None:
+def test_a_new_album_is_made_and_searched_at_once(desk: Any, tmp_path: Path, photos: Path) -> None:
     one, model = desk
     indexer = DeskIndexer(one)
     assert indexer.folders() == []
