@@ -47,8 +47,13 @@ ABANDONED = 86_400  # seconds after which an unfinished file is a killed process
 
 
 @contextlib.contextmanager
-def one_at_a_time(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
-    """Hold the lock of this file; `waiting` is called once when another process has it."""
+def one_at_a_time(
+    path: Path, waiting: Callable[[], object], still: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Hold the lock of this file; `waiting` is called once when another process has it.
+
+    `still` is called several times a second from then on; what it raises ends the wait.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path)
@@ -56,7 +61,10 @@ def one_at_a_time(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         waiting()
-        lock.acquire(poll_interval=0.2)
+        while not lock.is_locked:
+            still()
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=0.2)
     try:
         yield
     finally:

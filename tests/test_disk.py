@@ -116,6 +116,21 @@ def test_one_at_a_time_says_once_that_it_waits(tmp_path: Path) -> None:
         assert told == ["waiting"], "nobody holds it"
 
 
+def test_who_waits_may_leave(tmp_path: Path) -> None:
+    waits: list[int] = []
+
+    def still() -> None:
+        waits.append(1)
+        if len(waits) > 1:
+            raise KeyboardInterrupt
+
+    other = FileLock(tmp_path / "lock")
+    lock = tmp_path / "lock"
+    with other, pytest.raises(KeyboardInterrupt), one_at_a_time(lock, lambda: None, still):
+        pytest.fail("it was held")
+    assert len(waits) == 2
+
+
 # -- what the disk refuses -------------------------------------------------------------------------
 
 

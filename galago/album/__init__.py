@@ -22,7 +22,7 @@ from galago.album.names import album_folder, album_names
 from galago.album.present import Checked, LeftOut
 from galago.album.ranking import Part
 from galago.album.search import Hit, Searcher
-from galago.album.sheet import contact_sheet
+from galago.album.sheet import contact_sheet, grouped_sheet
 from galago.album.store import Store, check_model
 from galago.places import albums_dir
 
@@ -50,5 +50,6 @@ __all__ = [
     "contact_sheet",
     "filter_of",
     "find_duplicates",
+    "grouped_sheet",
     "index",
 ]

@@ -166,6 +166,10 @@ class Guide:
         """The path of a photo by its number; None when the album has no such photo."""
         return self._searcher.photo(number)
 
+    def number_of(self, path: str) -> int | None:
+        """What `photo` knows this photo by; None for one that isn't in the album."""
+        return self._searcher.number_of(path)
+
     def count(self) -> int:
         """How many photos can be found."""
         return self._searcher.count()

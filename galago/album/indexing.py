@@ -43,6 +43,7 @@ Report = Callable[[Stage, int, int], None]  # what is being done; how many are d
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
 _INDEXING, _LOOKING = Stage("indexing"), Stage("looking through folders")
+_WAITING = Stage("waiting")
 _LABEL = "the picture"
 _MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
 _NO_MEMORY = "there is too little memory to read it"
@@ -106,6 +107,7 @@ def index(
     report: Report | None = None,
     give_up: Callable[[], None] | None = None,
     date_taken: Callable[[str], str] = date_taken,
+    into: Summary | None = None,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
@@ -115,6 +117,8 @@ def index(
     most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
     `date_taken` tells of a path when that picture was taken, for photos that an older galago has
     indexed; a PicturePool's opens it elsewhere.
+    `into` is the summary to fill, which others may look at as it grows.  What `report` raises ends
+    the run; an exception that is no Exception does so as Ctrl-C does.
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -126,13 +130,18 @@ def index(
     named = as_roots(folders)
     with (
         clear_errors(folder),
-        write_lock(folder, lambda wait: tell(Stage(wait, lasting=True), 0, 0)),
+        write_lock(
+            folder,
+            lambda wait: tell(Stage(wait, lasting=True), 0, 0),
+            lambda: tell(_WAITING, 0, 0),
+        ),
         _opened(folder) as store,
     ):
         if callable(source):
             head = store.head()
             source = source(head.source if head else None)
         run = _Run(store, model, source, options, tell, give_up or (lambda: None))
+        run.summary = into if into is not None else run.summary
         summary = run.run(named)
         with _stopped(give_up or (lambda: None)):
             fill_in(store, date_taken, options.workers, tell)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from galago.errors import ImageError
 from galago.media import images
 
-__all__ = ["contact_sheet"]
+__all__ = ["contact_sheet", "grouped_sheet"]
 
 _SIDE = 320
 
@@ -31,6 +31,8 @@ figure {{ margin: 0; }}
 .frame {{ display: grid; place-items: center; height: 15rem; background: #8882; }}
 img {{ max-width: 100%; max-height: 100%; }}
 .note {{ color: #888; }}
+h2 {{ grid-column: 1 / -1; margin: 1.5rem 0 0; font-size: 1.1rem; }}
+.lines {{ white-space: pre-line; }}
 figcaption {{ margin-top: .3rem; overflow-wrap: anywhere; font-size: .85rem; }}
 </style>
 </head>
@@ -58,7 +60,23 @@ def contact_sheet(
     yield _TAIL
 
 
-def _figure(path: str, caption: str, thumbnail: Callable[[str, int], bytes]) -> str:
+def grouped_sheet(
+    title: str,
+    groups: Iterable[tuple[str, Iterable[tuple[str, Sequence[str]]]]],
+    note: str = "",
+    thumbnail: Callable[[str, int], bytes] = images.thumbnail,
+) -> Iterator[str]:
+    """As contact_sheet, of groups as (heading, photos), and photos as (path, lines of caption)."""
+    told = f'<p class="note">{_text(note)}</p>\n' if note else ""
+    yield _HEAD.format(title=_text(title), note=told)
+    for heading, photos in groups:
+        yield f"<h2>{_text(heading)}</h2>\n"
+        for path, lines in photos:
+            yield _figure(path, "\n".join(lines), thumbnail, ' class="lines"')
+    yield _TAIL
+
+
+def _figure(path: str, caption: str, thumbnail: Callable[[str, int], bytes], more: str = "") -> str:
     try:
         data = b64encode(thumbnail(path, _SIDE)).decode("ascii")
         inside = f'<img alt="{_text(caption)}" src="data:image/jpeg;base64,{data}">'
@@ -67,7 +85,7 @@ def _figure(path: str, caption: str, thumbnail: Callable[[str, int], bytes]) -> 
     link = html.escape(Path(path).absolute().as_uri())
     return (
         f'<figure><a class="frame" href="{link}">{inside}</a>'
-        f"<figcaption>{_text(caption)}</figcaption></figure>\n"
+        f"<figcaption{more}>{_text(caption)}</figcaption></figure>\n"
     )
 
 

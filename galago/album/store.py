@@ -341,14 +341,23 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def write_lock(folder: Path, report: Callable[[str], None] | None = None) -> Iterator[None]:
-    """One process at a time indexes an album; `report` hears when another is waited for."""
+def write_lock(
+    folder: Path,
+    report: Callable[[str], None] | None = None,
+    still: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """One process at a time indexes an album; `report` hears when another is waited for.
+
+    `still` is called while it is waited for; what it raises ends the wait.
+    """
     wait = f"waiting for another galago that is indexing album {folder.name!r}"
     with contextlib.ExitStack() as held:
         while True:  # who is waited for may discard the album, and the lock with it
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileNotFoundError):
-                lock = one_at_a_time(folder / "lock", lambda: report(wait) if report else None)
+                lock = one_at_a_time(
+                    folder / "lock", lambda: report(wait) if report else None, still
+                )
                 held.enter_context(lock)
                 if (folder / "lock").exists():
                     break

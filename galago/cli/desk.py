@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galago.cli import albums
@@ -56,6 +57,7 @@ class AlbumDesk:
         self._refusal: GalagoError | None = None
         self._refused_at = 0.0
         self.clip = self._load(albums.source_of(clip)) if clip else self._albums_own()
+        self.source = next(where for where, one in self._loaded.items() if one is self.clip)
         if self._needed:
             self._guide = self._open()
 
@@ -63,11 +65,9 @@ class AlbumDesk:
         """The album to keep what a camera sees in, made if there is none; as `open_keeper`."""
         from galago.album.keeper import Keeper
 
-        folder = albums.folder_of(self._name)
-        used = next(name for name, model in self._loaded.items() if model is self.clip)
-        source = own_source(folder) or used
+        source = own_source(self.folder) or self.source
         return Keeper(
-            folder,
+            self.folder,
             self._load(source),
             source,
             keep=keep,
@@ -75,6 +75,16 @@ class AlbumDesk:
             model_lock=self.lock,
             report=say,
         )
+
+    @property
+    def folder(self) -> Path:
+        """Of the album, made or not."""
+        return albums.folder_of(self._name)
+
+    def model(self, source: str) -> MobileCLIP:
+        """The MobileCLIP that this opens, loaded once."""
+        with self._opening:
+            return self._load(source)
 
     @property
     def refusal(self) -> str | None:
@@ -87,6 +97,11 @@ class AlbumDesk:
             if not self._is_current():
                 self._guide = self._open_again() if self._exists() else None
             return self._guide
+
+    def look_again(self) -> None:
+        """The album has changed: what was wrong with it a moment ago may be wrong no more."""
+        with self._opening:
+            self._refusal = None
 
     def _is_current(self) -> bool:
         try:

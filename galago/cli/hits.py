@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galago.cli import albums
+from galago.cli import albums, sheets
 from galago.cli.terminal import (
     path_fields,
     say,
@@ -19,8 +16,7 @@ from galago.cli.terminal import (
     write_path,
     write_record,
 )
-from galago.disk import whole_file
-from galago.errors import OptionError, StorageError
+from galago.errors import OptionError
 from galago.text.visible import visible
 
 if TYPE_CHECKING:
@@ -48,21 +44,13 @@ def check_output(output: Output) -> str | None:
     """What the terminal is to be spoken to for previews, if at all; OptionError for what doesn't go
     together, and for a page that would take a picture's or a folder's place."""
     from galago.cli.preview import drawing
-    from galago.media.images import PICTURE_SUFFIXES
 
     if output.as_json and output.paths:
         raise OptionError("--json has the paths; leave out --paths, or --json")
     plain = output.as_json or output.paths
     if plain and output.preview:
         raise OptionError("--preview doesn't go with --json or --paths")
-    html = output.html
-    if html is not None:
-        if os.path.splitext(html)[1].lower() in PICTURE_SUFFIXES:
-            raise OptionError(
-                f"--html {html} is the name of a picture: call the page something.html"
-            )
-        if not html.strip() or os.path.isdir(os.path.expanduser(html)):
-            raise OptionError(f"--html {html!r} is no file: call the page something.html")
+    sheets.check_page(output.html)
     return None if plain else drawing(output.preview)
 
 
@@ -146,8 +134,6 @@ def write_page(
     title: str, hits: Photos, output: Output, told: Mapping[str, str], *, listed: bool
 ) -> None:
     """Write the contact sheet, and show it if that was asked for."""
-    import webbrowser
-
     from galago.album import contact_sheet
     from galago.media.pool import PicturePool
 
@@ -155,28 +141,6 @@ def write_page(
     instead = told.get("searched_for")
     notes = [f"searched for: {visible(instead)}"] if instead else []
     note = "; ".join([*notes, *([hits.left_out.sentence()] if hits.left_out else [])])
-    path = _page_path(output.html)
-    try:
-        # A full disk must not cut an older page.
-        with PicturePool(1) as pool, whole_file(path) as file:
-            for piece in contact_sheet(visible(title), photos, note, pool.thumbnail):
-                file.write(piece.encode())
-    except OSError as error:
-        raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error
-    if output.view and not webbrowser.open(path.as_uri()):
-        say(f"no browser could be opened; the page is {shown(str(path))}")
-
-
-def _page_path(html: str | None) -> Path:
-    """Where the page goes: as asked, else a new folder for this person's eyes only."""
-    import tempfile
-
-    if html is not None:
-        return Path(os.path.realpath(os.path.expanduser(html)))  # a link to a page stays one
-    try:
-        return Path(tempfile.mkdtemp(prefix="galago-")) / "found.html"
-    except OSError as error:
-        where = os.environ.get("TMPDIR") or "the folder for temporary files"
-        with contextlib.suppress(OSError):
-            where = tempfile.gettempdir()
-        raise StorageError(f"the page can't be written to {where}: {error.strerror}") from error
+    with PicturePool(1) as pool:
+        pieces = contact_sheet(visible(title), photos, note, pool.thumbnail)
+        sheets.write_page(pieces, output.html, output.view)

@@ -12,9 +12,11 @@ from typing import Annotated
 import typer
 
 from galago.cli import albums, options
+from galago.cli.album_work import DeskIndexer, desk_duplicates
 from galago.cli.desk import AlbumDesk
 from galago.cli.durations import length_of
 from galago.cli.interpret import loaded_translator
+from galago.cli.live_model import live_beside
 from galago.cli.options import Opening
 from galago.cli.remember import introduce
 from galago.cli.spread import spread
@@ -123,7 +125,18 @@ def serve(
         desk = AlbumDesk(album, clip, pool, threads=threads, offline=offline, may_be_new=remember)
         seen = desk.keeper(limit) if remember else None
         translate = loaded_translator(vlm)
-        parts = Parts(vlm, desk.clip, desk.guide, desk.lock, pool, translate, seen)
+        parts = Parts(
+            vlm,
+            desk.clip,
+            desk.guide,
+            desk.lock,
+            pool,
+            translate=translate,
+            seen=seen,
+            live=live_beside(vlm, opening, pool),
+            indexer=DeskIndexer(desk),
+            duplicates=desk_duplicates(desk),
+        )
         settings = Settings(
             api_key=None if api_key is None else api_key.strip(),  # files end in a newline
             hosts=tuple(allow_host or ()) if host in _LOOPBACK else _names(host, allow_host),
@@ -143,6 +156,8 @@ def serve(
             if seen is not None:
                 say(introduce(seen.folder))
             say(f"galago answers at {address} ({vlm.name}, {desk.clip.name}); Ctrl-C stops it")
+            if parts.live is not None:
+                say(f"Live is for {parts.live.name}, the quickest here; -m takes one for all")
         if view:
             _open_soon(address)
         run(app, listening, _leave, grace=grace, log=log)

@@ -176,17 +176,23 @@ class MobileCLIP:
         context = self.spec.text.context
         return min(len(self._tokenizer.encode(text, context)) + 2, context)
 
-    def prepare(self, picture: Source, *, name: str | None = None) -> Float:
+    def prepare(
+        self, picture: Source, *, name: str | None = None, pool: PicturePool | None = None
+    ) -> Float:
         """Pixel values for `embed_pixels`, float32 (3, side, side); safe in many threads.
 
-        `name` is used in messages. Raises ImageError for a picture that can't be read.
+        `name` is used in messages; `pool` opens it instead of the one that was given to `load`.
+        Raises ImageError for a picture that can't be read.
         """
-        return self.prepare_dated(picture, name=name)[0]
+        return self.prepare_dated(picture, name=name, pool=pool)[0]
 
-    def prepare_dated(self, picture: Source, *, name: str | None = None) -> tuple[Float, str]:
+    def prepare_dated(
+        self, picture: Source, *, name: str | None = None, pool: PicturePool | None = None
+    ) -> tuple[Float, str]:
         """As `prepare`, and when the picture was taken: "2025-06-14 18:30:05" by the camera's
         clock, "" where it says nothing."""
-        square = self._load_square(picture, self.spec.image, name=name, draft=_DRAFT)
+        load = self._load_square if pool is None else pool.load_square
+        square = load(picture, self.spec.image, name=name, draft=_DRAFT)
         return normalise(square.pixels, self.spec.image), square.taken
 
     def embed_pixels(self, pixel_values: Float) -> Float:

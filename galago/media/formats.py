@@ -18,7 +18,7 @@ from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
 from galago.media.limits import affordable, check_size, too_large
 
-__all__ = ["Decoded", "PluginError", "date_taken", "decode", "one_line"]
+__all__ = ["Decoded", "PluginError", "date_taken", "decode", "identify", "one_line"]
 
 # What a HEIC file calls itself (ISO/IEC 23008-12); mif1 and msf1 may hold AVIF as well.
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -120,6 +120,18 @@ def date_taken(stream: IO[bytes], label: str) -> str:
         raise ImageError(f"{label} {_what_it_is(stream, head)}") from None
     except Exception as error:
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
+
+
+def identify(stream: IO[bytes], label: str) -> Image.Image:
+    """The picture as its header tells of it, nothing of it decoded.  Raises what Pillow does."""
+    stream.seek(0)
+    head = stream.read(32)
+    stream.seek(0)
+    _check_file(stream, head, label)
+    if is_jpeg(head):
+        return Image.open(stream, formats=["JPEG", "MPO"])
+    check_icon(stream, head, label)
+    return _identify(stream, head, label)
 
 
 def one_line(error: Exception) -> str:

@@ -28,6 +28,7 @@ from galago.specs import ImageSpec
 
 __all__ = [
     "DRAFT",
+    "HUSH",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "Source",
@@ -79,7 +80,7 @@ class _Hush:
                 self._filters.__exit__(None, None, None)
 
 
-_HUSH = _Hush()
+HUSH = _Hush()
 
 
 def open_image(
@@ -192,7 +193,7 @@ def date_taken(source: Source, *, name: str | None = None) -> str:
     if isinstance(source, (Image.Image, np.ndarray)):
         return "" if isinstance(source, np.ndarray) else taken(source)
     label, stream = stream_of(source, name)
-    with _HUSH, stream:
+    with HUSH, stream:
         return formats.date_taken(stream, label)
 
 
@@ -214,7 +215,7 @@ def _open(
     counted: bool = False,
 ) -> tuple[Image.Image, Decoded]:
     """The picture, and what it was: its `size` is the upright picture's when decoded in full."""
-    with _HUSH:
+    with HUSH:
         if isinstance(source, Image.Image):
             label = name or "the picture"
             found = Decoded(source, source.size)

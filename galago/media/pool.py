@@ -27,6 +27,7 @@ from PIL import Image
 
 from galago.errors import GalagoError, ImageError, OptionError, UnopenedError
 from galago.media import images
+from galago.media.about import About
 from galago.media.exif import date_in
 from galago.media.formats import PluginError
 from galago.media.images import Source, Square
@@ -151,6 +152,15 @@ class PicturePool:
         if isinstance(source, (Image.Image, np.ndarray)):
             return images.date_taken(source, name=name)
         return date_in(self._ask(source, name, {"do": "taken"}, 0)[0].get("taken"))
+
+    def about(self, source: Source, *, name: str | None = None) -> About:
+        """As `media.about.about`, of a path, bytes or a file; raises as `load_square` does."""
+        found, _, label = self._ask(source, name, {"do": "about"}, 0)
+        try:
+            width, height = found["size"]
+            return About((int(width), int(height)), str(found["taken"])[:19])
+        except (KeyError, TypeError, ValueError):
+            raise _broken(label) from None
 
     def warm(self) -> PicturePool:
         """Start the workers before there is anything to open; itself."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from galago.errors import GalagoError, MissingExtraError, OptionError, UnopenedError
+from galago.media.about import about
 from galago.media.images import date_taken, load_grey, load_square, thumbnail
 from galago.memory import private, resident
 from galago.specs import ImageSpec
@@ -162,9 +163,15 @@ def _taken(source: str | bytes, head: Head) -> tuple[Head, Body]:
     return {"taken": date_taken(source, name=head["name"])}, b""
 
 
+def _about(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    found = about(source, name=head["name"])
+    return {"size": found.size, "taken": found.taken}, b""
+
+
 _DO: dict[str, Callable[[str | bytes, Head], tuple[Head, Body]]] = {
     "square": _square,
     "thumbnail": _thumbnail,
     "grey": _grey,
     "taken": _taken,
+    "about": _about,
 }

@@ -20,7 +20,7 @@ __all__ = ["STYLE_PATH", "described", "page", "style"]
 
 STYLE_PATH = "/assets/api-docs.css"  # under /assets, which needs no key
 _STYLE = Path(__file__).with_suffix(".css")
-_VERBS = ("get", "post")
+_VERBS = ("get", "post", "delete")
 
 
 def described(app: FastAPI) -> dict[str, Any]:

@@ -95,6 +95,20 @@ curl {_HERE}/api/seen {_JSON} -d @-""",
         "curl": f"""curl {_HERE}/api/forget {_JSON} -d '{{"last": 3600}}'""",
         "Python": _post("/api/forget", '{"last": 3600}'),
     },
+    ("post", "/api/index"): {
+        "curl": f"""curl {_HERE}/api/index {_JSON} -d '{{"folder": "~/Pictures"}}'""",
+        "Python": _post("/api/index", '{"folder": "~/Pictures"}'),
+    },
+    ("delete", "/api/index"): {"curl": f"curl -X DELETE {_HERE}/api/index"},
+    ("post", "/api/folders"): {
+        "curl": f"""curl {_HERE}/api/folders {_JSON} -d '{{"path": "~"}}'""",
+        "Python": _post("/api/folders", '{"path": "~"}'),
+    },
+    ("post", "/api/duplicates"): {
+        "curl": f"""curl {_HERE}/api/duplicates {_JSON} -d '{{"threshold": 0.96}}'""",
+        "Python": _post("/api/duplicates", '{"threshold": 0.96}'),
+    },
+    ("delete", "/api/duplicates"): {"curl": f"curl -X DELETE {_HERE}/api/duplicates"},
     ("get", "/api/photo/{number}"): {"curl": f"curl '{_HERE}/api/photo/1?side=512' -o photo.jpg"},
     ("post", "/api/classify"): {
         "curl": _SORT,

@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import galago.server.problems as problems
+from galago.server.album_routes import album_routes
 from galago.server.api_docs import STYLE_PATH, described, page, style
 from galago.server.openai_routes import openai_routes
 from galago.server.page_routes import page_routes
@@ -48,7 +49,10 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     )
     problems.install(app)
     reading: set[str] = set()
-    routers = openai_routes(service), page_routes(service, version), seen_routes(service)
+    routers = (
+        *(openai_routes(service), page_routes(service, version)),
+        *(album_routes(service), seen_routes(service)),
+    )
     for router in routers:
         app.include_router(router)
         routes = (route for route in router.routes if isinstance(route, APIRoute))

@@ -145,13 +145,14 @@ def _too_long(settings: Settings, what: str) -> Problem:
 def answer(service: Service, question: Asked, into: Answer) -> Iterator[Chunk]:
     """The work of one request, in a thread; empty chunks while pictures are looked at."""
     images: list[EncodedImage] = []
+    vlm, pictures = service.answering.of(into.model)
     for url in question.urls:
         data = service.opener.open(url)
         began = time.perf_counter()
-        images.append(service.pictures.encode(data, question.resolution))
+        images.append(pictures.encode(data, question.resolution))
         into.vision += time.perf_counter() - began
         yield Chunk("")
-    vlm, context = service.parts.vlm, service.settings.context
+    context = service.settings.context
     length = vlm.prompt_length(question.messages, images)
     if length >= context:
         raise _too_long(service.settings, f"{length} positions")

@@ -89,7 +89,8 @@ def openai_routes(service: Service) -> APIRouter:
 
 
 def _cards(service: Service, begun: int) -> list[dict[str, Any]]:
-    named = ((service.parts.vlm.name, "fastvlm"), (service.parts.clip.name, "mobileclip"))
+    named = [(name, "fastvlm") for name in service.answering.names()]
+    named.append((service.parts.clip.name, "mobileclip"))
     return [
         {"id": name, "object": "model", "created": begun, "owned_by": "galago", "kind": kind}
         for name, kind in named
@@ -109,8 +110,7 @@ class _Events(StreamingResponse):
 
 
 async def _chat(service: Service, request: Request, body: ChatRequest) -> Response:
-    name = service.parts.vlm.name
-    service.check_model(body.model, name)
+    name = service.answering.named(body.model)
     question = asked(body, service.opener, service.settings)
     about = Answer(name, time.perf_counter())
 

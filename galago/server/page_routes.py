@@ -18,7 +18,7 @@ from galago import catalog
 from galago.errors import GalagoError, ImageError
 from galago.server.bodies import BodyRoute
 from galago.server.fields import Asked
-from galago.server.parts import Album, Parts
+from galago.server.parts import Album
 from galago.server.problems import Problem, readable, responses, words_of
 from galago.server.search_routes import Hits, SearchRequest, search_album
 from galago.server.service import Service
@@ -97,6 +97,7 @@ class Page(BaseModel):
     version: str
     models: list[PageModel]
     default: str
+    live: str | None = Field(description="A quicker model for live pictures, where there is one.")
     presets: list[Preset]
     album: PageAlbum | None
     album_problem: str | None = Field(description="Why there is an album that can't be searched.")
@@ -111,7 +112,7 @@ def page_routes(service: Service, version: str) -> APIRouter:
     @router.get("/page", responses=responses())
     def page() -> Page:
         """Models, ready questions, the album."""
-        return _page(service.parts, version)
+        return _page(service, version)
 
     @router.post("/search", responses=responses(404, 500, 504))
     async def search(request: Request, body: SearchRequest) -> Hits:
@@ -154,7 +155,8 @@ def page_routes(service: Service, version: str) -> APIRouter:
     return router
 
 
-def _page(parts: Parts, version: str) -> Page:
+def _page(service: Service, version: str) -> Page:
+    parts, live = service.parts, service.answering.live
     album, problem = None, None
     try:
         album = _album(parts.album())
@@ -162,8 +164,12 @@ def _page(parts: Parts, version: str) -> Page:
         problem = readable(str(error))
     return Page(
         version=version,
-        models=[_model(parts.vlm.name, "fastvlm"), _model(parts.clip.name, "mobileclip")],
+        models=[
+            *(_model(name, "fastvlm") for name in service.answering.names()),
+            _model(parts.clip.name, "mobileclip"),
+        ],
         default=parts.vlm.name,
+        live=live,
         presets=[
             Preset(id=name, prompt=prompt, possible=name not in catalog.cannot(parts.vlm.name))
             for name, prompt in PRESETS.items()

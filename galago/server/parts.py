@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from galago.media.images import Source
 from galago.media.pool import PicturePool
+from galago.server.album_parts import Alike, Indexer, LeftOut
 from galago.text.chat import Message
 from galago.text.queries import Translate
 from galago.vlm.reply import Chunk, EncodedImage
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Album", "Answer", "Clip", "LeftOut", "Parts", "Photo", "Seen", "Vlm"]
+__all__ = ["Album", "Answer", "Clip", "LeftOut", "LiveVlm", "Parts", "Photo", "Seen", "Vlm"]
 
 Float = NDArray[np.float32]
 
@@ -40,6 +41,17 @@ class Vlm(Protocol):
         images: Sequence[EncodedImage] = (),
         options: SamplingOptions | None = None,
     ) -> Iterator[Chunk]: ...
+
+
+class LiveVlm(Protocol):
+    """A quick model for live pictures, not in memory until it is first asked."""
+
+    @property
+    def name(self) -> str: ...
+
+    def load(self) -> Vlm:
+        """GalagoError when it can't be opened, or there is no memory for it any more."""
+        ...
 
 
 class Clip(Protocol):
@@ -98,14 +110,6 @@ class Photo(Protocol):
     def caption(self) -> str | None: ...
 
 
-class LeftOut(Protocol):
-    """galago.album.LeftOut is one."""
-
-    def __bool__(self) -> bool: ...
-
-    def sentence(self) -> str: ...
-
-
 class Answer(Protocol):
     """galago.album.Checked is one: photos that were looked up on the disk."""
 
@@ -147,6 +151,8 @@ class Album(Protocol):
 
     def photo(self, number: int) -> str | None: ...
 
+    def number_of(self, path: str) -> int | None: ...
+
     def count(self) -> int: ...
 
     def folders(self) -> Sequence[str]: ...
@@ -161,9 +167,9 @@ class Parts:
     `album` is asked each time, as it may be made while the server runs; it raises GalagoError for
     one that can't be opened.  `clip_lock` is held while the MobileCLIP works.  `pool` opens
     pictures of requests and of the album; it is closed when the server stops.  `translate` puts a
-    query into English; None where the model that answers was never taught to.
-    pictures of requests and of the album; it is closed when the server stops.  `seen` takes what
-    the page's camera saw; None: nothing of that is kept.
+    query into English; None where the model that answers was never taught to.  `seen` takes what
+    the page's camera saw; None: nothing of that is kept.  `live` is a second, quick model where
+    there is one; `indexer` and `duplicates` are the album's long work.
     """
 
     vlm: Vlm
@@ -173,3 +179,6 @@ class Parts:
     pool: PicturePool | None = None
     translate: Translate | None = None
     seen: Seen | None = None
+    live: LiveVlm | None = None
+    indexer: Indexer | None = None
+    duplicates: Alike | None = None

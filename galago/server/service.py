@@ -12,11 +12,13 @@ from starlette.requests import Request
 
 from galago import catalog
 from galago.media import images
+from galago.server.answering import Answering
+from galago.server.copies import Comparing
 from galago.server.data_urls import Opener
+from galago.server.indexing import Indexing
 from galago.server.intake import network_of
 from galago.server.metrics import Metrics
 from galago.server.parts import Parts
-from galago.server.pictures import Pictures
 from galago.server.problems import Problem
 from galago.server.remote import fetch
 from galago.server.scheduler import Job, Scheduler
@@ -35,7 +37,9 @@ class Service:
     settings: Settings
     scheduler: Scheduler
     opener: Opener
-    pictures: Pictures
+    answering: Answering
+    indexing: Indexing
+    comparing: Comparing
     metrics: Metrics
 
     @classmethod
@@ -43,8 +47,16 @@ class Service:
         """With its threads running."""
         scheduler = Scheduler(settings.parallel, settings.queue, settings.timeout)
         opener = Opener(settings.body_bytes, fetch if settings.allow_remote_images else None)
-        pictures = Pictures(parts.vlm, settings.kept_pictures)
-        return cls(parts, settings, scheduler, opener, pictures, Metrics(scheduler))
+        return cls(
+            parts,
+            settings,
+            scheduler,
+            opener,
+            Answering(parts, settings.kept_pictures),
+            Indexing(parts.indexer, lambda: scheduler.active > 0),
+            Comparing(parts),
+            Metrics(scheduler),
+        )
 
     def thumbnail(self, path: str, side: int) -> bytes:
         """As images.thumbnail."""
@@ -53,9 +65,13 @@ class Service:
 
     def stop(self, seconds: float) -> None:
         """Give up pictures that are being opened, and end the threads; so long they may take."""
+        self.indexing.stop()
+        self.comparing.stop()
         if self.parts.pool is not None:
             self.parts.pool.close()
-        self.scheduler.stop(seconds)
+        self.scheduler.stop(seconds / 3)
+        self.indexing.close(seconds / 3)
+        self.comparing.close(seconds / 3)
 
     def submit(self, request: Request, user: str | None, work: Callable[[], Iterator[T]]) -> Job[T]:
         """Queue work for whoever asks: an address, which has its turns, and the user it names."""

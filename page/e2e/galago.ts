@@ -22,13 +22,16 @@ export class Galago {
   private said = "";
   url = "";
 
-  constructor(private readonly options: string[] = []) {}
+  constructor(
+    private readonly options: string[] = [],
+    private readonly environment: Record<string, string> = {},
+  ) {}
 
   async start(): Promise<void> {
     const port = this.url ? new URL(this.url).port : String(await freePort());
     this.url = `http://127.0.0.1:${port}/`;
     const command = ["-m", "galago", "serve", "--port", port, ...this.options];
-    const started = spawn(PYTHON, command, { cwd: TOP, env: ENVIRONMENT });
+    const started = spawn(PYTHON, command, { cwd: TOP, env: { ...ENVIRONMENT, ...this.environment } });
     started.stderr.on("data", (data) => (this.said += data));
     started.stdout.resume();
     this.process = started;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { expect, history, test } from "./galago";
+import { indexPictures, test as newcomers } from "./newcomer";
 import { EXAMPLES, TOP } from "./places";
 
 /** The views as docs/screenshots shows them; `make screenshots` writes them anew. */
@@ -49,6 +50,44 @@ for (const look of LOOKS.filter(({ name }) => name === "desktop" || name === "ph
     await page.screenshot({ path, fullPage: look.name === "phone" });
     await page.locator("#forget-hour").click(); // the next run begins without
     await expect(page.locator("#remember-told")).not.toBeEmpty();
+  });
+
+  newcomers(`album work, ${look.name}`, async ({ page, newcomer }) => {
+    await page.addInitScript((chosen) => localStorage.setItem("galago", JSON.stringify(chosen)), look.settings);
+    await page.setViewportSize({ width: look.width, height: look.height });
+    const keep = async (view: string) => {
+      await page.evaluate(() => scrollTo(0, 0));
+      await page.screenshot({ path: join(TOP, "docs/screenshots", `${view}-${look.name}.png`) });
+    };
+    // Of a run that is under way, whatever this computer's pace is.
+    await page.route("**/api/index", async (route) => {
+      const state = (await (await route.fetch()).json()) as object;
+      const run = { running: true, number: 1, folders: ["/home/ann/Pictures"], stage: "indexing", album: ["/home/ann/Pictures"] };
+      const far = { done: 1720, total: 5210, rate: 8.3, left: 420, bad: 1, unread: [{ path: "/home/ann/Pictures/2019/IMG_0412.jpg", reason: "cut short" }] };
+      await route.fulfill({ json: { ...state, ...run, ...far } });
+    });
+    await page.route("**/api/folders", async (route) => {
+      const told = JSON.stringify(await (await route.fetch()).json());
+      await route.fulfill({ json: JSON.parse(told.replaceAll(newcomer.home, "/home/ann")) as object });
+    });
+    indexPictures(newcomer);
+    await page.goto(`${newcomer.galago.url}#album`);
+    await page.locator("#tab-add").click();
+    await page.locator("#choose summary").click();
+    await expect(page.locator("#choose-list button").first()).toBeVisible();
+    await keep("adding");
+    await page.locator("#tab-copies").click();
+    await page.locator("#compare").click();
+    await expect(page.locator("#copies .group").first()).toBeVisible({ timeout: 60_000 });
+    await page.waitForTimeout(1500); // for the last thumbnails
+    await page.locator("#copies-mark").click();
+    await page.evaluate((home) => {
+      for (const place of document.querySelectorAll(".place")) {
+        place.textContent = (place.textContent ?? "").replace(home, "/home/ann");
+      }
+    }, newcomer.home);
+    await keep("copies");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
   });
 }
 

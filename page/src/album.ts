@@ -77,7 +77,7 @@ export class Album {
   }
 
   private introduce(): void {
-    byId("album-none", HTMLElement).hidden = this.album !== null;
+    byId("album-missing", HTMLElement).hidden = this.album !== null;
     byId("album-there", HTMLElement).hidden = this.album === null;
     const why = this.problem === null ? t("album.none") : t("album.broken", { reason: this.problem });
     if (this.album === null) byId("album-none", HTMLElement).textContent = why;

@@ -27,6 +27,7 @@ export interface PageInfo {
   version: string;
   models: Model[];
   default: string;
+  live: string | null; // a quicker model for live pictures
   presets: Preset[];
   album: { name: string; photos: number; model: string; folders: string[] } | null;
   album_problem: string | null; // why there is an album that can't be searched
@@ -198,10 +199,10 @@ class Watch {
   }
 }
 
-async function send(path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+async function send(path: string, body?: unknown, signal?: AbortSignal, method = "GET"): Promise<Response> {
   const used = key;
   const watch = new Watch(signal);
-  const options: RequestInit = { headers: headers(), signal: watch.signal };
+  const options: RequestInit = { headers: headers(), signal: watch.signal, method };
   if (body !== undefined) {
     options.method = "POST";
     options.headers = { ...headers(), "Content-Type": "application/json" };
@@ -218,14 +219,14 @@ async function send(path: string, body?: unknown, signal?: AbortSignal): Promise
   }
   if (response.status === 401) {
     if (key === used) await askKey(); // else it was given while this call was on its way
-    return send(path, body, signal);
+    return send(path, body, signal, method);
   }
   if (!response.ok) throw await problem(response);
   return response;
 }
 
-async function json<T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  return (await (await send(path, body, signal)).json()) as T;
+export async function json<T>(path: string, body?: unknown, signal?: AbortSignal, method?: string): Promise<T> {
+  return (await (await send(path, body, signal, method)).json()) as T;
 }
 
 export const pageInfo = (): Promise<PageInfo> => json("api/page");

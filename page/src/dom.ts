@@ -27,9 +27,9 @@ export function put(element: HTMLElement, { text, lang }: { text: string; lang: 
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Hand a text to the person as a file. */
-export function saveFile(name: string, text: string, type: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+/** Hand a text, or bytes, to the person as a file. */
+export function saveFile(name: string, content: BlobPart, type: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   make("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

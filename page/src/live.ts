@@ -1,4 +1,4 @@
-import { Busy, chat, isAbort, Lost, withPicture } from "./api";
+import { Busy, chat, isAbort, Lost, Refused, withPicture } from "./api";
 import { byId, overlapping, put, sleep } from "./dom";
 import { glance, isStill, picture } from "./frame";
 import { History } from "./history";
@@ -7,7 +7,7 @@ import { Meaning } from "./meaning";
 import { Question } from "./question";
 import { FrameRate } from "./rate";
 import { Remember } from "./remember";
-import { currentModel, serverBack } from "./server";
+import { liveModel, liveModelChanged, serverBack } from "./server";
 import { change, settings } from "./settings";
 import { fillSources, NoPicture, openCamera, openScreen, play, release, stayAwake, stop } from "./source";
 import { announceCaption, onVoices, silence, speak, voices } from "./voice";
@@ -237,6 +237,7 @@ export class Live {
     const [at, from, start] = [new Date(), this.now(), performance.now()];
     const waiting = setInterval(() => this.tellSlow(start), 1000);
     const shown = this.caption.textContent ?? "";
+    const model = liveModel();
     const onText = (text: string): void => {
       clearInterval(waiting);
       this.caption.dataset.old = "false";
@@ -246,7 +247,7 @@ export class Live {
     };
     try {
       const messages = [withPicture(frame, this.question.prompt)];
-      const answer = await chat(currentModel(), messages, onText, this.asking.signal);
+      const answer = await chat(model, messages, onText, this.asking.signal);
       const caption = answer.text.trim();
       const unsure = answer.doubt !== null;
       this.showCaption(caption);
@@ -257,15 +258,17 @@ export class Live {
       this.remember.keep(frame, caption);
     } catch (error) {
       clearInterval(waiting); // before what may wait for a server
-      return await this.failed(error);
+      return await this.failed(error, model);
     } finally {
       clearInterval(waiting);
     }
   }
 
-  private async failed(error: unknown): Promise<"again" | void> {
+  private async failed(error: unknown, model: string): Promise<"again" | void> {
     this.seen = null;
     if (isAbort(error)) return;
+    // The quick model may have found no room in memory: the other one answers, then.
+    if (error instanceof Refused && (await liveModelChanged(model).catch(() => false))) return "again";
     if (error instanceof Lost) {
       this.showCaption("");
       byId("figures", HTMLElement).hidden = true;

@@ -1,12 +1,15 @@
 import { Album } from "./album";
+import { CopiesView } from "./copies";
 import { connectSettings } from "./dialogs";
 import { byId } from "./dom";
 import { onLanguage, preferredLanguage, setLanguage, t } from "./i18n";
+import { AddPhotos } from "./indexing";
 import { Labels } from "./labels";
 import { Live } from "./live";
 import { PictureView } from "./picture";
 import { start } from "./server";
 import { applyLook, settings } from "./settings";
+import { Tabs } from "./tabs";
 
 /** As addresses name them. The elements are called otherwise, or browsers would scroll past the header. */
 const VIEWS = ["live", "picture", "album"] as const;
@@ -38,6 +41,11 @@ function goToView(): void {
   if (view === "album") void album.refresh().catch(() => {}); // the banner tells of a lost server
 }
 
+/** How far indexing is, seen from the other tabs. */
+function showShare(share: number | null): void {
+  byId("tab-add-share", HTMLElement).textContent = share === null ? "" : `${Math.floor(100 * share)} %`;
+}
+
 applyLook();
 setLanguage(settings.language || preferredLanguage());
 onLanguage(showView);
@@ -51,4 +59,19 @@ for (const kind of ["dragover", "drop"] as const) {
 connectSettings();
 new Live();
 const album = new Album(new PictureView(), new Labels());
+const grown = (): void => void album.refresh().catch(() => {});
+const add = new AddPhotos(grown, showShare);
+const copies = new CopiesView();
+const tabs = new Tabs(
+  [
+    { name: "find", title: "album.title", shown: grown },
+    { name: "add", title: "add.title", shown: () => void add.follow() },
+    { name: "copies", title: "copies.heading", shown: () => copies.open() },
+  ],
+  byId("album-title", HTMLElement),
+);
+byId("album-add", HTMLButtonElement).addEventListener("click", () => {
+  tabs.show("add");
+  byId("add-path", HTMLInputElement).focus();
+});
 void start();

@@ -94,8 +94,25 @@ export function explained(error: unknown): Words {
 /** The model that answers questions. */
 export const currentModel = (): string => info?.default ?? "";
 
+/** The model for live pictures: a quicker one where there is one. */
+export const liveModel = (): string => info?.live ?? currentModel();
+
+/** Whether live pictures are for another model than that by now; the server is asked. */
+export async function liveModelChanged(from: string): Promise<boolean> {
+  if (from === currentModel()) return false;
+  take(await pageInfo());
+  return liveModel() !== from;
+}
+
 /** A line under the questions, about models that should not be trusted much. */
 function showModelNote(): void {
+  for (const note of document.querySelectorAll(".model-note")) note.textContent = modelNote();
+  if (info?.live == null) return;
+  const names = { live: info.live, model: currentModel() };
+  byId("live-note", HTMLElement).textContent = [t("live.model", names), t("model.language")].filter(Boolean).join(" ");
+}
+
+function modelNote(): string {
   const model = info?.models.find((each) => each.id === currentModel());
   const lines = [model?.id ?? ""];
   if (model?.demo) {
@@ -107,8 +124,7 @@ function showModelNote(): void {
     lines.push(t("model.cannot", { names: listed(impossible.map(({ id }) => presetName(id))) }));
   }
   lines.push(t("model.language"));
-  const text = lines.filter(Boolean).join(" ");
-  for (const note of document.querySelectorAll(".model-note")) note.textContent = text;
+  return lines.filter(Boolean).join(" ");
 }
 
 /** The ready questions that the model can be asked. */

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago.album import IndexOptions, Searcher, Store
+from galago.album import IndexOptions, Searcher, Store, Summary
 from galago.album import index as index_folders
 from galago.album.embedder import Float
 from galago.album.store import discard, write_lock
@@ -39,6 +39,28 @@ def test_interrupted_keeps_the_batches_done_and_continues(album: Path, photos: P
     rest = update(album, photos)
     assert (rest.encoded, rest.unchanged) == (2, 8)
     check(album)
+
+
+def test_who_watches_sees_the_summary_grow_and_ends_the_wait_for_another(
+    album: Path, photos: Path
+) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    into, seen = Summary(), []
+    model = FakeEmbedder()
+
+    def report(stage: str, done: int, total: int) -> None:
+        seen.append((stage, into.encoded, len(into.failed)))
+        if stage == "waiting":
+            raise KeyboardInterrupt
+
+    options = IndexOptions(batch=4, workers=1)
+    with write_lock(album), pytest.raises(KeyboardInterrupt):
+        index_folders(album, [photos], lambda: model, source="fake", options=options, report=report)
+    assert [stage for stage, *_ in seen][-1] == "waiting" and not model.encoded
+    found = index_folders(
+        album, [photos], lambda: model, source="fake", options=options, report=report, into=into
+    )
+    assert found is into and ("indexing", 8, 1) in seen
 
 
 def test_a_first_run_that_was_stopped_continues_without_naming_folders(
@@ -186,7 +208,8 @@ def test_two_processes_take_turns(album: Path, photos: Path) -> None:
         thread = threading.Thread(target=second)
         thread.start()
         assert until(lambda: told)
-        assert told == ["waiting for another galago that is indexing album 'mine'"]
+        assert told[0] == "waiting for another galago that is indexing album 'mine'"
+        assert set(told[1:]) <= {"waiting"}  # said again, for who may want to leave
         assert not done
     thread.join(timeout=20)
     assert done == [10]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -49,3 +50,22 @@ def test_only_the_same_content_is_said_to_be_the_same(capsys: Capture, tmp_path:
     (one, other) = json.loads(run(capsys, "duplicates", "--json").out)["photos"]
     assert (one["likeness"], one["same"]) == (1, True)
     assert (other["likeness"], other["same"]) == (0.9999, False)
+
+
+def test_a_page_of_groups_with_sizes_and_dates(capsys: Capture, tmp_path: Path) -> None:
+    first = photo(tmp_path / "some" / "<b>.png")
+    os.utime(first, (1_700_000_000, 1_700_000_000))
+    shutil.copy2(first, first.with_name("again.png"))
+    run(capsys, "index", first.parent)
+    page = tmp_path / "copies.html"
+    result = run(capsys, "duplicates", "--html", page)
+    assert result.code == 0 and result.out.count("same") == 2
+    text = page.read_text("utf-8")
+    assert text.count("<figure>") == 2 and "<h2>Group 1: 2 photos</h2>" in text
+    assert "&lt;b&gt;.png" in text and "8 × 8, 0.00 MB" in text and "file of 2023-11-1" in text
+    assert "<script" not in text and "<b>" not in text
+    for wrong in ("/", first):
+        assert run(capsys, "duplicates", "--html", wrong).code == 2
+    first.unlink()
+    none = run(capsys, "duplicates", "--html", tmp_path / "none.html")
+    assert none.code == 0 and not (tmp_path / "none.html").exists()

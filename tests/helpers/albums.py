@@ -49,12 +49,14 @@ class FakeEmbedder:
         self.prepared = 0
         self._turn = np.random.default_rng(zlib.crc32(identity.encode())).normal(size=(13, 24))
 
-    def prepare(self, picture: Source, *, name: str | None = None) -> Float:
+    def prepare(self, picture: Source, *, name: str | None = None, pool: object = None) -> Float:
         self.prepared += 1
         small = open_image(picture, name=name).resize((2, 2), Image.Resampling.BOX)
         return np.asarray(small, np.float32).reshape(12) / 255 - 0.5
 
-    def prepare_dated(self, picture: Source, *, name: str | None = None) -> tuple[Float, str]:
+    def prepare_dated(
+        self, picture: Source, *, name: str | None = None, pool: object = None
+    ) -> tuple[Float, str]:
         pixels = self.prepare(picture, name=name)
         return pixels, date_taken(picture, name=name)
 

@@ -86,9 +86,10 @@ def serving(
     *,
     translate: Any = None,
     seen: Any = None,
+    parts: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[Served]:
-    """A server that babbles (FakeLanguage), on a free port."""
+    """A server that babbles (FakeLanguage), on a free port; `parts`: more of what it is given."""
     from galago.server import Parts, Settings
     from galago.server.app import create_app
     from galago.server.run import listen, server_of
@@ -97,11 +98,11 @@ def serving(
     end_id = tokenizer.token_id("<|im_end|>")
     vision, language = FakeVision(), SteppedLanguage(tokenizer.vocab_size, end_id=end_id)
     vlm = FastVLM(vision, language, tokenizer, fake_spec(tokenizer.vocab_size))
-    clip = FakeClip()
-    parts = Parts(vlm, clip, album or (lambda: None), translate=translate, seen=seen)
+    more = {"translate": translate, "seen": seen, **(parts or {})}
+    given = Parts(vlm, clip := FakeClip(), album or (lambda: None), **more)
     listening = listen("127.0.0.1", 0)
     chosen = Settings(**({"static": folder / "static"} | settings))
-    server = server_of(create_app(parts, chosen, "0"))
+    server = server_of(create_app(given, chosen, "0"))
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
     thread.start()
     try:
@@ -138,10 +139,11 @@ class Reply:
         return json.loads(self.body)
 
 
-def ask(url: str, body: Any = None, **headers: str) -> Reply:
-    """One request; `body` as JSON, or bytes as they are."""
+def ask(url: str, body: Any = None, verb: str | None = None, **headers: str) -> Reply:
+    """One request; `body` as JSON, or bytes as they are; `verb`: POST with a body, else GET."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers})
+    kind = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, data, kind, method=verb)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return Reply(answer.status, answer.headers, answer.read())

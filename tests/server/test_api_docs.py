@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from galago.album import Guide, Searcher
+from galago.album import Duplicates, Guide, Searcher, Summary
 from galago.album.keeper import Keeper
 from tests.helpers.albums import FakeEmbedder, photo, update
 from tests.helpers.serving import Served, ask, data_url, serving
@@ -36,9 +36,28 @@ def described(
     with Searcher(place / "album") as searcher:
         guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
         keeper = Keeper(place / "album", FakeEmbedder(), "fake")
-        with serving(folder, lambda: guide, seen=keeper) as served:
+        parts = {"indexer": _Indexer(), "duplicates": lambda *_: Duplicates()}
+        with serving(folder, lambda: guide, seen=keeper, parts=parts) as served:
             yield served, place
         keeper.close()
+
+
+class _Indexer:
+    """Has nothing to do."""
+
+    tally = Summary()
+
+    def folders(self) -> list[str]:
+        return []
+
+    def run(self, folders: object) -> _Indexer:
+        return self
+
+    def go(self, report: object) -> None:
+        """Done."""
+
+    def give_up(self) -> None:
+        """Nothing to."""
 
 
 def examples(page: str) -> list[tuple[str, str, str]]:

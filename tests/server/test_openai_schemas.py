@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from galago.server import openai_schemas, page_routes, seen_routes
+from galago.server import album_routes, openai_schemas, page_routes, search_routes, seen_routes
 from galago.server.fields import Asked, Only
 from tests.helpers.places import TOP
 from tests.helpers.serving import Served, ask, data_url, user
@@ -23,10 +23,13 @@ MODELS: dict[str, type[Asked]] = {
     "`stream_options`": openai_schemas.StreamOptions,
     "`galago`": openai_schemas.GalagoOptions,
     "embeddings": openai_schemas.EmbeddingRequest,
-    "search": page_routes.SearchRequest,
+    "search": search_routes.SearchRequest,
     "classify": page_routes.ClassifyRequest,
     "seen": seen_routes.SeenRequest,
     "forget": seen_routes.ForgetRequest,
+    "index": album_routes.IndexRequest,
+    "folders": album_routes.FoldersRequest,
+    "duplicates": album_routes.DuplicatesRequest,
 }
 _FIELD = re.compile(r"`(\w+)`(?: \(((?:`[^`]*`(?:, )?)+)\))?")
 

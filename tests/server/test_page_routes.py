@@ -21,8 +21,8 @@ from tests.helpers.waiting import until
 def test_page_metrics_docs(served: Served) -> None:
     page = ask(f"{served.url}/api/page").json
     assert set(page) == {
-        *("version", "models", "default", "presets", "album", "album_problem", "remember"),
-        "languages",
+        *("version", "models", "default", "live", "presets"),
+        *("album", "album_problem", "remember", "languages"),
     }
     assert (
         page["album"] is page["album_problem"] is page["remember"] is None

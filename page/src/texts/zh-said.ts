@@ -1,5 +1,11 @@
 /** In Chinese what the server says in English: what photos show (galago/data/sights.txt), what models know. */
 export const said: Record<string, string> = {
+  "looking through folders": "正在查看文件夹", calibrating: "正在校准", indexing: "正在建立索引",
+  "folders are looked through and indexed only for the person at this computer, or with the API key of `galago serve --api-key`":
+    "只有坐在这台电脑前的人，或持有 `galago serve --api-key` 密钥的人，才能查看和索引文件夹",
+  "indexing is under way already": "索引已在进行中",
+  "comparing is under way already": "比较已在进行中",
+  "name a whole path, such as ~/Pictures or one from the root of the disk": "请填写完整路径，例如 ~/Pictures，或从磁盘根目录开始",
   "short notes, raised fingers, 202 emoji, 195 objects": "短便条、竖起的手指、202 个表情符号、195 种物品",
   "no photo from there or then was found": "没有找到该文件夹或该时间的照片。",
   "no picture has these words in its text or caption": "没有图片的文字或说明里有这些词。",
