@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -24,28 +21,21 @@ from galago.album.folders import excluded, known, remember, restore, to_walk
 from galago.album.kinds import counted, kinds_told
 from galago.album.patterns import understood
 from galago.album.plan import Plan
-from galago.album.present import opened
+from galago.album.reading import Outcome, read, read_ahead
 from galago.album.refusals import clear_errors
-from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
-from galago.album.store import Store, check_model, content_hash, discard, write_lock
+from galago.album.scan import SKIPPED, Rules, Scan, as_roots
+from galago.album.store import Store, check_model, discard, write_lock
 from galago.album.write import Photo, Writer, begin
-from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
+from galago.errors import ImageError, OptionError, StorageError
 from galago.media.images import PICTURE_SUFFIXES
-from galago.media.limits import SETTING
 from galago.progress import Stage
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
 
 Report = Callable[[Stage, int, int], None]  # what is being done; how many are done; of how many
 
-Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
-
 _INDEXING, _LOOKING = Stage("indexing"), Stage("looking through folders")
-_LABEL = "the picture"
-_MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
-_NO_MEMORY = "there is too little memory to read it"
 _PENDING = 200  # photos that need no encoding, before they are recorded
-_RACY = 2_000_000_000  # ns: a file this young may change again without its time changing
 
 
 @dataclass(frozen=True)
@@ -83,15 +73,6 @@ class Summary:
     restless: list[str] = field(default_factory=list)  # changed while being read
     unreadable: dict[str, str] = field(default_factory=dict)  # folders
     seconds: float = 0.0  # of reading and encoding
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A file after reading.  "gone" and "restless" files are left for the next run."""
-
-    kind: Kind
-    photo: Photo
-    pixels: Float | None = None
 
 
 def index(
@@ -249,7 +230,7 @@ class _Run:
             Store.open(self._store.folder) as seen,
             # Closed whatever happens, so that its threads end before their album does.
             closing(
-                _read_ahead(plan.todo(), partial(_read, model, seen), self._options.workers, ahead)
+                read_ahead(plan.todo(), partial(read, model, seen), self._options.workers, ahead)
             ) as outcomes,
             _stopped(self._give_up),
         ):
@@ -270,7 +251,7 @@ class _Run:
                     flush()
             flush()
 
-    def _note(self, outcome: _Outcome) -> None:
+    def _note(self, outcome: Outcome) -> None:
         summary, path = self.summary, os.fsdecode(outcome.photo.path)
         if outcome.kind in ("bad", "unread"):
             told = summary.failed if outcome.kind == "bad" else summary.unread
@@ -300,81 +281,3 @@ def _stopped(give_up: Callable[[], None]) -> Iterator[None]:
     except BaseException:
         give_up()
         raise
-
-
-def _read_ahead(
-    files: Iterator[Found], read: Callable[[Found], _Outcome], workers: int, ahead: int
-) -> Generator[_Outcome, None, None]:
-    """Outcomes in the order of the files; at most `ahead` are read and not yet taken."""
-    waiting: deque[Future[_Outcome]] = deque()
-    with ThreadPoolExecutor(workers, "galago-read") as pool:
-        try:
-            for file in files:
-                waiting.append(pool.submit(read, file))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
-    """Read, hash and, if the content is new, decode one file; runs in threads."""
-    path = os.fsdecode(file.path)
-    photo = Photo(file.path, file.size, file.mtime_ns)
-    try:
-        with opened(path) as stream:
-            before = os.fstat(stream.fileno())
-            large = before.st_size > _MAX_BYTES
-            data = b"" if large else stream.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        return _Outcome("gone", photo)
-    except OSError as error:  # a disk or a permission: to be tried again, so not recorded
-        return _Outcome("unread", replace(photo, error=f"can't be read: {error.strerror}"))
-    except MemoryError:
-        return _Outcome("unread", replace(photo, error=_NO_MEMORY))
-    # A file this young may change again without its time showing it: look at it next time too.
-    young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
-    changed = None if young else before.st_ctime_ns
-    photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
-    if large:
-        return _Outcome("bad", replace(photo, error="larger than 512 MB"))
-    photo = replace(photo, digest=content_hash(data).digest())
-    whole = len(data) == before.st_size
-    if whole and seen.row_of(photo.digest or b"") is not None:
-        outcome = _Outcome("known", photo)
-    else:
-        # By its path, so that a pool's worker reads it from where it lies; see `_same` below.
-        outcome = _prepared(model, photo, data if young else path)
-    return outcome if whole and _same(path, before) else _Outcome("restless", photo)
-
-
-def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> _Outcome:
-    try:
-        return _Outcome("new", photo, model.prepare(source, name=_LABEL))
-    except MemoryError:
-        return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
-    except ImageError as error:
-        # By the next time an extra may have been installed, a limit raised, and a busy machine have
-        # more of it.
-        reason = str(error)
-        again = isinstance(error, (MissingExtraError, UnopenedError)) or SETTING in reason
-        kind: Kind = "unread" if again else "bad"
-        # It is told after the picture's path.
-        reason = reason.removeprefix(f"{_LABEL} ").removeprefix("is ")
-        return _Outcome(kind, replace(photo, digest=None, error=reason))
-
-
-def _same(path: str, before: os.stat_result) -> bool:
-    """Whether what was hashed and what was decoded are one content, for all that times tell."""
-    try:
-        return _times(os.stat(path)) == _times(before)
-    except OSError:
-        return False
-
-
-def _times(about: os.stat_result) -> tuple[int, int, int]:
-    """What tells of a change; a picture may be edited with its old time set again."""
-    return about.st_size, about.st_mtime_ns, about.st_ctime_ns

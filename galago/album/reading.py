@@ -1,0 +1,115 @@
+"""A file of a walk -> what becomes of it: read, hashed, and prepared for the model if it is new."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from galago.album.embedder import Embedder, Float
+from galago.album.present import opened
+from galago.album.scan import Found
+from galago.album.store import Store, content_hash
+from galago.album.write import Photo
+from galago.errors import ImageError, MissingExtraError, UnopenedError
+from galago.media.limits import SETTING
+
+__all__ = ["Outcome", "read", "read_ahead"]
+
+Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
+
+_LABEL = "the picture"
+_MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
+_NO_MEMORY = "there is too little memory to read it"
+_RACY = 2_000_000_000  # ns: a file this young may change again without its time changing
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A file after reading.  "gone" and "restless" files are left for the next run."""
+
+    kind: Kind
+    photo: Photo
+    pixels: Float | None = None
+
+
+def read_ahead(
+    files: Iterator[Found], read: Callable[[Found], Outcome], workers: int, ahead: int
+) -> Generator[Outcome, None, None]:
+    """Outcomes in the order of the files; at most `ahead` are read and not yet taken."""
+    waiting: deque[Future[Outcome]] = deque()
+    with ThreadPoolExecutor(workers, "galago-read") as pool:
+        try:
+            for file in files:
+                waiting.append(pool.submit(read, file))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def read(model: Embedder, seen: Store, file: Found) -> Outcome:
+    """Read, hash and, if the content is new, decode one file; runs in threads."""
+    path = os.fsdecode(file.path)
+    photo = Photo(file.path, file.size, file.mtime_ns)
+    try:
+        with opened(path) as stream:
+            before = os.fstat(stream.fileno())
+            large = before.st_size > _MAX_BYTES
+            data = b"" if large else stream.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Outcome("gone", photo)
+    except OSError as error:  # a disk or a permission: to be tried again, so not recorded
+        return Outcome("unread", replace(photo, error=f"can't be read: {error.strerror}"))
+    except MemoryError:
+        return Outcome("unread", replace(photo, error=_NO_MEMORY))
+    # A file this young may change again without its time showing it: look at it next time too.
+    young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
+    changed = None if young else before.st_ctime_ns
+    photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
+    if large:
+        return Outcome("bad", replace(photo, error="larger than 512 MB"))
+    photo = replace(photo, digest=content_hash(data).digest())
+    whole = len(data) == before.st_size
+    if whole and seen.row_of(photo.digest or b"") is not None:
+        outcome = Outcome("known", photo)
+    else:
+        # By its path, so that a pool's worker reads it from where it lies; see `_same` below.
+        outcome = _prepared(model, photo, data if young else path)
+    return outcome if whole and _same(path, before) else Outcome("restless", photo)
+
+
+def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> Outcome:
+    try:
+        return Outcome("new", photo, model.prepare(source, name=_LABEL))
+    except MemoryError:
+        return Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
+    except ImageError as error:
+        # By the next time an extra may have been installed, a limit raised, and a busy machine have
+        # more of it.
+        reason = str(error)
+        again = isinstance(error, (MissingExtraError, UnopenedError)) or SETTING in reason
+        kind: Kind = "unread" if again else "bad"
+        # It is told after the picture's path.
+        reason = reason.removeprefix(f"{_LABEL} ").removeprefix("is ")
+        return Outcome(kind, replace(photo, digest=None, error=reason))
+
+
+def _same(path: str, before: os.stat_result) -> bool:
+    """Whether what was hashed and what was decoded are one content, for all that times tell."""
+    try:
+        return _times(os.stat(path)) == _times(before)
+    except OSError:
+        return False
+
+
+def _times(about: os.stat_result) -> tuple[int, int, int]:
+    """What tells of a change; a picture may be edited with its old time set again."""
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns
