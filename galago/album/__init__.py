@@ -22,6 +22,7 @@ from galago.album.present import Checked, LeftOut
 from galago.album.search import Hit, Part, Searcher
 from galago.album.sheet import contact_sheet
 from galago.album.store import Store, check_model
+from galago.album.transcripts import Reader, Transcribed
 from galago.places import albums_dir
 
 __all__ = [
@@ -36,9 +37,11 @@ __all__ = [
     "IndexOptions",
     "LeftOut",
     "Part",
+    "Reader",
     "Searcher",
     "Store",
     "Summary",
+    "Transcribed",
     "album_folder",
     "album_names",
     "albums_dir",

@@ -25,6 +25,8 @@ from galago.album.reading import Outcome, read, read_ahead
 from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Rules, Scan, as_roots
 from galago.album.store import Store, check_model, discard, write_lock
+from galago.album.transcripts import Reader, Transcribed, transcribe, waiting
+from galago.album.wishes import unwish, wish, wished
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, OptionError, StorageError
 from galago.media.images import PICTURE_SUFFIXES
@@ -45,6 +47,8 @@ class IndexOptions:
     It and `hidden` are kept with the folders named, and hold until one is named again.
     `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
     at most two batches ahead.  `fresh` encodes everything again.
+    `read`: whether what stands written in photos is read from now on, None for as before; `reader`:
+    the model that does, '' for the best that is here.
     """
 
     hidden: bool = False
@@ -52,6 +56,8 @@ class IndexOptions:
     batch: int = 16
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     fresh: bool = False
+    read: bool | None = None
+    reader: str = ""
 
 
 @dataclass
@@ -73,6 +79,7 @@ class Summary:
     restless: list[str] = field(default_factory=list)  # changed while being read
     unreadable: dict[str, str] = field(default_factory=dict)  # folders
     seconds: float = 0.0  # of reading and encoding
+    transcribed: Transcribed | None = None  # when photos were to be read, and there were any
 
 
 def index(
@@ -84,6 +91,7 @@ def index(
     options: IndexOptions | None = None,
     report: Report | None = None,
     give_up: Callable[[], None] | None = None,
+    reader: Callable[[str], Reader] | None = None,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
@@ -91,6 +99,7 @@ def index(
     `source` is what opens it again, or a function that chooses it, given the album's own (None for
     a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
     most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
+    `reader` opens what reads photos, by the name that was asked for ('': the best that is here).
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -111,6 +120,8 @@ def index(
         run = _Run(store, model, source, options, tell, give_up or (lambda: None))
         summary = run.run(named)
         summary.photos = store.count()
+        if reader is not None:
+            summary.transcribed = run.read(reader)
     return summary
 
 
@@ -144,6 +155,7 @@ class _Run:
     ) -> None:
         self._store, self._model, self._source = store, model, source
         self._options, self._tell, self._give_up = options, tell, give_up
+        self._roots: tuple[str, ...] = ()
         self.summary = Summary()
 
     def run(self, named: tuple[str, ...]) -> Summary:
@@ -165,6 +177,8 @@ class _Run:
         except Exception:
             restore(store, *before)
             raise
+        self._roots = roots
+        self._wish()
         if options.fresh:
             todo, summary.gone = plan.compare(roots, scan.unreadable)
         summary.noted = plan.noted()
@@ -178,6 +192,22 @@ class _Run:
             writer.drop(plan.gone())
             writer.compact()
         return summary
+
+    def read(self, reader: Callable[[str], Reader]) -> Transcribed | None:
+        """After the vectors: what is written in photos, if that was ever asked for."""
+        wanted = wished(self._store, "read")
+        count = 0 if wanted is None else waiting(self._store, self._roots)
+        if wanted is None or not count:
+            return None
+        with _stopped(self._give_up):
+            return transcribe(self._store, self._roots, reader(wanted), self._tell, count)
+
+    def _wish(self) -> None:
+        """Keep what holds for later runs, too."""
+        if self._options.read:
+            wish(self._store, "read", self._options.reader)
+        elif self._options.read is not None:
+            unwish(self._store, "read")
 
     def _plan(self, scan: Scan) -> tuple[Plan, int]:
         """Walk; what there is to do, and how much; ImageError when there is nothing at all."""

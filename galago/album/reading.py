@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from galago.album.embedder import Embedder, Float
 from galago.album.present import opened
@@ -20,6 +20,8 @@ from galago.media.limits import SETTING
 
 __all__ = ["Outcome", "read", "read_ahead"]
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
 
 _LABEL = "the picture"
@@ -38,14 +40,14 @@ class Outcome:
 
 
 def read_ahead(
-    files: Iterator[Found], read: Callable[[Found], Outcome], workers: int, ahead: int
-) -> Generator[Outcome, None, None]:
-    """Outcomes in the order of the files; at most `ahead` are read and not yet taken."""
-    waiting: deque[Future[Outcome]] = deque()
+    items: Iterator[Item], read: Callable[[Item], Result], workers: int, ahead: int
+) -> Generator[Result, None, None]:
+    """What `read` makes of each in threads, in order; at most `ahead` aren't taken yet."""
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, "galago-read") as pool:
         try:
-            for file in files:
-                waiting.append(pool.submit(read, file))
+            for item in items:
+                waiting.append(pool.submit(read, item))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:

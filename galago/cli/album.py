@@ -65,6 +65,7 @@ def album(
 def _record(store: Store) -> dict[str, Any]:
     from galago.album import album_names
     from galago.album.folders import excluded
+    from galago.album.transcripts import READ, readers
 
     head = store.head()
     return {
@@ -72,6 +73,9 @@ def _record(store: Store) -> dict[str, Any]:
         "photos": store.count(),
         "contents": store.count("vectors WHERE unused IS NULL"),
         "failed": store.count("photos WHERE error IS NOT NULL"),
+        "read": store.count(READ),
+        "with_text": store.count(f"{READ} AND text <> ''"),
+        "read_by": readers(store),
         "model": head.model if head else None,
         "dim": head.dim if head else None,
         "folders": [path_fields(path)["path"] for path in store.folders()],
@@ -108,6 +112,9 @@ def _page(record: dict[str, Any]) -> str:
     if record["failed"]:
         lists = "lists it" if record["failed"] == 1 else "lists them"
         lines.append(("failed", f"{counted(record['failed'], 'file')}; --failed {lists}"))
+    if record["read"]:
+        texts, by = record["with_text"], ", ".join(map(shown, record["read_by"]))
+        lines.append(("read", f"{counted(record['read'], 'photo')} by {by}; {texts:,} show text"))
     if record["others"]:
         lines.append(("others", ", ".join(map(shown, record["others"]))))
     return "".join(f"{head:8} {text}\n" for head, text in lines)

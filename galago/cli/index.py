@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago.cli import albums, options
+from galago.cli import albums, options, reading
 from galago.cli.options import ClipOpening
 from galago.cli.terminal import Bar, complain, say, shown, write
+from galago.errors import OptionError
 from galago.progress import Stage
 
 if TYPE_CHECKING:
@@ -45,6 +47,22 @@ def index(
     hidden: Annotated[
         bool, typer.Option("--hidden", help="Look at hidden files and folders too.")
     ] = False,
+    read: Annotated[
+        bool | None,
+        typer.Option(
+            "--read/--no-read",
+            help="Also read what is written in the photos, so that it is found; later runs go on "
+            "with new ones until --no-read.",
+        ),
+    ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Read with this FastVLM (implies --read); the best that is here by default.",
+            autocompletion=options.complete_fastvlm,
+        ),
+    ] = None,
     precision: options.ClipPrecision = "auto",
     threads: options.Threads = None,
     offline: options.Offline = False,
@@ -62,6 +80,7 @@ def index(
       galago index ~/Pictures
       galago index
       galago index /mnt/disk/photos --album disk --skip "*_small.jpg" --skip private/
+      galago index --read
       galago index --fresh -m MobileCLIP2-S0
     """
     from galago.album import IndexOptions
@@ -70,10 +89,13 @@ def index(
     folder = albums.folder_of(album)
     source = None if model is None else albums.source_of(model)
     opening = ClipOpening(source, precision, threads, offline)
+    if reader is not None and read is False:
+        raise OptionError("--reader MODEL and --no-read contradict each other")
     progress = _Progress()
     try:
-        chosen = IndexOptions(fresh=fresh, hidden=hidden)
+        chosen = IndexOptions(fresh=fresh, hidden=hidden, read=True if reader else read)
         chosen = replace(chosen, skip=(*chosen.skip, *(skip or ())))
+        chosen = replace(chosen, reader=reading.source_of(reader) if reader else "")
         summary = _run(folder, folders or [], source, opening, progress, chosen)
     except KeyboardInterrupt:
         command = "the same command"
@@ -122,6 +144,7 @@ def _run(
             options=chosen,
             report=progress,
             give_up=pool.close,
+            reader=partial(reading.opened, opening=opening, pool=pool, bar=bar),
         )
 
 
@@ -131,6 +154,7 @@ class _Progress:
     def __init__(self) -> None:
         self.bar: Bar | None = None
         self.done = self.total = 0
+        self.read = self.to_read = 0
         self.begun = False
 
     def __call__(self, stage: Stage, done: int, total: int) -> None:
@@ -141,9 +165,13 @@ class _Progress:
             return
         if stage == "indexing":
             self.done, self.total, self.begun = done, total, True
+        elif stage == "reading":
+            self.read, self.to_read, self.begun = done, total, True
         self.bar.update(stage, done, total or None)
 
     def kept(self) -> str:
+        if self.to_read:
+            return f"{self.read:,} of {self.to_read:,} photos are read and kept;"
         if not self.total:
             return "nothing was begun;"
         return f"{self.done:,} of {self.total:,} files are done and kept;"
@@ -187,3 +215,5 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
         rate = f"; {summary.encoded / max(summary.seconds, 1e-3):.1f} a second"
     photos = counted(summary.photos, "photo")
     write(f"album {shown(name)}: {photos} ({told or 'nothing new'}{rate})\n")
+    if summary.transcribed is not None:
+        reading.tell(name, summary.transcribed)
