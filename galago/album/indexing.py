@@ -18,7 +18,7 @@ import numpy as np
 
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
-from galago.album.kinds import counted, kinds_told
+from galago.album.kinds import counted, kinds_told, wanted
 from galago.album.patterns import understood
 from galago.album.plan import Plan
 from galago.album.reading import Outcome, read, read_ahead
@@ -29,7 +29,6 @@ from galago.album.transcripts import Reader, Transcribed, transcribe, waiting
 from galago.album.wishes import unwish, wish, wished
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, OptionError, StorageError
-from galago.media.images import PICTURE_SUFFIXES
 from galago.progress import Stage
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
@@ -168,7 +167,7 @@ class _Run:
             raise OptionError("say which folder to index: galago index FOLDER")
         try:
             remember(store, folders, named)
-            scan = Scan(roots, known=folders, excluded=excluded(store))
+            scan = Scan(roots, known=folders, excluded=excluded(store), suffixes=wanted())
             plan, todo = self._plan(scan)
             summary.unmatched = [
                 one for one in skip if one not in SKIPPED and one not in scan.matched
@@ -299,7 +298,7 @@ def _nothing(scan: Scan) -> str:
         return f"no picture could be found in {where}, as folders can't be read ({reasons})"
     others = f", only {counted(scan.others, 'other file')}" if scan.others else ""
     others += f": {kinds_told(scan.kinds)}" if scan.kinds else ""
-    kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
+    kinds = " ".join(sorted(suffix[1:] for suffix in scan.suffixes))
     return f"no picture ({kinds}) in {where}{others}"
 
 

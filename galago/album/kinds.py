@@ -1,10 +1,13 @@
-"""Files beside the photos that people may look for in an album, and galago doesn't index."""
+"""Which files an album takes in, and those beside them that people may look for there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["counted", "kinds_told", "told"]
+from galago.media import raw
+from galago.media.images import PICTURE_SUFFIXES
+
+__all__ = ["counted", "kinds_told", "remedy", "told", "wanted"]
 
 _RAW = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"}
@@ -19,6 +22,18 @@ _PICTURE = frozenset(
     {".ai", ".eps", ".exr", ".hdr", ".heics", ".jxl", ".jxr", ".psb", ".psd", ".svg", ".wdp"}
     | {".xcf"}
 )
+
+
+def wanted() -> frozenset[str]:
+    """The suffixes of files that can be read here."""
+    return PICTURE_SUFFIXES if raw.is_installed() else PICTURE_SUFFIXES - raw.RAW_SUFFIXES
+
+
+def remedy(suffixes: Iterable[str]) -> str | None:
+    """The line that installs what reads files of these kinds, if something does."""
+    left = set(suffixes) - wanted()
+    extras = ["raw"] if left & raw.RAW_SUFFIXES else []
+    return f"pip install 'galago[{','.join(extras)}]' reads them" if extras else None
 
 
 def told(suffix: str) -> bool:

@@ -179,7 +179,7 @@ class _Progress:
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
     """The result in a line, and what went wrong."""
-    from galago.album.kinds import counted, kinds_told
+    from galago.album.kinds import counted, kinds_told, remedy
     from galago.album.names import option
 
     for path, reason in summary.failed[:_NAMED]:
@@ -201,7 +201,9 @@ def _tell(name: str, summary: Summary, fresh: bool) -> None:
     for pattern in summary.unmatched:
         complain(f"--skip {shown(pattern)} left nothing out: no file or folder looked at fits it")
     if summary.passed_over:
-        say(f"not indexed: {kinds_told(summary.passed_over)}")
+        install = remedy(summary.passed_over)
+        line = f"not indexed: {kinds_told(summary.passed_over)}"
+        say(f"{line}; {install}" if install else line)
     parts = [
         (summary.encoded, "new"),
         (summary.known, "known by their content"),

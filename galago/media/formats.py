@@ -10,7 +10,7 @@ from typing import IO, Any
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from galago.errors import GalagoError, ImageError, MissingExtraError
-from galago.media import png, tiff
+from galago.media import png, raw, tiff
 from galago.media.depth import Meaning
 from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
@@ -84,6 +84,9 @@ def decode(
             if page not in (None, 1):
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
             return Decoded(*decode_jpeg(stream, label, at_least))
+        if raw.is_raw(stream, head):
+            return _of_raw(stream, label, at_least, page)
+        stream.seek(0)
         return _decode(stream, head, label, page, counted)
     except GalagoError:
         raise
@@ -95,6 +98,22 @@ def decode(
         raise ImageError(f"{label} needs more memory than there is; make it smaller") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
+
+
+def _of_raw(stream: IO[bytes], label: str, at_least: int | None, page: int | None) -> Decoded:
+    """The picture that the camera put into a raw photo."""
+    try:
+        found = raw.preview(stream, label)
+    except ImportError:
+        raise PluginError(
+            f"{label} is a raw photo: pip install 'galago[raw]', or save it as JPEG"
+        ) from None
+    if page not in (None, 1):
+        raise ImageError(f"{label} has no page {page}: it holds one picture")
+    if isinstance(found, Image.Image):
+        check_size(found.size, label)
+        return Decoded(found, found.size)
+    return Decoded(*decode_jpeg(found, label, at_least))
 
 
 def one_line(error: Exception) -> str:
