@@ -26,6 +26,7 @@ class Found:
     match: bool
     strength: float
     copies: tuple[str, ...] = ()
+    second: float | None = None
 
     @property
     def close(self) -> bool:
@@ -76,7 +77,15 @@ class Guide:
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
                 found.append(
-                    Found(hit.path, number, hit.score, hit.match, hit.strength, hit.copies)
+                    Found(
+                        hit.path,
+                        number,
+                        hit.score,
+                        hit.match,
+                        hit.strength,
+                        hit.copies,
+                        hit.second,
+                    )
                 )
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,19 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
+from galago.album.contents import is_video
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
 from galago.album.kinds import counted, kinds_told, wanted
 from galago.album.patterns import understood
 from galago.album.plan import Plan
-from galago.album.reading import Outcome, read, read_ahead
+from galago.album.reading import OpenVideo, Outcome, read, read_ahead
 from galago.album.refusals import clear_errors
 from galago.album.scan import SKIPPED, Rules, Scan, as_roots
-from galago.album.store import Store, check_model, discard, write_lock
+from galago.album.store import Moment, Store, check_model, discard, write_lock
 from galago.album.transcripts import Reader, Transcribed, transcribe, waiting
 from galago.album.wishes import unwish, wish, wished
 from galago.album.write import Photo, Writer, begin
 from galago.errors import ImageError, OptionError, StorageError
+from galago.media.stills import stills
 from galago.progress import Stage
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
@@ -47,7 +49,8 @@ class IndexOptions:
     `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
     at most two batches ahead.  `fresh` encodes everything again.
     `read`: whether what stands written in photos is read from now on, None for as before; `reader`:
-    the model that does, '' for the best that is here.
+    the model that does, '' for the best that is here.  `videos`: whether videos are looked at from
+    now on, by a few pictures each, if there is what opens them; None for as before, at first yes.
     """
 
     hidden: bool = False
@@ -57,6 +60,7 @@ class IndexOptions:
     fresh: bool = False
     read: bool | None = None
     reader: str = ""
+    videos: bool | None = None
 
 
 @dataclass
@@ -91,6 +95,7 @@ def index(
     report: Report | None = None,
     give_up: Callable[[], None] | None = None,
     reader: Callable[[str], Reader] | None = None,
+    open_video: OpenVideo = stills,
 ) -> Summary:
     """Bring the album in `folder` up to date with the pictures under `folders`.
 
@@ -98,7 +103,8 @@ def index(
     `source` is what opens it again, or a function that chooses it, given the album's own (None for
     a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
     most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
-    `reader` opens what reads photos, by the name that was asked for ('': the best that is here).
+    `reader` opens what reads photos, by the name that was asked for ('': the best that is here);
+    `open_video` gives a few pictures of a video's path (PicturePool.stills).
 
     Raises OptionError for a missing folder, another model, or nothing to index; ImageError when
     there is no picture; StorageError for what the disk refuses.
@@ -116,7 +122,7 @@ def index(
         if callable(source):
             head = store.head()
             source = source(head.source if head else None)
-        run = _Run(store, model, source, options, tell, give_up or (lambda: None))
+        run = _Run(store, model, source, options, tell, give_up or (lambda: None), open_video)
         summary = run.run(named)
         summary.photos = store.count()
         if reader is not None:
@@ -151,9 +157,11 @@ class _Run:
         options: IndexOptions,
         tell: Report,
         give_up: Callable[[], None],
+        open_video: OpenVideo,
     ) -> None:
         self._store, self._model, self._source = store, model, source
         self._options, self._tell, self._give_up = options, tell, give_up
+        self._open_video = open_video
         self._roots: tuple[str, ...] = ()
         self.summary = Summary()
 
@@ -167,7 +175,12 @@ class _Run:
             raise OptionError("say which folder to index: galago index FOLDER")
         try:
             remember(store, folders, named)
-            scan = Scan(roots, known=folders, excluded=excluded(store), suffixes=wanted())
+            scan = Scan(
+                roots,
+                known=folders,
+                excluded=excluded(store),
+                suffixes=wanted(videos=self._videos()),
+            )
             plan, todo = self._plan(scan)
             summary.unmatched = [
                 one for one in skip if one not in SKIPPED and one not in scan.matched
@@ -207,6 +220,13 @@ class _Run:
             wish(self._store, "read", self._options.reader)
         elif self._options.read is not None:
             unwish(self._store, "read")
+        if self._options.videos is not None:
+            wish(self._store, "videos", "yes" if self._options.videos else "no")
+
+    def _videos(self) -> bool:
+        if self._options.videos is not None:
+            return self._options.videos
+        return wished(self._store, "videos") != "no"
 
     def _plan(self, scan: Scan) -> tuple[Plan, int]:
         """Walk; what there is to do, and how much; ImageError when there is nothing at all."""
@@ -244,23 +264,22 @@ class _Run:
         """Read ahead in threads, encode here, record each batch."""
         photos: list[Photo] = []
         new: dict[bytes, Float] = {}
+        moments: list[Moment] = []
         done = 0
 
         def flush() -> None:
             vectors = model.embed_pixels(np.stack(list(new.values()))) if new else None
-            writer.record(photos, list(new), vectors)
-            self.summary.encoded += len(new)
+            writer.record(photos, list(new), vectors, moments)
+            # A video counts once.
+            self.summary.encoded += len(new) - sum(one.digest != one.video for one in moments)
             self._tell(_INDEXING, done, todo)
-            photos.clear()
-            new.clear()
+            for gathered in (photos, new, moments):
+                gathered.clear()
 
-        ahead = 2 * self._options.batch + self._options.workers
         with (
             Store.open(self._store.folder) as seen,
             # Closed whatever happens, so that its threads end before their album does.
-            closing(
-                read_ahead(plan.todo(), partial(read, model, seen), self._options.workers, ahead)
-            ) as outcomes,
+            closing(self._outcomes(plan, model, seen)) as outcomes,
             _stopped(self._give_up),
         ):
             for outcome in outcomes:
@@ -270,15 +289,27 @@ class _Run:
                     continue
                 photos.append(outcome.photo)
                 digest = outcome.photo.digest
-                if digest is not None and outcome.pixels is not None:
+                if digest is not None and outcome.kind == "new":
                     # A copy of it may have been recorded since it was read.
                     if digest in new or self._store.row_of(digest) is not None:
                         self.summary.known += 1
-                    else:
+                    elif outcome.pixels is not None:
                         new[digest] = outcome.pixels
-                if len(new) == self._options.batch or len(photos) >= _PENDING:
+                    else:
+                        new |= {moment.digest: pixels for moment, pixels in outcome.moments}
+                        moments += [moment for moment, _ in outcome.moments]
+                if len(new) >= self._options.batch or len(photos) >= _PENDING:
                     flush()
             flush()
+
+    def _outcomes(self, plan: Plan, model: Embedder, seen: Store) -> Generator[Outcome, None, None]:
+        """Photos first, then videos, of which few are held: each has several pictures."""
+        workers = self._options.workers
+        look = partial(read, model, self._open_video, seen)
+        for videos, ahead in ((False, 2 * self._options.batch + workers), (True, workers + 1)):
+            files = (file for file in plan.todo() if is_video(file.path) is videos)
+            with closing(read_ahead(files, look, workers, ahead)) as some:
+                yield from some
 
     def _note(self, outcome: Outcome) -> None:
         summary, path = self.summary, os.fsdecode(outcome.photo.path)

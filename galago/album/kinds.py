@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from galago.media import raw
+from galago.media.frames import has_av
 from galago.media.images import PICTURE_SUFFIXES
+from galago.media.video import VIDEO_SUFFIXES
 
 __all__ = ["counted", "kinds_told", "remedy", "told", "wanted"]
 
@@ -18,21 +20,24 @@ _VIDEO = frozenset(
     {".3gp", ".avi", ".insv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
     | {".vob", ".webm", ".wmv"}
 )
+_PLAYED = _VIDEO & VIDEO_SUFFIXES
 _PICTURE = frozenset(
     {".ai", ".eps", ".exr", ".hdr", ".heics", ".jxl", ".jxr", ".psb", ".psd", ".svg", ".wdp"}
     | {".xcf"}
 )
 
 
-def wanted() -> frozenset[str]:
+def wanted(*, videos: bool = True) -> frozenset[str]:
     """The suffixes of files that can be read here."""
-    return PICTURE_SUFFIXES if raw.is_installed() else PICTURE_SUFFIXES - raw.RAW_SUFFIXES
+    found = PICTURE_SUFFIXES if raw.is_installed() else PICTURE_SUFFIXES - raw.RAW_SUFFIXES
+    return found | _PLAYED if videos and has_av() else found
 
 
 def remedy(suffixes: Iterable[str]) -> str | None:
     """The line that installs what reads files of these kinds, if something does."""
     left = set(suffixes) - wanted()
-    extras = ["raw"] if left & raw.RAW_SUFFIXES else []
+    kinds = (("raw", raw.RAW_SUFFIXES), ("video", _PLAYED))
+    extras = [extra for extra, kind in kinds if left & kind]
     return f"pip install 'galago[{','.join(extras)}]' reads them" if extras else None
 
 

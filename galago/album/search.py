@@ -46,7 +46,7 @@ class Hit:
     `score`: the cosine with the query.  `strength`: for words, how far it stands above what the
     photo scores for other things, in deviations; for a picture, how alike they are, -1 to 1.
     `match`: whether that is enough (galago/album/match.py).  `copies`: the other paths at which
-    the album has this very content.
+    the album has this very content.  `second`: of a video, the moment that fits best.
     """
 
     path: str
@@ -54,6 +54,7 @@ class Hit:
     strength: float
     match: bool
     copies: tuple[str, ...] = ()
+    second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -199,12 +200,19 @@ class Searcher:
         places, scores = found
         strengths, matches = _judge_all(view, parts, places)
         order = np.argsort(~matches, kind="stable")
+        videos: set[bytes] = set()
         for at in order[: np.count_nonzero(matches)] if only_matches else order:
+            moment = self._store.moment_of(int(places[at]))
+            if moment is not None:
+                if moment.video in videos:  # its best moment was given
+                    continue
+                videos.add(moment.video)
             files = self._store.photos_of(int(places[at]))
             paths = [os.fsdecode(file.path) for file in files if check.admits(file)]
             if paths:
                 judged = float(scores[at]), float(strengths[at]), bool(matches[at])
-                yield Hit(paths[0], *judged, copies=tuple(paths[1:]))
+                second = None if moment is None else moment.second
+                yield Hit(paths[0], *judged, copies=tuple(paths[1:]), second=second)
 
     def _look(self) -> _View:
         """What is committed now; inside a transaction, which keeps it so."""

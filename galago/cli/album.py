@@ -64,6 +64,7 @@ def album(
 
 def _record(store: Store) -> dict[str, Any]:
     from galago.album import album_names
+    from galago.album.contents import MOMENTS, VIDEOS
     from galago.album.folders import excluded
     from galago.album.transcripts import READ, readers
 
@@ -71,7 +72,8 @@ def _record(store: Store) -> dict[str, Any]:
     return {
         "album": store.folder.name,
         "photos": store.count(),
-        "contents": store.count("vectors WHERE unused IS NULL"),
+        "contents": store.count(f"vectors WHERE unused IS NULL AND hash NOT IN ({MOMENTS})"),
+        "videos": store.count(VIDEOS),
         "failed": store.count("photos WHERE error IS NOT NULL"),
         "read": store.count(READ),
         "with_text": store.count(f"{READ} AND text <> ''"),
@@ -95,6 +97,8 @@ def _page(record: dict[str, Any]) -> str:
 
     copies = record["photos"] - record["contents"]
     photos = f"{record['photos']:,}" + (f", {copies:,} of them copies" if copies else "")
+    if record["videos"]:
+        photos += f"; {counted(record['videos'], 'video')} among them"
     lines = [
         ("album", shown(record["album"])),
         ("photos", photos),

@@ -47,6 +47,14 @@ def index(
     hidden: Annotated[
         bool, typer.Option("--hidden", help="Look at hidden files and folders too.")
     ] = False,
+    videos: Annotated[
+        bool | None,
+        typer.Option(
+            "--videos/--no-videos",
+            help="Videos, too, by up to eight pictures each: on unless the album was told "
+            "otherwise.",
+        ),
+    ] = None,
     read: Annotated[
         bool | None,
         typer.Option(
@@ -95,7 +103,7 @@ def index(
     try:
         chosen = IndexOptions(fresh=fresh, hidden=hidden, read=True if reader else read)
         chosen = replace(chosen, skip=(*chosen.skip, *(skip or ())))
-        chosen = replace(chosen, reader=reading.source_of(reader) if reader else "")
+        chosen = replace(chosen, videos=videos, reader=reading.source_of(reader) if reader else "")
         summary = _run(folder, folders or [], source, opening, progress, chosen)
     except KeyboardInterrupt:
         command = "the same command"
@@ -144,6 +152,7 @@ def _run(
             options=chosen,
             report=progress,
             give_up=pool.close,
+            open_video=pool.stills,
             reader=partial(reading.opened, opening=opening, pool=pool, bar=bar),
         )
 

@@ -202,7 +202,16 @@ def _line(hit: Found) -> str:
     """A hit for people; files of one content share a line."""
     count = len(hit.copies)
     copies = f"  and {count:,} {'copy' if count == 1 else 'copies'}" if count else ""
-    return f"{hit.score:.3f}  {shown(hit.path)}{copies}"
+    return f"{hit.score:.3f}  {shown(hit.path)}{_moment(hit)}{copies}"
+
+
+def _moment(hit: Found) -> str:
+    """Where in a video it is: " @ 1:23"; nothing for a photo."""
+    if hit.second is None:
+        return ""
+    minutes, seconds = divmod(int(hit.second), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f" @ {hours}:{minutes:02}:{seconds:02}" if hours else f" @ {minutes}:{seconds:02}"
 
 
 def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
@@ -213,6 +222,8 @@ def _record(hit: Found, notes: Sequence[str]) -> dict[str, object]:
         "match": hit.match,
         "copies": [path_fields(path) for path in hit.copies],
     }
+    if hit.second is not None:
+        record["second"] = round(hit.second, 3)
     return {**record, "note": "; ".join(notes)} if notes else record
 
 
@@ -228,10 +239,15 @@ def _page(asked: list[_Asked], hits: Checked[Found], html: str | None, view: boo
     photos = ((hit.path, _line(hit)) for hit in hits)
     note = hits.left_out.sentence() if hits.left_out else ""
     path = _page_path(html)
+    seconds = {hit.path: hit.second for hit in hits}
     try:
         # A full disk must not cut an older page.
         with PicturePool(1) as pool, whole_file(path) as file:
-            for piece in contact_sheet(title, photos, note, pool.thumbnail):
+
+            def thumbnail(photo: str, side: int) -> bytes:
+                return pool.thumbnail(photo, side, second=seconds.get(photo))
+
+            for piece in contact_sheet(title, photos, note, thumbnail):
                 file.write(piece.encode())
     except OSError as error:
         raise StorageError(f"the page can't be written to {path}: {error.strerror}") from error

@@ -19,7 +19,7 @@ from galago import catalog
 from galago.errors import GalagoError, ImageError
 from galago.server.bodies import BodyRoute
 from galago.server.fields import Asked
-from galago.server.parts import Album, Parts
+from galago.server.parts import Album, Parts, Photo
 from galago.server.problems import Problem, readable, responses
 from galago.server.service import Service
 from galago.text.languages import language_note
@@ -49,6 +49,7 @@ class Hit(BaseModel):
     id: int
     thumb: str
     copies: int = Field(description="Other files of the very same content.")
+    second: float | None = Field(description="Of a video, the moment that fits best; else null.")
 
 
 class Hits(BaseModel):
@@ -149,11 +150,15 @@ def page_routes(service: Service, version: str) -> APIRouter:
         },
     )
     async def photo(
-        number: int = InPath(ge=1, le=2**63 - 1), side: int = Query(256, ge=16, le=2048)
+        number: int = InPath(ge=1, le=2**63 - 1),
+        side: int = Query(256, ge=16, le=2048),
+        second: float | None = Query(
+            None, ge=0, le=1e6, description="Of a video: its picture then."
+        ),
     ) -> Response:
-        """A photo of the album, at most `side` pixels wide and high."""
+        """A photo of the album, or a picture of a video; at most `side` pixels wide and high."""
         async with showing:
-            return await run_in_threadpool(_photo, service, number, side)
+            return await run_in_threadpool(_photo, service, number, side, second)
 
     @router.post("/classify", responses=responses(504))
     async def classify(request: Request, body: ClassifyRequest) -> Labels:
@@ -252,8 +257,9 @@ def _search(service: Service, body: SearchRequest) -> Hits:
             name=readable(Path(one.path).name),
             path=readable(one.path),
             id=one.number,
-            thumb=f"/api/photo/{one.number}?side=256",
+            thumb=_thumb(one),
             copies=len(one.copies),
+            second=one.second,
         )
         for one in found
     ]
@@ -263,13 +269,18 @@ def _search(service: Service, body: SearchRequest) -> Hits:
     return Hits(hits=hits, any_match=matched, note="; ".join(filter(None, notes)) or None)
 
 
-def _photo(service: Service, number: int, side: int) -> Response:
+def _thumb(found: Photo) -> str:
+    moment = "" if found.second is None else f"&second={found.second:.3f}"
+    return f"/api/photo/{found.number}?side=256{moment}"
+
+
+def _photo(service: Service, number: int, side: int, second: float | None) -> Response:
     album = _open_album(service)
     path = album.photo(number) if album is not None else None
     if path is None:
         raise Problem(404, "the album has no such photo")
     try:
-        data = service.thumbnail(path, side)
+        data = service.thumbnail(path, side, second)
     except ImageError as error:
         raise Problem(404, f"the photo can't be shown: {readable(str(error))}") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})

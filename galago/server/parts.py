@@ -81,6 +81,9 @@ class Photo(Protocol):
     @property
     def close(self) -> bool: ...
 
+    @property
+    def second(self) -> float | None: ...
+
 
 class LeftOut(Protocol):
     """galago.album.LeftOut is one."""

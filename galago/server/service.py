@@ -46,10 +46,12 @@ class Service:
         pictures = Pictures(parts.vlm, settings.kept_pictures)
         return cls(parts, settings, scheduler, opener, pictures, Metrics(scheduler))
 
-    def thumbnail(self, path: str, side: int) -> bytes:
-        """As images.thumbnail."""
+    def thumbnail(self, path: str, side: int, second: float | None = None) -> bytes:
+        """As images.thumbnail; of a video the picture at this second (PicturePool.thumbnail)."""
         pool = self.parts.pool
-        return images.thumbnail(path, side) if pool is None else pool.thumbnail(path, side)
+        if pool is None:
+            return images.thumbnail(path, side)
+        return pool.thumbnail(path, side, second=second)
 
     def stop(self, seconds: float) -> None:
         """Give up pictures that are being opened, and end the threads; so long they may take."""

@@ -53,13 +53,14 @@ def test_index_tells_what_skip_did_not_find(capsys: Capture, photos: Path) -> No
 def test_index_tells_what_it_passed_over(
     capsys: Capture, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "rawpy", None)
+    for absent in ("rawpy", "av"):
+        monkeypatch.setitem(sys.modules, absent, None)
     for name in ("a.CR2", "b.nef", "c.jxl", "d.mp4", "notes.txt"):
         (photos / name).write_bytes(b"x")
     result = run(capsys, "index", photos)
     assert result.err == (
         "not indexed: 2 raw photos (.cr2 .nef), 1 .jxl, 1 video (.mp4); "
-        "pip install 'galago[raw]' reads them\n"
+        "pip install 'galago[raw,video]' reads them\n"
     )
 
 
