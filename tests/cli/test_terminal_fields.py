@@ -64,11 +64,12 @@ def test_classify(capsys: Capture, clip_folder: Path, picture: Path, tmp_path: P
     assert documented("classify") == emitted(capsys, line)
 
 
-def test_albums(capsys: Capture, indexed: Path) -> None:
+def test_albums(capsys: Capture, indexed: Path, clip: Path) -> None:
     shutil.copy(indexed / "red" / "0.png", indexed / "again.png")
+    shutil.copy(clip, indexed)
     (indexed / "bad.png").write_bytes(b"none")
     assert run(capsys, "index").code == 1
-    search = [["search", "red", "--json"], ["search", "红", "--all", "--json"]]
+    search = [["search", "red", "--json"], ["search", "红", "--all", "-k", "99", "--json"]]
     assert documented("search") == emitted(capsys, *search)
     assert documented("duplicates") == emitted(capsys, ["duplicates", "--json"])
     album: list[list[str | Path]] = [["album", "--json"], ["album", "--failed", "--json"]]
