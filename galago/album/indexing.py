@@ -51,6 +51,7 @@ class IndexOptions:
     `read`: whether what stands written in photos is read from now on, None for as before; `reader`:
     the model that does, '' for the best that is here.  `videos`: whether videos are looked at from
     now on, by a few pictures each, if there is what opens them; None for as before, at first yes.
+    `away`: folders of the album that are not looked into this time.
     """
 
     hidden: bool = False
@@ -61,6 +62,7 @@ class IndexOptions:
     read: bool | None = None
     reader: str = ""
     videos: bool | None = None
+    away: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -171,6 +173,7 @@ class _Run:
         skip = understood(options.skip, named or tuple(before[0]))
         given = Rules(options.hidden, skip)
         folders, roots = to_walk(before[0], named, given, options.fresh)
+        roots = tuple(root for root in roots if root not in options.away)
         if not roots:
             raise OptionError("say which folder to index: galago index FOLDER")
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galago.cli import albums, options, reading
+from galago.cli import albums, following, options, reading
 from galago.cli.options import ClipOpening
 from galago.cli.terminal import Bar, complain, say, shown, write
 from galago.errors import OptionError
@@ -71,6 +71,10 @@ def index(
             autocompletion=options.complete_fastvlm,
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Stay, and index what changes, until Ctrl-C."),
+    ] = False,
     precision: options.ClipPrecision = "auto",
     threads: options.Threads = None,
     offline: options.Offline = False,
@@ -89,9 +93,11 @@ def index(
       galago index
       galago index /mnt/disk/photos --album disk --skip "*_small.jpg" --skip private/
       galago index --read
+      galago index --watch
       galago index --fresh -m MobileCLIP2-S0
     """
     from galago.album import IndexOptions
+    from galago.album.following import import_watchfiles
     from galago.album.names import option
 
     folder = albums.folder_of(album)
@@ -99,18 +105,29 @@ def index(
     opening = ClipOpening(source, precision, threads, offline)
     if reader is not None and read is False:
         raise OptionError("--reader MODEL and --no-read contradict each other")
+    if watch:
+        import_watchfiles()
     progress = _Progress()
     try:
         chosen = IndexOptions(fresh=fresh, hidden=hidden, read=True if reader else read)
         chosen = replace(chosen, skip=(*chosen.skip, *(skip or ())))
         chosen = replace(chosen, videos=videos, reader=reading.source_of(reader) if reader else "")
         summary = _run(folder, folders or [], source, opening, progress, chosen)
+        if watch:
+            _tell(folder.name, summary, fresh)
+            following.keep_up(
+                folder,
+                folders or [],
+                lambda changed: _run(folder, [], source, opening, progress, changed),
+                partial(_tell_change, folder.name),
+            )
     except KeyboardInterrupt:
         command = "the same command"
         if fresh and progress.begun:  # which would begin anew
             command = f"galago index{option(folder.name)}"
             command += f" -m {shlex.quote(model)}" if model is not None else ""
-        say(f"stopped: {progress.kept()} {command} continues")
+        if progress.begun or not watch:  # else nothing was at work
+            say(f"stopped: {progress.kept()} {command} continues")
         raise typer.Exit(130) from None
     _tell(folder.name, summary, fresh)
     bad = summary.failed or summary.unread
@@ -144,7 +161,7 @@ def _run(
             with bar.aside():
                 return opening.load(pool.warm())
 
-        return index_folders(
+        summary = index_folders(
             folder,
             folders,
             load,
@@ -155,6 +172,8 @@ def _run(
             open_video=pool.stills,
             reader=partial(reading.opened, opening=opening, pool=pool, bar=bar),
         )
+    progress.clear()
+    return summary
 
 
 class _Progress:
@@ -162,6 +181,10 @@ class _Progress:
 
     def __init__(self) -> None:
         self.bar: Bar | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing is at work."""
         self.done = self.total = 0
         self.read = self.to_read = 0
         self.begun = False
@@ -184,6 +207,13 @@ class _Progress:
         if not self.total:
             return "nothing was begun;"
         return f"{self.done:,} of {self.total:,} files are done and kept;"
+
+
+def _tell_change(name: str, summary: Summary) -> None:
+    """The same of a run that --watch brought about; nothing when it found nothing."""
+    changed = summary.encoded, summary.known, summary.gone, summary.failed, summary.unread
+    if any(changed) or summary.transcribed is not None:
+        _tell(name, replace(summary, passed_over={}, unmatched=[]), fresh=False)
 
 
 def _tell(name: str, summary: Summary, fresh: bool) -> None:
