@@ -24,7 +24,7 @@ _SAFE = {"protocol_whitelist": "file"}
 _CLOCK_RESET = 1.0  # seconds; times that go back by less are out of order, as of damaged files
 _MISSING_END = 1.0  # seconds that a stream may end before its header says, and be whole
 # Pictures decoded behind a jump: so many pixels, and so many pictures at least and at most.
-_WORK, _FEWEST, _MOST = 100_000_000, 8, 150
+_WORK, _FEWEST, _MOST = 300_000_000, 8, 150
 
 
 class Video:
