@@ -80,6 +80,14 @@ def test_a_video_is_one_hit_with_its_best_moment(album: Path, folder: Path) -> N
     assert _index(album, model=again).unchanged == 2 and again.encoded == 0
 
 
+def test_one_that_is_gone_is_left_out_once(album: Path, folder: Path) -> None:
+    _index(album, folder)
+    (folder / "clip.mp4").unlink()
+    with Searcher(album) as searcher:
+        found = searcher.search([Part(MODEL.embed_texts(["red"])[0])], k=9)
+    assert [Path(hit.path).name for hit in found] == ["grey.png"] and found.left_out.missing == 1
+
+
 def test_moves_and_copies_are_known(album: Path, folder: Path) -> None:
     _index(album, folder)
     (folder / "deep").mkdir()
@@ -183,10 +191,10 @@ def test_moments_of_a_video_are_no_copies_of_each_other(album: Path, folder: Pat
     def grey(source: object, side: int) -> object:
         raise ImageError("no picture")
 
-    groups = find_duplicates(album, load_grey=grey)  # type: ignore[arg-type]
-    assert [[Path(copy.path).name for copy in group] for group in groups] == [
-        ["same.mp4", "still.mp4"]
-    ]
+    for alike in (False, True):
+        groups = find_duplicates(album, load_grey=grey, alike=alike)  # type: ignore[arg-type]
+        names = [[Path(copy.path).name for copy in group] for group in groups]
+        assert names == [["same.mp4", "still.mp4"]] and groups.alike == 0
 
 
 def test_a_large_one_is_known_by_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
