@@ -134,8 +134,8 @@ class MissingExtraError(GalagoError):
         self.what, self.extra = what, extra
 
 
-def install_line(extra: str) -> str:
-    """The command that adds an extra's packages to the environment that galago runs in.
+def install_line(*extras: str) -> str:
+    """The command that adds the packages of extras to the environment that galago runs in.
 
     By the packages' own names, as the installed galago lists them: on an index its own name would
     be somebody else's. Quoted for a shell of this system.
@@ -145,10 +145,11 @@ def install_line(extra: str) -> str:
     try:
         listed = [Requirement(line) for line in importlib.metadata.requires("galago") or ()]
     except importlib.metadata.PackageNotFoundError:  # run from its sources
-        return f"pip install {_quoted(f'.[{extra}]')} in galago's own folder"
+        names = ",".join(extras)
+        return f"pip install {_quoted(f'.[{names}]')} in galago's own folder"
     packages = []
     for one in listed:
-        if one.marker is not None and one.marker.evaluate({"extra": extra}):
+        if (mark := one.marker) and any(mark.evaluate({"extra": extra}) for extra in extras):
             one.marker = None
             packages.append(str(one))
     return " ".join(map(_quoted, [*_installer(), *packages]))

@@ -24,6 +24,7 @@ from galago.album.ranking import Part
 from galago.album.search import Hit, Searcher
 from galago.album.sheet import contact_sheet, grouped_sheet
 from galago.album.store import Store, check_model
+from galago.album.transcripts import Reader, Transcribed
 from galago.places import albums_dir
 
 __all__ = [
@@ -39,9 +40,11 @@ __all__ = [
     "IndexOptions",
     "LeftOut",
     "Part",
+    "Reader",
     "Searcher",
     "Store",
     "Summary",
+    "Transcribed",
     "Want",
     "album_folder",
     "album_names",

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from galago.album.contents import digest_of
 from galago.album.embedder import Float
 from galago.album.match import NEAR
 from galago.album.near import LOST, near_groups, unit
 from galago.album.pixels import LoadGrey, Look, is_copy, look
 from galago.album.present import Check, Checked, Indexed, opened
-from galago.album.store import Store, content_hash, empty
+from galago.album.store import Store, empty
 from galago.album.vectors import Rows
 from galago.errors import ImageError, OptionError
 from galago.media import images
@@ -134,7 +135,9 @@ def _candidates(
         raise OptionError(empty(store.folder.name))
     store.check_photos()
     rows = store.rows(head)
-    near = near_groups(rows, threshold, store.unused(), report)
+    # Moments of one video are alike; of videos, copies byte for byte are found.
+    left_out = sorted({*store.unused(), *store.of_videos()})
+    near = near_groups(rows, threshold, left_out, report)
     grouped = {row for group in near for row in group}
     same = store.db.execute(
         "SELECT row FROM photos WHERE row IS NOT NULL GROUP BY row HAVING count(*) > 1"
@@ -244,11 +247,6 @@ def _digest(path: bytes) -> bytes | None:
     """As a content is named in the album; None for what can't be read."""
     try:
         with opened(path) as file:
-            known = content_hash()
-            left = os.fstat(file.fileno()).st_size
-            while left > 0 and (piece := file.read(min(left, _PIECE))):
-                known.update(piece)
-                left -= len(piece)
-            return known.digest()
+            return digest_of(file, path)
     except OSError:
         return None

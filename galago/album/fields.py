@@ -43,6 +43,7 @@ _SMALL = {
         "AND typeof(hidden) = 'integer' AND typeof(skip) IN ('text', 'null')"
     ),
     "excluded": "typeof(path) = 'blob' AND length(path) > 0",
+    "wishes": "typeof(name) = 'text' AND typeof(value) = 'text'",
 }
 _LARGE = {
     "vectors": (
@@ -51,7 +52,10 @@ _LARGE = {
         "AND typeof(unused) IN ('real', 'integer', 'null') "
         "AND (taken IS NULL OR (typeof(taken) = 'text' AND length(taken) <= 19))"
     ),
-    "texts": "typeof(hash) = 'blob' AND typeof(kind) = 'text' AND typeof(text) = 'text'",
+    "texts": (
+        "typeof(hash) = 'blob' AND typeof(kind) = 'text' AND typeof(text) = 'text' "
+        "AND typeof(model) IN ('text', 'null')"
+    ),
     "frames": (
         "typeof(hash) = 'blob' AND typeof(video) = 'blob' "
         "AND typeof(second) IN ('real', 'integer') AND second >= 0"

@@ -8,47 +8,41 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from galago.album.contents import is_video
 from galago.album.dates import fill_in
 from galago.album.embedder import Embedder, Float
 from galago.album.folders import excluded, known, remember, restore, to_walk
-from galago.album.kinds import counted, kinds_told
+from galago.album.kinds import counted, kinds_told, wanted
 from galago.album.patterns import understood
 from galago.album.plan import Plan
-from galago.album.present import opened
+from galago.album.reading import OpenVideo, Outcome, read, read_ahead
 from galago.album.refusals import clear_errors
-from galago.album.scan import SKIPPED, Found, Rules, Scan, as_roots
+from galago.album.scan import SKIPPED, Rules, Scan, as_roots
 from galago.album.seen import SEEN, files, folder_of, is_seen, note, refuse_own
-from galago.album.store import Store, check_model, content_hash, discard, write_lock
+from galago.album.store import Moment, Store, check_model, discard, write_lock
+from galago.album.transcripts import Reader, Transcribed, transcribe, waiting
+from galago.album.wishes import unwish, wish, wished
 from galago.album.write import Photo, Writer, begin, finish_forgetting
-from galago.errors import ImageError, MissingExtraError, OptionError, StorageError, UnopenedError
-from galago.media.images import PICTURE_SUFFIXES, date_taken
-from galago.media.limits import SETTING
+from galago.errors import ImageError, OptionError, StorageError
+from galago.media.images import date_taken
+from galago.media.stills import stills
 from galago.progress import Stage
 
 __all__ = ["IndexOptions", "Report", "Summary", "index"]
 
 Report = Callable[[Stage, int, int], None]  # what is being done; how many are done; of how many
 
-Kind = Literal["new", "known", "bad", "unread", "restless", "gone"]
-
 _INDEXING, _LOOKING = Stage("indexing"), Stage("looking through folders")
 _WAITING = Stage("waiting")
-_LABEL = "the picture"
-_MAX_BYTES = 1 << 29  # a larger picture file is a mistake, and would be held in memory
-_NO_MEMORY = "there is too little memory to read it"
 _PENDING = 200  # photos that need no encoding, before they are recorded
-_RACY = 2_000_000_000  # ns: a file this young may change again without its time changing
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,10 @@ class IndexOptions:
     It and `hidden` are kept with the folders named, and hold until one is named again.
     `batch` pictures are encoded and recorded at once; `workers` threads read and decode, and stay
     at most two batches ahead.  `fresh` encodes everything again.
+    `read`: whether what stands written in photos is read from now on, None for as before; `reader`:
+    the model that does, '' for the best that is here.  `videos`: whether videos are looked at from
+    now on, by a few pictures each, if there is what opens them; None for as before, at first yes.
+    `away`: folders of the album that are not looked into this time.
     """
 
     hidden: bool = False
@@ -65,6 +63,10 @@ class IndexOptions:
     batch: int = 16
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     fresh: bool = False
+    read: bool | None = None
+    reader: str = ""
+    videos: bool | None = None
+    away: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -86,15 +88,7 @@ class Summary:
     restless: list[str] = field(default_factory=list)  # changed while being read
     unreadable: dict[str, str] = field(default_factory=dict)  # folders
     seconds: float = 0.0  # of reading and encoding
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A file after reading.  "gone" and "restless" files are left for the next run."""
-
-    kind: Kind
-    photo: Photo
-    pixels: Float | None = None
+    transcribed: Transcribed | None = None  # when photos were to be read, and there were any
 
 
 def index(
@@ -106,6 +100,8 @@ def index(
     options: IndexOptions | None = None,
     report: Report | None = None,
     give_up: Callable[[], None] | None = None,
+    reader: Callable[[str], Reader] | None = None,
+    open_video: OpenVideo = stills,
     date_taken: Callable[[str], str] = date_taken,
     into: Summary | None = None,
 ) -> Summary:
@@ -115,8 +111,9 @@ def index(
     `source` is what opens it again, or a function that chooses it, given the album's own (None for
     a new album), when nobody else can change that any more.  Stopping (Ctrl-C, a kill) loses at
     most the batch in hand; `give_up` is called then, to end what opens pictures for the model.
-    `date_taken` tells of a path when that picture was taken, for photos that an older galago has
-    indexed; a PicturePool's opens it elsewhere.
+    `reader` opens what reads photos, by the name that was asked for ('': the best that is here);
+    `open_video` gives a few pictures of a video's path (PicturePool.stills), `date_taken` the time
+    at which a photo of an older galago's album was taken (PicturePool.date_taken).
     `into` is the summary to fill, which others may look at as it grows.  What `report` raises ends
     the run; an exception that is no Exception does so as Ctrl-C does.
 
@@ -140,12 +137,14 @@ def index(
         if callable(source):
             head = store.head()
             source = source(head.source if head else None)
-        run = _Run(store, model, source, options, tell, give_up or (lambda: None))
+        run = _Run(store, model, source, options, tell, give_up or (lambda: None), open_video)
         run.summary = into if into is not None else run.summary
         summary = run.run(named)
         with _stopped(give_up or (lambda: None)):
             fill_in(store, date_taken, options.workers, tell)
         summary.photos = store.count()
+        if reader is not None:
+            summary.transcribed = run.read(reader)
     return summary
 
 
@@ -176,11 +175,14 @@ class _Run:
         options: IndexOptions,
         tell: Report,
         give_up: Callable[[], None],
+        open_video: OpenVideo,
     ) -> None:
         self._store, self._model, self._source = store, model, source
         self._options, self._tell, self._give_up = options, tell, give_up
-        self.summary = Summary()
+        self._open_video = open_video
+        self._roots: tuple[str, ...] = ()
         self._compared: tuple[Sequence[str], Collection[str]] = ((), ())
+        self.summary = Summary()
 
     def run(self, named: tuple[str, ...]) -> Summary:
         store, summary, options = self._store, self.summary, self._options
@@ -188,12 +190,18 @@ class _Run:
         skip = understood(options.skip, named or tuple(before[0]))
         given = Rules(options.hidden, skip)
         folders, roots = to_walk(before[0], named, given, options.fresh)
+        roots = tuple(root for root in roots if root not in options.away)
         if not roots and not folder_of(store.folder).is_dir():
             raise OptionError("say which folder to index: galago index FOLDER")
         refuse_own(store, named)
         try:
             remember(store, folders, named)
-            scan = Scan(roots, known=folders, excluded=excluded(store))
+            scan = Scan(
+                roots,
+                known=folders,
+                excluded=excluded(store),
+                suffixes=wanted(videos=self._videos()),
+            )
             plan, todo = self._plan(scan)
             summary.unmatched = [
                 one for one in skip if one not in SKIPPED and one not in scan.matched
@@ -202,6 +210,8 @@ class _Run:
         except Exception:
             restore(store, *before)
             raise
+        self._roots = roots
+        self._wish()
         if options.fresh:
             todo, summary.gone = plan.compare(*self._compared)
         summary.noted = plan.noted()
@@ -219,6 +229,29 @@ class _Run:
         if any(map(is_seen, gone)):
             finish_forgetting(store)
         return summary
+
+    def read(self, reader: Callable[[str], Reader]) -> Transcribed | None:
+        """After the vectors: what is written in photos, if that was ever asked for."""
+        wanted = wished(self._store, "read")
+        count = 0 if wanted is None else waiting(self._store, self._roots)
+        if wanted is None or not count:
+            return None
+        with _stopped(self._give_up):
+            return transcribe(self._store, self._roots, reader(wanted), self._tell, count)
+
+    def _wish(self) -> None:
+        """Keep what holds for later runs, too."""
+        if self._options.read:
+            wish(self._store, "read", self._options.reader)
+        elif self._options.read is not None:
+            unwish(self._store, "read")
+        if self._options.videos is not None:
+            wish(self._store, "videos", "yes" if self._options.videos else "no")
+
+    def _videos(self) -> bool:
+        if self._options.videos is not None:
+            return self._options.videos
+        return wished(self._store, "videos") != "no"
 
     def _plan(self, scan: Scan) -> tuple[Plan, int]:
         """Walk; what there is to do, and how much; ImageError when there is nothing at all."""
@@ -262,24 +295,24 @@ class _Run:
         """Read ahead in threads, encode here, record each batch."""
         photos: list[Photo] = []
         new: dict[bytes, Float] = {}
+        moments: list[Moment] = []
         done = 0
 
         def flush() -> None:
             vectors = model.embed_pixels(np.stack(list(new.values()))) if new else None
             kept = tuple(photos)
-            writer.record(kept, list(new), vectors, lambda: note(self._store, kept))
-            self.summary.encoded += len(new)
+            scenes = partial(note, self._store, kept)
+            writer.record(kept, list(new), vectors, moments=moments, also=scenes)
+            # A video counts once.
+            self.summary.encoded += len(new) - sum(one.digest != one.video for one in moments)
             self._tell(_INDEXING, done, todo)
-            photos.clear()
-            new.clear()
+            for gathered in (photos, new, moments):
+                gathered.clear()
 
-        ahead = 2 * self._options.batch + self._options.workers
         with (
             Store.open(self._store.folder) as seen,
             # Closed whatever happens, so that its threads end before their album does.
-            closing(
-                _read_ahead(plan.todo(), partial(_read, model, seen), self._options.workers, ahead)
-            ) as outcomes,
+            closing(self._outcomes(plan, model, seen)) as outcomes,
             _stopped(self._give_up),
         ):
             for outcome in outcomes:
@@ -289,17 +322,29 @@ class _Run:
                     continue
                 photos.append(outcome.photo)
                 digest = outcome.photo.digest
-                if digest is not None and outcome.pixels is not None:
+                if digest is not None and outcome.kind == "new":
                     # A copy of it may have been recorded since it was read.
                     if digest in new or self._store.row_of(digest) is not None:
                         self.summary.known += 1
-                    else:
+                    elif outcome.pixels is not None:
                         new[digest] = outcome.pixels
-                if len(new) == self._options.batch or len(photos) >= _PENDING:
+                    else:
+                        new |= {moment.digest: pixels for moment, pixels in outcome.moments}
+                        moments += [moment for moment, _ in outcome.moments]
+                if len(new) >= self._options.batch or len(photos) >= _PENDING:
                     flush()
             flush()
 
-    def _note(self, outcome: _Outcome) -> None:
+    def _outcomes(self, plan: Plan, model: Embedder, seen: Store) -> Generator[Outcome, None, None]:
+        """Photos first, then videos, of which few are held: each has several pictures."""
+        workers = self._options.workers
+        look = partial(read, model, self._open_video, seen)
+        for videos, ahead in ((False, 2 * self._options.batch + workers), (True, workers + 1)):
+            files = (file for file in plan.todo() if is_video(file.path) is videos)
+            with closing(read_ahead(files, look, workers, ahead)) as some:
+                yield from some
+
+    def _note(self, outcome: Outcome) -> None:
         summary, path = self.summary, os.fsdecode(self._store.place(outcome.photo.path))
         if outcome.kind in ("bad", "unread"):
             told = summary.failed if outcome.kind == "bad" else summary.unread
@@ -317,7 +362,7 @@ def _nothing(scan: Scan) -> str:
         return f"no picture could be found in {where}, as folders can't be read ({reasons})"
     others = f", only {counted(scan.others, 'other file')}" if scan.others else ""
     others += f": {kinds_told(scan.kinds)}" if scan.kinds else ""
-    kinds = " ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
+    kinds = " ".join(sorted(suffix[1:] for suffix in scan.suffixes))
     return f"no picture ({kinds}) in {where}{others}"
 
 
@@ -329,82 +374,3 @@ def _stopped(give_up: Callable[[], None]) -> Iterator[None]:
     except BaseException:
         give_up()
         raise
-
-
-def _read_ahead(
-    files: Iterator[Found], read: Callable[[Found], _Outcome], workers: int, ahead: int
-) -> Generator[_Outcome, None, None]:
-    """Outcomes in the order of the files; at most `ahead` are read and not yet taken."""
-    waiting: deque[Future[_Outcome]] = deque()
-    with ThreadPoolExecutor(workers, "galago-read") as pool:
-        try:
-            for file in files:
-                waiting.append(pool.submit(read, file))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _read(model: Embedder, seen: Store, file: Found) -> _Outcome:
-    """Read, hash and, if the content is new, decode one file; runs in threads."""
-    path = os.fsdecode(seen.place(file.path))
-    photo = Photo(file.path, file.size, file.mtime_ns)
-    try:
-        with opened(path) as stream:
-            before = os.fstat(stream.fileno())
-            large = before.st_size > _MAX_BYTES
-            data = b"" if large else stream.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        return _Outcome("gone", photo)
-    except OSError as error:  # a disk or a permission: to be tried again, so not recorded
-        return _Outcome("unread", replace(photo, error=f"can't be read: {error.strerror}"))
-    except MemoryError:
-        return _Outcome("unread", replace(photo, error=_NO_MEMORY))
-    # A file this young may change again without its time showing it: look at it next time too.
-    young = abs(time.time_ns() - before.st_mtime_ns) < _RACY
-    changed = None if young else before.st_ctime_ns
-    photo = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns, ctime_ns=changed)
-    if large:
-        return _Outcome("bad", replace(photo, error="larger than 512 MB"))
-    photo = replace(photo, digest=content_hash(data).digest())
-    whole = len(data) == before.st_size
-    if whole and seen.row_of(photo.digest or b"") is not None:
-        outcome = _Outcome("known", photo)
-    else:
-        # By its path, so that a pool's worker reads it from where it lies; see `_same` below.
-        outcome = _prepared(model, photo, data if young else path)
-    return outcome if whole and _same(path, before) else _Outcome("restless", photo)
-
-
-def _prepared(model: Embedder, photo: Photo, source: bytes | str) -> _Outcome:
-    try:
-        pixels, taken = model.prepare_dated(source, name=_LABEL)
-        return _Outcome("new", replace(photo, taken=taken), pixels)
-    except MemoryError:
-        return _Outcome("unread", replace(photo, digest=None, error=_NO_MEMORY))
-    except ImageError as error:
-        # By the next time an extra may have been installed, a limit raised, and a busy machine have
-        # more of it.
-        reason = str(error)
-        again = isinstance(error, (MissingExtraError, UnopenedError)) or SETTING in reason
-        kind: Kind = "unread" if again else "bad"
-        # It is told after the picture's path.
-        reason = reason.removeprefix(f"{_LABEL} ").removeprefix("is ")
-        return _Outcome(kind, replace(photo, digest=None, error=reason))
-
-
-def _same(path: str, before: os.stat_result) -> bool:
-    """Whether what was hashed and what was decoded are one content, for all that times tell."""
-    try:
-        return _times(os.stat(path)) == _times(before)
-    except OSError:
-        return False
-
-
-def _times(about: os.stat_result) -> tuple[int, int, int]:
-    """What tells of a change; a picture may be edited with its old time set again."""
-    return about.st_size, about.st_mtime_ns, about.st_ctime_ns

@@ -1,10 +1,16 @@
-"""Files beside the photos that people may look for in an album, and galago doesn't index."""
+"""Which files an album takes in, and those beside them that people may look for there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["counted", "kinds_told", "told"]
+from galago.errors import install_line
+from galago.media import raw
+from galago.media.frames import has_av
+from galago.media.images import PICTURE_SUFFIXES
+from galago.media.video import VIDEO_SUFFIXES
+
+__all__ = ["counted", "kinds_told", "remedy", "told", "wanted"]
 
 _RAW = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"}
@@ -15,10 +21,25 @@ _VIDEO = frozenset(
     {".3gp", ".avi", ".insv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
     | {".vob", ".webm", ".wmv"}
 )
+_PLAYED = _VIDEO & VIDEO_SUFFIXES
 _PICTURE = frozenset(
     {".ai", ".eps", ".exr", ".hdr", ".heics", ".jxl", ".jxr", ".psb", ".psd", ".svg", ".wdp"}
     | {".xcf"}
 )
+
+
+def wanted(*, videos: bool = True) -> frozenset[str]:
+    """The suffixes of files that can be read here."""
+    found = PICTURE_SUFFIXES if raw.is_installed() else PICTURE_SUFFIXES - raw.RAW_SUFFIXES
+    return found | _PLAYED if videos and has_av() else found
+
+
+def remedy(suffixes: Iterable[str]) -> str | None:
+    """The line that installs what reads files of these kinds, if something does."""
+    left = set(suffixes) - wanted()
+    kinds = (("raw", raw.RAW_SUFFIXES), ("video", _PLAYED))
+    extras = [extra for extra, kind in kinds if left & kind]
+    return f"to read them: {install_line(*extras)}" if extras else None
 
 
 def told(suffix: str) -> bool:

@@ -67,4 +67,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "CREATE INDEX frames_video ON frames (video)",
     ),
+    (
+        "ALTER TABLE texts ADD COLUMN model TEXT",  # that read it; none: not known
+        # What later runs do as well (galago/album/wishes.py).
+        "CREATE TABLE wishes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
 )

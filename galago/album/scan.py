@@ -127,6 +127,7 @@ class Scan:
     skip: tuple[str, ...] = SKIPPED
     known: Mapping[str, Rules] = field(default_factory=dict)  # the album's folders
     excluded: Collection[str] = ()  # not entered
+    suffixes: Collection[str] = PICTURE_SUFFIXES  # of the files that are looked for
     others: int = 0  # files that are no pictures
     kinds: Counter[str] = field(default_factory=Counter)  # of those that people may look for
     matched: set[str] = field(default_factory=set)  # patterns that left something out
@@ -200,7 +201,7 @@ class Scan:
 
     def _picture(self, entry: os.DirEntry[str], folder: str) -> Found | None:
         suffix = os.path.splitext(entry.name)[1].lower()
-        if suffix not in PICTURE_SUFFIXES:
+        if suffix not in self.suffixes:
             self.others += 1
             if told(suffix):
                 self.kinds[suffix] += 1
@@ -225,7 +226,7 @@ class Scan:
                 return folder in self.excluded
             folder = up
         # git-annex links photos to files in a hidden folder, which no walk finds there.
-        is_picture = os.path.splitext(real)[1].lower() in PICTURE_SUFFIXES
+        is_picture = os.path.splitext(real)[1].lower() in self.suffixes
         return is_picture and self._known[folder].reaches(folder, real, is_folder=False)
 
     def _is_folder(self, entry: os.DirEntry[str], folder: str) -> bool:

@@ -232,8 +232,14 @@ class Searcher:
         return compared(view, asked.parts, rows, quotes, wanted, only_matches=asked.only_matches)
 
     def _hits(self, rows: Iterable[Ranked], through: Passing | None, check: Check) -> Iterator[Hit]:
-        """Those of the rows that are there."""
+        """Those of the rows that are there; a video once, by its best moment."""
+        videos: set[bytes] = set()
         for one in rows:
+            moment = self._store.moment_of(one.row)
+            if moment is not None:
+                if moment.video in videos:
+                    continue
+                videos.add(moment.video)
             files, taken = self._store.photos_of(one.row), self._store.taken(one.row)
             if through is not None:
                 held = {file.path for file in files if through.holds(file, taken)}
@@ -254,6 +260,7 @@ class Searcher:
                 date.by_file,
                 None if quote is None else quote.text,
                 None if quote is None else quote.kind,
+                second=None if moment is None else moment.second,
                 caption=text_of(self._store, self._store.digest_of(one.row), "caption"),
             )
 

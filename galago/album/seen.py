@@ -148,7 +148,7 @@ def record(store: Store, writer: Writer, fresh: Fresh) -> Path:
             [photo],
             [digest] if new else [],
             fresh.vector[None] if new else None,
-            lambda: _write_note(store, digest, Scene(str(fresh.when)[:19], fresh.caption)),
+            also=lambda: _write_note(store, digest, Scene(str(fresh.when)[:19], fresh.caption)),
         )
     except BaseException:
         with contextlib.suppress(OSError):

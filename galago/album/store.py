@@ -38,6 +38,7 @@ from galago.errors import OptionError, StorageError
 
 __all__ = [
     "Head",
+    "Moment",
     "Store",
     "check_model",
     "content_hash",
@@ -64,6 +65,15 @@ class Head:
     generation: int
     rows: int
     changed: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A vector's `digest`, of the `video` (its file's hash) at this second."""
+
+    digest: bytes
+    video: bytes
+    second: float
 
 
 class Store:
@@ -223,9 +233,11 @@ class Store:
         return bytes(found[0])
 
     def photos_of(self, row: int) -> list[Indexed]:
-        """The photos that share a vector, by path."""
+        """The photos that share a vector, or the videos of which it is a moment; by path."""
         asked = "SELECT path, size, mtime_ns FROM photos WHERE row = ? ORDER BY path"
         found = self.db.execute(asked, (row,)).fetchall()
+        if not found and (moment := self.moment_of(row)) is not None:
+            found = self.db.execute(asked, (self.row_of(moment.video),)).fetchall()
         self._demand(all(tuple(map(type, one)) == (bytes, int, int) for one in found))
         return [Indexed(self.place(path), *rest) for path, *rest in found]
 
@@ -234,6 +246,20 @@ class Store:
         found = self.db.execute("SELECT taken FROM vectors WHERE row = ?", (row,)).fetchone()
         self._demand(found is None or isinstance(found[0], (str, type(None))))
         return found[0] if found else None
+
+    def moment_of(self, row: int) -> Moment | None:
+        """Which moment of which video a vector shows; None for a photo's."""
+        found = self.db.execute(
+            "SELECT frames.hash, video, second FROM vectors "
+            "JOIN frames ON frames.hash = vectors.hash WHERE row = ?",
+            (row,),
+        ).fetchone()
+        return Moment(*found) if found else None
+
+    def of_videos(self) -> list[int]:
+        """The rows of videos' moments."""
+        found = self.db.execute("SELECT row FROM vectors JOIN frames ON frames.hash = vectors.hash")
+        return [row for (row,) in found]
 
     def row_of_photo(self, number: int) -> int | None:
         """The vector of a photo by its number; None for one that isn't there or can't be read."""

@@ -12,7 +12,7 @@ import numpy as np
 from galago.album.embedder import Embedder, Float
 from galago.album.match import phrases, reach
 from galago.album.scan import below
-from galago.album.store import Head, Store
+from galago.album.store import Head, Moment, Store
 from galago.album.texts import erase, erase_all, overwrite
 from galago.album.vectors import VectorFile, remove
 from galago.errors import ModelError, OptionError, StorageError
@@ -71,11 +71,14 @@ class Writer:
         photos: Sequence[Photo],
         digests: Sequence[bytes] = (),
         vectors: Float | None = None,
+        *,
+        moments: Sequence[Moment] = (),
         also: Callable[[], None] = lambda: None,
     ) -> None:
         """New contents with their vectors (n, dim), and the photos that have them or older ones.
 
-        `also`: what is written in the same transaction, when the contents have their rows.
+        `moments`: which of the contents are a video's.  `also`: what is written in the same
+        transaction, when the contents have their rows.
         """
         vectors = np.empty((0, self.head.dim), np.float32) if vectors is None else vectors
         if vectors.shape != (len(digests), self.head.dim) or not np.isfinite(vectors).all():
@@ -93,6 +96,10 @@ class Writer:
             self._db.executemany(
                 "INSERT INTO vectors (row, hash, taken) VALUES (?, ?, ?)",
                 [(row, one, dates.get(one)) for row, one in enumerate(digests, self.head.rows)],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO frames VALUES (?, ?, ?)",
+                [(one.digest, one.video, one.second) for one in moments],
             )
             _settle(self._store, self._point(photos), changed)
             also()
@@ -156,6 +163,7 @@ class Writer:
                 ).fetchall()
                 erase(self._store, (digest for (digest,) in old_hashes))
                 self._db.execute("DELETE FROM vectors WHERE unused < ?", (before,))
+                self._db.execute("DELETE FROM frames WHERE hash NOT IN (SELECT hash FROM vectors)")
                 # In rising order, so each number is free when it is given away.
                 self._db.executemany("UPDATE vectors SET row = ? WHERE row = ?", moves)
                 self._db.executemany("UPDATE photos SET row = ? WHERE row = ?", moves)
@@ -251,11 +259,18 @@ def _delete(store: Store, paths: Sequence[bytes], when: float) -> None:
 
 
 def _settle(store: Store, rows: Iterable[int], when: float) -> None:
-    """Note for these vectors whether a photo has them."""
+    """Note for these vectors whether a photo has them; a video's moments follow its first."""
+    rows = list(rows)
     store.db.executemany(
         "UPDATE vectors SET unused = CASE WHEN EXISTS (SELECT 1 FROM photos "
         "WHERE photos.row = vectors.row) THEN NULL ELSE coalesce(unused, ?) END WHERE row = ?",
         [(when, row) for row in rows],
+    )
+    store.db.executemany(
+        "UPDATE vectors SET unused = (SELECT unused FROM vectors WHERE row = :row) WHERE hash IN "
+        "(SELECT frames.hash FROM frames JOIN vectors ON vectors.hash = frames.video "
+        "WHERE vectors.row = :row AND frames.hash != frames.video)",
+        [{"row": row} for row in rows],
     )
 
 

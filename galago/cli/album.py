@@ -65,18 +65,24 @@ def album(
 
 def _record(store: Store) -> dict[str, Any]:
     from galago.album import album_names
+    from galago.album.contents import MOMENTS, VIDEOS
     from galago.album.folders import excluded
     from galago.album.forgetting import count_seen, keep_of
+    from galago.album.transcripts import READ, readers
 
     head = store.head()
     files = (file for file in store.folder.rglob("*") if file.is_file())
     return {
         "album": store.folder.name,
         "photos": store.count(),
-        "contents": store.count("vectors WHERE unused IS NULL"),
+        "contents": store.count(f"vectors WHERE unused IS NULL AND hash NOT IN ({MOMENTS})"),
+        "videos": store.count(VIDEOS),
         "failed": store.count("photos WHERE error IS NOT NULL"),
         "scenes": count_seen(store),
         "keep_seconds": keep_of(store.folder),
+        "read": store.count(READ),
+        "with_text": store.count(f"{READ} AND text <> ''"),
+        "read_by": readers(store),
         "model": head.model if head else None,
         "dim": head.dim if head else None,
         "folders": [path_fields(path)["path"] for path in store.folders()],
@@ -96,6 +102,8 @@ def _page(record: dict[str, Any]) -> str:
 
     copies = record["photos"] - record["contents"]
     photos = f"{record['photos']:,}" + (f", {copies:,} of them copies" if copies else "")
+    if record["videos"]:
+        photos += f"; {counted(record['videos'], 'video')} among them"
     lines = [
         ("album", shown(record["album"])),
         ("photos", photos),
@@ -114,6 +122,9 @@ def _page(record: dict[str, Any]) -> str:
     if record["failed"]:
         lists = "lists it" if record["failed"] == 1 else "lists them"
         lines.append(("failed", f"{counted(record['failed'], 'file')}; --failed {lists}"))
+    if record["read"]:
+        texts, by = record["with_text"], ", ".join(map(shown, record["read_by"]))
+        lines.append(("read", f"{counted(record['read'], 'photo')} by {by}; {texts:,} show text"))
     if record["others"]:
         lines.append(("others", ", ".join(map(shown, record["others"]))))
     return "".join(f"{head:8} {text}\n" for head, text in lines)

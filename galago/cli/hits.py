@@ -95,7 +95,7 @@ def _draw(hits: Photos, way: str, listed: bool) -> None:
 
 def line_of(hit: Photo, listed: bool = False) -> str:
     """A hit for people; files of one content share a line."""
-    parts = [shown(hit.path)]
+    parts = [shown(hit.path) + _moment(hit)]
     if hit.score is not None:
         parts.insert(0, f"{hit.score:.3f}")
     elif listed:
@@ -113,6 +113,15 @@ def line_of(hit: Photo, listed: bool = False) -> str:
     return "  ".join(parts)
 
 
+def _moment(hit: Photo) -> str:
+    """Where in a video it is: " @ 1:23"; nothing for a photo."""
+    if hit.second is None:
+        return ""
+    minutes, seconds = divmod(int(hit.second), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f" @ {hours}:{minutes:02}:{seconds:02}" if hours else f" @ {minutes}:{seconds:02}"
+
+
 def _record(hit: Photo) -> dict[str, object]:
     record: dict[str, object] = {
         **path_fields(hit.path),
@@ -123,6 +132,8 @@ def _record(hit: Photo) -> dict[str, object]:
         "taken": hit.taken,
         "taken_by": "file" if hit.by_file else "camera",
     }
+    if hit.second is not None:
+        record["second"] = round(hit.second, 3)
     if hit.caption is not None:
         record["caption"] = hit.caption
     if hit.text is not None:
@@ -138,9 +149,14 @@ def write_page(
     from galago.media.pool import PicturePool
 
     photos = ((hit.path, line_of(hit, listed)) for hit in hits)
+    seconds = {hit.path: hit.second for hit in hits}
     instead = told.get("searched_for")
     notes = [f"searched for: {visible(instead)}"] if instead else []
     note = "; ".join([*notes, *([hits.left_out.sentence()] if hits.left_out else [])])
     with PicturePool(1) as pool:
-        pieces = contact_sheet(visible(title), photos, note, pool.thumbnail)
+
+        def thumbnail(photo: str, side: int) -> bytes:
+            return pool.thumbnail(photo, side, second=seconds.get(photo))
+
+        pieces = contact_sheet(visible(title), photos, note, thumbnail)
         sheets.write_page(pieces, output.html, output.view)

@@ -43,6 +43,7 @@ __all__ = [
     "TopK",
     "TopP",
     "complete_clip",
+    "complete_fastvlm",
     "complete_model",
     "doubt",
     "say_unread",
@@ -56,7 +57,7 @@ def complete_model(incomplete: str) -> Iterator[str]:
     return _names(incomplete, catalog.MODELS)
 
 
-def _complete_fastvlm(incomplete: str) -> Iterator[str]:
+def complete_fastvlm(incomplete: str) -> Iterator[str]:
     return _names(incomplete, [row for row in catalog.MODELS if row.kind == "fastvlm"])
 
 
@@ -85,7 +86,7 @@ ModelName = Annotated[
         metavar="MODEL",
         help="A name of `galago models`, a folder, or owner/name of the hub; the best that is here "
         "unless `galago use` says otherwise.",
-        autocompletion=_complete_fastvlm,
+        autocompletion=complete_fastvlm,
     ),
 ]
 ClipModelName = Annotated[

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import IO, Any
 
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
-from PIL.JpegImagePlugin import JpegImageFile
 
 from galago.errors import GalagoError, ImageError, MissingExtraError
-from galago.media import png, tiff
+from galago.media import png, raw, tiff
 from galago.media.depth import Meaning
 from galago.media.exif import taken
 from galago.media.icons import check_icon
 from galago.media.jpeg import decode_jpeg, is_jpeg
 from galago.media.limits import affordable, check_size, too_large
+from galago.media.ppm import check_ppm
 
 __all__ = ["Decoded", "PluginError", "date_taken", "decode", "identify", "one_line"]
 
@@ -36,10 +35,6 @@ _SEVERAL = (b"GIF8", b"\x89PNG", b"RIFF", b"II", b"MM")
 _SLOW = 2_000_000  # pixels that Pillow decodes in Python: one million takes seconds
 _ANIMATED = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
 _BLANK_FRAMES, _BLANK_PIXELS = 20, 40_000_000  # that an animation may begin with
-# What a PPM and its kin begin with, and what ends a word there; a comment doesn't.
-_PPM = re.compile(rb"P(?:0CMYK|yRGBA|yCMYK|(?:[1-6Ff]|yP)(?=\s))")
-_PPM_COMMENT = re.compile(rb"#[^\r\n]*[\r\n]?")
-_PPM_VALUE = 16  # bytes that a number written in digits takes at most, comments included
 
 
 @dataclass
@@ -87,9 +82,12 @@ def decode(
             if page not in (None, 1):
                 raise ImageError(f"{label} has no page {page}: it holds one picture")
             found = Decoded(*decode_jpeg(stream, label, at_least))
+        elif raw.is_raw(stream, head):
+            found = _of_raw(stream, label, at_least, page)
         else:
+            stream.seek(0)
             found = _decode(stream, head, label, page, counted)
-        found.taken = taken(found.image)
+        found.taken = found.taken or taken(found.image)
         return found
     except GalagoError:
         raise
@@ -103,35 +101,43 @@ def decode(
         raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
 
 
-def date_taken(stream: IO[bytes], label: str) -> str:
-    """When the picture was taken, without decoding it (galago/media/exif.py).  ImageError."""
-    stream.seek(0)
-    head = stream.read(32)
-    try:
-        _check_file(stream, head, label)
-        _check_webp(head, label)
-        image = JpegImageFile(stream) if is_jpeg(head) else _identify(stream, head, label)
-        if image.format == "PNG" and (blob := png.exif_of(stream)):  # it may stand at the end
-            image.info["exif"] = blob
-        return taken(image)
-    except GalagoError:
-        raise
-    except UnidentifiedImageError:
-        raise ImageError(f"{label} {_what_it_is(stream, head)}") from None
-    except Exception as error:
-        raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
-
-
 def identify(stream: IO[bytes], label: str) -> Image.Image:
     """The picture as its header tells of it, nothing of it decoded.  Raises what Pillow does."""
     stream.seek(0)
     head = stream.read(32)
     stream.seek(0)
     _check_file(stream, head, label)
+    _check_webp(head, label)
     if is_jpeg(head):
         return Image.open(stream, formats=["JPEG", "MPO"])
     check_icon(stream, head, label)
     return _identify(stream, head, label)
+
+
+def date_taken(stream: IO[bytes], label: str) -> str:
+    """When the picture was taken, without decoding it (galago/media/exif.py).  ImageError."""
+    try:
+        image = identify(stream, label)
+        if image.format == "PNG" and (blob := png.exif_of(stream)):  # it may stand at the end
+            image.info["exif"] = blob
+        return taken(image)
+    except GalagoError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(f"{label} is not a picture galago can read") from None
+    except Exception as error:
+        raise ImageError(f"{label} is damaged or cut short ({one_line(error)})") from error
+
+
+def _of_raw(stream: IO[bytes], label: str, at_least: int | None, page: int | None) -> Decoded:
+    """The picture that the camera put into a raw photo."""
+    try:
+        image, size, date = raw.decode(stream, label, at_least)
+    except ImportError:
+        raise PluginError(f"{label} is a raw photo: save it as JPEG", "raw") from None
+    if page not in (None, 1):
+        raise ImageError(f"{label} has no page {page}: it holds one picture")
+    return Decoded(image, size, taken=date)
 
 
 def one_line(error: Exception) -> str:
@@ -156,7 +162,7 @@ def _of_pillow(
 ) -> Decoded:
     check_icon(stream, head, label)
     _check_webp(head, label)
-    _check_ppm(stream, head, label)
+    check_ppm(stream, head, label)
     image = _identify(stream, head, label)
     _check(image, label)
     pages = getattr(image, "n_frames", 1) if counted else 1
@@ -368,28 +374,3 @@ def _check_webp(head: bytes, label: str) -> None:
     if size is not None and min(size) > 0:
         check_size((size[0], size[1]), label)
         affordable(size[0] * size[1] * (4 + _BESIDES["WEBP"]), label)
-
-
-def _check_ppm(stream: IO[bytes], head: bytes, label: str) -> None:
-    """ImageError for a PPM that is mostly comments, which Pillow reads byte by byte.
-
-    And for one whose numbers aren't plain digits: Pillow takes what Python's `int` does.
-    """
-    magic = _PPM.match(head)
-    if magic is None:
-        return
-    stream.seek(0)
-    start = stream.read(4096)
-    end = stream.seek(0, 2)
-    stream.seek(0)
-    words = _PPM_COMMENT.sub(b"", start[magic.end() :]).split(maxsplit=3)
-    if len(words) < 3 and end > len(start):
-        raise ImageError(f"{label} begins with {len(start)} bytes of comments; save it as PNG")
-    kind = magic[0][1:2]
-    numbers = words[: 2 if kind in b"14Ff" else 3]  # bits have no maximum, floats' is one of them
-    if not all(word.isdigit() and len(word) <= 10 for word in numbers):
-        raise ImageError(f"{label} doesn't give its size in plain digits; save it as PNG")
-    if kind in b"123" and len(numbers) >= 2:
-        values = int(numbers[0]) * int(numbers[1]) * (3 if kind == b"3" else 1)
-        if end > len(start) + _PPM_VALUE * values:
-            raise ImageError(f"{label} holds more than its pixels; save it as PNG")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,11 @@ def grey(picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.float32]:
     small = image if image.mode in ("L", "RGB") else image.convert("RGB")
     small = small.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
     return np.asarray(small, np.float32)
+
+
+def has_av() -> bool:
+    """Whether there is what reads videos."""
+    return find_spec("av") is not None
 
 
 def import_av(what: str) -> Any:

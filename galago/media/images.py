@@ -23,6 +23,7 @@ from galago.media.exif import taken
 from galago.media.formats import Decoded, decode, one_line
 from galago.media.limits import MAX_PIXELS, check_size, icc_wanted
 from galago.media.preprocess import fit_square, normalise
+from galago.media.raw import RAW_SUFFIXES
 from galago.media.sources import stream_of
 from galago.specs import ImageSpec
 
@@ -48,6 +49,7 @@ PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe"}
     | {".jpeg", ".jpf", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif"}
     | {".tiff", ".webp"}
+    | RAW_SUFFIXES
 )
 DRAFT = 4  # at twice the side letters' edges move by five 8-bit steps, at four times by one
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -33,6 +34,8 @@ from galago.media.formats import PluginError
 from galago.media.images import Source, Square
 from galago.media.limits import MAX_PIXELS, icc_wanted, limit
 from galago.media.sources import told_apart
+from galago.media.stills import MOST, Still
+from galago.media.video import VIDEO_SUFFIXES
 from galago.media.worker import receive, send
 from galago.specs import ImageSpec
 
@@ -40,6 +43,7 @@ __all__ = ["PicturePool"]
 
 _PATIENCE = 4  # times the seconds of the processor: others may be at work, and disks are slow
 _SECONDS, _MEMORY = 10.0, 3 << 29
+_OF_VIDEO = 6  # times the seconds of a picture
 _LAST = 5.0  # seconds for a process to end that has nothing more to say
 _MAX_THUMBNAIL = 64 << 20
 # The paths of this process, as it may have been told more than its environment says.
@@ -126,13 +130,34 @@ class PicturePool:
             raise _broken(label) from None
 
     def thumbnail(
-        self, source: Source, side: int, *, name: str | None = None, icc: bool | None = None
+        self,
+        source: Source,
+        side: int,
+        *,
+        name: str | None = None,
+        icc: bool | None = None,
+        second: float | None = None,
     ) -> bytes:
-        """As `images.thumbnail`; raises as `load_square` does."""
+        """As `images.thumbnail`, of a video's path too: its picture from about this second, or the
+        first of its stills.  Raises as `load_square` does."""
         if isinstance(source, (Image.Image, np.ndarray)):
             return images.thumbnail(source, side, name=name, icc=icc)
         head = {"do": "thumbnail", "side": side, "how": {"icc": icc_wanted(icc)}}
+        if isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in VIDEO_SUFFIXES:
+            head |= {"second": second, "patience": _OF_VIDEO}
         return self._ask(source, name, head, _MAX_THUMBNAIL)[1]
+
+    def stills(self, path: str, side: int, most: int = MOST) -> list[Still]:
+        """As galago.media.stills.stills; a video may take six times as long as a picture.
+
+        Raises as `load_square` does.
+        """
+        head = {"do": "stills", "side": side, "most": most, "patience": _OF_VIDEO}
+        found, data, label = self._ask(path, None, head, 3 * most * side**2)
+        try:
+            return list(_cut(found["stills"], data, most))
+        except (KeyError, TypeError, ValueError):
+            raise _broken(label) from None
 
     def load_grey(
         self, source: Source, side: int, *, name: str | None = None
@@ -197,7 +222,8 @@ class PicturePool:
         with self._free:
             worker, well = self._take(label), False
             try:
-                found, answer = worker.ask(head, body, most, label, _PATIENCE * self._seconds)
+                seconds = self._seconds * head.get("patience", 1)
+                found, answer = worker.ask(head, body, most, label, seconds)
                 well = not found.get("last")
             finally:
                 self._give_back(worker, well)
@@ -233,6 +259,17 @@ class PicturePool:
         worker.wait()
 
 
+def _cut(shapes: list[tuple[float, int, int]], data: bytes, most: int) -> Iterator[Still]:
+    """Stills of these seconds, heights and widths, whose pixels lie behind each other."""
+    if not 0 < len(shapes) <= most:
+        raise ValueError("as many stills as there can't be")
+    at = 0
+    for second, height, width in shapes:
+        pixels = np.frombuffer(data, np.uint8, 3 * height * width, at)
+        at += len(pixels)
+        yield Still(float(second), pixels.reshape(height, width, 3))
+
+
 def _broken(label: str) -> ImageError:
     return ImageError(f"{label} can't be opened: it broke what opened it")
 
@@ -260,7 +297,6 @@ class _Worker:
     """One process, asked one thing at a time."""
 
     def __init__(self, seconds: float, memory: int) -> None:
-        self._seconds = seconds
         self._late = False
         paths = json.dumps([os.path.abspath(path) if path else _here() for path in sys.path])
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -291,14 +327,16 @@ class _Worker:
     def ask(
         self, head: dict[str, Any], body: bytes, most: int, label: str, seconds: float
     ) -> tuple[dict[str, Any], bytes]:
-        """The answer; ImageError when there is none, after which the worker is of no more use."""
+        """The answer, for which it has `seconds` of a processor; ImageError when there is none,
+        after which the worker is of no more use."""
         done = threading.Event()
-        threading.Thread(target=self._watch, args=(done, seconds), daemon=True).start()
+        clock = _PATIENCE * seconds
+        threading.Thread(target=self._watch, args=(done, clock), daemon=True).start()
         try:
             send(self._input, head, body)
             return receive(self._output, most)
         except (EOFError, OSError):
-            raise self._failure(label, seconds) from None
+            raise self._failure(label, seconds, clock) from None
         except (ValueError, RecursionError):  # what came isn't an answer
             raise _broken(label) from None
         finally:
@@ -326,14 +364,14 @@ class _Worker:
         self._late = True
         self.kill()
 
-    def _failure(self, label: str, seconds: float) -> ImageError:
+    def _failure(self, label: str, seconds: float, clock: float) -> ImageError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LAST)  # one that closed its pipe and runs on is ended
         code = self._process.poll()
         if self._late:
-            return UnopenedError(f"{label} was given up: it was not open after {seconds:.0f} s")
+            return UnopenedError(f"{label} was given up: it was not open after {clock:.0f} s")
         if code == -getattr(signal, "SIGXCPU", 0):
-            return ImageError(f"{label} takes over {self._seconds:.0f} s to decode; save it anew")
+            return ImageError(f"{label} takes over {seconds:.0f} s to decode; save it anew")
         if code is not None and code < 0 and code not in _OWN_DEATHS:  # by close(), or by others
             return UnopenedError(f"{label} was not opened: what opened it was stopped")
         reason = "" if code is None else f" ({code})"

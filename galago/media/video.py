@@ -23,6 +23,8 @@ VIDEO_SUFFIXES = frozenset(
 _SAFE = {"protocol_whitelist": "file"}
 _CLOCK_RESET = 1.0  # seconds; times that go back by less are out of order, as of damaged files
 _MISSING_END = 1.0  # seconds that a stream may end before its header says, and be whole
+# Pictures decoded behind a jump: so many pixels, and so many pictures at least and at most.
+_WORK, _FEWEST, _MOST = 300_000_000, 8, 150
 
 
 class Video:
@@ -32,8 +34,12 @@ class Video:
     end: where the last picture that was read so far ends.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
-        """Raises VideoError (missing, empty, not a video, damaged, only sound, too large) and, as
+    def __init__(
+        self, path: str | os.PathLike[str], *, name: str | None = None, threads: int = 0
+    ) -> None:
+        """`threads` decode; 0: as many as FFmpeg likes.
+
+        Raises VideoError (missing, empty, not a video, damaged, only sound, too large) and, as
         one that is both, MissingExtraError."""
         self.name = name or str(path)
         self._check(Path(path))
@@ -48,6 +54,8 @@ class Video:
             self._container.close()
             raise
         self._stream.thread_type = "AUTO"
+        if threads:
+            self._stream.codec_context.thread_count = threads
         # Sound that begins before 0 is its decoder's run-up, which players don't count.
         self._zero = max((self._container.start_time or 0) / 1e6, 0.0)
         self.duration = self._duration()
@@ -75,6 +83,39 @@ class Video:
             raise VideoError(f"{self.name} holds no picture that can be decoded; it may be damaged")
         if self._missing:
             raise CutShortError(f"{self.name} is damaged or cut short: {self._missing}")
+
+    @property
+    def length(self) -> float:
+        """Seconds, about: where the file says nothing of its pictures, those of all it holds."""
+        whole = (self._container.duration or 0) / 1e6
+        return max(0.0, whole if self.duration is None else self.duration)
+
+    def near(self, second: float) -> Frame | None:
+        """A picture from about this second, reached by a jump; None where none can be decoded.
+
+        The one on the screen then, unless it stands far behind the last one that FFmpeg can begin
+        with: then one in between, so that a long film takes no longer than a short one.  Don't use
+        it together with `frames`.
+        """
+        pixels = self._stream.codec_context.width * self._stream.codec_context.height
+        most = max(_FEWEST, min(_MOST, _WORK // max(1, pixels)))
+        try:
+            self._container.seek(
+                int((second + self._zero) / self._stream.time_base), stream=self._stream
+            )
+        except av_errors():  # it can only be read from its beginning
+            if second:
+                return None
+        found = None
+        shape = _pixel_shape(self._stream)
+        for number, picture in enumerate(self._decoded()):
+            at = second if picture.time is None else max(0.0, float(picture.time) - self._zero)
+            if found is not None and at > second:
+                break
+            found = Frame(at, picture, shape)
+            if number >= most:
+                break
+        return found
 
     def _pictures(self) -> Iterator[Frame]:
         """Each picture with its time, none before the one that came before it."""

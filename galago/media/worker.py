@@ -19,6 +19,7 @@ from typing import IO, Any
 from galago.errors import GalagoError, MissingExtraError, OptionError, UnopenedError
 from galago.media.about import about
 from galago.media.images import date_taken, load_grey, load_square, thumbnail
+from galago.media.stills import still_at, stills
 from galago.memory import private, resident
 from galago.specs import ImageSpec
 
@@ -75,7 +76,7 @@ def serve(seconds: float, memory: int) -> None:
                 head, body = receive(asking, sys.maxsize)
             except EOFError:
                 return
-            _limit_seconds(seconds)
+            _limit_seconds(seconds * head.get("patience", 1))
             found, data = _answer(head, body)
             found["last"] = resident() > _KEPT
             send(answering, found, data)
@@ -151,6 +152,9 @@ def _square(source: str | bytes, head: Head) -> tuple[Head, Body]:
 
 
 def _thumbnail(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    if "second" in head:
+        image = still_at(os.fsdecode(source), head["second"], name=head["name"])
+        return {}, thumbnail(image, head["side"], name=head["name"])
     return {}, thumbnail(source, head["side"], name=head["name"], **head["how"])
 
 
@@ -168,10 +172,17 @@ def _about(source: str | bytes, head: Head) -> tuple[Head, Body]:
     return {"size": found.size, "taken": found.taken}, b""
 
 
+def _stills(source: str | bytes, head: Head) -> tuple[Head, Body]:
+    found = stills(os.fsdecode(source), head["side"], head["most"])
+    shapes = [(still.second, *still.pixels.shape[:2]) for still in found]
+    return {"stills": shapes}, b"".join(still.pixels.tobytes() for still in found)
+
+
 _DO: dict[str, Callable[[str | bytes, Head], tuple[Head, Body]]] = {
     "square": _square,
     "thumbnail": _thumbnail,
     "grey": _grey,
     "taken": _taken,
     "about": _about,
+    "stills": _stills,
 }

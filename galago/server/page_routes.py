@@ -137,11 +137,15 @@ def page_routes(service: Service, version: str) -> APIRouter:
         },
     )
     async def photo(
-        number: int = InPath(ge=1, le=2**63 - 1), side: int = Query(256, ge=16, le=2048)
+        number: int = InPath(ge=1, le=2**63 - 1),
+        side: int = Query(256, ge=16, le=2048),
+        second: float | None = Query(
+            None, ge=0, le=1e6, description="Of a video: its picture then."
+        ),
     ) -> Response:
-        """A photo of the album, at most `side` pixels wide and high."""
+        """A photo of the album, or a picture of a video; at most `side` pixels wide and high."""
         async with showing:
-            return await run_in_threadpool(_photo, service, number, side)
+            return await run_in_threadpool(_photo, service, number, side, second)
 
     @router.post("/classify", responses=responses(504))
     async def classify(request: Request, body: ClassifyRequest) -> Labels:
@@ -232,13 +236,13 @@ def _day(path: str | None) -> str | None:
         return None
 
 
-def _photo(service: Service, number: int, side: int) -> Response:
+def _photo(service: Service, number: int, side: int, second: float | None) -> Response:
     album = _open_album(service)
     path = album.photo(number) if album is not None else None
     if path is None:
         raise Problem(404, "the album has no such photo")
     try:
-        data = service.thumbnail(path, side)
+        data = service.thumbnail(path, side, second)
     except ImageError as error:
         raise Problem(404, f"the photo can't be shown: {readable(words_of(error))}") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})

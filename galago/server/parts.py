@@ -98,6 +98,9 @@ class Photo(Protocol):
     def taken(self) -> str: ...
 
     @property
+    def second(self) -> float | None: ...
+
+    @property
     def by_file(self) -> bool: ...
 
     @property

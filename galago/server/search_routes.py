@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from galago.server.fields import Asked
-from galago.server.parts import Album
+from galago.server.parts import Album, Photo
 from galago.server.problems import Problem, readable
 from galago.server.queries import Spoken, in_english
 from galago.server.service import Service
@@ -66,6 +66,7 @@ class Hit(BaseModel):
     caption: str | None = Field(description="What was said of it when a camera saw it.")
     text: str | None = Field(description="A line with the words that were looked for.")
     text_kind: str | None = Field(description="Where that is from: read (in it), or caption.")
+    second: float | None = Field(description="Of a video, the moment that fits best; else null.")
 
 
 class Hits(BaseModel):
@@ -110,13 +111,14 @@ def search_album(service: Service, album: Album, body: SearchRequest) -> Hits:
             name=readable(Path(one.path).name),
             path=readable(one.path),
             id=one.number,
-            thumb=f"/api/photo/{one.number}?side=256",
+            thumb=_thumb(one),
             copies=len(one.copies),
             taken=one.taken,
             taken_by="file" if one.by_file else "camera",
             caption=None if one.caption is None else readable(one.caption),
             text=None if one.text is None else readable(one.text),
             text_kind=one.kind,
+            second=one.second,
         )
         for one in found
     ]
@@ -127,6 +129,11 @@ def search_album(service: Service, album: Album, body: SearchRequest) -> Hits:
     notes.append(found.left_out.sentence() if found.left_out else None)
     note = "; ".join(filter(None, notes)) or None
     return Hits(hits=hits, any_match=matched, note=note, searched_for=spoken.instead)
+
+
+def _thumb(found: Photo) -> str:
+    moment = "" if found.second is None else f"&second={found.second:.3f}"
+    return f"/api/photo/{found.number}?side=256{moment}"
 
 
 def _check_search(

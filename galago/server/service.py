@@ -58,10 +58,12 @@ class Service:
             Metrics(scheduler),
         )
 
-    def thumbnail(self, path: str, side: int) -> bytes:
-        """As images.thumbnail."""
+    def thumbnail(self, path: str, side: int, second: float | None = None) -> bytes:
+        """As images.thumbnail; of a video the picture at this second (PicturePool.thumbnail)."""
         pool = self.parts.pool
-        return images.thumbnail(path, side) if pool is None else pool.thumbnail(path, side)
+        if pool is None:
+            return images.thumbnail(path, side)
+        return pool.thumbnail(path, side, second=second)
 
     def stop(self, seconds: float) -> None:
         """Give up pictures that are being opened, and end the threads; so long they may take."""

@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_tried_again(
 def test_an_enormous_file_is_not_read(
     album: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("galago.album.indexing._MAX_BYTES", 5000)
+    monkeypatch.setattr("galago.album.reading._MAX_BYTES", 5000)
     (photos / "film.jpg").write_bytes(bytes(6000))
     older(photos / "film.jpg")
     ((path, reason),) = update(album, photos).failed

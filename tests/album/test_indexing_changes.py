@@ -46,7 +46,7 @@ def test_an_album_that_knows_no_such_times_is_looked_through_once(
     with sqlite3.connect(album / "album.sqlite") as database:
         database.execute("ALTER TABLE photos DROP COLUMN ctime_ns")
         database.execute("ALTER TABLE vectors DROP COLUMN taken")
-        for table in ("texts", "frames"):
+        for table in ("texts", "frames", "wishes"):
             database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 2")
     database.close()

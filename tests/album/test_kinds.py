@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from galago.album.kinds import counted, kinds_told, told
+import sys
+
+import pytest
+
+from galago.album.kinds import counted, kinds_told, remedy, told, wanted
 
 
 def test_kinds_are_told_together() -> None:
@@ -18,3 +22,11 @@ def test_one_is_no_more_than_one() -> None:
         "1 photo",
         "1,200 photos",
     ]
+
+
+def test_what_is_not_installed_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    assert ".jpg" in wanted() and ".nef" not in wanted()
+    line = remedy([".nef", ".psd"])
+    assert line is not None and line.startswith("to read them: ") and "rawpy" in line
+    assert remedy([".psd", ".x3f"]) is None

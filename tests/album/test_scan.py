@@ -83,10 +83,10 @@ def test_every_kind_that_opens_is_found_and_others_are_counted(tmp_path: Path) -
         "jpg",
     ]
     touch(tmp_path, *(f"a.{kind}" for kind in kinds))
-    touch(tmp_path, "a.CR3", "b.cr3", "c.jxl", "d.MOV", "e.txt")
+    touch(tmp_path, "a.X3F", "b.x3f", "c.jxl", "d.MOV", "e.txt")
     scan = Scan((str(tmp_path),))
     assert len(names(scan, tmp_path)) == len(kinds)
-    assert scan.others == 5 and scan.kinds == {".cr3": 2, ".jxl": 1, ".mov": 1}
+    assert scan.others == 5 and scan.kinds == {".x3f": 2, ".jxl": 1, ".mov": 1}
 
 
 def test_paths_and_globs_are_left_out(tmp_path: Path) -> None:

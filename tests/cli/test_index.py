@@ -50,11 +50,17 @@ def test_index_tells_what_skip_did_not_find(capsys: Capture, photos: Path) -> No
     assert refused.code == 2 and "taken in again" in refused.line
 
 
-def test_index_tells_what_it_passed_over(capsys: Capture, photos: Path) -> None:
+def test_index_tells_what_it_passed_over(
+    capsys: Capture, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for absent in ("rawpy", "av"):
+        monkeypatch.setitem(sys.modules, absent, None)
     for name in ("a.CR2", "b.nef", "c.jxl", "d.mp4", "notes.txt"):
         (photos / name).write_bytes(b"x")
     result = run(capsys, "index", photos)
-    assert result.err == "not indexed: 2 raw photos (.cr2 .nef), 1 .jxl, 1 video (.mp4)\n"
+    told, line = result.err.split("; to read them: ")
+    assert told == "not indexed: 2 raw photos (.cr2 .nef), 1 .jxl, 1 video (.mp4)"
+    assert "rawpy" in line and "av>=" in line and line.count("\n") == 1
 
 
 def test_index_tells_what_cannot_be_read(capsys: Capture, photos: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -242,3 +243,18 @@ def test_without_a_match_no_page_is_written_and_that_is_said(
     assert result.out == "" and not page.exists()
     assert result.err.endswith("all the same; no page was written\n")
     assert "page" not in run(capsys, "search", "a letter").err
+
+
+def test_a_video_is_found_at_a_moment(
+    capsys: Capture, tmp_path: Path, clip: Path, models: Models
+) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(clip, tmp_path / "videos")
+    assert run(capsys, "index", tmp_path / "videos").code == 0
+    line = run(capsys, "search", "red", "--all").out
+    found = re.fullmatch(r"-?0\.\d{3}  .*clip\.mp4 @ 0:0(\d)\n", line)
+    record = json.loads(run(capsys, "search", "red", "--all", "--json").out)
+    assert found is not None and int(record["second"]) == int(found[1])
+    sheet = tmp_path / "sheet.html"
+    assert run(capsys, "search", "red", "--all", "--html", sheet).code == 0
+    assert "data:image/jpeg" in sheet.read_text()

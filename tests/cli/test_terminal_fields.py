@@ -73,12 +73,13 @@ def test_classify(capsys: Capture, clip_folder: Path, picture: Path, tmp_path: P
     assert documented("classify") == emitted(capsys, line)
 
 
-def test_albums(capsys: Capture, indexed: Path) -> None:
+def test_albums(capsys: Capture, indexed: Path, clip: Path) -> None:
     shutil.copy(indexed / "red" / "0.png", indexed / "again.png")
+    shutil.copy(clip, indexed)
     (indexed / "bad.png").write_bytes(b"none")
     assert run(capsys, "index").code == 1
     say(albums_dir() / "default", "red", "0", "an invoice")
-    search = [["search", "red", "--json"], ["search", "红", "--all", "--json"]]
+    search = [["search", "red", "--json"], ["search", "红", "--all", "-k", "99", "--json"]]
     search.append(["search", "赤い", "--all", "--json"])
     search.append(["search", "--text", "invoice", "--json"])
     keeper = Keeper(album_folder("door"), FakeClip("fake-1"), "mobileclip2-nano")

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from galago.album import IndexOptions, Store, Summary, index
+from galago.album.reading import OpenVideo
 from galago.album.texts import TextKind, write
 from galago.album.vectors import Rows, VectorFile
 from galago.media.images import Source, date_taken, open_image
+from galago.media.stills import stills
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
 COLOURS = {
@@ -150,12 +152,21 @@ def update(
     *folders: Path,
     model: FakeEmbedder | None = None,
     report: Callable[[str, int, int], None] | None = None,
+    open_video: OpenVideo = stills,
     **options: object,
 ) -> Summary:
     """Index with a fake model, in small batches."""
     chosen = IndexOptions(**({"batch": 4, "workers": 2} | options))  # type: ignore[arg-type]
     used = model or FakeEmbedder()
-    return index(album, folders, lambda: used, source="fake", options=chosen, report=report)
+    return index(
+        album,
+        folders,
+        lambda: used,
+        source="fake",
+        options=chosen,
+        report=report,
+        open_video=open_video,
+    )
 
 
 def paths_in(album: Path) -> list[str]:
@@ -177,7 +188,8 @@ def check(album: Path) -> None:
             "photos WHERE row IS NOT NULL AND row NOT IN (SELECT row FROM vectors)",
             "photos WHERE (row IS NULL) = (error IS NULL)",
             "vectors WHERE (unused IS NULL) = (row NOT IN "
-            "(SELECT row FROM photos WHERE row IS NOT NULL))",
+            "(SELECT row FROM photos WHERE row IS NOT NULL)) "
+            "AND hash NOT IN (SELECT hash FROM frames)",
         )
         assert [store.count(what) for what in wrong] == [0, 0, 0]
         lengths = np.linalg.norm(store.rows(head).take(slice(None)), axis=1)

@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from galago.album import Guide, Searcher
 from galago.errors import StorageError
-from tests.helpers.albums import FakeEmbedder, photo, update
+from galago.media.stills import Still
+from galago.server.service import Service
+from tests.helpers.albums import COLOURS, FakeEmbedder, photo, update
 from tests.helpers.serving import Served, ask, data_url, serving
 from tests.helpers.waiting import until
 
@@ -124,6 +127,30 @@ def test_the_album_shows_what_is_there_and_copies_once(
             found = ask(f"{served.url}/api/search", {"text": "red"}).json
     assert [(hit["name"], hit["copies"]) for hit in found["hits"]] == [("a.png", 1)]
     assert "left out of what was indexed: 1 no longer there" in found["note"]
+
+
+def test_a_video_is_shown_at_its_best_moment(
+    folder: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av", reason="the extra `video` is not installed")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "clip.mp4").write_bytes(b"video")
+    plain = [np.full((8, 8, 3), COLOURS[colour], np.uint8) for colour in ("blue", "red")]
+    moments = [Still(10.5 * number, pixels) for number, pixels in enumerate(plain)]
+    update(album, tmp_path / "photos", open_video=lambda path, side: moments)
+
+    def thumbnail(self: Service, path: str, side: int, second: float | None = None) -> bytes:
+        return f"{Path(path).name} {second}".encode()
+
+    monkeypatch.setattr(Service, "thumbnail", thumbnail)
+    with Searcher(album) as searcher:
+        guide = Guide("mine", searcher, FakeEmbedder(), threading.Lock())
+        with serving(folder, lambda: guide) as served:
+            (hit,) = ask(f"{served.url}/api/search", {"text": "red"}).json["hits"]
+            assert (hit["name"], hit["second"]) == ("clip.mp4", 10.5)
+            assert ask(served.url + hit["thumb"]).body == b"clip.mp4 10.5"
+            assert ask(f"{served.url}/api/photo/{hit['id']}").body == b"clip.mp4 None"
+            assert ask(f"{served.url}/api/photo/{hit['id']}?second=-1").status == 400
 
 
 def test_photos_in_words(folder: Path, album: Path, tmp_path: Path) -> None:
