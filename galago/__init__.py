@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         OptionError,
         SelfCheckError,
         StorageError,
+        UnfinishedError,
         UnknownModelError,
         UnopenedError,
         VideoError,
