@@ -14,7 +14,7 @@ from typing import Any
 
 from galago.errors import MissingExtraError, OptionError
 from galago.text.tools import CALL, call_head
-from galago.vlm.schemas import check_schema, schema_text, schema_words
+from galago.vlm.schemas import bound_numbers, check_schema, schema_text, schema_words
 
 __all__ = ["Form", "call_form", "json_form", "llguidance", "parser_limits"]
 
@@ -23,8 +23,24 @@ _WRITTEN = {
     "item_separator": ", ",
     "key_separator": ": ",
     "lenient": False,
+    "json_allowed_escapes": '"\\bfnrt',  # \\u could write half a character, which is no text
 }
-_ANY = {"type": "object"}
+_VALUE = {"$ref": "#/$defs/value"}
+_ANY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": _VALUE,
+    "$defs": {
+        "value": {
+            "anyOf": [
+                {"type": ["string", "boolean", "null"]},
+                {"type": "number"},
+                {"type": "array", "items": _VALUE},
+                {"type": "object", "additionalProperties": _VALUE},
+            ]
+        }
+    },
+}
+_NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 # Of one reply.  A step's work and memory end there: about 20 ms and 40 MB.
 _LIMITS = {"initial_lexer_fuel": 1_000_000, "step_lexer_fuel": 200_000, "max_lexer_states": 20_000}
 
@@ -44,7 +60,7 @@ class Form:
 def json_form(schema: Mapping[str, Any] | None = None, description: str = "") -> Form:
     """The form of a JSON schema (https://json-schema.org/draft/2020-12); without one any object.
 
-    Objects have the schema's fields in its order.  Raises OptionError, which names the keyword, for
+    Objects have the schema's fields in its order; numbers end (schemas.bound_numbers).  Raises OptionError, which names the keyword, for
     a schema that can't be held to; MissingExtraError without llguidance.
     """
     text = schema_text(_ANY if schema is None else schema)
@@ -64,7 +80,7 @@ def call_form(functions: Sequence[tuple[str, Mapping[str, Any] | None]], *, free
     """
     calls, grammars, length = [], [], 0
     for at, (name, schema) in enumerate(functions):
-        text = schema_text(schema or {**_ANY, "properties": {}, "additionalProperties": False})
+        text = schema_text(schema or _NOTHING)
         length += len(text)
         if length > _ALL:
             raise OptionError(f"the functions have more than {_ALL} characters; give fewer")
@@ -91,6 +107,7 @@ _ALL = 65_536  # characters of all functions' schemas
 
 def _checked(schema: Any) -> Any:
     check_schema(schema)
+    bound_numbers(schema)
     return schema
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from galago.errors import OptionError
 
-__all__ = ["check_schema", "schema_text", "schema_words"]
+__all__ = ["bound_numbers", "check_schema", "schema_text", "schema_words"]
 
 _CHARACTERS = 65_536  # of the schema as JSON
 _DEPTH = 32
@@ -24,6 +24,10 @@ _PATTERN = 500
 _MULTIPLE = 10_000  # each whole number below is a state
 _JOINED = 8  # patterns, where they may have to hold at the same time
 _WORDS = 4000  # characters told to the model
+
+_WHOLE = 2**53 - 1  # to which every reader of JSON is exact (RFC 8259, section 6)
+_FINEST = 1e-6
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 _NOT_POSSIBLE = {
     *("not", "if", "then", "else", "contains", "minContains", "maxContains", "uniqueItems"),
@@ -73,6 +77,35 @@ def check_schema(schema: Mapping[str, Any]) -> None:
             f"the JSON schema has {patterns} of pattern, format and multipleOf beside allOf or "
             f"patternProperties: {_JOINED} are possible; leave allOf out"
         )
+
+
+def bound_numbers(schema: dict[str, Any]) -> None:
+    """Let numbers end: a model that has lost its way writes digits for ever.
+
+    In place, where the schema has no bounds of its own: up to 2^53 - 1, six digits behind the
+    point.  What fits that fits the schema as it was.
+    """
+    for _, one, _ in _walk(schema):
+        assert isinstance(one, dict)
+        kinds = one.get("type")
+        kinds = set(kinds) if isinstance(kinds, list) else {kinds}
+        others = ("enum", "const", "$ref", "anyOf", "oneOf", "allOf")
+        if not kinds & {"integer", "number"} or any(word in one for word in others):
+            continue
+        bounds = [one[word] for word in _BOUNDS if word in one]
+        if not all(_is_number(bound) and abs(bound) < _WHOLE for bound in bounds):
+            continue
+        if "minimum" not in one and "exclusiveMinimum" not in one:
+            one["minimum"] = -_WHOLE
+        if "maximum" not in one and "exclusiveMaximum" not in one:
+            one["maximum"] = _WHOLE
+        coarse = all(bound == 0 or abs(bound) >= 1000 * _FINEST for bound in bounds)
+        if "number" in kinds and "multipleOf" not in one and coarse:
+            one["multipleOf"] = _FINEST
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def schema_words(schema: Mapping[str, Any]) -> str:
@@ -149,7 +182,7 @@ def _check_keywords(one: Mapping[str, Any], place: str) -> None:
 
 
 def _countable(multiple: Any) -> bool:
-    if not isinstance(multiple, (int, float)) or isinstance(multiple, bool):
+    if not _is_number(multiple):
         return True  # the compiler complains
     if not 0 < multiple <= _MULTIPLE or not math.isfinite(multiple):
         return False
