@@ -98,6 +98,7 @@ __all__ = [
     "SelfCheckError",
     "Stats",
     "StorageError",
+    "UnfinishedError",
     "UnopenedError",
     "UnknownModelError",
     "VideoError",

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from galago.vlm.fastvlm import Chunk, EncodedImage, FastVLM, Stats
     from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Answer", "Asked", "Question", "record_of", "say_unless_whole", "since_opened", "told", "why_not_whole"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "Question",
+    "record_of",
+    "say_unless_whole",
+    "since_opened",
+    "told",
+    "why_not_whole",
+]
 
 
 def _complete_preset(incomplete: str) -> Iterator[str]:

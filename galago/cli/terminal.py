@@ -83,7 +83,7 @@ def columns() -> int | None:
 
 
 def write_record(record: object) -> None:
-    """One value of JSON, mostly an object, on a line: UTF-8, as JSON is, whatever the terminal's code page."""
+    """One value of JSON on a line: UTF-8, as JSON is, whatever the terminal's code page."""
     line = json_safe(json.dumps(record, ensure_ascii=False)) + "\n"
     _write_bytes(line, line.encode("utf-8"))
 

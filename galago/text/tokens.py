@@ -28,6 +28,7 @@ __all__ = [
 
 _MAX_VOCABULARY = 32 << 20  # bytes; Qwen2's tokenizer.json has 7 MB
 
+
 def _byte_letters() -> dict[str, int]:
     """The letter that byte-level BPE writes for each byte: itself where it can be seen, else one
     from 256 on (https://github.com/openai/gpt-2, `bytes_to_unicode`)."""

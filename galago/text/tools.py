@@ -32,9 +32,9 @@ For each function call, return a json object with function name and arguments wi
 
 
 def tools_told(functions: Iterable[Mapping[str, Any]]) -> str:
-    """What the system message says of functions: {"name", "description", "parameters"}."""
-    lines = (_json({"type": "function", "function": dict(one)}) for one in functions)
-    return _TOLD.format(tools="\n".join(lines))
+    """What the system message says of functions ({"name", "description", "parameters"}), if any."""
+    lines = [_json({"type": "function", "function": dict(one)}) for one in functions]
+    return _TOLD.format(tools="\n".join(lines)) if lines else ""
 
 
 def call_head(name: str) -> str:

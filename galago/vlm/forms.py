@@ -14,7 +14,13 @@ from typing import Any
 
 from galago.errors import MissingExtraError, OptionError
 from galago.text.tools import CALL, call_head
-from galago.vlm.schemas import bound_numbers, check_schema, schema_text, schema_words
+from galago.vlm.schemas import (
+    bound_numbers,
+    check_schema,
+    close_objects,
+    schema_text,
+    schema_words,
+)
 
 __all__ = ["Form", "call_form", "json_form", "llguidance", "parser_limits"]
 
@@ -60,59 +66,61 @@ class Form:
 def json_form(schema: Mapping[str, Any] | None = None, description: str = "") -> Form:
     """The form of a JSON schema (https://json-schema.org/draft/2020-12); without one any object.
 
-    Objects have the schema's fields in its order; numbers end (schemas.bound_numbers).  Raises OptionError, which names the keyword, for
-    a schema that can't be held to; MissingExtraError without llguidance.
+    Objects have the schema's fields in its order, and others only where it speaks of them; numbers
+    end (schemas.close_objects, bound_numbers).  Raises OptionError, which names the keyword, for a
+    schema that can't be held to; MissingExtraError without llguidance.
     """
-    text = schema_text(_ANY if schema is None else schema)
-    told = _checked(json.loads(text))
-    words = [one for one in (description, "" if schema is None else schema_words(told)) if one]
-    heading = "Answer in JSON."
-    return _compiled(
-        [{"name": "json", "json_schema": _as_written(told)}],
-        "\n".join([heading, *words]) if words else "",
-    )
+    named = _named("json", _ANY if schema is None else schema)
+    words = [one for one in (description, schema_words(schema or {})) if one]
+    told = "\n".join(["Answer in JSON.", *words]) if words else ""
+    return _compiled([named], told)
 
 
-def call_form(functions: Sequence[tuple[str, Mapping[str, Any] | None]], *, free: bool) -> Form:
+def call_form(
+    functions: Sequence[tuple[str, Mapping[str, Any] | None]],
+    *,
+    free: bool,
+    answer: Mapping[str, Any] | None = None,
+) -> Form:
     """The form of one call of a function, of (name, schema of its arguments).
 
-    `free`: text instead of a call, or before it, is possible as well.  Raises as `json_form` does.
+    `free`: text instead of a call, or before it, is possible as well; or, with `answer`, JSON of
+    that schema ({}: any object) instead.  Raises as `json_form` does.
     """
-    calls, grammars, length = [], [], 0
-    for at, (name, schema) in enumerate(functions):
-        text = schema_text(schema or _NOTHING)
-        length += len(text)
-        if length > _ALL:
-            raise OptionError(f"the functions have more than {_ALL} characters; give fewer")
+    calls, grammars = [], []
+    schemas = [schema or _NOTHING for _, schema in functions]
+    if sum(len(schema_text(schema)) for schema in schemas) > _ALL:
+        raise OptionError(f"the functions have more than {_ALL} characters; give fewer")
+    for at, (name, _) in enumerate(functions):
         try:
-            arguments = _checked(json.loads(text))
+            grammars.append(_named(f"arguments{at}", schemas[at]))
         except OptionError as error:
             raise OptionError(f"the function {name}: {error}") from None
-        head = call_head(name).removeprefix(CALL)
-        calls.append(f"{json.dumps(head)} @arguments{at}")
-        grammars.append({"name": f"arguments{at}", "json_schema": _as_written(arguments)})
+        calls.append(f"{json.dumps(call_head(name).removeprefix(CALL))} @arguments{at}")
     chosen = f"({' | '.join(calls)})"
-    tag, line = CALL[:-1], CALL[-1:]
-    if free:
+    if free and answer is None:
         # The lazy one ends with the first tag, so text has none but before a call.
+        tag, line = CALL[:-1], CALL[-1:]
         rules = f"start: TEXT | opened {json.dumps(line)} {chosen}\n"
         rules += f"opened[lazy]: TEXT {json.dumps(tag)}\nTEXT: /(.|\\n)*/\n"
     else:
-        rules = f"start: {json.dumps(CALL)} {chosen}\n"
+        rules = f"start: {json.dumps(CALL)} {chosen}"
+        if free:
+            rules += " | @answer"
+            grammars.append(_named("answer", answer or _ANY))
     return _compiled([{"name": "calls", "lark_grammar": rules}, *grammars])
 
 
 _ALL = 65_536  # characters of all functions' schemas
 
 
-def _checked(schema: Any) -> Any:
-    check_schema(schema)
-    bound_numbers(schema)
-    return schema
-
-
-def _as_written(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {**schema, "x-guidance": _WRITTEN}
+def _named(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A grammar of its own for a schema; OptionError for one that is not possible."""
+    own: dict[str, Any] = json.loads(schema_text(schema))
+    check_schema(own)
+    bound_numbers(own)
+    close_objects(own)
+    return {"name": name, "json_schema": {**own, "x-guidance": _WRITTEN}}
 
 
 def _compiled(grammars: list[dict[str, Any]], words: str = "") -> Form:

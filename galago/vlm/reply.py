@@ -129,7 +129,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Likely:
-    """A token's bytes (perhaps part of a character), and the natural logarithm of how likely it was.
+    """A token's bytes (perhaps part of a character), and how likely it was (natural logarithm).
 
     As the model had it, at temperature 1, whatever the sampling and the form. top: the likeliest
     tokens there, likeliest first.
@@ -219,7 +219,7 @@ def why_cut(finish: str | None, tokens: int) -> str | None:
 
 
 def whole_text(chunks: Iterable[Chunk]) -> str:
-    """The text of a reply in a form; UnfinishedError for one that was cut, and so has not its form."""
+    """The text of a reply in a form; UnfinishedError for one that was cut: it has not its form."""
     parts: list[str] = []
     finish, tokens = None, 0
     for chunk in chunks:

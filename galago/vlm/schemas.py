@@ -1,7 +1,7 @@
 """A JSON schema before it is compiled: within bounds, without what can't be held; what it tells.
 
-A schema comes from strangers, too, and its compiler can't be interrupted.  The bounds here are those
-within which the compiler was seen to answer in a fraction of a second, whatever the schema.
+A schema comes from strangers, too, and its compiler can't be interrupted.  Within these bounds it
+was seen to answer in a fraction of a second, whatever the schema.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from galago.errors import OptionError
 
-__all__ = ["bound_numbers", "check_schema", "schema_text", "schema_words"]
+__all__ = ["bound_numbers", "check_schema", "close_objects", "schema_text", "schema_words"]
 
 _CHARACTERS = 65_536  # of the schema as JSON
 _DEPTH = 32
@@ -77,6 +77,29 @@ def check_schema(schema: Mapping[str, Any]) -> None:
             f"the JSON schema has {patterns} of pattern, format and multipleOf beside allOf or "
             f"patternProperties: {_JOINED} are possible; leave allOf out"
         )
+
+
+def close_objects(schema: dict[str, Any]) -> None:
+    """Let objects with named fields have no others, unless their schema speaks of others.
+
+    In place.  What fits that fits the schema as it was; a model that has lost its way would invent
+    fields for ever.
+    """
+    every = [one for _, one, _ in _walk(schema)]
+    joins = ("$ref", "anyOf", "oneOf")
+    if any(
+        "allOf" in one or ("properties" in one and any(word in one for word in joins))
+        for one in every
+    ):
+        return  # fields of one object may be named in several places
+    for one in every:
+        assert isinstance(one, dict)
+        named, needed = one.get("properties"), one.get("required", [])
+        others = ("additionalProperties", "patternProperties", "minProperties")
+        if not isinstance(named, Mapping) or any(word in one for word in others):
+            continue
+        if isinstance(needed, list) and all(name in named for name in needed):
+            one["additionalProperties"] = False
 
 
 def bound_numbers(schema: dict[str, Any]) -> None:
