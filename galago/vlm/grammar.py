@@ -26,7 +26,7 @@ class Constraint(Protocol):
         """The reply is whole, and nothing can follow."""
 
     def allowed(self) -> Mask:
-        """The ids that may come next; those that end a reply among them where it may end."""
+        """The ids that may come next; the one that ends a reply among them where it may."""
 
     def push(self, token_id: int) -> None:
         """One of them was said."""
@@ -54,8 +54,9 @@ class Grammars:
     The vocabulary is given to llguidance with the first form (a second and 60 MB for Qwen2's).
     """
 
-    def __init__(self, tokenizer: Tokenizer, vocab: int, stop_ids: frozenset[int]) -> None:
-        self._tokenizer, self._vocab, self._stop_ids = tokenizer, vocab, stop_ids
+    def __init__(self, tokenizer: Tokenizer, vocab: int, end_id: int) -> None:
+        """`end_id` is what ends a reply."""
+        self._tokenizer, self._vocab, self._end_id = tokenizer, vocab, end_id
         self._lock = threading.Lock()
         self._words: Any = None
 
@@ -64,11 +65,10 @@ class Grammars:
         engine = llguidance()
         with self._lock:
             if self._words is None:
-                vocabulary = _Vocabulary(self._tokenizer, self._vocab, self._stop_ids)
-                ends = sorted(self._stop_ids)
+                vocabulary = _Vocabulary(self._tokenizer, self._vocab, self._end_id)
                 # Masks of what JSON's strings allow are kept ready.
                 slices = engine.LLTokenizer.json_slices()
-                self._words = engine.LLTokenizer(vocabulary, eos_token=ends, slices=slices)
+                self._words = engine.LLTokenizer(vocabulary, slices=slices)
         matcher = engine.LLMatcher(self._words, form.grammar, log_level=0, limits=parser_limits())
         return _Matched(matcher, self._vocab)
 
@@ -79,14 +79,13 @@ class _Vocabulary:
     is_tokenizer_wrapper = True
     bos_token_id = None
 
-    def __init__(self, tokenizer: Tokenizer, vocab: int, stop_ids: frozenset[int]) -> None:
+    def __init__(self, tokenizer: Tokenizer, vocab: int, end_id: int) -> None:
         self._tokenizer = tokenizer
-        self.eos_token_id = min(stop_ids)
+        self.eos_token_id = end_id
         # Ids without bytes are said by no grammar: control tokens, and padding of the vocabulary.
         self.tokens = [tokenizer.token_bytes(at) for at in range(vocab)]
-        self.special_token_ids = sorted(stop_ids)
-        for at in stop_ids:
-            self.tokens[at] = f"<end {at}>".encode()  # a name; a special id's bytes are not text
+        self.special_token_ids = [end_id]
+        self.tokens[end_id] = b"<end>"  # a name; a special id's bytes are not text
 
     def __call__(self, text: bytes | str) -> list[int]:
         """How the model itself would write what a grammar forces."""

@@ -23,6 +23,7 @@ _LETTERS = 1000  # of a text that is forced upon the model, byte by byte
 _PATTERN = 500
 _MULTIPLE = 10_000  # each whole number below is a state
 _JOINED = 8  # patterns, where they may have to hold at the same time
+_BRANCHES = 256  # of anyOf, oneOf and allOf; each is compared with each
 _WORDS = 4000  # characters told to the model
 
 _WHOLE = 2**53 - 1  # to which every reader of JSON is exact (RFC 8259, section 6)
@@ -63,15 +64,21 @@ def schema_text(schema: object) -> str:
 
 def check_schema(schema: Mapping[str, Any]) -> None:
     """OptionError that names the keyword, for a schema beyond what can be held."""
-    joined, patterns = False, 0
+    joined, patterns, branches = False, 0, 0
     for place, one, depth in _walk(schema):
         if depth > _DEPTH:
             raise OptionError(f"the JSON schema is nested more than {_DEPTH} deep; simplify it")
         _check_keywords(one, place)
         patterns += sum(word in one for word in _JOINABLE)
         patterns += len(_mapping(one, "patternProperties"))
+        branches += sum(len(one[word]) for word in _LISTS[:3] if isinstance(one.get(word), list))
         aside = "$ref" in one and any(word in one for word in _JOINABLE)
         joined = joined or aside or "allOf" in one or "patternProperties" in one
+    if branches > _BRANCHES:
+        raise OptionError(
+            f"the JSON schema has {branches} branches of anyOf, oneOf and allOf: {_BRANCHES} are "
+            "possible; simplify it"
+        )
     if joined and patterns > _JOINED:
         raise OptionError(
             f"the JSON schema has {patterns} of pattern, format and multipleOf beside allOf or "

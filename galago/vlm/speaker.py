@@ -36,7 +36,7 @@ class Speaker:
         self._end_id = tokenizer.token_id(IM_END)
         ends = {*spec.eos_ids, self._end_id, tokenizer.token_id("<|endoftext|>")}
         self._stop_ids = frozenset(one for one in ends if one is not None)
-        self._grammars = Grammars(tokenizer, language.vocab, self._stop_ids)
+        self._grammars = Grammars(tokenizer, language.vocab, self._end_token())
 
     def pieces(self, messages: Sequence[Message], *, continued: bool = False) -> list[Piece]:
         """Ids and picture slots of messages in the model's template, ready for the reply.
@@ -164,7 +164,7 @@ class Speaker:
         return np.concatenate(parts)
 
     def _end_token(self) -> int:
-        return min(self._stop_ids) if self._end_id is None else self._end_id
+        return min(self._stop_ids, default=0) if self._end_id is None else self._end_id
 
 
 class _Words:
