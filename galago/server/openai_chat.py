@@ -172,9 +172,11 @@ def _explained(messages: Sequence[Message], form: Form | None) -> Sequence[Messa
 
 def _options(body: ChatRequest, shape: Shape, settings: Settings) -> SamplingOptions:
     if body.top_logprobs and not body.logprobs:
-        raise Problem(400, "top_logprobs goes with logprobs: true", param="top_logprobs")
+        told = "top_logprobs goes with logprobs: true"
+        raise Problem(400, told, param="top_logprobs", code="invalid_value")
     if body.logprobs and shape.kind == "calls":
-        raise Problem(400, "logprobs are not told where functions can be called", param="logprobs")
+        told = "logprobs are not told where functions can be called"
+        raise Problem(400, told, param="logprobs", code="invalid_value")
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     # Nothing of the probability leaves the likeliest token.
     greedy = body.top_p == 0 or not body.temperature

@@ -122,7 +122,7 @@ def shape_of(
     json = form is not None and form.type != "text"
     if form is not None and (schema is not None) != (form.type == "json_schema"):
         told = "json_schema goes with the type json_schema, and is needed there"
-        raise Problem(400, told, param=of, code="missing_value")
+        raise _refused(of, told)
     shape = Shape(
         "json" if json else "text",
         json,
@@ -133,12 +133,12 @@ def shape_of(
     functions = tuple(tool.function for tool in tools or ())
     names = [one.name for one in functions]
     if len(set(names)) < len(names):
-        raise Problem(400, "two functions have one name", param="tools")
+        raise _refused("tools", "two functions have one name")
     if isinstance(choice, NamedFunction) and choice.function.name not in names:
         told = f"there is no function {choice.function.name!r} among the tools"
-        raise Problem(400, told, param="tool_choice")
+        raise _refused("tool_choice", told)
     if choice == "required" and not names:
-        raise Problem(400, "there is no function to call: give tools", param="tool_choice")
+        raise _refused("tool_choice", "there is no function to call: give tools")
     if not functions or choice == "none":
         return shape
     named = choice.function.name if isinstance(choice, NamedFunction) else None
@@ -152,3 +152,7 @@ def shape_of(
         free=choice in (None, "auto"),
         of=of,
     )
+
+
+def _refused(param: str, told: str) -> Problem:
+    return Problem(400, f"{param}: {told}", param=param, code="invalid_value")
