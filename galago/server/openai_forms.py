@@ -14,6 +14,7 @@ from galago.server.problems import Problem
 from galago.vlm.forms import Form, call_form, json_form
 
 __all__ = [
+    "NAME",
     "Called",
     "Function",
     "FunctionName",
@@ -26,7 +27,7 @@ __all__ = [
     "shape_of",
 ]
 
-_NAME = r"^[a-zA-Z0-9_.-]{1,64}$"
+NAME = r"^[a-zA-Z0-9_.-]{1,64}$"
 
 
 class JsonSchema(Asked):
@@ -42,7 +43,7 @@ class ResponseFormat(Asked):
 
 
 class Function(Asked):
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     description: str | None = Field(None, max_length=10_000)
     parameters: dict[str, Any] | None = Field(None, description="A JSON schema of its arguments.")
     strict: Ignored = None
@@ -63,7 +64,7 @@ class NamedFunction(Asked):
 
 
 class Called(Asked):
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     arguments: str = ""
 
 

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from galago.server.fields import Asked, Ignored, Only, complaint
 from galago.server.openai_forms import (
+    NAME,
     Called,
     Function,
     FunctionName,
@@ -110,8 +111,12 @@ class TextOptions(Asked):
     verbosity: Annotated[Any, Only("medium")] = None
 
 
-class ResponseFunction(Function):
+class ResponseFunction(Asked):
     type: Literal["function"]
+    name: str = Field(pattern=NAME)
+    description: str | None = Field(None, max_length=10_000)
+    parameters: dict[str, Any] | None = Field(None, description="A JSON schema of its arguments.")
+    strict: Ignored = None
     defer_loading: Annotated[Any, Only(False)] = None
 
 
