@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         OptionError,
         SelfCheckError,
         StorageError,
+        UnfinishedError,
         UnknownModelError,
         UnopenedError,
         VideoError,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from galago.text.templates import TEMPLATES
     from galago.version import __version__
     from galago.vlm.fastvlm import Chunk, Conversation, EncodedImage, FastVLM, Stats
+    from galago.vlm.forms import Form, json_form
+    from galago.vlm.reply import Likely
     from galago.vlm.sampling import SamplingOptions
 
 _HOMES = {
@@ -55,6 +58,7 @@ _HOMES = {
         "OptionError",
         "SelfCheckError",
         "StorageError",
+        "UnfinishedError",
         "UnopenedError",
         "UnknownModelError",
         "VideoError",
@@ -65,6 +69,8 @@ _HOMES = {
     "galago.media.pool": ("PicturePool",),
     "galago.text.chat": ("ImageSlot", "Message"),
     "galago.text.presets": ("PRESETS", "preset_prompt"),
+    "galago.vlm.forms": ("Form", "json_form"),
+    "galago.vlm.reply": ("Likely",),
     "galago.vlm.sampling": ("SamplingOptions",),
     "galago.text.templates": ("TEMPLATES",),
     "galago.version": ("__version__",),
@@ -80,11 +86,13 @@ __all__ = [
     "CutShortError",
     "EncodedImage",
     "FastVLM",
+    "Form",
     "GalagoError",
     "HubError",
     "ImageError",
     "ImageSlot",
     "LabelSet",
+    "Likely",
     "Message",
     "MisfitError",
     "MissingExtraError",
@@ -97,10 +105,12 @@ __all__ = [
     "SelfCheckError",
     "Stats",
     "StorageError",
+    "UnfinishedError",
     "UnopenedError",
     "UnknownModelError",
     "VideoError",
     "__version__",
+    "json_form",
     "preset_prompt",
 ]
 

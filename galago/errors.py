@@ -19,6 +19,7 @@ any of these into exit code 2.
     │   └── ExportError          an export that can't be read back, or strays as well
     ├── HubError             fetching a model failed
     │   └── OfflineError         fetching was needed but is not allowed
+    ├── UnfinishedError      an answer in a form, such as JSON, that was cut before its end
     ├── StorageError         disk full, folder not writable, lock held by another process
     └── MissingExtraError    an optional part of galago is not installed
 """
@@ -48,6 +49,7 @@ __all__ = [
     "OptionError",
     "SelfCheckError",
     "StorageError",
+    "UnfinishedError",
     "UnopenedError",
     "UnknownModelError",
     "VideoError",
@@ -117,6 +119,14 @@ class HubError(GalagoError):
 
 class OfflineError(HubError):
     """A model has to be fetched, but galago was told to stay offline."""
+
+
+class UnfinishedError(GalagoError):
+    """An answer in a form, such as JSON, that was cut before its end; `text` is what there is."""
+
+    def __init__(self, message: str, *, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class StorageError(GalagoError):

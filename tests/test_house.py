@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
 ALSO = {"vlm.loading": {"hub", "convert", "engine"}}
 ONLY = {
     ("hub", "checkpoints"): {"checkpoints.folders"},
-    ("server", "vlm"): {"vlm.reply", "vlm.sampling"},
+    ("server", "vlm"): {"vlm.forms", "vlm.reply", "vlm.sampling"},
 }
 # The ground stands on itself: only these of it may be imported there.
 FOUNDATION = {"errors", "specs", "places"}
@@ -59,6 +59,7 @@ ENGINES = {
         "export.overflow",
         "cli.export",
     },
+    "llguidance": {"vlm.forms"},
 }
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip", "onnxruntime"}
 WITH_TORCH = {"train", "bench"}  # in the extras of those names

@@ -14,6 +14,7 @@ from galago.cli.missing import check_address, refuse_questions
 from galago.cli.options import Opening, Sampling
 from galago.cli.pictures import Picture, expand, for_each
 from galago.cli.questions import Answer, Asked, Question, record_of, since_opened, told
+from galago.cli.schema import Formed, SchemaFile, in_form
 from galago.cli.spread import spread
 from galago.cli.terminal import Bar, path_fields, shown, write, write_record
 
@@ -36,6 +37,7 @@ def describe(
     asked: Asked,
     opening: Opening,
     sampling: Sampling,
+    schema: SchemaFile = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-R", help="Look in the folders of a folder too.")
     ] = False,
@@ -56,9 +58,10 @@ def describe(
     """Say what is in pictures, or answer a question about each.
 
     The answer streams to stdout; everything else goes to stderr. Of many pictures a few are
-    answered at the same time, in their order; --stats goes one by one. A video (needs the
-    extra video) gets an answer for each of its scenes; those in a folder are left out unless a
-    glob names them.
+    answered at the same time, in their order; --stats goes one by one. With --schema (needs the
+    extra structured) an answer is JSON of your schema, printed when it is whole; the schema's
+    descriptions are told to the model. A video (needs the extra video) gets an answer for each of
+    its scenes; those in a folder are left out unless a glob names them.
 
     \b
     Examples:
@@ -66,34 +69,37 @@ def describe(
       galago describe note.jpg --preset read
       galago describe hand.jpg --prompt "How many fingers are raised?"
       galago describe holiday/ --preset brief --json > holiday.jsonl
+      galago describe card.jpg --schema person.json -p "Who is this?"
       galago describe clip.mp4 --preset brief
       galago describe sign.png --preset translate --to German -m apple/FastVLM-0.5B
       curl -s URL | galago describe -
     """
-    question = asked.question(sampling.options(), as_json=as_json, stats=stats)
-    question = replace(question, page=page)
+    options = in_form(sampling.options(), schema)
+    question = replace(asked.question(options, as_json=as_json, stats=stats), page=page)
     refuse_questions(pictures)
     found = expand(pictures, recursive=recursive, videos=True)
     _look_ahead(found)
     many = len(found) > 1
+    formed = Formed(question, lone=not (many or found[0].is_video)) if schema else None
 
     def work(vlm: FastVLM, picture: Picture, bar: Bar) -> None:
         name = path_fields(picture.label, "picture")
         if picture.is_video:
-            _describe_scenes(vlm, picture, question, bar, many=many)
+            _describe_scenes(vlm, picture, question, bar, formed, many=many)
         else:
             head = f"{shown(picture.label)}: " if many else ""
             source = picture.source
             if not isinstance(source, Answer):
                 source = vlm.prepare(source, page=page)
-            _tell(vlm, source, head, name, question, bar, many=many)
+            _tell(vlm, source, head, name, question, bar, formed, many=many)
 
     def load(pool: PicturePool | None) -> FastVLM:
         return opening.load(question.prompt, pool)
 
     # Times of a picture mean little while others are at work.
     together = None if stats else _Ahead(question)
-    raise typer.Exit(for_each(found, load, work, as_json=as_json, ready=together))
+    code = for_each(found, load, work, as_json=as_json, ready=together)
+    raise typer.Exit(formed.code(code) if formed else code)
 
 
 def _look_ahead(found: list[Picture]) -> None:
@@ -150,7 +156,13 @@ def _answer(
 
 
 def _describe_scenes(
-    vlm: FastVLM, picture: Picture, question: Question, bar: Bar, *, many: bool
+    vlm: FastVLM,
+    picture: Picture,
+    question: Question,
+    bar: Bar,
+    formed: Formed | None,
+    *,
+    many: bool,
 ) -> None:
     """One answer for each scene of a video, as soon as the scene is over."""
     from galago.media.frames import clock
@@ -166,7 +178,7 @@ def _describe_scenes(
                 "end": round(scene.end, 3),
                 "frame": round(scene.frame.at, 3),
             }
-            _tell(vlm, scene.frame.image(), head, name, question, bar, many=many)
+            _tell(vlm, scene.frame.image(), head, name, question, bar, formed, many=many)
 
 
 def _tell(
@@ -176,6 +188,7 @@ def _tell(
     name: dict[str, Any],
     question: Question,
     bar: Bar,
+    formed: Formed | None,
     *,
     many: bool,
 ) -> None:
@@ -183,7 +196,8 @@ def _tell(
 
     That streams, unless there is a bar to take aside for it.
     """
-    live = not (question.as_json or isinstance(source, Answer) or (many and sys.stderr.isatty()))
+    quiet = question.as_json or formed is not None
+    live = not (quiet or isinstance(source, Answer) or (many and sys.stderr.isatty()))
     begun = False
 
     def hear(text: str) -> None:
@@ -195,9 +209,17 @@ def _tell(
         answer = source
     else:
         answer = _answer(vlm, vlm.encode(source), question, hear=hear if live else None)
+    aside = f"{head.rstrip(' :')}: " if head else ""
     with bar.aside():
+        value, why = formed.value(answer) if formed is not None else (None, None)
         if question.as_json:
-            write_record(record_of(vlm, name, question, answer))
-        else:
+            data = {} if formed is None else {"data": value}
+            write_record(record_of(vlm, name | data, question, answer))
+        elif formed is None:
             write("\n" if live else f"{head}{answer.text}\n")
-        told(vlm, question, answer, f"{head.rstrip(' :')}: " if head else "")
+        elif why is None:
+            write(head)
+            write_record(value)
+        told(vlm, question, answer, aside)
+        if formed is not None and why is not None:
+            formed.tell(why, aside)

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from galago.vlm.fastvlm import Chunk, EncodedImage, FastVLM, Stats
     from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Answer", "Asked", "Question", "record_of", "say_unless_whole", "since_opened", "told"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "Question",
+    "record_of",
+    "say_unless_whole",
+    "since_opened",
+    "told",
+    "why_not_whole",
+]
 
 
 def _complete_preset(incomplete: str) -> Iterator[str]:
@@ -124,7 +133,7 @@ def told(vlm: FastVLM, question: Question, answer: Answer, head: str = "") -> No
     image = answer.image
     if image.pages > 1 and question.page is None:
         say(f"{head}picture {image.page} of {image.pages} in it; --page N looks at another")
-    if not question.as_json:
+    if not question.as_json and question.options.form is None:
         say_unless_whole(answer.last, question.options, head)
     doubt(vlm.name, answer.stats.confidence)
     if question.stats:
@@ -133,19 +142,25 @@ def told(vlm: FastVLM, question: Question, answer: Answer, head: str = "") -> No
 
 def say_unless_whole(last: Chunk, asked: SamplingOptions, head: str = "") -> None:
     """A line about an answer that was cut, and what gives more of it."""
+    if why := why_not_whole(last, asked):
+        say(f"{head}{why}")
+
+
+def why_not_whole(last: Chunk, asked: SamplingOptions) -> str | None:
+    """That an answer was cut, and what gives more of it; None for a whole one."""
     from galago.vlm.reply import why_cut
 
     tokens = last.stats.tokens if last.stats else 0
     why = why_cut(last.finish, tokens)
     if why is None:
-        return
+        return None
     if last.finish == "repetition":
         hint = "--repetition-penalty 1.1 may help, --keep-repetition shows all of it"
     elif tokens < asked.max_tokens:
         hint = "the model has no more positions"
     else:
         hint = "--max-tokens gives it more"
-    say(f"{head}{why}; {hint}")
+    return f"{why}; {hint}"
 
 
 def record_of(

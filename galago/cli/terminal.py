@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +84,8 @@ def columns() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def write_record(record: Mapping[str, object]) -> None:
-    """One JSON object on a line: UTF-8, as JSON is, whatever the terminal's code page."""
+def write_record(record: object) -> None:
+    """One value of JSON on a line: UTF-8, as JSON is, whatever the terminal's code page."""
     line = json_safe(json.dumps(record, ensure_ascii=False)) + "\n"
     _write_bytes(line, line.encode("utf-8"))
 

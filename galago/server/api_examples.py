@@ -59,8 +59,36 @@ request = urllib.request.Request(
 print(json.load(urllib.request.urlopen(request)))"""
 
 
+_CARD = f"""\
+import base64
+import openai
+import pydantic
+
+
+class Card(pydantic.BaseModel):
+    name: str = pydantic.Field(max_length=40)
+    age: int
+
+
+client = openai.OpenAI(base_url="{_HERE}/v1", api_key="any")
+picture = base64.b64encode(open("note.png", "rb").read()).decode()
+response = client.responses.parse(
+    model="",
+    input=[{{"role": "user", "content": [
+        {{"type": "input_image", "image_url": f"data:image/png;base64,{{picture}}"}},
+        {{"type": "input_text", "text": "Who is this?"}},
+    ]}}],
+    text_format=Card,
+)
+print(response.output_parsed)"""
+
+
 _EXAMPLES: dict[tuple[str, str], dict[str, str]] = {
     ("post", "/v1/chat/completions"): {"curl": _LOOK, "Python": _LOOK_PYTHON},
+    ("post", "/v1/responses"): {
+        "curl": f"""curl {_HERE}/v1/responses {_JSON} -d '{{"input": "What is a galago?"}}'""",
+        "Python": _CARD,
+    },
     ("post", "/v1/embeddings"): {
         "curl": f"""curl {_HERE}/v1/embeddings {_JSON} -d '{{"input": ["a dog on a beach"]}}'""",
         "Python": f"""{_CLIENT}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["Asked", "Only", "complaint", "placed"]
+__all__ = ["Asked", "Ignored", "Only", "complaint", "placed"]
 
 
 class Asked(BaseModel):
@@ -28,9 +28,10 @@ class Asked(BaseModel):
     def _known(cls, fields: Any) -> Any:
         if not isinstance(fields, dict):
             return fields
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         for name in fields:
-            if name not in cls.model_fields:
-                raise _unknown(name, list(cls.model_fields))
+            if name not in known:
+                raise _unknown(name, known)
         return fields
 
 
@@ -70,6 +71,9 @@ class Only:
         raise complaint("not possible with this server: leave it out")
 
 
+Ignored = Annotated[Any, Only(anything=True)]
+
+
 def _same(value: Any, other: Any) -> bool:
     """Equal as JSON is: 1 is 1.0, and no truth value."""
     return isinstance(value, bool) == isinstance(other, bool) and bool(value == other)
@@ -81,7 +85,9 @@ def placed(place: Sequence[Any], body: Any) -> list[str]:
     for at, part in enumerate(place):
         item = at > 0 and isinstance(place[at - 1], int) and isinstance(body, Mapping)
         if item and body.get("type") == part:  # which kind, told like a field of that name
-            continue
+            after = place[at + 1] if at + 1 < len(place) else part
+            if part not in body or after in body:
+                continue
         inside = isinstance(body, Mapping) and part in body
         inside = inside or (isinstance(body, list) and isinstance(part, int) and part < len(body))
         if inside:

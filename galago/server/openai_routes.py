@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,18 +18,19 @@ from starlette.types import Receive, Scope, Send
 from galago import catalog
 from galago.server.bodies import BodyRoute
 from galago.server.data_urls import is_picture
-from galago.server.openai_chat import Answer, answer, asked, events, first_of, whole
-from galago.server.openai_schemas import (
-    ChatRequest,
+from galago.server.openai_answers import (
     Completion,
-    EmbeddingRequest,
     Embeddings,
-    ImagePart,
     ModelCard,
     ModelList,
-    TextPart,
+    ResponseAnswer,
 )
+from galago.server.openai_chat import Answer, Asked, answer, asked, first_of
+from galago.server.openai_completion import events, whole
+from galago.server.openai_schemas import ChatRequest, EmbeddingRequest, ImagePart, TextPart
 from galago.server.problems import Problem, readable, responses
+from galago.server.responses import response_events, whole_response
+from galago.server.responses_schemas import ResponseRequest, as_chat
 from galago.server.scheduler import Job
 from galago.server.service import Service, watched
 from galago.vlm.reply import Chunk
@@ -60,6 +61,15 @@ def openai_routes(service: Service) -> APIRouter:
     async def chat_completions(request: Request, body: ChatRequest) -> Response:
         """Answer the last message of a conversation with pictures."""
         return await _chat(service, request, body)
+
+    @router.post(
+        "/responses",
+        response_model=None,
+        responses={200: {"model": ResponseAnswer, **_STREAM}, **responses(404, 504)},
+    )
+    async def create_response(request: Request, body: ResponseRequest) -> Response:
+        """Answer as OpenAI's newer API does; nothing is kept of it."""
+        return await _respond(service, request, body)
 
     @router.post(
         "/embeddings",
@@ -112,7 +122,35 @@ class _Events(StreamingResponse):
 async def _chat(service: Service, request: Request, body: ChatRequest) -> Response:
     name = service.answering.named(body.model)
     question = asked(body, service.opener, service.settings)
+    about = Answer(name, time.perf_counter(), bool(body.logprobs))
+    job = _begin(service, request, body.user, question, about)
+    chunks = job.items()
+    async with watched(request, job):
+        first = await first_of(chunks)
+        if not body.stream:
+            return JSONResponse(await whole(first, chunks, about, question.shape))
+    usage = body.stream_options is not None and body.stream_options.include_usage
+    return _streamed(events(first, chunks, about, question.shape, usage=usage), job)
+
+
+async def _respond(service: Service, request: Request, body: ResponseRequest) -> Response:
+    name = service.answering.named(body.model)
+    chat, places = as_chat(body)
+    question = asked(chat, service.opener, service.settings, places)
     about = Answer(name, time.perf_counter())
+    job = _begin(service, request, body.user, question, about)
+    chunks = job.items()
+    async with watched(request, job):
+        first = await first_of(chunks)
+        if not body.stream:
+            return JSONResponse(await whole_response(first, chunks, about, body, question.shape))
+    return _streamed(response_events(first, chunks, about, body, question.shape), job)
+
+
+def _begin(
+    service: Service, request: Request, user: str | None, question: Asked, about: Answer
+) -> Job[Chunk]:
+    """The work of an answer, queued."""
 
     def work() -> Iterator[Chunk]:
         for chunk in answer(service, question, about):
@@ -120,14 +158,10 @@ async def _chat(service: Service, request: Request, body: ChatRequest) -> Respon
                 service.metrics.answered(chunk.stats, about.first_token or 0.0)
             yield chunk
 
-    job = service.submit(request, body.user, work)
-    chunks = job.items()
-    async with watched(request, job):
-        first = await first_of(chunks)
-        if not body.stream:
-            return JSONResponse(await whole(first, chunks, about))
-    usage = body.stream_options is not None and body.stream_options.include_usage
-    pieces = events(first, chunks, about, usage=usage)
+    return service.submit(request, user, work)
+
+
+def _streamed(pieces: AsyncIterator[str], job: Job[Chunk]) -> Response:
     response = _Events(pieces, media_type="text/event-stream")
     response.job = job
     return response

@@ -10,48 +10,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from galago.server.fields import Asked, Only, complaint
+from galago.server.fields import Asked, Ignored, Only, complaint
+from galago.server.openai_forms import NamedFunction, ResponseFormat, Tool, ToolCall
 
 __all__ = [
     "ChatMessage",
     "ChatRequest",
-    "Completion",
+    "Content",
     "EmbeddingRequest",
-    "Embeddings",
+    "GalagoOptions",
     "ImagePart",
-    "ModelCard",
-    "ModelList",
     "TextPart",
-    "Timing",
+    "Tokens",
+    "check_part",
 ]
 
 _PARTS = 256  # of one message
 _INPUTS = 1000  # looked at, whatever the server's limit is
 _TEXT, _PICTURE = ("text", "input_text", "output_text"), ("image_url", "input_image")
 
-_Ignored = Annotated[Any, Only(anything=True)]
-
 
 class TextPart(Asked):
     type: Literal["text", "input_text", "output_text"]
     text: str
-    annotations: _Ignored = None
-    cache_control: _Ignored = None
+    annotations: Ignored = None
+    logprobs: Ignored = None
+    cache_control: Ignored = None
 
 
 class ImageUrl(Asked):
     url: str = Field(description="data:image/…;base64,…", min_length=1)
-    detail: _Ignored = None
-    format: _Ignored = None
+    detail: Ignored = None
+    format: Ignored = None
 
 
 class ImagePart(Asked):
     type: Literal["image_url", "input_image"]
     image_url: ImageUrl | str
-    detail: _Ignored = None
-    cache_control: _Ignored = None
+    detail: Ignored = None
+    cache_control: Ignored = None
 
     @property
     def url(self) -> str:
@@ -61,7 +60,7 @@ class ImagePart(Asked):
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
-def _check_part(part: Any, *place: int) -> None:
+def check_part(part: Any, *place: int) -> None:
     """A complaint that says what is possible, for what can't be a part."""
     if not isinstance(part, dict):
         raise complaint('a part must be an object: {"type": "text", "text": "…"}', *place)
@@ -82,33 +81,37 @@ def _content(value: Any) -> Any:
         if len(value) > _PARTS:
             raise complaint(f"{len(value)} parts: at most {_PARTS} in a message")
         for at, part in enumerate(value):
-            _check_part(part, at)
+            check_part(part, at)
     elif not isinstance(value, (str, type(None))):
         raise complaint("give a text, or a list of parts")
     return value
 
 
+Content = Annotated[str | list[Part] | None, BeforeValidator(_content)]
+
+
 class ChatMessage(Asked):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[str | list[Part] | None, BeforeValidator(_content)] = None
+    content: Content = None
     images: list[str] | None = Field(
         None, max_length=100, description="Pictures in base64, as Ollama's clients send them."
     )
-    name: _Ignored = None
-    tool_call_id: _Ignored = None
-    tool_calls: Annotated[Any, Only([])] = None
+    tool_calls: list[ToolCall] | None = Field(None, max_length=128)
+    name: Ignored = None
+    tool_call_id: Ignored = None
     function_call: Annotated[Any, Only()] = None
     audio: Annotated[Any, Only()] = None
     refusal: Annotated[Any, Only("")] = None
-    annotations: _Ignored = None
+    annotations: Ignored = None
     reasoning: Annotated[Any, Only("")] = None
     reasoning_content: Annotated[Any, Only("")] = None
 
     @property
-    def texts(self) -> list[str]:
+    def said(self) -> str:
+        """All its texts."""
         if isinstance(self.content, str):
-            return [self.content]
-        return [part.text for part in self.content or () if isinstance(part, TextPart)]
+            return self.content
+        return "\n".join(part.text for part in self.content or () if isinstance(part, TextPart))
 
     @property
     def pictures(self) -> list[str]:
@@ -152,7 +155,7 @@ def _some(tokens: int | None) -> int | None:
     return tokens
 
 
-_Tokens = Annotated[int | None, AfterValidator(_some)]
+Tokens = Annotated[int | None, AfterValidator(_some)]
 _MOST = "Of the answer; what doesn't fit, or -1, is as many as fit."
 
 
@@ -169,34 +172,36 @@ class ChatRequest(Asked):
     repeat_penalty: float | None = Field(
         None, ge=0.1, le=10, allow_inf_nan=False, description="The same by another name."
     )
-    max_tokens: _Tokens = Field(None, ge=-1, description=_MOST)
-    max_completion_tokens: _Tokens = Field(None, ge=-1, description=_MOST)
+    max_tokens: Tokens = Field(None, ge=-1, description=_MOST)
+    max_completion_tokens: Tokens = Field(None, ge=-1, description=_MOST)
     stop: Annotated[str | list[str] | None, BeforeValidator(_stop)] = None
     seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
     user: str | None = Field(None, max_length=500, description="Takes fair turns with others.")
+    response_format: ResponseFormat | None = None
+    tools: list[Tool] | None = Field(None, max_length=128)
+    tool_choice: Literal["none", "auto", "required"] | NamedFunction | None = Field(
+        None, description="auto unless told otherwise; an answer has one call at most."
+    )
+    logprobs: bool | None = False
+    top_logprobs: int | None = Field(None, ge=0, le=20)
     galago: GalagoOptions | None = None
     # Change no answer.
-    metadata: _Ignored = None
-    safety_identifier: _Ignored = None
-    prompt_cache_key: _Ignored = None
-    prompt_cache_retention: _Ignored = None
-    cache_prompt: _Ignored = None
-    keep_alive: _Ignored = None
-    parallel_tool_calls: _Ignored = None
+    metadata: Ignored = None
+    safety_identifier: Ignored = None
+    prompt_cache_key: Ignored = None
+    prompt_cache_retention: Ignored = None
+    cache_prompt: Ignored = None
+    keep_alive: Ignored = None
+    parallel_tool_calls: Ignored = None
     # Would change it.
     n: Annotated[Any, Only(1)] = None
     best_of: Annotated[Any, Only(1)] = None
     store: Annotated[Any, Only(False)] = None
     service_tier: Annotated[Any, Only("auto", "default")] = None
     modalities: Annotated[Any, Only(["text"])] = None
-    response_format: Annotated[Any, Only({"type": "text"})] = None
     logit_bias: Annotated[Any, Only({})] = None
     presence_penalty: Annotated[Any, Only(0)] = None
     frequency_penalty: Annotated[Any, Only(0)] = None
-    logprobs: Annotated[Any, Only(False, 0)] = None
-    top_logprobs: Annotated[Any, Only(0)] = None
-    tools: Annotated[Any, Only([])] = None
-    tool_choice: Annotated[Any, Only("none", "auto")] = None
     functions: Annotated[Any, Only([])] = None
     function_call: Annotated[Any, Only("none", "auto")] = None
     audio: Annotated[Any, Only()] = None
@@ -239,7 +244,7 @@ def _inputs(value: Any) -> Any:
         raise complaint(f"{len(value)} inputs: send them in several requests")
     for at, one in enumerate(value):
         if not isinstance(one, str):
-            _check_part(one, at)
+            check_part(one, at)
     return value
 
 
@@ -251,87 +256,6 @@ class EmbeddingRequest(Asked):
     encoding_format: Literal["float", "base64"] | None = "float"
     dimensions: int | None = Field(None, ge=1)
     user: str | None = Field(None, max_length=500)
-    metadata: _Ignored = None
-    keep_alive: _Ignored = None
+    metadata: Ignored = None
+    keep_alive: Ignored = None
     truncate: Annotated[Any, Only(True)] = None
-
-
-# -- answers ---------------------------------------------------------------------------------------
-
-
-class Timing(BaseModel):
-    """Seconds; `confidence`: how sure the model was; `doubt`: a remark when it wasn't."""
-
-    vision: float
-    prefill: float
-    first_token: float
-    tokens_per_second: float
-    confidence: float
-    doubt: str | None
-
-
-class PromptDetails(BaseModel):
-    image_tokens: int
-    cached_tokens: int
-
-
-class Usage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptDetails
-
-
-class AnswerMessage(BaseModel):
-    role: Literal["assistant"] = "assistant"
-    content: str
-
-
-class Choice(BaseModel):
-    index: int = 0
-    message: AnswerMessage
-    finish_reason: Literal["stop", "length"]
-    logprobs: None = None
-
-
-class Completion(BaseModel):
-    """The whole answer; a stream has the same, piece by piece."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage
-    galago: Timing
-
-
-class ModelCard(BaseModel):
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-    kind: Literal["fastvlm", "mobileclip"]
-
-
-class ModelList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[ModelCard]
-
-
-class Embedding(BaseModel):
-    object: Literal["embedding"] = "embedding"
-    index: int
-    embedding: list[float] | str
-
-
-class EmbeddingUsage(BaseModel):
-    prompt_tokens: int
-    total_tokens: int
-
-
-class Embeddings(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[Embedding]
-    model: str
-    usage: EmbeddingUsage

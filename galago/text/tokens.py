@@ -27,6 +27,18 @@ __all__ = [
 ]
 
 _MAX_VOCABULARY = 32 << 20  # bytes; Qwen2's tokenizer.json has 7 MB
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letter that byte-level BPE writes for each byte: itself where it can be seen, else one
+    from 256 on (https://github.com/openai/gpt-2, `bytes_to_unicode`)."""
+    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in seen]
+    letters = {chr(byte): byte for byte in seen}
+    return letters | {chr(256 + at): byte for at, byte in enumerate(others)}
+
+
+_BYTES = _byte_letters()
 _UNFINISHED = "\ufffd"  # what a decoder makes of the first bytes of a character
 
 
@@ -39,6 +51,7 @@ class Tokenizer:
         backend.no_padding()
         backend.no_truncation()
         self._backend = backend
+        self._added = dict(backend.get_added_tokens_decoder())
 
     @property
     def vocab_size(self) -> int:
@@ -64,6 +77,20 @@ class Tokenizer:
         """The id of one whole token, control tokens included; None when there is none."""
         found = self._backend.token_to_id(token)
         return None if found is None else int(found)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes that a token stands for, perhaps part of a character.
+
+        None at all of a control token, and of an id beyond the vocabulary.
+        """
+        added = self._added.get(token_id)
+        if added is not None:
+            return b"" if added.special else str(added.content).encode("utf-8", "replace")
+        token = self._backend.id_to_token(token_id) or ""
+        try:
+            return bytes(_BYTES[letter] for letter in token)
+        except KeyError:  # no byte-level token: its letters are what it says
+            return str(token).encode("utf-8", "replace")
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from galago.vlm.sampling import Sampler
 
-__all__ = ["Cache", "LanguageModel", "generate", "log_probabilities"]
+__all__ = ["Cache", "LanguageModel", "generate", "log_probabilities", "log_softmax"]
 
 Float = NDArray[np.float32]
 
@@ -86,18 +86,19 @@ def log_probabilities(
     `first` are the logits (vocab,) that the cache's last position gave.  All ids but the last are
     fed, so truncate the cache afterwards.
     """
-    found = [_log_softmax(first, ids[0])]
+    found = [float(log_softmax(first)[ids[0]])]
     for start in range(0, len(ids) - 1, _RUN):
         fed = ids[start : min(start + _RUN, len(ids) - 1)]
         logits = cache.append_all(language.embed(fed))  # (T, vocab)
-        found += [_log_softmax(row, ids[start + at + 1]) for at, row in enumerate(logits)]
+        found += [float(log_softmax(row)[ids[start + at + 1]]) for at, row in enumerate(logits)]
     return found
 
 
 _RUN = 32  # positions whose logits are held at once: 20 MB at a vocabulary of 152,000
 
 
-def _log_softmax(logits: Float, token_id: int) -> float:
+def log_softmax(logits: Float) -> NDArray[np.float64]:
+    """Logits (vocab,) to natural log-probabilities (vocab,)."""
     wide = logits.astype(np.float64)
-    peak = wide.max()
-    return float(wide[token_id] - peak - np.log(np.exp(wide - peak).sum()))
+    wide -= wide.max()
+    return np.asarray(wide - np.log(np.exp(wide).sum()))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Union, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Union, cast
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from galago.text.chat import ImageSlot, Message, Piece, user_message
 from galago.text.tokens import Tokenizer
 from galago.vlm.conversation import Conversation
 from galago.vlm.decode import LanguageModel
+from galago.vlm.forms import json_form
 from galago.vlm.reply import (
     Chunk,
     EncodedImage,
@@ -33,6 +35,7 @@ from galago.vlm.reply import (
     VisionModel,
     check_prompt,
     prompt_keys,
+    whole_text,
 )
 from galago.vlm.sampling import SamplingOptions
 from galago.vlm.speaker import Speaker
@@ -201,23 +204,50 @@ class FastVLM:
     # -- replies -----------------------------------------------------------------------------------
 
     def stream(
-        self, picture: Pictures, prompt: str, options: SamplingOptions | None = None
+        self,
+        picture: Pictures,
+        prompt: str,
+        options: SamplingOptions | None = None,
+        *,
+        schema: Mapping[str, Any] | None = None,
     ) -> Iterator[Chunk]:
         """The reply to a question about a picture or several (a list), as it comes.
 
         Pictures stand before the question, in order; a "<image>" in the question is plain text.
         The last chunk carries statistics.  Closing the iterator ends the work.
 
+        With a JSON `schema` (or `options.form`) the reply is JSON of that form, on one line; its
+        descriptions are told to the model behind the question.  That is form, not truth: a small
+        model fills in what it likes.
+
         Raises OptionError (at once) for an empty question, or one that is too long with its
-        pictures (8,192 positions in all FastVLMs of Apple's); ImageError (at the first chunk).
+        pictures (8,192 positions in all FastVLMs of Apple's), and a schema that can't be held to;
+        MissingExtraError for a schema without llguidance; ImageError (at the first chunk).
         """
         check_prompt(prompt)
+        options = options or SamplingOptions()
+        if schema is not None:
+            options = replace(options, form=json_form(schema))
+        if options.form is not None:
+            prompt = options.form.asked(prompt)
         self._foresee(picture, prompt)
-        return self._stream(picture, prompt, options or SamplingOptions())
+        return self._stream(picture, prompt, options)
 
-    def ask(self, picture: Pictures, prompt: str, options: SamplingOptions | None = None) -> str:
-        """The whole reply; see `stream`."""
-        return "".join(chunk.text for chunk in self.stream(picture, prompt, options))
+    def ask(
+        self,
+        picture: Pictures,
+        prompt: str,
+        options: SamplingOptions | None = None,
+        *,
+        schema: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The whole reply; see `stream`.
+
+        Raises UnfinishedError for one in a form that was cut, which is no JSON then.
+        """
+        formed = schema is not None or (options is not None and options.form is not None)
+        chunks = self.stream(picture, prompt, options, schema=schema)
+        return whole_text(chunks) if formed else "".join(chunk.text for chunk in chunks)
 
     def chat(self, picture: Pictures, options: SamplingOptions | None = None) -> Conversation:
         """A conversation about a picture or several, which are looked at now."""

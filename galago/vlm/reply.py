@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.errors import OptionError
+from galago.errors import OptionError, UnfinishedError
 from galago.media.images import Square
 from galago.text.chat import ImageSlot, Piece
 from galago.vlm.prefix import Key
@@ -20,11 +20,13 @@ __all__ = [
     "Chunk",
     "Clock",
     "EncodedImage",
+    "Likely",
     "Prepared",
     "Stats",
     "VisionModel",
     "check_prompt",
     "prompt_keys",
+    "whole_text",
     "why_cut",
 ]
 
@@ -104,7 +106,8 @@ class Stats:
     Of `prompt_tokens`, `image_tokens` are pictures' and `cached_tokens` were known from before.
     confidence: the geometric mean of the probabilities that the model gave its tokens, the one
     that ends the reply too (at temperature 1, whatever the sampling); how sure it is, not how
-    right. resolution: the side in pixels the picture was looked at with, of several the largest.
+    right. Of a reply in a form, among what was possible there, and without what was forced.
+    resolution: the side in pixels the picture was looked at with, of several the largest.
     """
 
     vision: float
@@ -125,19 +128,34 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Likely:
+    """A token's bytes (perhaps part of a character), and how likely it was (natural logarithm).
+
+    As the model had it, at temperature 1, whatever the sampling and the form. top: the likeliest
+    tokens there, likeliest first.
+    """
+
+    token: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A piece of a reply: one token and the text that became certain with it, often empty.
 
     The last chunk has no token, perhaps some text that had been held back, the statistics, and
     why the reply ended: "end" (the model was done), "stop" (a stop string), "length" (no more
     tokens were allowed, or no more positions left: what would follow is missing) or "repetition"
-    (it went round in circles and was cut).
+    (it went round in circles and was cut). `likely` are the tokens of `text`, when they are asked
+    for (SamplingOptions.logprobs).
     """
 
     text: str
     token_id: int | None = None
     stats: Stats | None = None
     finish: str | None = None
+    likely: tuple[Likely, ...] = ()
 
 
 class Clock:
@@ -198,6 +216,20 @@ def why_cut(finish: str | None, tokens: int) -> str | None:
     if finish == "repetition":
         return "the answer went round in circles and was cut"
     return None
+
+
+def whole_text(chunks: Iterable[Chunk]) -> str:
+    """The text of a reply in a form; UnfinishedError for one that was cut: it has not its form."""
+    parts: list[str] = []
+    finish, tokens = None, 0
+    for chunk in chunks:
+        parts.append(chunk.text)
+        finish, tokens = chunk.finish, chunk.stats.tokens if chunk.stats else 0
+    text = "".join(parts)
+    if finish == "end":
+        return text
+    why = why_cut(finish, tokens) or "the answer ended at a stop string"
+    raise UnfinishedError(f"{why}, so it is no whole JSON", text=text)
 
 
 def check_prompt(prompt: str) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.errors import ModelError, OptionError
+from galago.vlm.forms import Form
 
-__all__ = ["ConfidenceSampler", "Sampler", "SamplingOptions", "make_sampler"]
+__all__ = ["ConfidenceSampler", "Logits", "Sampler", "SamplingOptions", "make_sampler"]
 
 Logits = NDArray[np.float32]  # (vocab,)
 Weights = NDArray[np.float64]
@@ -37,6 +38,9 @@ class SamplingOptions:
     stop: the reply ends before the first of these strings.
     keep_repetition: a reply that goes round in circles goes on to max_tokens; else it is ended
     after 128 tokens of it (galago/vlm/loops.py) and cut where it began to repeat itself.
+    form: what the reply must look like, such as JSON of a schema (galago/vlm/forms.py).
+    logprobs: chunks tell how likely their tokens were, and so many of the likeliest others (0 to
+    20); None tells nothing.
 
     Raises OptionError for values outside these ranges.
     """
@@ -50,6 +54,8 @@ class SamplingOptions:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     keep_repetition: bool = False
+    form: Form | None = None
+    logprobs: int | None = None
 
     def __post_init__(self) -> None:
         for name, possible, ranges in (
@@ -59,6 +65,11 @@ class SamplingOptions:
             ("min-p", _within(self.min_p, 0, 1), "use 0 to 1"),
             ("repetition penalty", _within(self.repetition_penalty, 0.1, 10), "use 0.1 to 10"),
             ("max tokens", _is_count(self.max_tokens), "use 0 or more"),
+            (
+                "logprobs",
+                self.logprobs is None or (_is_count(self.logprobs) and self.logprobs <= 20),
+                "use a whole number from 0 to 20",
+            ),
             ("seed", self.seed is None or _is_count(self.seed), "use a whole number from 0"),
         ):
             if not possible:
@@ -105,7 +116,8 @@ def _drawing(options: SamplingOptions) -> Sampler:
         ids, weights = _candidates(np.exp(scaled), options)
         cumulative = np.cumsum(weights)
         drawn = int(np.searchsorted(cumulative, random.random() * cumulative[-1], side="right"))
-        drawn = min(drawn, len(weights) - 1)
+        # Rounded up to all of it, still the last that is possible.
+        drawn = min(drawn, int(np.searchsorted(cumulative, cumulative[-1])))
         return drawn if ids is None else int(ids[drawn])
 
     return sample
@@ -128,7 +140,7 @@ def _penalised(choose: Sampler, penalty: float) -> Sampler:
 
 
 class ConfidenceSampler:
-    """A sampler that remembers how likely what it chose was."""
+    """A sampler that remembers how likely what it chose was, among what could be chosen."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler

@@ -14,10 +14,12 @@ from galago.specs import VLMSpec
 from galago.text.chat import IM_END, ImageSlot, Message, Piece, chat_pieces
 from galago.text.tokens import TextStream, Tokenizer
 from galago.vlm.decode import LanguageModel, generate, log_probabilities
+from galago.vlm.grammar import Constraint, Grammars, constrained
 from galago.vlm.loops import Loop
 from galago.vlm.prefix import CachePool, Key
 from galago.vlm.reply import Chunk, Clock, EncodedImage, prompt_keys
-from galago.vlm.sampling import ConfidenceSampler, SamplingOptions, make_sampler
+from galago.vlm.sampling import ConfidenceSampler, Sampler, SamplingOptions, make_sampler
+from galago.vlm.scores import Scores
 
 __all__ = ["Speaker"]
 
@@ -34,6 +36,7 @@ class Speaker:
         self._end_id = tokenizer.token_id(IM_END)
         ends = {*spec.eos_ids, self._end_id, tokenizer.token_id("<|endoftext|>")}
         self._stop_ids = frozenset(one for one in ends if one is not None)
+        self._grammars = Grammars(tokenizer, language.vocab, self._end_token())
 
     def pieces(self, messages: Sequence[Message], *, continued: bool = False) -> list[Piece]:
         """Ids and picture slots of messages in the model's template, ready for the reply.
@@ -58,14 +61,16 @@ class Speaker:
         `started`: when the question was asked (time.perf_counter), now unless told; `vision`: the
         seconds since then that went into looking.  Closing the iterator ends the work.
 
-        Raises OptionError, at once, for a prompt that leaves no position for a reply; one that
-        leaves few makes the reply end there, as at max_tokens.
+        Raises OptionError, at once, for a prompt that leaves no position for a reply, and a form
+        that is too complex; one that leaves few makes the reply end there, as at max_tokens.
         """
         keys = prompt_keys(pieces, images)
         self.check_length(len(keys))
         most = min(options.max_tokens, self.positions - len(keys))
         options = replace(options, max_tokens=most)
-        return self._reply(pieces, images, keys, options, started, vision)
+        constraint = None if options.form is None else self._grammars.begin(options.form)
+        clock = Clock(time.perf_counter() if started is None else started)
+        return self._reply(pieces, images, keys, options, constraint, clock, vision)
 
     def check_length(self, length: int, what: str = "positions") -> None:
         """OptionError unless so many positions leave one free for the reply."""
@@ -87,23 +92,30 @@ class Speaker:
         images: Sequence[EncodedImage],
         keys: list[Key],
         options: SamplingOptions,
-        started: float | None,
+        constraint: Constraint | None,
+        clock: Clock,
         vision: float,
     ) -> Iterator[Chunk]:
-        clock = Clock(time.perf_counter() if started is None else started)
         words = _Words(self.tokenizer, options)
         finish = "length" if options.max_tokens == 0 else "end"
+        sure = ConfidenceSampler(make_sampler(options))
+        sampler: Sampler = sure if constraint is None else constrained(sure, constraint)
+        scores = None if options.logprobs is None else Scores(self.tokenizer, options.logprobs)
+        if scores is not None:
+            sampler = scores.watching(sampler)
         with self.pool.borrow(keys) as lease:
             cached = lease.cache.length
             embeds = self.embed(pieces, images, cached)
-            sampler = ConfidenceSampler(make_sampler(options))
             ids = generate(
                 self.language, lease.cache, embeds, sampler, self._stop_ids, options.max_tokens
             )
             for count, token_id in enumerate(ids, 1):
                 lease.keys.append(token_id)
                 clock.token()
-                yield Chunk(words.push(token_id), token_id)
+                text = words.push(token_id)
+                yield Chunk(text, token_id, likely=scores.of(text) if scores else ())
+                if constraint is not None and constraint.done and not words.ended:
+                    break  # whole: what would end it needn't be computed
                 if words.ended or count == options.max_tokens:
                     finish = words.ended or "length"
                     break
@@ -112,8 +124,12 @@ class Speaker:
         rest = words.finish()
         image_tokens = sum(isinstance(key, tuple) for key in keys)
         side = max((image.resolution for image in images), default=0)
-        stats = clock.stats(vision, len(keys), image_tokens, cached, sampler.confidence, side)
-        yield Chunk(rest, None, stats, words.ended or finish)
+        stats = clock.stats(vision, len(keys), image_tokens, cached, sure.confidence, side)
+        finish = words.ended or finish
+        likely = scores.of(rest) if scores else ()
+        if scores and finish in ("end", "length"):
+            likely += scores.rest()
+        yield Chunk(rest, None, stats, finish, likely)
 
     def score(
         self, pieces: Sequence[Piece], images: Sequence[EncodedImage], answers: Sequence[str]
@@ -148,7 +164,7 @@ class Speaker:
         return np.concatenate(parts)
 
     def _end_token(self) -> int:
-        return min(self._stop_ids) if self._end_id is None else self._end_id
+        return min(self._stop_ids, default=0) if self._end_id is None else self._end_id
 
 
 class _Words:

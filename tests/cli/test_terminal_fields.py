@@ -57,11 +57,13 @@ def test_describe_and_watch(
     capsys: Capture, ready: Path, picture: Path, clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"none")
+    (schema := tmp_path / "schema.json").write_text('{"type": "object"}')
     short = ("-m", ready, "--max-tokens", "2", "--json")
     assert documented("describe and watch") == emitted(
         capsys,
         ["describe", picture, tmp_path / "bad.jpg", clip, *short],
         ["describe", picture, "-p", "What?", *short],
+        ["describe", picture, "--schema", schema, *short],
         ["watch", clip, "--every", "9s", *short],
     )
 

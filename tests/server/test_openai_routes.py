@@ -33,7 +33,8 @@ def test_openai_whole_and_streamed_are_the_same(served: Served) -> None:
     assert whole.usage.completion_tokens == 12
     assert whole.usage.prompt_tokens_details.image_tokens == 16
     assert set(whole.galago) == {
-        *("vision", "prefill", "first_token", "tokens_per_second", "confidence", "doubt")
+        *("vision", "prefill", "first_token", "tokens_per_second", "confidence", "doubt"),
+        "cut",
     }
     chunks = list(chat.create(**asked, stream=True, stream_options={"include_usage": True}))
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == text
@@ -256,9 +257,9 @@ def test_what_a_tool_said_is_a_turn(served: Served) -> None:
     tool = {"role": "tool", "tool_call_id": "1", "content": "12 degrees"}
     called = {"role": "assistant", "content": "I look.", "tool_calls": []}
     with_tool = said(served, user("How warm?"), called, tool)
-    without = said(served, user("How warm?"), called, user("12 degrees"))
-    assert with_tool["usage"]["prompt_tokens"] > 0
-    assert abs(with_tool["usage"]["prompt_tokens"] - without["usage"]["prompt_tokens"]) < 5
+    told = user("<tool_response>\n12 degrees\n</tool_response>")
+    without = said(served, user("How warm?"), called, told)
+    assert with_tool["usage"]["prompt_tokens"] == without["usage"]["prompt_tokens"]
     parts = {"role": "tool", "content": [{"type": "text", "text": "12"}]}
     assert said(served, user("How warm?"), called, parts)
 

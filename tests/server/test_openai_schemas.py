@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
-from galago.server import album_routes, openai_schemas, page_routes, search_routes, seen_routes
+from galago.server import (
+    album_routes,
+    openai_forms,
+    openai_schemas,
+    page_routes,
+    responses_schemas,
+    search_routes,
+    seen_routes,
+)
 from galago.server.fields import Asked, Only
 from tests.helpers.places import TOP
 from tests.helpers.serving import Served, ask, data_url, user
 
 CHAT = "/v1/chat/completions"
+TOOL = {"type": "function", "function": {"name": "look"}}
+TOOL_NAME = "tools.0.function.name"
 MODELS: dict[str, type[Asked]] = {
     "chat": openai_schemas.ChatRequest,
     "a message": openai_schemas.ChatMessage,
@@ -22,6 +32,18 @@ MODELS: dict[str, type[Asked]] = {
     "`image_url`": openai_schemas.ImageUrl,
     "`stream_options`": openai_schemas.StreamOptions,
     "`galago`": openai_schemas.GalagoOptions,
+    "`response_format`": openai_forms.ResponseFormat,
+    "`json_schema`": openai_forms.JsonSchema,
+    "a tool": openai_forms.Tool,
+    "a tool's `function`": openai_forms.Function,
+    "a call of `tool_calls`": openai_forms.ToolCall,
+    "responses": responses_schemas.ResponseRequest,
+    "`text`": responses_schemas.TextOptions,
+    "`format` of `text`": responses_schemas.TextFormat,
+    "a tool of responses": responses_schemas.ResponseFunction,
+    "a message of `input`": responses_schemas.InputMessage,
+    "a call of `input`": responses_schemas.InputCall,
+    "a call's output": responses_schemas.InputOutput,
     "embeddings": openai_schemas.EmbeddingRequest,
     "search": search_routes.SearchRequest,
     "classify": page_routes.ClassifyRequest,
@@ -54,9 +76,8 @@ def declared(model: type[Asked]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         mark = next((one for one in field.metadata if isinstance(one, Only)), None)
-        found[name] = "used" if mark is None else list(mark.values[:-1])
-        if mark is not None and mark.anything:
-            found[name] = "ignored"
+        known = "used" if mark is None else list(mark.values[:-1])
+        found[field.alias or name] = "ignored" if mark is not None and mark.anything else known
     return found
 
 
@@ -85,12 +106,16 @@ def test_fields_that_do_nothing_are_taken_with_what_asks_for_nothing(served: Ser
     [
         *(({"grammar": "root ::= x"}, "grammar"), ({"guided_json": {}}, "guided_json")),
         *(({"format": "json"}, "format"), ({"logprobs": 3}, "logprobs")),
-        *(({"logprobs": True}, "logprobs"), ({"modalities": ["audio"]}, "modalities")),
+        *(({"top_logprobs": 3}, "top_logprobs"), ({"modalities": ["audio"]}, "modalities")),
         *(({"best_of": 2}, "best_of"), ({"n": 2}, "n"), ({"n": True}, "n")),
-        *(({"tools": [{}]}, "tools"), ({"store": True}, "store")),
+        *(({"tools": [{"type": "web"}]}, "tools.0.type"), ({"store": True}, "store")),
         *(({"tool_choice": "required"}, "tool_choice"), ({"temprature": 0}, "temprature")),
         *(({"logit_bias": {"1": 2}}, "logit_bias"), ({"nothing": None}, "nothing")),
-        *(({"response_format": {"type": "json_object"}}, "response_format"),),
+        *(({"response_format": {"type": "xml"}}, "response_format.type"),),
+        *(({"response_format": {"type": "json_schema"}}, "response_format"),),
+        *(({"tools": [{"type": "function", "function": {"name": "a b"}}]}, TOOL_NAME),),
+        *(({"tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),),
+        *(({"logprobs": True, "tools": [TOOL]}, "logprobs"), ({"tools": [TOOL, TOOL]}, "tools")),
         *(({"presence_penalty": 0.5}, "presence_penalty"),),
         *(({"stream_options": {"include_usag": True}}, "stream_options.include_usag"),),
         *(({"galago": {"resolutoin": 512}}, "galago.resolutoin"),),

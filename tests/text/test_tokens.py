@@ -187,3 +187,14 @@ def test_a_vocabulary_that_never_ends(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").symlink_to("/dev/zero")
     with pytest.raises(CheckpointError, match="not a regular file"):
         load_tokenizer(tmp_path)
+
+
+def test_bytes_of_tokens_are_those_of_their_text(tokenizer: Tokenizer) -> None:
+    text = 'weiß 日本 😀 "milk"\n\tand\x00eggs'
+    ids = tokenizer.encode(text)
+    assert b"".join(map(tokenizer.token_bytes, ids)).decode() == text
+    every = [tokenizer.token_bytes(at) for at in range(tokenizer.vocab_size)]
+    assert {bytes([value]) for value in range(256)} <= set(every)
+    end = tokenizer.token_id("<|im_end|>")
+    assert end is not None and every[end] == b""
+    assert tokenizer.token_bytes(10**6) == b""
