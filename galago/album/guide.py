@@ -6,6 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from galago.album.embedder import Embedder
 from galago.album.match import is_close
 from galago.album.present import Checked
@@ -59,7 +61,8 @@ class Guide:
         """The k best photos for all of the words and pictures, as Searcher.search orders and
         checks them.
 
-        What `minus` names or `minus_pictures` show is rather not wanted.  Raises ImageError for a
+        What `minus` names or `minus_pictures` show is rather not wanted.  The answer's `strange`
+        are words that the model was never taught.  Raises ImageError for a
         picture that can't be read, OptionError, StorageError.
         """
         # Decoded before the model is taken: others may use it meanwhile.
@@ -68,10 +71,11 @@ class Guide:
         with self._lock:
             rows = list(self._embedder.embed_texts(texts)) if texts else []
             seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
+        strange = self._embedder.strange(texts, np.stack(rows)) if rows else []
         parts = [Part(row, "words", at < len(words)) for at, row in enumerate(rows)]
         parts += [Part(row, "picture", at < len(pictures)) for at, row in enumerate(seen)]
         hits = self._searcher.search(parts, k, only_matches=only_matches)
-        found = Checked[Found](left_out=hits.left_out)
+        found = Checked[Found](left_out=hits.left_out, strange=strange)
         for hit in hits:
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since

@@ -108,9 +108,9 @@ class Tools:
             text += chunk.text
             if chunk.stats is not None:
                 cut = why_cut(chunk.finish, chunk.stats.tokens)
-                doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
+                doubt = catalog.doubt(vlm.name) if chunk.stats.doubted else None
                 remarks = [cut] if cut else []
-                if remark := unread(vlm.name, question or "") or (doubt and doubt.sentence()):
+                if remark := unread(vlm.name, question or "") or doubt:
                     remarks.append(remark)
         return "\n\n".join([text, *(f"({remark})" for remark in remarks)])
 
@@ -128,7 +128,9 @@ class Tools:
         found: list[dict[str, Any]] = [
             {"path": h.path, "score": round(h.score, 4), "copies": len(h.copies)} for h in hits
         ]
-        return found + ([{"note": hits.left_out.sentence()}] if hits.left_out else [])
+        notes = [catalog.strange(guide.model, hits.strange)]
+        notes += [hits.left_out.sentence()] if hits.left_out else []
+        return found + [{"note": note} for note in notes if note]
 
     def _open_desk(self) -> AlbumDesk:
         from galago.cli.desk import AlbumDesk

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from galago import catalog
 from galago.cli import albums, options
 from galago.cli.missing import missing
 from galago.cli.options import ClipOpening
@@ -100,6 +101,9 @@ def search(
         notes = _notes(clip, asked)
         guide = Guide(folder.name, searcher, clip, threading.Lock())
         found = _hits(guide, asked, k, show_all)
+    if strange := catalog.strange(guide.model, found.strange):
+        say(f"note: {strange}")
+        notes.append(strange)
     for hit in found:
         if as_json:
             write_record(_record(hit, notes))

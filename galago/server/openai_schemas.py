@@ -260,13 +260,15 @@ class EmbeddingRequest(Asked):
 
 
 class Timing(BaseModel):
-    """Seconds; `confidence`: how sure the model was; `doubt`: a remark when it wasn't."""
+    """Seconds; `confidence`: how probable the model held its words; `known`: how probably it knows
+    what it speaks of, null where that was never measured; `doubt`: a remark when it doesn't."""
 
     vision: float
     prefill: float
     first_token: float
     tokens_per_second: float
     confidence: float
+    known: float | None
     doubt: str | None
 
 

@@ -28,6 +28,7 @@ from galago.vlm.decode import LanguageModel
 from galago.vlm.reply import (
     Chunk,
     EncodedImage,
+    Judge,
     Prepared,
     Stats,
     VisionModel,
@@ -58,10 +59,12 @@ class FastVLM:
         resolution: Side | None = None,
         pool: PicturePool | None = None,
         identity: str | None = None,
+        taught: Judge | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way.
 
-        `identity` tells this model's features from another's of the same name.
+        `identity` tells this model's features from another's of the same name; `taught` tells what
+        it knows from what it doesn't, where that was measured.
         """
         self.spec = spec
         self.name = name or spec.name
@@ -74,7 +77,7 @@ class FastVLM:
         self._load_square = load_square if pool is None else pool.load_square
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
-        self._speaker = Speaker(language, tokenizer, spec)
+        self._speaker = Speaker(language, tokenizer, spec, taught)
         self._hidden = language.hidden
 
     @classmethod
@@ -116,6 +119,7 @@ class FastVLM:
             resolution=resolution,
             pool=pool,
             identity=parts.identity,
+            taught=parts.taught,
         )
 
     # -- pictures ----------------------------------------------------------------------------------

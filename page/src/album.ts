@@ -142,7 +142,12 @@ export class Album {
     const count = matches.length;
     const words = count === 1 ? t("album.match") : t("album.matches", { n: count });
     put(this.said, own(count ? words : t("album.nothing")));
-    if (found.note && found.note !== KNOWN_NOTE) {
+    const strange = found.strange ?? [];
+    if (strange.length) {
+      const note = make("span", { className: "unsure" });
+      put(note, own(t("words.strange", { words: listed(strange) })));
+      this.said.append(" ", note);
+    } else if (found.note && found.note !== KNOWN_NOTE) {
       const note = make("span");
       put(note, said(found.note));
       this.said.append(" ", note);

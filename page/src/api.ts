@@ -39,6 +39,7 @@ export interface Hit {
 export interface Found {
   hits: Hit[];
   note?: string | null; // what the server remarks
+  strange?: string[]; // words that the model was never taught
 }
 
 /** A photo in words: what it probably shows; the day of its file, null when that is gone. */
@@ -57,6 +58,12 @@ export interface Query {
 
 type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
 export type Message = { role: "user" | "assistant"; content: string | Part[] };
+
+/** Shares of labels; what the model says of a picture, and marks of labels, that it was never taught. */
+export interface Sorted {
+  labels: { label: string; share: number; strange: boolean }[];
+  doubt: string | null;
+}
 
 export interface Answer {
   text: string;
@@ -220,7 +227,7 @@ export const sights = async (ids: number[], signal: AbortSignal): Promise<Sight[
 export const classify = (
   image: string,
   labels: string[],
-): Promise<{ labels: { label: string; share: number }[] }> => json("api/classify", { image, labels });
+): Promise<Sorted> => json("api/classify", { image, labels });
 
 /** A photo of the album as a blob: an <img> of its own could not send the key. */
 export async function photo(id: number, side: number, signal?: AbortSignal): Promise<Blob> {
