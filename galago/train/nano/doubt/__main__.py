@@ -24,6 +24,10 @@ from galago.train.nano.doubt.measure import Measured, measure_clip, measure_vlm
 from galago.train.nano.doubt.pictures import Shown
 from galago.train.nano.doubt.report import Figures, into_card, table
 
+# What a model that reads may well know something of.
+LETTERED = ("text", "sign", "poster", "word", "letter", "page", "note", "newspaper", "number")
+LETTERED += ("book", "cover", "map", "diagram", "finger")
+
 
 def main() -> None:
     options = _parser().parse_args()
@@ -58,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="what was measured, and the figures"
     )
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--each", type=int, default=300, help="known pictures a shard, at most")
+    parser.add_argument("--each", type=int, default=200, help="known pictures a shard, at most")
     parser.add_argument("--taught", type=int, default=4, help="pictures a label, of those taught")
     parser.add_argument("--most", type=int, default=400, help="unknown pictures a shard, at most")
     parser.add_argument("--again", action="store_true", help="look at the pictures once more")
@@ -87,7 +91,7 @@ def _vlm(options: argparse.Namespace) -> Figures:
     vlm = FastVLM.load(options.folder)
     kept = options.out / "doubt-vlm.npz"
     if options.again or not kept.exists():
-        names = [*_names(options), *map(emoji_label, emoji_names())]
+        names = [*_names(options), *map(emoji_label, emoji_names()), *LETTERED]
         measure_vlm(vlm, _shown(options, names, drawn=True)).save(kept)
     return calibrate_vlm(Measured.load(kept), options.folder, vlm.identity, options.seed)
 

@@ -17,7 +17,7 @@ from galago.train.nano.doubt.measure import Asked, Measured, Seen
 from galago.train.nano.doubt.queries import calibrate_words
 from galago.train.nano.doubt.report import SHARES, TARGET, Curve, Figures
 
-KEEP = 48  # directions of the features
+KEEP = 64  # directions of the features
 FOLDS = 5
 
 
@@ -78,9 +78,8 @@ def _fitted(measured: Measured, identity: str, question: str) -> tuple[Taught, l
     ]
     signals = np.stack([_signals(blank, measured, one) for one in used])
     right = np.array([one.right for one in used])
-    groups = [pictures[one.row].group for one in used]
-    border = _border(signals, right, groups, [one.question == question for one in used])
-    weights, bias = fit.regression(signals, right)
+    weights, bias = fit.regression(signals, right, _weights(measured, used))
+    border = _border(signals, measured, used, question)
     taught = Taught(
         identity,
         space.middle,
@@ -93,29 +92,37 @@ def _fitted(measured: Measured, identity: str, question: str) -> tuple[Taught, l
     return taught, measured.asked
 
 
-def _border(
-    signals: fit.Wide, right: np.ndarray, groups: Sequence[str], counted: Sequence[bool]
-) -> float:
+def _border(signals: fit.Wide, measured: Measured, used: Sequence[Asked], question: str) -> float:
     """Where TARGET of the unknown things are, each judged by a regression that hadn't seen its
     group."""
-    fold = np.array([fit.fold_of(group, FOLDS) for group in groups])
-    known = np.zeros(len(signals))
+    right = np.array([one.right for one in used])
+    counted = _weights(measured, used)
+    fold = np.array([fit.fold_of(measured.pictures[one.row].group, FOLDS) for one in used])
+    known = np.zeros(len(used))
     for number in range(FOLDS):
-        inside = fold == number
-        if inside.any() and right[~inside].any() and not right[~inside].all():
-            weights, bias = fit.regression(signals[~inside], right[~inside])
+        inside, others = fold == number, fold != number
+        if inside.any() and len(set(right[others])) == 2:
+            weights, bias = fit.regression(signals[others], right[others], counted[others])
             known[inside] = 1 / (1 + np.exp(-np.clip(signals[inside] @ weights + bias, -500, 500)))
-    return fit.border_at(known[~right & np.array(counted)], TARGET)
+    odd = ~right & np.array([one.question == question for one in used])
+    return fit.border_at(list(known[odd]), TARGET, counted[odd])
+
+
+def _weights(measured: Measured, used: Sequence[Asked]) -> fit.Wide:
+    """No source of unknown things, and no kind of known ones, drowns the others."""
+    seen = [measured.pictures[one.row] for one in used]
+    origins = [one.source if one.kind == "unknown" else one.kind for one in seen]
+    return fit.balanced(origins, np.array([one.right for one in used]))
 
 
 def _label(one: Seen) -> str:
-    """What a picture is filed under: notes under one name, as no two say the same."""
+    """What a picture is filed under; notes under one name, as no two say the same."""
     return f"{one.kind} {'' if one.kind == 'note' else one.truth}"
 
 
 def _shows_taught(one: Seen) -> bool:
-    """Drawn things have no part that was taught with: the half to fit with stands for it."""
-    return one.part == "taught" or (one.part == "fit" and one.kind in ("note", "emoji"))
+    """Notes have no part that was taught with: the half to fit with stands for it."""
+    return one.part == "taught" or (one.part == "fit" and one.kind == "note")
 
 
 def _is_unknown(measured: Measured, one: Asked) -> bool:

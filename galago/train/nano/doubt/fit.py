@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from galago.checkpoints.tensors import Float
 
 Wide = NDArray[np.float64]
 SHRINK = 0.1  # of the spread towards a ball: a few pictures a label tell it badly
-RIDGE = 1.0  # on weights of signals of spread 1
+RIDGE = 10.0  # on weights of signals of spread 1
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,27 @@ def space_of(features: Float, labels: Sequence[str], keep: int) -> Space:
     )
 
 
-def regression(
-    signals: Wide, right: NDArray[np.bool_], weight: Wide | None = None, ridge: float = RIDGE
-) -> tuple[Wide, float]:
-    """Weights and bias of a logistic regression, ridge on standardised signals, by Newton's method.
+def balanced(origins: Sequence[str], right: NDArray[np.bool_]) -> Wide:
+    """Weights of examples: each origin counts by the square root of how many it has, and right ones
+    together as much as the others together."""
+    weights = np.zeros(len(origins))
+    counts = Counter(origins)
+    for row, origin in enumerate(origins):
+        weights[row] = counts[origin] ** -0.5
+    for outcome in (True, False):
+        weights[right == outcome] /= weights[right == outcome].sum()
+    return weights * len(weights) / 2
 
-    Both outcomes weigh the same, however many there are of each.
+
+def regression(
+    signals: Wide, right: NDArray[np.bool_], counted: Wide, ridge: float = RIDGE
+) -> tuple[Wide, float]:
+    """Weights and bias of a logistic regression of weighted examples, by Newton's method.
+
+    `ridge` is on the weights of signals of spread 1.
     """
     mean, spread = signals.mean(axis=0), signals.std(axis=0) + 1e-6
     scaled = np.column_stack([(signals - mean) / spread, np.ones(len(signals))])
-    share = right.mean()
-    counted = np.where(right, 0.5 / share, 0.5 / (1 - share))
-    if weight is not None:
-        counted = counted * weight
     penalty = np.full(scaled.shape[1], ridge)
     penalty[-1] = 0.0
     found = np.zeros(scaled.shape[1])
@@ -102,9 +110,14 @@ def curve(unknown: Sequence[float], right: Sequence[float], shares: Sequence[flo
     return [point_at(border_at(unknown, share), unknown, right) for share in shares]
 
 
-def border_at(unknown: Sequence[float], share: float) -> float:
-    """What `share` of the unknown things are at least as probable as."""
-    return float(np.quantile(np.asarray(unknown), 1 - share))
+def border_at(unknown: Sequence[float], share: float, weights: Wide | None = None) -> float:
+    """What `share` of the unknown things, by weight, are at least as probable as."""
+    values = np.asarray(unknown, np.float64)
+    if weights is None:
+        return float(np.quantile(values, 1 - share))
+    order = np.argsort(values)
+    summed = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(summed, (1 - share) * summed[-1])])
 
 
 def point_at(border: float, unknown: Sequence[float], right: Sequence[float]) -> Point:

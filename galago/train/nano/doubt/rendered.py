@@ -12,6 +12,7 @@ from galago.train.nano.data import render
 from galago.train.nano.data.assets import (
     HELD_OUT_DESIGN,
     HELD_OUT_FONTS,
+    TRAIN_DESIGNS,
     emoji_label,
     emoji_names,
     find_words,
@@ -42,9 +43,13 @@ def _line(words: list[str], rng: random.Random) -> str:
 
 
 def emoji(packages: Path, seed: int) -> Iterator[Shown]:
-    """Each emoji once, on white or on a colour."""
+    """Each emoji once, on white or on a colour; and as two designs that were trained on have it."""
     names = emoji_names()
-    for index, drawn in rasterised(packages / "@iconify-json", HELD_OUT_DESIGN):
-        name = names[index]
-        page = cut_out(drawn, name)
-        yield Shown(page, HELD_OUT_DESIGN, "emoji", emoji_label(name), halved(name, seed), name)
+    icons = packages / "@iconify-json"
+    there = [design for design in TRAIN_DESIGNS if (icons / design).is_dir()]
+    for design in (HELD_OUT_DESIGN, *there[:2]):
+        for index, drawn in rasterised(icons, design):
+            name = names[index]
+            part = halved(name, seed) if design == HELD_OUT_DESIGN else "taught"
+            page = cut_out(drawn, f"{design}-{name}")
+            yield Shown(page, design, "emoji", emoji_label(name), part, name)

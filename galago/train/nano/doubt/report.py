@@ -64,40 +64,38 @@ def table(figures: Figures) -> str:
 
 def _curve(curve: Curve) -> list[str]:
     at = curve.at_border
-    told = (
-        f"**{curve.task}**: {_share(at.undoubted)} of {curve.unknown:,} answers about unknown "
-        f"things are given without doubt; {_share(at.doubted)} of {curve.right:,} right answers "
-        "are doubted"
-    )
+    told = []
+    if curve.unknown:
+        given = f"{_share(at.undoubted)} of {curve.unknown:,} answers about unknown things"
+        told += [f"{given} are given without doubt"]
+    told += [f"{_share(at.doubted)} of {curve.right:,} right answers are doubted"]
     if curve.wrong:
-        told += (
-            f", and {_share(curve.wrong_doubted)} of {curve.wrong:,} wrong ones about known things"
-        )
-    lines = [f"{told}.", ""]
-    lines += [
-        "| unknown, without doubt | " + " | ".join(_share(p.undoubted) for p in curve.points) + " |"
-    ]
-    lines += ["|---" * (len(curve.points) + 1) + "|"]
-    lines += [
-        "| right, but doubted | " + " | ".join(_share(p.doubted) for p in curve.points) + " |"
-    ]
+        told += [f"of {curve.wrong:,} wrong ones about known things {_share(curve.wrong_doubted)}"]
+    lines = [f"**{curve.task}**: {'; '.join(told)}.", ""]
+    if curve.points:
+        lines += [_row("unknown, without doubt", [_share(share, 0) for share in SHARES])]
+        lines += ["|---" * (len(SHARES) + 1) + "|"]
+        lines += [_row("right, but doubted", [_share(point.doubted) for point in curve.points])]
     if curve.before:
-        shares = " | ".join(_share(point.doubted) for point in curve.before)
-        lines += [f"| by the answer's probability alone | {shares} |"]
-    lines += [""]
+        shares = [_share(point.doubted) for point in curve.before]
+        lines += [_row("by the answer's probability alone", shares)]
+    lines += [""] if curve.points else []
     if curve.sources:
         lines += ["| unknown things | without doubt | count |", "|---|---|---|"]
-        lines += [
-            f"| {name} | {_share(share)} | {count:,} |"
-            for name, (share, count) in curve.sources.items()
-        ]
+        for name, (share, count) in curve.sources.items():
+            lines += [_row(name, [_share(share), f"{count:,}"])]
         lines += [""]
     if curve.tasks:
         lines += ["| known things | right, doubted | wrong, doubted |", "|---|---|---|"]
         for name, (right, rights, wrong, wrongs) in curve.tasks.items():
-            lines += [f"| {name} | {_share(right)} of {rights:,} | {_share(wrong)} of {wrongs:,} |"]
+            counted = [f"{_share(right)} of {rights:,}", f"{_share(wrong)} of {wrongs:,}"]
+            lines += [_row(name, counted)]
         lines += [""]
     return lines
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def into_card(card: Path, text: str) -> None:
@@ -119,5 +117,5 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _share(share: float) -> str:
-    return "–" if share != share else f"{100 * share:.1f} %"
+def _share(share: float, digits: int = 1) -> str:
+    return "–" if share != share else f"{100 * share:.{digits}f} %"
