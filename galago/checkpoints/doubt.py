@@ -12,7 +12,7 @@ https://arxiv.org/abs/1812.04606: pictures of other things teach where the borde
 
 ::
 
-    doubt.safetensors, metadata: format, identity
+    doubt.tensors, metadata: format, identity
       middle     (D,)    F32   of the features
       whiten     (D, K)  F32   (features - middle) @ whiten has the spread 1 within a thing
       centres    (N, K)  F32   of the things taught
@@ -41,7 +41,7 @@ from galago.errors import CheckpointError, OptionError
 
 __all__ = ["DOUBT", "Taught", "read_taught", "rounded", "write_taught"]
 
-DOUBT = "doubt.safetensors"
+DOUBT = "doubt.tensors"
 FORMAT = "1"
 _LARGEST = 4 << 20  # bytes; the embedded models' have less than 0.2 MB
 
@@ -130,7 +130,7 @@ def read_taught(folder: Path, identity: Callable[[], str]) -> Taught | None:
 
 
 def write_taught(folder: Path, taught: Taught) -> None:
-    """Write `folder`/doubt.safetensors; the larger tables in half precision (see `rounded`)."""
+    """Write `folder`/doubt.tensors; the larger tables in half precision (see `rounded`)."""
     arrays: dict[str, Float] = {name: getattr(taught, name) for name in (*_TABLES, "weights")}
     arrays |= {name: np.array([getattr(taught, name)], np.float32) for name in ("bias", "border")}
     if taught.words is not None:

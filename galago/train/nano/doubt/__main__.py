@@ -1,6 +1,6 @@
 """`python -m galago.train.nano.doubt FOLDER --known SHARDS --unknown SHARDS --held-out PLACES`.
 
-Measures what a model of the trainer's knows and what it doesn't, and writes doubt.safetensors
+Measures what a model of the trainer's knows and what it doesn't, and writes doubt.tensors
 beside its weights, the figures (doubt.json) into --out and the table into the model's card. Needs
 no PyTorch; emoji and notes need the packages of docs/training.md.
 """
