@@ -25,8 +25,7 @@ from galago.train.nano.doubt.pictures import Shown
 from galago.train.nano.doubt.report import Figures, into_card, table
 
 # What a model that reads may well know something of.
-LETTERED = ("text", "sign", "poster", "word", "letter", "page", "note", "newspaper", "number")
-LETTERED += ("book", "cover", "map", "diagram", "finger")
+LETTERED = "text sign poster word letter page note newspaper number book cover map diagram finger"
 
 
 def main() -> None:
@@ -91,7 +90,7 @@ def _vlm(options: argparse.Namespace) -> Figures:
     vlm = FastVLM.load(options.folder)
     kept = options.out / "doubt-vlm.npz"
     if options.again or not kept.exists():
-        names = [*_names(options), *map(emoji_label, emoji_names()), *LETTERED]
+        names = [*_names(options), *map(emoji_label, emoji_names()), *LETTERED.split()]
         measure_vlm(vlm, _shown(options, names, drawn=True)).save(kept)
     return calibrate_vlm(Measured.load(kept), options.folder, vlm.identity, options.seed)
 

@@ -32,7 +32,7 @@ def calibrate_vlm(measured: Measured, folder: Path, identity: str, seed: int) ->
     curves = []
     for question in ("describe", "brief"):
         some = [one for one in tried if one.question == question]
-        curves.append(_curve(f"describe ({question})", measured, taught, some))
+        curves.append(_curve(question, measured, taught, some))
     known = {"count": "fingers", "read": "note"}
     for question, kind in known.items():
         some = [
