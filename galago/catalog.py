@@ -7,6 +7,7 @@ configuration (galago/checkpoints). Any other folder or hub name in a known layo
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,6 @@ __all__ = [
     "DEFAULT",
     "DEFAULT_CLIP",
     "MODELS",
-    "Doubt",
     "Kind",
     "Layout",
     "Licence",
@@ -29,6 +29,7 @@ __all__ = [
     "find",
     "lookup",
     "misfit",
+    "strange",
     "suggest",
 ]
 
@@ -69,9 +70,9 @@ class Model:
 
     `repo` is its hub name, None for a model that comes inside the package. `download` is what is
     fetched, in bytes, about; `parameters` counts all of its parts together, about. `kind` says what
-    it is for, `layout` which files it is made of. Below a confidence of `sure` (galago.Stats) a
-    picture is probably outside what it `knows`; `cannot`: ready questions (galago.text.presets)
-    that it was never taught to answer.
+    it is for, `layout` which files it is made of. `knows`: what a
+    small model was taught, in words; `cannot`: ready questions (galago.text.presets) that it was
+    never taught to answer.
     """
 
     name: str
@@ -84,7 +85,6 @@ class Model:
     kind: Kind = "fastvlm"
     layout: Layout = "llava_qwen2"
     aliases: tuple[str, ...] = ()
-    sure: float = 0.0
     knows: str = ""
     cannot: tuple[str, ...] = ()
 
@@ -162,7 +162,6 @@ MODELS: tuple[Model, ...] = (
         parameters=7_460_000,
         side=384,
         aliases=("nano",),
-        sure=0.85,
         knows="short notes, raised fingers, 202 emoji, 195 objects",
         cannot=("expression", "translate"),
     ),
@@ -246,37 +245,43 @@ def unknown(name: str) -> UnknownModelError:
     return UnknownModelError(f"no model is called {name!r}; {hint}", name=name, near=near)
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """A demonstration model that met what it probably doesn't know."""
-
-    model: str
-    confidence: float
-    knows: str
-
-    def sentence(self) -> str:
-        """One line for people."""
-        return (
-            f"{self.model} is a small demonstration model and not sure here: this may well be "
-            f"wrong, or outside what it knows ({self.knows}). "
-            "For real pictures: galago pull apple/FastVLM-0.5B; it is used from then on"
-        )
+def doubt(name: str) -> str:
+    """What is said of a picture, or of an answer about it, that a model doubts; one line."""
+    row = _own(name)
+    if row is None or not row.knows:
+        return f"{name} is not sure here: this is probably outside what it was taught"
+    better = "apple/FastVLM-0.5B" if row.kind == "fastvlm" else "MobileCLIP2-S0"
+    return (
+        f"{name} is a small demonstration model and not sure here: this is probably outside what "
+        f"it knows ({row.knows}). For real pictures: galago pull {better}; it is used from then on"
+    )
 
 
-def doubt(name: str, confidence: float) -> Doubt | None:
-    """None when a demonstration model is sure, and for every other model."""
-    row = find(name)
-    # The embedded model has its row's very name; a person's own folder may bear an alias.
-    if row is None or row.name != name or confidence >= row.sure:
+def strange(name: str, words: Sequence[str]) -> str | None:
+    """What is said of words that name nothing a model was taught; one line, None without any."""
+    if not words:
         return None
-    return Doubt(row.name, confidence, row.knows)
+    row = _own(name)
+    knows = f" (it knows {row.knows})" if row is not None and row.knows else ""
+    shown = [f"“{word if len(word) <= 40 else f'{word[:39]}…'}”" for word in words]
+    several = f"{', '.join(shown[:_NAMED])} and {len(shown) - _NAMED} more"
+    named = several if len(shown) > _NAMED else ", ".join(shown)
+    return f"{name} was never taught {named}{knows}: what fits there is chance"
+
+
+_NAMED = 5  # words in a note; a list of labels may have a thousand
+
+
+def _own(name: str) -> Model | None:
+    """The row of this very name: a person's own folder may bear an alias."""
+    row = find(name)
+    return row if row is not None and row.name == name else None
 
 
 def cannot(name: str) -> tuple[str, ...]:
     """Ready questions that the model of this name was never taught; of others nothing is known."""
-    row = find(name)
-    # As in `doubt`: a person's own folder may bear an alias.
-    return row.cannot if row is not None and row.name == name else ()
+    row = _own(name)
+    return () if row is None else row.cannot
 
 
 def check_kind(name: str, kind: Kind | None, needed: Kind | None) -> None:

@@ -50,3 +50,7 @@ class Embedder(Protocol):
     def embed_phrases(self, texts: Sequence[str]) -> Float:
         """As embed_texts, of texts that are the same for every album: they may be kept."""
         ...
+
+    def strange(self, texts: Sequence[str], rows: Float) -> list[str]:
+        """Those texts, whose rows these are, that name nothing the model was taught."""
+        ...

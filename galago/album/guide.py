@@ -6,6 +6,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from galago.album.embedder import Embedder
 from galago.album.filters import Filter, filter_of
 from galago.album.match import is_close
@@ -102,29 +104,34 @@ class Guide:
         """The k best photos, as Searcher.search orders and checks them.
 
         `text`: the words to look for in pictures' texts; None: those that are wanted, unless a
-        picture is, too.  Without anything wanted, texts alone are searched.  Raises ImageError for
-        a picture that can't be read, OptionError, StorageError.
+        picture is, too.  Without anything wanted, texts alone are searched.  The answer's `strange`
+        are words that the model was never taught.  Raises ImageError for a picture that can't be
+        read, OptionError, StorageError.
         """
         wanted = [want for want in wants if want.wanted]
         if text is None:
             pictured = any(want.picture is not None for want in wanted)
             text = "" if pictured else " ".join(want.words or "" for want in wanted)
+        parts, strange = self._parts(wants) if wanted else ([], [])
         hits = self._searcher.search(
-            self._parts(wants) if wanted else (),
+            parts,
             k,
             only_matches=only_matches,
             where=where,
             text=text,
             not_text=[want.words for want in wants if not want.wanted and want.words],
         )
-        found = Checked[Found](left_out=hits.left_out)
+        if hits and all(hit.text is not None for hit in hits):  # its words stand there
+            strange = []
+        found = Checked[Found](left_out=hits.left_out, strange=strange)
         for hit in hits:
             number = self._searcher.number_of(hit.path)
             if number is not None:  # gone since
                 found.append(Found(number=number, **vars(hit)))
         return found
 
-    def _parts(self, wants: Sequence[Want]) -> list[Part]:
+    def _parts(self, wants: Sequence[Want]) -> tuple[list[Part], Sequence[str]]:
+        """And what of the words the model was never taught."""
         # Decoded before the model is taken: others may use it meanwhile.
         pictured = [want for want in wants if want.picture is not None]
         prepared = [self._embedder.prepare(w.picture) for w in pictured if w.picture is not None]
@@ -133,14 +140,16 @@ class Guide:
         with self._lock:
             rows = list(self._embedder.embed_texts(texts)) if texts else []
             seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
+        strange = self._embedder.strange(texts, np.stack(rows)) if rows else []
         parts = [
             Part(row, "words", want.wanted, want.weight)
             for row, want in zip(rows, said, strict=True)
         ]
-        return parts + [
+        parts += [
             Part(row, "picture", want.wanted, want.weight)
             for row, want in zip(seen, pictured, strict=True)
         ]
+        return parts, strange
 
     def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]:
         """What photos probably show, a few words each, by their numbers; empty where none fits.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
@@ -50,11 +50,21 @@ class LeftOut:
 
 
 class Checked(list[T]):
-    """An answer whose paths were looked up on the disk; `left_out`: what it is without."""
+    """An answer whose paths were looked up on the disk.
 
-    def __init__(self, items: Iterable[T] = (), left_out: LeftOut | None = None) -> None:
+    `left_out`: what it is without.  `strange`: words of the query that name nothing its model was
+    taught.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[T] = (),
+        left_out: LeftOut | None = None,
+        strange: Sequence[str] = (),
+    ) -> None:
         super().__init__(items)
         self.left_out = left_out or LeftOut()
+        self.strange = tuple(strange)
 
 
 class Check:

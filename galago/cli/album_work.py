@@ -117,6 +117,9 @@ class _Polite:
         with self._lock:
             return self._model.embed_texts(texts)
 
+    def strange(self, texts: Sequence[str], rows: Float) -> list[str]:
+        return self._model.strange(texts, rows)
+
     def embed_phrases(self, texts: Sequence[str]) -> Float:
         with self._lock:
             return self._model.embed_phrases(texts)

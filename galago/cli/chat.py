@@ -94,7 +94,8 @@ class _Chat:
         write("\n")
         if last is not None and last.stats is not None:
             say_unless_whole(last, self.sampling)
-            options.doubt(self.vlm.name, last.stats.confidence)
+            if last.stats.doubted:
+                options.doubt(self.vlm.name)
 
     def make_room(self, line: str) -> None:
         """Forget the oldest turns when all of it would be too long for the model."""

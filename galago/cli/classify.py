@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from galago import catalog
 from galago.cli import options
 from galago.cli.missing import refuse_labels
 from galago.cli.options import ClipOpening
@@ -18,7 +19,7 @@ from galago.errors import OptionError
 from galago.text.languages import language_note
 
 if TYPE_CHECKING:
-    from galago.clip.labels import LabelSet
+    from galago.clip.labels import LabelSet, Sorting
     from galago.clip.mobileclip import MobileCLIP
     from galago.media.pool import PicturePool
 
@@ -35,6 +36,16 @@ class Labelling:
 
     clip: MobileCLIP
     labels: LabelSet
+
+    @property
+    def notes(self) -> list[str]:
+        """What the model doesn't make of the labels."""
+        name, labels = self.clip.name, self.labels
+        found = language_note(labels.labels, name), catalog.strange(name, labels.strange)
+        return [note for note in found if note]
+
+    def sort(self, picture: Picture) -> Sorting:
+        return self.clip.sort_pixels(self.clip.prepare(picture.source), self.labels)
 
 
 def _complete_templates(incomplete: str) -> Iterator[str]:
@@ -104,18 +115,22 @@ def classify(
     most = top or (len(names) if as_json else _SHOWN)
 
     def load(pool: PicturePool | None) -> Labelling:
-        clip = opening.load(pool)
-        if note := language_note(names, clip.name):
+        labelling = _embed(opening.load(pool), names, templates)
+        for note in labelling.notes:
             say(f"note: {note}")
-        return _embed(clip, names, templates)
+        return labelling
 
     def work(labelling: Labelling, picture: Picture, bar: Bar) -> None:
-        ranked = _ranked(labelling, picture)[:most]
+        sorting = labelling.sort(picture)
+        ranked = _ranked(labelling.labels.labels, sorting.shares)[:most]
+        many = len(found) > 1
         with bar.aside():
             if as_json:
-                write_record(_record(labelling, picture, ranked))
+                write_record(_record(labelling, picture, sorting, ranked))
             else:
-                write(_lines(picture, ranked, many=len(found) > 1))
+                write(_lines(picture, ranked, many=many))
+            if sorting.doubted:
+                options.doubt(labelling.clip.name, f"{shown(picture.label)}: " if many else "")
 
     raise typer.Exit(for_each(found, load, work, as_json=as_json))
 
@@ -165,21 +180,25 @@ def _embed(clip: MobileCLIP, names: list[str], templates: str) -> Labelling:
         return Labelling(clip, clip.label_set(names, templates, progress))
 
 
-def _ranked(labelling: Labelling, picture: Picture) -> list[tuple[str, float]]:
+def _ranked(labels: Sequence[str], shares: Sequence[float]) -> list[tuple[str, float]]:
     """Labels with their probabilities, likeliest first."""
-    shares = labelling.clip.classify(picture.source, labelling.labels)
-    return sorted(zip(labelling.labels.labels, shares, strict=True), key=lambda pair: -pair[1])
+    return sorted(zip(labels, shares, strict=True), key=lambda pair: -pair[1])
 
 
 def _record(
-    labelling: Labelling, picture: Picture, ranked: list[tuple[str, float]]
+    labelling: Labelling, picture: Picture, sorting: Sorting, ranked: list[tuple[str, float]]
 ) -> dict[str, object]:
     """The object of --json."""
-    labels = [{"label": label, "probability": round(share, 6)} for label, share in ranked]
-    name = path_fields(picture.label, "picture")
-    record = {**name, "model": labelling.clip.name, "labels": labels}
-    note = language_note(labelling.labels.labels, labelling.clip.name)
-    return {**record, "note": note} if note else record
+    name = labelling.clip.name
+    record = {
+        **path_fields(picture.label, "picture"),
+        "model": name,
+        "labels": [{"label": label, "probability": round(share, 6)} for label, share in ranked],
+        "known": None if sorting.known is None else round(sorting.known, 4),
+        "doubt": catalog.doubt(name) if sorting.doubted else None,
+    }
+    notes = labelling.notes
+    return {**record, "note": "; ".join(notes)} if notes else record
 
 
 def _lines(picture: Picture, ranked: list[tuple[str, float]], *, many: bool) -> str:

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from galago.clip.mobileclip import MobileCLIP
     from galago.vlm.fastvlm import FastVLM
 
-__all__ = ["Spoken", "in_english", "loaded_translator", "lookup_translator", "read_all", "tell"]
+__all__ = [
+    "Spoken",
+    "in_english",
+    "loaded_translator",
+    "lookup_translator",
+    "read_all",
+    "remarked",
+    "tell",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,13 @@ def in_english(
     pictured = any(part.picture and part.wanted for part in asked)
     typed = None if instead is None or pictured else " ".join(query.typed for query in wanted)
     return Spoken(parts, typed, {name: text for name, text in told.items() if text})
+
+
+def remarked(spoken: Spoken, note: str) -> Spoken:
+    """With one more note; it is said on stderr."""
+    say(f"note: {note}")
+    notes = [spoken.told["note"]] if "note" in spoken.told else []
+    return replace(spoken, told={**spoken.told, "note": "; ".join([*notes, note])})
 
 
 def read_all(

@@ -122,9 +122,9 @@ class Tools:
             text += chunk.text
             if chunk.stats is not None:
                 cut = why_cut(chunk.finish, chunk.stats.tokens)
-                doubt = catalog.doubt(vlm.name, chunk.stats.confidence)
+                doubt = catalog.doubt(vlm.name) if chunk.stats.doubted else None
                 remarks = [cut] if cut else []
-                if remark := unread(vlm.name, question or "") or (doubt and doubt.sentence()):
+                if remark := unread(vlm.name, question or "") or doubt:
                     remarks.append(remark)
         return "\n\n".join([text, *(f"({remark})" for remark in remarks)])
 
@@ -162,8 +162,10 @@ class Tools:
         found = [_record(hit) for hit in hits]
         if instead := searched_for([query]):
             found.append({"searched_for": instead})
-        notes = [*query.notes, *([hits.left_out.sentence()] if hits.left_out else [])]
-        return found + ([{"note": "; ".join(notes)}] if notes else [])
+        strange = catalog.strange(guide.model, hits.strange)
+        left_out = hits.left_out.sentence() if hits.left_out else None
+        note = "; ".join(filter(None, (*query.notes, strange, left_out)))
+        return found + ([{"note": note}] if note else [])
 
     def _in_english(self, words: str, model: str) -> Query:
         translate = None

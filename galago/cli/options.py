@@ -268,7 +268,7 @@ def _staged(
         )
 
 
-_noted: set[str] = set()
+_noted: set[str | tuple[str, str]] = set()
 
 
 def unread(model: str, prompt: str) -> str | None:
@@ -285,14 +285,16 @@ def say_unread(model: str, prompt: str) -> None:
         say(f"note: {note}")
 
 
-def doubt(model: str, confidence: float) -> None:
-    """Say, once per process, that a demonstration model met what it probably doesn't know."""
+def doubt(model: str, head: str = "") -> None:
+    """Say that a model met what it probably doesn't know: at length once, then in a few words.
+
+    `head` says of which picture.
+    """
     from galago.cli.terminal import say
 
-    found = catalog.doubt(model, confidence)
-    if found is not None and model not in _noted:
-        _noted.add(model)
-        say(found.sentence())
+    known = ("doubt", model) in _noted
+    _noted.add(("doubt", model))
+    say(f"{head}{model} is not sure here either" if known else f"{head}{catalog.doubt(model)}")
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,8 @@ def told(vlm: FastVLM, question: Question, answer: Answer, head: str = "") -> No
         say(f"{head}picture {image.page} of {image.pages} in it; --page N looks at another")
     if not question.as_json and question.options.form is None:
         say_unless_whole(answer.last, question.options, head)
-    doubt(vlm.name, answer.stats.confidence)
+    if answer.stats.doubted:
+        doubt(vlm.name, head)
     if question.stats:
         say(statistics(vlm, answer.stats))
 
@@ -173,14 +174,15 @@ def record_of(
     record: dict[str, Any] = {**name, "text": answer.text, "model": vlm.name, **asked}
     stats = answer.stats
     if answer.last is not None and stats is not None:
-        doubted = catalog.doubt(vlm.name, stats.confidence)
+        doubted = catalog.doubt(vlm.name) if stats.doubted else None
         record |= {
             "finish": answer.last.finish,
             "time_to_first_token": round(stats.first_token, 4),
             "tokens": stats.tokens,
             "tokens_per_second": round(stats.tokens_per_second, 1),
             "confidence": round(stats.confidence, 4),
-            "doubt": unread(vlm.name, question.prompt) or (doubted and doubted.sentence()),
+            "known": None if stats.known is None else round(stats.known, 4),
+            "doubt": unread(vlm.name, question.prompt) or doubted,
             "seconds": {
                 name: round(value, 4)
                 for name, value in asdict(stats).items()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from galago import catalog
 from galago.cli import albums, options
 from galago.cli.hits import Output, check_output, write_hits, write_page
-from galago.cli.interpret import Spoken, in_english
+from galago.cli.interpret import Spoken, in_english, remarked
 from galago.cli.options import ClipOpening, Opening
 from galago.cli.query import Asked, asked_for, check_words
 from galago.cli.spread import spread
@@ -168,6 +169,8 @@ def search(
             own = Opening(threads=threads, offline=offline)
             spoken = in_english(asked, clip, own, as_is=where.as_is)
             found = _by_model(folder.name, searcher, clip, spoken, k, only, show_all)
+            if strange := catalog.strange(clip.name, found.strange):
+                spoken = remarked(spoken, strange)
         if where.since is not None or where.until is not None:
             _tell_dates(searcher, found)
         reason = "" if found else _why_none(searcher, only, there, where.text, show_all)

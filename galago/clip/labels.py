@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from galago.checkpoints.tensors import Float
 from galago.errors import OptionError
 from galago.text.templates import TEMPLATES
 
-__all__ = ["LabelSet", "listed", "named", "templates_of"]
+__all__ = ["LabelSet", "Sorting", "listed", "named", "shares_of", "templates_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +19,35 @@ class LabelSet:
     """Labels embedded once for many pictures, by `MobileCLIP.label_set`.
 
     `rows`: unit rows float32 (n, dim), in the order of `labels`; they are `model`'s, the one with
-    this `identity`.
+    this `identity`. `strange`: those of the labels that name nothing it was taught.
     """
 
     labels: tuple[str, ...]
     rows: Float
     model: str
     identity: str
+    strange: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """How a picture fits labels.
+
+    `shares`: zero-shot probabilities in the labels' order, which add up to 1. `known`: how probably
+    the picture shows something that the model was taught, 0 to 1, and `doubted`: that this is too
+    little; None and False of a model whose doubt was never measured (docs/doubt.md).
+    """
+
+    shares: tuple[float, ...]
+    known: float | None = None
+    doubted: bool = False
+
+
+def shares_of(cosines: Float, scale: float) -> tuple[float, ...]:
+    """The softmax of scaled cosines (n,), in float64."""
+    logits = scale * cosines.astype(np.float64)
+    shares = np.exp(logits - logits.max())
+    return tuple(float(share) for share in shares / shares.sum())
 
 
 def listed(texts: Iterable[str], what: str) -> list[str]:

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 
 from galago.checkpoints.clip import ClipCheckpoint, open_clip_checkpoint
+from galago.checkpoints.doubt import Taught, read_taught
 from galago.checkpoints.names import CLIP_TRUNK
 from galago.checkpoints.tensors import Float, read_float
-from galago.clip.labels import LabelSet, listed, named, templates_of
+from galago.clip.labels import LabelSet, Sorting, listed, named, shares_of, templates_of
 from galago.clip.text_cache import remembered
 from galago.engine.precision import check_clip_precision, check_threads
 from galago.errors import ImageError, OptionError
@@ -74,6 +75,7 @@ class MobileCLIP:
         self._checkpoint = checkpoint
         self._threads = threads
         self._text: TextTower | None = None
+        self.taught: Taught | None = None
 
     @classmethod
     def load(
@@ -111,7 +113,9 @@ class MobileCLIP:
         checkpoint = open_clip_checkpoint(source.folder)
         # The files of a plain folder tell more than what the folder is called.
         called = source.name if source.row or source.remote else None
-        return cls(checkpoint, name=called, precision=precision, threads=threads, pool=pool)
+        clip = cls(checkpoint, name=called, precision=precision, threads=threads, pool=pool)
+        clip.taught = read_taught(source.folder, lambda: clip.identity)
+        return clip
 
     @property
     def dim(self) -> int:
@@ -328,7 +332,8 @@ class MobileCLIP:
         labels = named(labels)
         rows = self.embed_labels(labels, templates, progress)
         rows.flags.writeable = False
-        return LabelSet(tuple(labels), rows, self.name, self.identity)
+        strange = tuple(self.strange(labels, rows))
+        return LabelSet(tuple(labels), rows, self.name, self.identity, strange)
 
     def classify(
         self,
@@ -343,34 +348,37 @@ class MobileCLIP:
         into its templates already. Raises OptionError without labels or for those of another
         model, and as embed_images and embed_labels do.
         """
-        labels = self._own(labels)
-        # First: a missing picture should be told at once.
-        return self.classify_pixels(self.prepare(picture), labels, templates)
-
-    def classify_pixels(
-        self,
-        pixel_values: Float,
-        labels: Sequence[str] | LabelSet,
-        templates: Sequence[str] | str = "photo",
-    ) -> list[float]:
-        """As `classify`, of a prepared picture (3, side, side)."""
-        labels = self._own(labels)
+        if not isinstance(labels, LabelSet):
+            labels = named(labels)
+        prepared = self.prepare(picture)  # before the words: a missing one should be told at once
         if not isinstance(labels, LabelSet):
             labels = self.label_set(labels, templates)
-        seen = self.embed_pixels(pixel_values[None])
-        logits = self.logit_scale * (seen @ labels.rows.T)[0].astype(np.float64)
-        shares = np.exp(logits - logits.max())
-        return [float(share) for share in shares / shares.sum()]
+        return list(self.sort_pixels(prepared, labels).shares)
 
-    def _own(self, labels: Sequence[str] | LabelSet) -> list[str] | LabelSet:
-        """Checked: at least one, or a set of this model's."""
-        if not isinstance(labels, LabelSet):
-            return named(labels)
+    def sort_pixels(self, pixel_values: Float, labels: LabelSet) -> Sorting:
+        """As `classify`, of a prepared picture (3, side, side), and whether the model knows it.
+
+        Raises OptionError for the labels of another model.
+        """
         if labels.identity != self.identity:
             raise OptionError(
                 f"the labels were embedded by {labels.model}; embed them again with {self.name}"
             )
-        return labels
+        seen = self.embed_pixels(pixel_values[None])[0]
+        shares = shares_of(labels.rows @ seen, self.logit_scale)
+        if self.taught is None:
+            return Sorting(shares)
+        known = self.taught.known(seen)
+        return Sorting(shares, known, self.taught.doubts(known))
+
+    def strange(self, texts: Sequence[str], rows: Float) -> list[str]:
+        """Those texts, whose rows (n, dim) these are, that name nothing the model was taught.
+
+        None of them of a model whose doubt was never measured.
+        """
+        if self.taught is None:
+            return []
+        return [text for text, odd in zip(texts, self.taught.strange(rows), strict=True) if odd]
 
 
 def _check_options(precision: str, threads: int | None) -> None:

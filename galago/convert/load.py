@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from galago.checkpoints.doubt import Taught, read_taught
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.calibrate import choose_vision
 from galago.convert.folder import is_converted, open_converted
@@ -28,7 +29,7 @@ from galago.engine.vlm_weights import (
 )
 from galago.errors import CheckpointError
 
-__all__ = ["load_sessions"]
+__all__ = ["load_sessions", "load_taught"]
 
 
 def load_sessions(
@@ -82,3 +83,11 @@ def _load_converted(
     vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache=cache)
     language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache=cache)
     return Sessions(vision, language, spec, plan, identity_of(opened.tensors, spec))
+
+
+def load_taught(folder: Path | None, identity: str) -> Taught | None:
+    """What was measured of the model's doubt, beside its weights; None where nothing was.
+
+    Raises CheckpointError as galago.checkpoints.doubt.read_taught does.
+    """
+    return None if folder is None else read_taught(folder, lambda: identity)

@@ -64,13 +64,15 @@ class Entry:
 class Prepared:
     """A model ready to be opened: `folder` is what convert.load opens.
 
-    `fresh`: converted just now, so its figures have been reported.
+    `fresh`: converted just now, so its figures have been reported. `beside`: where the files lie
+    that it is made from, None where they are gone.
     """
 
     name: str
     folder: Path
     row: catalog.Model | None = None
     fresh: bool = False
+    beside: Path | None = None
 
     @property
     def embedded(self) -> bool:
@@ -114,11 +116,11 @@ def prepare(
     here = local(wanted)
     named = wanted.folder is not None  # what came from the hub is no conversion of ours
     if here is not None and ((named and is_converted(here.folder)) or here.embedded):
-        return Prepared(here.name, here.folder, here.row)
+        return Prepared(here.name, here.folder, here.row, beside=here.folder)
     if here is not None and not (update or force):
         entry = _entry(here, precision)
         if entry is not None:
-            return Prepared(here.name, entry.folder, here.row)
+            return Prepared(here.name, entry.folder, here.row, beside=here.folder)
     with disk_refusals(), only_one(wanted, progress):
         try:
             source = resolve(
@@ -132,7 +134,7 @@ def prepare(
         catalog.check_kind(wanted.text, source.kind, "fastvlm")
         entry = None if force else _entry(source, precision)
         folder = entry.folder if entry else _convert(source, precision, force, progress)
-        return Prepared(source.name, folder, source.row, fresh=entry is None)
+        return Prepared(source.name, folder, source.row, entry is None, source.folder)
 
 
 def ready(name: Name, precision: str) -> Entry | None:

@@ -10,14 +10,16 @@ __all__ = ["Completion", "Embeddings", "ModelCard", "ModelList", "ResponseAnswer
 
 
 class Timing(BaseModel):
-    """Seconds; `confidence`: how sure the model was; `doubt`: a remark when it wasn't; `cut`: why
-    the answer isn't whole, if it isn't."""
+    """Seconds; `confidence`: how probable the model held its words; `known`: how probably it knows
+    what it speaks of, null where that was never measured; `doubt`: a remark when it doesn't; `cut`:
+    why the answer isn't whole, if it isn't."""
 
     vision: float
     prefill: float
     first_token: float
     tokens_per_second: float
     confidence: float
+    known: float | None
     doubt: str | None
     cut: str | None
 

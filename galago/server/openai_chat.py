@@ -60,14 +60,14 @@ class Answer:
         stats = last.stats
         assert stats is not None
         first = self.first_token if self.first_token is not None else stats.first_token
-        doubt = catalog.doubt(self.model, stats.confidence)
         return {
             "vision": round(self.vision, 4),
             "prefill": round(stats.prefill, 4),
             "first_token": round(first, 4),
             "tokens_per_second": round(stats.tokens_per_second, 1),
             "confidence": round(stats.confidence, 4),
-            "doubt": doubt.sentence() if doubt else None,
+            "known": None if stats.known is None else round(stats.known, 4),
+            "doubt": catalog.doubt(self.model) if stats.doubted else None,
             "cut": why_cut(last.finish, stats.tokens),
         }
 

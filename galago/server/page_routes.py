@@ -22,6 +22,7 @@ from galago.server.parts import Album
 from galago.server.problems import Problem, readable, responses, words_of
 from galago.server.search_routes import Hits, SearchRequest, search_album
 from galago.server.service import Service
+from galago.text.languages import language_note
 from galago.text.presets import PRESETS
 from galago.text.tongues import TONGUES
 
@@ -38,10 +39,17 @@ class ClassifyRequest(Asked):
 class Label(BaseModel):
     label: str
     share: float
+    strange: bool = Field(description="Whether it names nothing that the model was taught.")
 
 
 class Labels(BaseModel):
+    """`known`: how probably the picture shows what the model was taught, null where that was never
+    measured; `doubt`: a remark when it probably doesn't."""
+
     labels: list[Label]
+    known: float | None
+    doubt: str | None
+    note: str | None
 
 
 class SightsRequest(Asked):
@@ -152,9 +160,7 @@ def page_routes(service: Service, version: str) -> APIRouter:
         """Which of the labels fits a picture, with shares that add up to 1."""
         service.opener.check(body.image, "image")
         labels = _labels(body.labels)
-        shares = await service.run(request, None, lambda: _classify(service, body.image, labels))
-        found = [Label(label=a, share=round(b, 6)) for a, b in zip(labels, shares, strict=True)]
-        return Labels(labels=sorted(found, key=lambda one: -one.share))
+        return await service.run(request, None, lambda: _classify(service, body.image, labels))
 
     return router
 
@@ -255,8 +261,21 @@ def _labels(given: Sequence[str]) -> list[str]:
     return labels
 
 
-def _classify(service: Service, url: str, labels: Sequence[str]) -> list[float]:
+def _classify(service: Service, url: str, labels: Sequence[str]) -> Labels:
     data = service.opener.open(url)
-    pixel_values = service.parts.clip.prepare(data)  # before others have to wait for the model
+    clip = service.parts.clip
+    pixel_values = clip.prepare(data)  # before others have to wait for the model
     with service.parts.clip_lock:
-        return service.parts.clip.classify_pixels(pixel_values, labels)
+        sorted_by = clip.label_set(labels)
+        sorting = clip.sort_pixels(pixel_values, sorted_by)
+    found = [
+        Label(label=label, share=round(share, 6), strange=label in sorted_by.strange)
+        for label, share in zip(labels, sorting.shares, strict=True)
+    ]
+    notes = (language_note(labels, clip.name), catalog.strange(clip.name, sorted_by.strange))
+    return Labels(
+        labels=sorted(found, key=lambda one: -one.share),
+        known=None if sorting.known is None else round(sorting.known, 4),
+        doubt=catalog.doubt(clip.name) if sorting.doubted else None,
+        note="; ".join(filter(None, notes)) or None,
+    )

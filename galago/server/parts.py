@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,26 @@ class LiveVlm(Protocol):
         ...
 
 
+class Labels(Protocol):
+    """galago.LabelSet is one."""
+
+    @property
+    def strange(self) -> Sequence[str]: ...
+
+
+class Sorting(Protocol):
+    """What MobileCLIP.sort_pixels gives is one."""
+
+    @property
+    def shares(self) -> Sequence[float]: ...
+
+    @property
+    def known(self) -> float | None: ...
+
+    @property
+    def doubted(self) -> bool: ...
+
+
 class Clip(Protocol):
     """galago.MobileCLIP is one."""
 
@@ -70,7 +90,9 @@ class Clip(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> Float: ...
 
-    def classify_pixels(self, pixel_values: Float, labels: Sequence[str]) -> list[float]: ...
+    def label_set(self, labels: Sequence[str]) -> Labels: ...
+
+    def sort_pixels(self, pixel_values: Float, labels: Any) -> Sorting: ...
 
 
 class Photo(Protocol):
@@ -118,6 +140,9 @@ class Answer(Protocol):
 
     @property
     def left_out(self) -> LeftOut: ...
+
+    @property
+    def strange(self) -> Sequence[str]: ...
 
     def __iter__(self) -> Iterator[Photo]: ...
 

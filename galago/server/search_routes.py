@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from galago import catalog
 from galago.server.fields import Asked
 from galago.server.parts import Album, Photo
 from galago.server.problems import Problem, readable
@@ -76,6 +77,7 @@ class Hits(BaseModel):
     searched_for: str | None = Field(
         description="The words in English, where other words were searched for than those given."
     )
+    strange: list[str] = Field(description="Words that name nothing the model was taught.")
 
 
 def search_album(service: Service, album: Album, body: SearchRequest) -> Hits:
@@ -123,12 +125,19 @@ def search_album(service: Service, album: Album, body: SearchRequest) -> Hits:
         for one in found
     ]
     matched = any(hit.match for hit in hits)
-    notes: list[str | None] = [*spoken.notes, None if matched or not hits else _NO_MATCH]
+    notes: list[str | None] = [*spoken.notes, catalog.strange(album.model, found.strange)]
+    notes.append(None if matched or not hits else _NO_MATCH)
     if not hits:
         notes.append(_NONE_THERE if filtered else _NO_TEXT if body.text_only else _NO_MATCH)
     notes.append(found.left_out.sentence() if found.left_out else None)
     note = "; ".join(filter(None, notes)) or None
-    return Hits(hits=hits, any_match=matched, note=note, searched_for=spoken.instead)
+    return Hits(
+        hits=hits,
+        any_match=matched,
+        note=note,
+        searched_for=spoken.instead,
+        strange=list(found.strange),
+    )
 
 
 def _thumb(found: Photo) -> str:

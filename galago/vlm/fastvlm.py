@@ -30,6 +30,7 @@ from galago.vlm.forms import json_form
 from galago.vlm.reply import (
     Chunk,
     EncodedImage,
+    Judge,
     Prepared,
     Stats,
     VisionModel,
@@ -61,10 +62,12 @@ class FastVLM:
         resolution: Side | None = None,
         pool: PicturePool | None = None,
         identity: str | None = None,
+        taught: Judge | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way.
 
-        `identity` tells this model's features from another's of the same name.
+        `identity` tells this model's features from another's of the same name; `taught` tells what
+        it knows from what it doesn't, where that was measured.
         """
         self.spec = spec
         self.name = name or spec.name
@@ -77,7 +80,7 @@ class FastVLM:
         self._load_square = load_square if pool is None else pool.load_square
         self._vision = vision
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
-        self._speaker = Speaker(language, tokenizer, spec)
+        self._speaker = Speaker(language, tokenizer, spec, taught)
         self._hidden = language.hidden
 
     @classmethod
@@ -119,6 +122,7 @@ class FastVLM:
             resolution=resolution,
             pool=pool,
             identity=parts.identity,
+            taught=parts.taught,
         )
 
     # -- pictures ----------------------------------------------------------------------------------

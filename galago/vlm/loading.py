@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from galago.convert.choice import choose_fastvlm
-from galago.convert.load import load_sessions
+from galago.convert.load import load_sessions, load_taught
 from galago.convert.store import prepare
 from galago.engine.batching import BatchedDecoder
 from galago.engine.precision import check_threads
@@ -15,7 +15,7 @@ from galago.progress import Progress
 from galago.specs import VLMSpec
 from galago.text.tokens import Tokenizer, load_tokenizer
 from galago.vlm.decode import LanguageModel
-from galago.vlm.reply import VisionModel
+from galago.vlm.reply import Judge, VisionModel
 
 __all__ = ["Parts", "load_parts"]
 
@@ -31,6 +31,7 @@ class Parts:
     name: str
     precision: str
     identity: str
+    taught: Judge | None = None
 
 
 def load_parts(
@@ -49,4 +50,5 @@ def load_parts(
         prepared.name,
         sessions.precision.name,
         sessions.identity,
+        load_taught(prepared.beside, sessions.identity),
     )

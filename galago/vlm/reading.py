@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from galago import catalog
 from galago.media.images import Source
 from galago.text.presets import preset_prompt
 from galago.vlm.fastvlm import FastVLM
@@ -62,9 +61,7 @@ class TextReader:
         image = self._model.encode(picture)
         chunks = list(self._model.stream(image, self._prompt, _OPTIONS))
         last = chunks[-1]
-        if last.stats is None or last.finish == "repetition":
-            return ""
-        if catalog.doubt(self.name, last.stats.confidence):
+        if last.stats is None or last.finish == "repetition" or last.stats.doubted:
             return ""
         return words_of("".join(chunk.text for chunk in chunks))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,11 +21,13 @@ __all__ = [
     "Chunk",
     "Clock",
     "EncodedImage",
+    "Judge",
     "Likely",
     "Prepared",
     "Stats",
     "VisionModel",
     "check_prompt",
+    "judged",
     "prompt_keys",
     "whole_text",
     "why_cut",
@@ -36,6 +39,17 @@ class VisionModel(Protocol):
 
     def encode(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, H, W) to image features (B, T, hidden)."""
+
+
+class Judge(Protocol):
+    """Tells what a model was taught from what it wasn't; galago.checkpoints.doubt has one."""
+
+    def known(self, features: NDArray[np.float32], answer: Sequence[float] = ()) -> float:
+        """How probably a model knows a picture, of which these are the features (tokens, hidden),
+        and says it rightly: 0 to 1. `answer` is Stats.signals."""
+
+    def doubts(self, known: float) -> bool:
+        """Whether that is too little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +122,10 @@ class Stats:
     that ends the reply too (at temperature 1, whatever the sampling); how sure it is, not how
     right. Of a reply in a form, among what was possible there, and without what was forced.
     resolution: the side in pixels the picture was looked at with, of several the largest.
+    least: the probability of the token that it held least probable.
+    known: how probably the model was taught what it speaks of and says it rightly, 0 to 1, as was
+    measured (docs/doubt.md), and `doubted`: that this is too little; None and False of a model
+    whose doubt was never measured, and without a picture.
     """
 
     vision: float
@@ -120,6 +138,15 @@ class Stats:
     tokens: int
     confidence: float
     resolution: int
+    least: float = 1.0
+    known: float | None = None
+    doubted: bool = False
+
+    @property
+    def signals(self) -> tuple[float, float]:
+        """What tells a right answer from a guess: the natural logarithms of `confidence` and
+        `least`."""
+        return math.log(max(self.confidence, 1e-12)), math.log(max(self.least, 1e-12))
 
     @property
     def tokens_per_second(self) -> float:
@@ -195,6 +222,17 @@ class Clock:
             confidence=confidence,
             resolution=side,
         )
+
+
+def judged(
+    stats: Stats, judge: Judge | None, images: Sequence[EncodedImage], least: float
+) -> Stats:
+    """With `least`, `known` and `doubted`; of several pictures the one that is known least."""
+    stats = replace(stats, least=least)
+    if judge is None or not images:
+        return stats
+    known = min(judge.known(image.features, stats.signals) for image in images)
+    return replace(stats, known=known, doubted=judge.doubts(known))
 
 
 def prompt_keys(pieces: Sequence[Piece], images: Sequence[EncodedImage]) -> list[Key]:

@@ -145,13 +145,16 @@ class ConfidenceSampler:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._log_sum = 0.0
+        self._least = 0.0
         self._count = 0
 
     def __call__(self, logits: Logits) -> int:
         chosen = self._sampler(logits)
         above = logits - logits[chosen]
         peak = float(above.max())
-        self._log_sum -= peak + math.log(float(np.exp(above - peak).sum()))
+        log_probability = -peak - math.log(float(np.exp(above - peak).sum()))
+        self._log_sum += log_probability
+        self._least = min(self._least, log_probability)
         self._count += 1
         return chosen
 
@@ -159,6 +162,11 @@ class ConfidenceSampler:
     def confidence(self) -> float:
         """The geometric mean of the choices' probabilities, 0 to 1; 1 before the first."""
         return math.exp(self._log_sum / self._count) if self._count else 1.0
+
+    @property
+    def least(self) -> float:
+        """The probability of the choice that was the least probable; 1 before the first."""
+        return math.exp(self._least)
 
 
 def _greedy(logits: Logits) -> int:

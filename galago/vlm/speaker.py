@@ -17,7 +17,7 @@ from galago.vlm.decode import LanguageModel, generate, log_probabilities
 from galago.vlm.grammar import Constraint, Grammars, constrained
 from galago.vlm.loops import Loop
 from galago.vlm.prefix import CachePool, Key
-from galago.vlm.reply import Chunk, Clock, EncodedImage, prompt_keys
+from galago.vlm.reply import Chunk, Clock, EncodedImage, Judge, judged, prompt_keys
 from galago.vlm.sampling import ConfidenceSampler, Sampler, SamplingOptions, make_sampler
 from galago.vlm.scores import Scores
 
@@ -29,9 +29,16 @@ _CHARACTERS = 16  # more of these a position than any text has
 class Speaker:
     """A language model with its words and its caches.  Safe to use from several threads."""
 
-    def __init__(self, language: LanguageModel, tokenizer: Tokenizer, spec: VLMSpec) -> None:
+    def __init__(
+        self,
+        language: LanguageModel,
+        tokenizer: Tokenizer,
+        spec: VLMSpec,
+        taught: Judge | None = None,
+    ) -> None:
         self.language, self.tokenizer, self.prompt = language, tokenizer, spec.prompt
         self.positions = spec.text.positions
+        self._taught = taught
         self.pool = CachePool(language.new_cache, pays=language.continuing_pays)
         self._end_id = tokenizer.token_id(IM_END)
         ends = {*spec.eos_ids, self._end_id, tokenizer.token_id("<|endoftext|>")}
@@ -125,6 +132,7 @@ class Speaker:
         image_tokens = sum(isinstance(key, tuple) for key in keys)
         side = max((image.resolution for image in images), default=0)
         stats = clock.stats(vision, len(keys), image_tokens, cached, sure.confidence, side)
+        stats = judged(stats, self._taught, images, sure.least)
         finish = words.ended or finish
         likely = scores.of(rest) if scores else ()
         if scores and finish in ("end", "length"):

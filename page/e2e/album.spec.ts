@@ -130,6 +130,19 @@ test("labels that the person types", async ({ page, galago }) => {
   await expect(page.locator("#shares li")).toHaveCount(3);
   const label = await page.locator("#shares li span").first().textContent();
   expect(best.toString()).toContain(label ?? "?");
+  await page.getByRole("textbox", { name: "Labels" }).fill("banana, hippogriff");
+  await page.getByRole("button", { name: "Sort", exact: true }).click();
+  await expect(page.locator("#labels-said")).toContainText("The model was never taught hippogriff");
+});
+
+test("words that the model was never taught", async ({ page, galago }) => {
+  await page.goto(`${galago.url}#album`);
+  await page.locator("#find-text").fill("hippogriff");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#found .unsure")).toHaveText("The model was never taught hippogriff: what fits there is chance.");
+  await page.locator("#find-text").fill("carrots");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#found .unsure")).toHaveCount(0);
 });
 
 test("a photo that comes late does not take another one's place", async ({ page, galago }) => {

@@ -163,7 +163,12 @@ export class Album {
     const words = count === 1 ? t("album.match") : t("album.matches", { n: count });
     put(this.said, own(count ? words : t("album.nothing")));
     this.showInstead(found.searched_for ?? null);
-    if (found.note && found.note !== KNOWN_NOTE) {
+    const strange = found.strange ?? [];
+    if (strange.length) {
+      const note = make("span", { className: "unsure" });
+      put(note, own(t("words.strange", { words: listed(strange) })));
+      this.said.append(" ", note);
+    } else if (found.note && found.note !== KNOWN_NOTE) {
       const note = make("span");
       put(note, said(found.note));
       this.said.append(" ", note);
@@ -208,7 +213,7 @@ export class Album {
   private tile(hit: Hit, signal: AbortSignal): HTMLElement {
     const image = make("img", { alt: "", width: THUMB, height: THUMB });
     this.images.set(hit.id, image);
-    const name = make("span", { className: "name" }, hit.caption ? hit.taken : hit.name);
+    const name = make("span", { className: "name" }, hit.caption && hit.taken ? hit.taken : hit.name);
     if (hit.caption) name.append(": ", make("span", { lang: languageOf(hit.caption) }, hit.caption));
     // Blanks, or the words run together where they are read out.
     const button = make("button", { type: "button", className: "tile" }, image, " ", name, " ", judged(hit));

@@ -54,6 +54,7 @@ export interface Found {
   hits: Hit[];
   note?: string | null; // what the server remarks
   searched_for?: string | null; // the words in English, where that isn't what was typed
+  strange?: string[]; // words that the model was never taught
 }
 
 /** A photo in words: what it probably shows; the day of its file, null when that is gone. */
@@ -77,6 +78,12 @@ export interface Query {
 
 type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
 export type Message = { role: "user" | "assistant"; content: string | Part[] };
+
+/** Shares of labels; what the model says of a picture, and marks of labels, that it was never taught. */
+export interface Sorted {
+  labels: { label: string; share: number; strange: boolean }[];
+  doubt: string | null;
+}
 
 export interface Answer {
   text: string;
@@ -240,7 +247,7 @@ export const sights = async (ids: number[], signal: AbortSignal): Promise<Sight[
 export const classify = (
   image: string,
   labels: string[],
-): Promise<{ labels: { label: string; share: number }[] }> => json("api/classify", { image, labels });
+): Promise<Sorted> => json("api/classify", { image, labels });
 
 /** Keep a picture that was described, with its words, in the server's album. */
 export const keepSeen = (image: string, caption: string): Promise<{ kept: boolean }> =>

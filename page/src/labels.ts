@@ -1,7 +1,7 @@
 import { classify } from "./api";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, readPicture } from "./image-file";
-import { own, t } from "./i18n";
+import { listed, own, t } from "./i18n";
 import { explained } from "./server";
 
 /** Zero-shot labels: a picture, and words that the person types. */
@@ -58,16 +58,22 @@ export class Labels {
     }
     const isNewest = this.begin();
     try {
-      const { labels: shares } = await classify(this.picture.data, labels);
+      const { labels: shares, doubt } = await classify(this.picture.data, labels);
       if (!isNewest()) return;
       const best = shares[0];
       if (best) put(this.said, own(t("labels.best", { label: best.label, share: percent(best.share) })));
+      const strange = shares.filter((one) => one.strange).map((one) => one.label);
+      if (doubt !== null) this.said.append(" ", remark(t("labels.unsure")));
+      if (strange.length) this.said.append(" ", remark(t("words.strange", { words: listed(strange) })));
       byId("shares", HTMLElement).replaceChildren(...shares.map(bar));
     } catch (error) {
       if (isNewest()) put(this.said, explained(error));
     }
   }
 }
+
+/** Inside what is read aloud: shares alone look sure. */
+const remark = (text: string): HTMLElement => make("span", { className: "unsure" }, text);
 
 const percent = (share: number): string => (100 * share).toFixed(share < 0.1 ? 1 : 0);
 

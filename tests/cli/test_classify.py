@@ -9,7 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from galago.clip.mobileclip import MobileCLIP
 from galago.errors import OptionError
@@ -59,6 +61,21 @@ def test_labels_in_other_letters_are_told(capsys: Capture, model: Path, picture:
     result = run(capsys, "classify", picture, "--labels", "cat,собака", "-m", model, "--json")
     assert "note: " in result.err and "reads English" in result.err and "собака" in result.err
     assert "reads English" in json.loads(result.out)["note"]
+
+
+def test_a_picture_and_a_label_that_it_was_never_taught_are_told(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    """The embedded model: shares alone look sure."""
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    given = ("--labels", "dress,hippogriff", "-m", "mobileclip2-nano")
+    asked = run(capsys, "classify", tmp_path / "noise.png", *given, "--json")
+    record = json.loads(asked.out)
+    assert "note: mobileclip2-nano was never taught “hippogriff”" in asked.err
+    assert "never taught" in record["note"] and "“dress”" not in record["note"]
+    assert record["doubt"] in asked.err and record["known"] < 0.5
+    assert "galago pull MobileCLIP2-S0" in record["doubt"]
 
 
 def test_many_pictures_take_a_line_each(capsys: Capture, model: Path, album: Path) -> None:

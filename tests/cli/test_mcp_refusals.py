@@ -20,7 +20,7 @@ def test_words_that_the_model_cannot_read_are_refused(monkeypatch: pytest.Monkey
     found = Found("a.jpg", 1, 0.5, True, 2.0, ("b.jpg",), taken="2026-11-30 12:00:00")
     hits = Checked([found])
     asked: list[list[str]] = []
-    guide = SimpleNamespace(find=lambda words, **_: asked.append(words) or hits)
+    guide = SimpleNamespace(model="nano", find=lambda words, **_: asked.append(words) or hits)
     desk: Any = SimpleNamespace(clip=SimpleNamespace(name="nano"), guide=lambda: guide)
     monkeypatch.setattr(tools, "_desk", lambda: desk)
     hit = {"path": "a.jpg", "taken": found.taken, "score": 0.5, "copies": 1}

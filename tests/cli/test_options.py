@@ -7,16 +7,20 @@ import pytest
 from galago.cli import options
 
 
-def test_an_unsure_demonstration_model_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doubt_is_told_of_each_picture_and_at_length_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     options._noted.clear()
-    options.doubt("fastvlm-nano", 0.99)
-    options.doubt("apple/FastVLM-0.5B", 0.01)
-    assert not capsys.readouterr().err
-    options.doubt("fastvlm-nano", 0.1)
-    options.doubt("fastvlm-nano", 0.1)
-    err = capsys.readouterr().err
-    assert err.count("small demonstration model") == 1
-    assert "galago pull apple/FastVLM-0.5B" in err
+    options.doubt("fastvlm-nano", "a.jpg: ")
+    options.doubt("fastvlm-nano", "b.jpg: ")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("a.jpg: fastvlm-nano is a small demonstration model and not sure here")
+    assert "galago pull apple/FastVLM-0.5B" in first
+    assert second == "b.jpg: fastvlm-nano is not sure here either"
+    options.doubt("runs/mine")
+    assert capsys.readouterr().err == (
+        "runs/mine is not sure here: this is probably outside what it was taught\n"
+    )
 
 
 def test_what_has_no_effect_on_the_likeliest_token_is_told(

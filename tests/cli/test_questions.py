@@ -20,7 +20,7 @@ def test_an_answer_to_what_could_not_be_read_is_doubted(
     capsys: Capture, picture: Path, ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A demonstration model is sure of what it answers to Chinese, and wrong."""
-    row = replace(catalog.lookup(catalog.DEFAULT), name="tiny", aliases=(), sure=0.0)
+    row = replace(catalog.lookup(catalog.DEFAULT), name="tiny", aliases=())
     monkeypatch.setattr(catalog, "MODELS", (*catalog.MODELS, row))
     short = ("-m", ready, "--max-tokens", "2")
     asked = run(capsys, "describe", picture, "-p", "图片里有什么？", *short, "--json")

@@ -108,6 +108,14 @@ def test_chinese_is_searched_in_english_and_that_is_said(capsys: Capture, indexe
     assert not {"note", "searched_for"} & set(json.loads(plain_english.out))
 
 
+def test_words_that_the_model_was_never_taught_are_told(capsys: Capture, indexed: Path) -> None:
+    plain = run(capsys, "search", "hippogriff", "-k", "2", "--all")
+    assert plain.code == 0 and "was never taught “hippogriff”" in plain.err
+    lines = run(capsys, "search", "hippogriff", "-k", "2", "--all", "--json").out.splitlines()
+    assert len(lines) == 2 and all("never taught" in json.loads(line)["note"] for line in lines)
+    assert "never taught" not in run(capsys, "search", "red", "-k", "2").err
+
+
 def test_words_that_nobody_here_reads_are_told(capsys: Capture, indexed: Path) -> None:
     """The model reads English: what it makes of other letters is chance."""
     for line in (["красный"], ["赤い"], ["红色", "--as-is"]):

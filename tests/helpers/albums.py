@@ -74,6 +74,9 @@ class FakeEmbedder:
     def embed_phrases(self, texts: Sequence[str]) -> Float:
         return self.embed_texts(texts)
 
+    def strange(self, texts: Sequence[str], rows: Float) -> list[str]:
+        return [text for text in texts if text == "hippogriff"]
+
     def _unit(self, rows: NDArray[np.float64]) -> Float:
         turned = rows @ self._turn
         return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)

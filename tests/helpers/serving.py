@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import Image
 
+from galago.clip.labels import LabelSet, Sorting
 from galago.vlm.fastvlm import FastVLM
 from tests.helpers.albums import FakeEmbedder
 from tests.helpers.fakes import FakeLanguage, FakeVision, fake_spec, fake_tokenizer
@@ -26,8 +27,14 @@ class FakeClip(FakeEmbedder):
     def count_tokens(self, text: str) -> int:
         return len(text.split()) + 2
 
-    def classify_pixels(self, pixel_values: Any, labels: Sequence[str]) -> list[float]:
-        return [1 / len(labels)] * len(labels)
+    def label_set(self, labels: Sequence[str]) -> LabelSet:
+        rows = self.embed_texts(labels)
+        strange = tuple(self.strange(labels, rows))
+        return LabelSet(tuple(labels), rows, self.name, self.identity, strange)
+
+    def sort_pixels(self, pixel_values: Any, labels: LabelSet) -> Sorting:
+        count = len(labels.labels)
+        return Sorting((1 / count,) * count, 0.25, doubted=True)
 
 
 class SteppedLanguage(FakeLanguage):

@@ -33,7 +33,7 @@ def test_openai_whole_and_streamed_are_the_same(served: Served) -> None:
     assert whole.usage.completion_tokens == 12
     assert whole.usage.prompt_tokens_details.image_tokens == 16
     assert set(whole.galago) == {
-        *("vision", "prefill", "first_token", "tokens_per_second", "confidence", "doubt"),
+        *("vision", "prefill", "first_token", "tokens_per_second", "confidence", "known", "doubt"),
         "cut",
     }
     chunks = list(chat.create(**asked, stream=True, stream_options={"include_usage": True}))

@@ -86,7 +86,16 @@ def test_album_search_photo_classify(folder: Path, album: Path, tmp_path: Path) 
             assert ask(f"{served.url}/api/search", {}).status == 400
             fields = {"image": data_url(), "labels": ["a", "b"]}
             labels = ask(f"{served.url}/api/classify", fields).json
-            assert labels == {"labels": [{"label": n, "share": 0.5} for n in "ab"]}
+            pair = [{"label": n, "share": 0.5, "strange": False} for n in "ab"]
+            assert labels["labels"] == pair and labels["known"] == 0.25 and labels["note"] is None
+            assert "not sure here" in labels["doubt"]
+            fields = {"image": data_url(), "labels": ["hippogriff", "b"]}
+            labels = ask(f"{served.url}/api/classify", fields).json
+            assert [one["strange"] for one in labels["labels"]] == [True, False]
+            assert "never taught “hippogriff”" in labels["note"]
+            strange = ask(f"{served.url}/api/search", {"text": "hippogriff"}).json
+            assert strange["strange"] == ["hippogriff"]
+            assert "never taught “hippogriff”" in strange["note"]
 
 
 def test_words_that_are_not_english(folder: Path, album: Path, tmp_path: Path) -> None:

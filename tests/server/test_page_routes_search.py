@@ -53,6 +53,7 @@ def test_the_filters_of_the_command_line(searched: tuple[str, Path]) -> None:
         "any_match": False,
         "note": "no photo from there or then was found",
         "searched_for": None,
+        "strange": [],
     }
     assert "no picture has these words" in found(text="发票", text_only=True)["note"]
     top = found(text="invoice", k=1)["hits"][0]

@@ -56,8 +56,7 @@ class _Says:
 
     def __init__(self, text: str, name: str = "somebody", **last: Any) -> None:
         self.name = name
-        confidence = last.pop("confidence", 0.99)
-        stats = Stats(**(STATS | {"confidence": confidence}))
+        stats = Stats(**(STATS | {"doubted": last.pop("doubted", False)}))
         self._chunks = [Chunk(text, 1), Chunk("", None, stats, last.get("finish", "end"))]
 
     def encode(self, picture: Any) -> Any:
@@ -73,9 +72,7 @@ class _Says:
         (_Says("Exit"), "Exit"),
         (_Says("Exit Exit Exit", finish="repetition"), ""),
         (_Says("a long page", finish="length"), "a long page"),
-        (_Says("35%", "fastvlm-nano", confidence=0.57), ""),  # it isn't sure
-        (_Says("Exit", "fastvlm-nano", confidence=0.99), "Exit"),
-        (_Says("35%", "owner/other", confidence=0.57), "35%"),  # nothing is known of its sureness
+        (_Says("35%", "fastvlm-nano", doubted=True), ""),
     ],
 )
 def test_what_can_be_relied_on_is_kept(model: Any, text: str) -> None:

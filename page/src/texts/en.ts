@@ -229,6 +229,8 @@ export const en = {
   "labels.sort": "Sort",
   "labels.first": "Choose a picture and type at least two labels.",
   "labels.best": "{label}: {share} %",
+  "labels.unsure": "Not sure: the picture probably shows nothing that the model knows. One label always wins.",
+  "words.strange": "The model was never taught {words}: what fits there is chance.",
 
   "settings.language": "Language",
   "settings.theme": "Appearance",

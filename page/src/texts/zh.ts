@@ -230,6 +230,8 @@ export const zh: Texts = {
   "labels.sort": "分类",
   "labels.first": "请选择一张图片，并输入至少两个标签。",
   "labels.best": "{label}：{share} %",
+  "labels.unsure": "没有把握：图片中很可能没有模型认识的东西，而总会有一个标签胜出。",
+  "words.strange": "模型没有学过 {words}：结果只是碰巧。",
 
   "settings.language": "语言",
   "settings.theme": "外观",

@@ -9,6 +9,7 @@ import torch
 
 from galago.checkpoints.clip_config import clip_image_spec
 from galago.checkpoints.clip_names import clip_shapes
+from galago.checkpoints.doubt import DOUBT
 from galago.checkpoints.names import CLIP_TRUNK
 from galago.checkpoints.writing import write_open_clip
 from galago.specs import ClipSpec
@@ -24,6 +25,7 @@ def publish_clip(config: ClipTrainConfig, checkpoint: Path, out: Path) -> None:
     """
     held = torch.load(checkpoint, weights_only=True, map_location="cpu")["model"]
     spec = clip_spec(config)
+    (out / DOUBT).unlink(missing_ok=True)  # it was measured with the weights before
     write_open_clip(out, all_stored(canonical(held), clip_shapes(spec)), spec)
 
 

@@ -160,29 +160,35 @@ def build_emoji(packages: Path, out: Path) -> None:
     """Rasterise the icon sets under `packages` (npm's @iconify-json) once into `out`/emoji.npz."""
     if (out / "emoji.npz").exists():
         return
-    import resvg_py
-
     pictures, names, designs = [], [], []
     for design in (*TRAIN_DESIGNS, HELD_OUT_DESIGN):
-        icons = json.loads((packages / design / "icons.json").read_text())
-        for index, name in enumerate(emoji_names()):
-            entry = icons["icons"].get(icons.get("aliases", {}).get(name, {}).get("parent", name))
-            if entry is None:
-                continue
-            width = entry.get("width", icons.get("width", 16))
-            height = entry.get("height", icons.get("height", 16))
-            box = f"{entry.get('left', 0)} {entry.get('top', 0)} {width} {height}"
-            svg = (
-                '<svg xmlns="http://www.w3.org/2000/svg" '
-                f'xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}">{entry["body"]}</svg>'
-            )
-            png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=EMOJI_SIDE, height=EMOJI_SIDE))
-            drawn = Image.open(io.BytesIO(png)).convert("RGBA")
-            pictures.append(np.asarray(drawn.resize((EMOJI_SIDE, EMOJI_SIDE))))
+        for index, drawn in rasterised(packages, design):
+            pictures.append(np.asarray(drawn))
             names.append(index)
             designs.append(design)
     out.mkdir(parents=True, exist_ok=True)
     np.savez(out / "emoji.npz", pictures=np.stack(pictures), names=names, designs=designs)
+
+
+def rasterised(packages: Path, design: str) -> Iterator[tuple[int, Image.Image]]:
+    """The emoji of one icon set: which of `emoji_names`, and RGBA (EMOJI_SIDE, EMOJI_SIDE)."""
+    import resvg_py
+
+    icons = json.loads((packages / design / "icons.json").read_text())
+    for index, name in enumerate(emoji_names()):
+        entry = icons["icons"].get(icons.get("aliases", {}).get(name, {}).get("parent", name))
+        if entry is None:
+            continue
+        width = entry.get("width", icons.get("width", 16))
+        height = entry.get("height", icons.get("height", 16))
+        box = f"{entry.get('left', 0)} {entry.get('top', 0)} {width} {height}"
+        svg = (
+            '<svg xmlns="http://www.w3.org/2000/svg" '
+            f'xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}">{entry["body"]}</svg>'
+        )
+        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=EMOJI_SIDE, height=EMOJI_SIDE))
+        drawn = Image.open(io.BytesIO(png)).convert("RGBA")
+        yield index, drawn.resize((EMOJI_SIDE, EMOJI_SIDE))
 
 
 def load_emoji(out: Path) -> EmojiStore:

@@ -34,9 +34,9 @@ LIMITS = """\
 It is a demonstration of the architecture and the code. It knows short English
 texts in print or tidy handwriting, raised fingers, the emoji and objects listed in
 `galago/train/nano/configs/emoji.txt` and in the data above, and nothing else: other pictures get a
-confident wrong answer from among these. It can't translate, judge a facial expression, count other
-things, read more than a few large words or small print, or follow a conversation. Numbers and rare
-letters are read worse than words.
+wrong answer from among these, most of which are told as doubtful. It can't translate, judge a
+facial expression, count other things, read more than a few large words or small print, or follow a
+conversation. Numbers and rare letters are read worse than words.
 """
 
 

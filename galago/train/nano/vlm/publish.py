@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from galago.checkpoints.doubt import DOUBT
 from galago.checkpoints.names import PROJECTOR, VISION, timm_to_llava
 from galago.checkpoints.writing import every_shape, llava_config, write_llava
 from galago.specs import FastViTSpec, ImageSpec
@@ -29,6 +30,7 @@ def publish(config: TrainConfig, checkpoint: Path, tokenizer: Path, out: Path) -
     end = load_tokenizer(tokenizer).token_id("<|im_end|>")
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(tokenizer / "tokenizer.json", out / "tokenizer.json")
+    (out / DOUBT).unlink(missing_ok=True)  # it was measured with the weights before
     write_llava(out, arrays, llava_config(vision, text, image, end=end, name=config.name))
 
 
