@@ -13,9 +13,8 @@ from galago.album.filters import Filter, filter_of
 from galago.album.match import is_close
 from galago.album.present import Checked
 from galago.album.ranking import Part
-from galago.album.search import Searcher
+from galago.album.search import Hit, Searcher
 from galago.album.sights import PHRASE, sights, words
-from galago.album.texts import TextKind
 from galago.media.images import Source
 
 __all__ = ["Found", "Guide", "Want"]
@@ -32,21 +31,10 @@ class Want:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A photo found: its number in the album, and the rest as in galago.album.Hit."""
+class Found(Hit):
+    """A photo found, and its number in the album."""
 
-    path: str
-    number: int
-    score: float | None
-    match: bool
-    strength: float
-    copies: tuple[str, ...] = ()
-    taken: str = ""
-    by_file: bool = True
-    text: str | None = None
-    kind: TextKind | None = None
-    second: float | None = None
-    caption: str | None = None
+    number: int = 0
 
     @property
     def close(self) -> bool:

@@ -7,7 +7,6 @@ meanwhile.  While an index run holds it, scenes wait in memory.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import threading
 import time
@@ -21,7 +20,7 @@ import numpy as np
 
 from galago.album.embedder import Embedder
 from galago.album.forgetting import Span, expire, forget_seen, forgotten, keep_of, set_keep
-from galago.album.names import DATABASE
+from galago.album.names import place_of
 from galago.album.refusals import clear_errors
 from galago.album.seen import Fresh, as_caption, make_folder, picture_of, record
 from galago.album.store import Store, check_model, write_lock
@@ -212,7 +211,7 @@ class Keeper:
 
         A connection that met an error is not used again.
         """
-        place = _place(self.folder)
+        place = place_of(self.folder)
         if self._store is not None and (place is None or place != self._place):
             self._store.close()
             self._store = None
@@ -220,7 +219,7 @@ class Keeper:
             if begun and place is None:
                 raise OptionError(f"album {self.folder.name!r} has been deleted; start again")
             self._store = Store.open(self.folder, write=True)
-            self._place = _place(self.folder)
+            self._place = place_of(self.folder)
         try:
             yield self._store
         except BaseException:
@@ -240,12 +239,3 @@ class Keeper:
                 f"the disk with {self.folder} has less than 1 GB left, and a camera must not fill "
                 "it: make room, or forget older scenes (galago forget)"
             )
-
-
-def _place(folder: Path) -> tuple[int, int] | None:
-    """What tells an album's database from another one by the same name."""
-    try:
-        found = os.stat(folder / DATABASE)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -9,7 +9,7 @@ from pathlib import Path
 from galago.errors import OptionError
 from galago.places import albums_dir
 
-__all__ = ["DATABASE", "DEFAULT", "album_folder", "album_names", "option"]
+__all__ = ["DATABASE", "DEFAULT", "album_folder", "album_names", "option", "place_of"]
 
 DEFAULT = "default"
 DATABASE = "album.sqlite"
@@ -33,6 +33,15 @@ def album_folder(name: str = DEFAULT) -> Path:
 def album_names() -> list[str]:
     """The albums there are, by name."""
     return sorted(path.parent.name for path in albums_dir().glob(f"*/{DATABASE}"))
+
+
+def place_of(folder: Path) -> tuple[int, int] | None:
+    """What tells an album's database from another one by the same name; None without one."""
+    try:
+        found = os.stat(folder / DATABASE)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def option(name: str) -> str:

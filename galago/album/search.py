@@ -14,7 +14,7 @@ import numpy as np
 from galago.album.dates import count_undated
 from galago.album.embedder import Embedder, Float
 from galago.album.filters import Filter, Passing, date_of, folders_of_photos, newest, passing
-from galago.album.names import DATABASE
+from galago.album.names import place_of
 from galago.album.present import Check, Checked
 from galago.album.ranking import Part, Ranked, View, compared
 from galago.album.store import Store, check_model, empty
@@ -74,7 +74,7 @@ class Searcher:
     def __init__(self, folder: Path) -> None:
         """Raises OptionError when there is no album or nothing in it, StorageError."""
         self._store = Store.open(folder)
-        self._place = _place(folder)
+        self._place = place_of(folder)
         self._one = threading.Lock()
         self._version = -1
         self._view: View | None = None
@@ -99,7 +99,7 @@ class Searcher:
         Raises OptionError when nothing is in it any more, StorageError.
         """
         with self._one:
-            if _place(self._store.folder) != self._place:
+            if place_of(self._store.folder) != self._place:
                 return False
             return self._store.steady(self._look).head.identity == self.head.identity
 
@@ -276,12 +276,3 @@ class Searcher:
             self._view = View(head, self._store.rows(head), unused, background, reach)
             self._version = version
         return self._view
-
-
-def _place(folder: Path) -> tuple[int, int] | None:
-    """What tells an album's database from another one by the same name."""
-    try:
-        found = os.stat(folder / DATABASE)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

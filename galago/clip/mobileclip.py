@@ -34,6 +34,7 @@ from galago.media.preprocess import normalise
 from galago.places import as_path, graphs_dir
 from galago.progress import Progress, silent
 from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
+from galago.text.languages import needs_english
 
 if TYPE_CHECKING:
     from galago.engine.clip_sessions import ImageTower, TextTower
@@ -374,11 +375,13 @@ class MobileCLIP:
     def strange(self, texts: Sequence[str], rows: Float) -> list[str]:
         """Those texts, whose rows (n, dim) these are, that name nothing the model was taught.
 
-        None of them of a model whose doubt was never measured.
+        None of them of a model whose doubt was never measured, and none in letters that it doesn't
+        read: that is told by `galago.text.languages.language_note`.
         """
         if self.taught is None:
             return []
-        return [text for text, odd in zip(texts, self.taught.strange(rows), strict=True) if odd]
+        odd = self.taught.strange(rows)
+        return [t for t, one in zip(texts, odd, strict=True) if one and not needs_english(t)]
 
 
 def _check_options(precision: str, threads: int | None) -> None:

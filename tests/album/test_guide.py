@@ -19,4 +19,4 @@ from galago.album import Found
     ],
 )
 def test_a_close_match_is_more_than_a_match(strength: float, match: bool, close: bool) -> None:
-    assert Found("a.jpg", 1, 0.5, match, strength).close is close
+    assert Found("a.jpg", 0.5, strength, match).close is close

@@ -17,7 +17,7 @@ from galago.media.pool import PicturePool
 def test_words_that_the_model_cannot_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An assistant can say them in English, and would take chance for an answer."""
     tools = Tools(Opening(), None, PicturePool(1))
-    found = Found("a.jpg", 1, 0.5, True, 2.0, ("b.jpg",), taken="2026-11-30 12:00:00")
+    found = Found("a.jpg", 0.5, 2.0, True, ("b.jpg",), taken="2026-11-30 12:00:00", number=1)
     hits = Checked([found])
     asked: list[list[str]] = []
     guide = SimpleNamespace(model="nano", find=lambda words, **_: asked.append(words) or hits)

@@ -60,7 +60,7 @@ def build_photos(shards: Path, out: Path) -> None:
     offset = 0
     with open(out / "photos.bin", "wb") as sink:
         for shard in sorted(shards.glob("*.tar")):
-            for info, data in _samples(shard):
+            for info, data in samples(shard):
                 picture = _shrunk(Image.open(io.BytesIO(data)).convert("RGB"))
                 info["shard"] = shard.stem
                 info.setdefault("split", hand_split(info))
@@ -72,7 +72,8 @@ def build_photos(shards: Path, out: Path) -> None:
     part.rename(out / "photos.json")
 
 
-def _samples(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+def samples(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """What each picture's .json says, with its `key`, and its bytes."""
     held: dict[str, dict[str, bytes]] = {}
     with tarfile.open(shard) as tar:
         for member in tar:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import random
 import re
 import tarfile
@@ -23,7 +22,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from galago.errors import CheckpointError, OptionError
-from galago.train.nano.data.assets import hand_split
+from galago.train.nano.data.assets import hand_split, samples
 
 # "beside": measured, but with figures of its own: what was taught, as it never came in training.
 Part = Literal["taught", "fit", "measure", "beside"]
@@ -196,20 +195,10 @@ def _folder(folder: Path) -> list[tuple[str, str, str, bytes]]:
 
 
 def _shard(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """What each picture's .json says, with its `key`, and its bytes."""
-    held: dict[str, dict[str, bytes]] = {}
+    """As `samples`, with the shard's name in the keys; OptionError for what is no shard."""
     try:
-        with tarfile.open(shard) as tar:
-            for member in tar:
-                stem, _, ending = member.name.rpartition(".")
-                stream = tar.extractfile(member)
-                if stream is None:
-                    continue
-                sample = held.setdefault(stem, {})
-                sample[ending] = stream.read()
-                if {"webp", "json"} <= sample.keys():
-                    info = json.loads(sample["json"])
-                    yield info | {"key": f"{shard.stem}/{stem}"}, held.pop(stem)["webp"]
+        for info, data in samples(shard):
+            yield info | {"key": f"{shard.stem}/{info['key']}"}, data
     except (OSError, tarfile.TarError, ValueError) as error:
         raise OptionError(f"{shard} can't be read as a shard of pictures ({error})") from None
 
