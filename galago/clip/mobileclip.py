@@ -373,11 +373,8 @@ class MobileCLIP:
         return Sorting(shares, known, self.taught.doubts(known))
 
     def strange(self, texts: Sequence[str], rows: Float) -> list[str]:
-        """Those texts, whose rows (n, dim) these are, that name nothing the model was taught.
-
-        None of them of a model whose doubt was never measured, and none in letters that it doesn't
-        read: that is told by `galago.text.languages.language_note`.
-        """
+        """Those texts, of these rows (n, dim), that name nothing the model was taught; none where
+        that was never measured, and none in letters that it doesn't read (`language_note`)."""
         if self.taught is None:
             return []
         odd = self.taught.strange(rows)
