@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
+from starlette.types import Scope
 
 from galago.errors import GalagoError, ImageError, MissingExtraError, OptionError, UnopenedError
 from galago.server.fields import placed
@@ -174,11 +176,13 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return _invalid(error).response()
 
-    async def plain(_: Request, error: Exception) -> JSONResponse:
+    async def plain(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         told = error.detail if error.status_code != 404 else "there is nothing here; see /docs"
         response = Problem(error.status_code, str(told)).response()
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(_methods(app, request.scope))
         return response
 
     app.add_exception_handler(Problem, refused)
@@ -187,6 +191,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, plain)
+
+
+def _methods(app: FastAPI, scope: Scope) -> list[str]:
+    """All that an address can be asked by: Starlette tells those of its first route alone."""
+    routes = [one for one in app.routes if not isinstance(one, Mount)]  # the page's takes any
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(one.matches({**scope, "method": method})[0] is Match.FULL for one in routes)
+    ]
 
 
 def _invalid(error: RequestValidationError) -> Problem:

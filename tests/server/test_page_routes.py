@@ -55,6 +55,8 @@ def test_the_built_page_is_served(folder: Path, tmp_path: Path) -> None:
         assert ask(f"{served.url}/assets/a.js").body == b"1"
         wrong = ask(f"{served.url}/v1/embeddings", Authorization="Bearer k")
         assert wrong.status == 405 and wrong.headers["Allow"] == "POST"
+        several = ask(f"{served.url}/api/index", verb="PUT", Authorization="Bearer k")
+        assert several.status == 405 and several.headers["Allow"] == "DELETE, GET, POST"
         assert ask(f"{served.url}/assets/../../secret").status in (401, 404)
         assert ask(f"{served.url}/assets/%2e%2e/%2e%2e/secret").status in (401, 404)
 
