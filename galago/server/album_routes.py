@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from galago.server.bodies import BodyRoute
 from galago.server.copies import CopiesState
-from galago.server.fields import Asked
+from galago.server.fields import Asked, Flag
 from galago.server.folders import FolderList, look_into
 from galago.server.indexing import IndexState
 from galago.server.problems import Problem, responses
@@ -34,7 +34,7 @@ class FoldersRequest(Asked):
 
 class DuplicatesRequest(Asked):
     threshold: float = Field(0.96, ge=0.5, le=1, description="Cosine from which photos are alike.")
-    alike: bool = Field(False, description="Also what is alike without being a copy: bursts.")
+    alike: Flag = Field(False, description="Also what is alike without being a copy: bursts.")
 
 
 def album_routes(service: Service) -> APIRouter:

@@ -11,11 +11,15 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Strict,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["Asked", "Ignored", "Only", "complaint", "placed"]
+__all__ = ["Asked", "Flag", "Ignored", "Only", "complaint", "placed"]
+
+
+Flag = Annotated[bool, Strict()]  # true or false: 0.0 and "yes" are mistakes
 
 
 class Asked(BaseModel):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from galago.server.fields import Asked, Ignored, Only, complaint
+from galago.server.fields import Asked, Flag, Ignored, Only, complaint
 from galago.server.openai_forms import NamedFunction, ResponseFormat, Tool, ToolCall
 
 __all__ = [
@@ -127,7 +127,7 @@ def _as_url(image: str) -> str:
 
 
 class StreamOptions(Asked):
-    include_usage: bool = False
+    include_usage: Flag = False
     include_obfuscation: Annotated[Any, Only(False)] = None
     continuous_usage_stats: Annotated[Any, Only(False)] = None
 
@@ -162,7 +162,7 @@ _MOST = "Of the answer; what doesn't fit, or -1, is as many as fit."
 class ChatRequest(Asked):
     model: str = Field("", max_length=500, description="A name of /v1/models; empty: the one.")
     messages: list[ChatMessage] = Field(min_length=1, max_length=200)
-    stream: bool | None = False
+    stream: Flag | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(0.0, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(1.0, ge=0, le=1, allow_inf_nan=False)
@@ -182,7 +182,7 @@ class ChatRequest(Asked):
     tool_choice: Literal["none", "auto", "required"] | NamedFunction | None = Field(
         None, description="auto unless told otherwise; an answer has one call at most."
     )
-    logprobs: bool | None = False
+    logprobs: Flag | None = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
     galago: GalagoOptions | None = None
     # Change no answer.

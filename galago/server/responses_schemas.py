@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from galago.server.fields import Asked, Ignored, Only, complaint
+from galago.server.fields import Asked, Flag, Ignored, Only, complaint
 from galago.server.openai_forms import (
     NAME,
     Called,
@@ -129,7 +129,7 @@ class ResponseRequest(Asked):
     model: str = Field("", max_length=500, description="A name of /v1/models; empty: the one.")
     input: Annotated[str | list[Item], BeforeValidator(_input)]
     instructions: str | None = None
-    stream: bool | None = False
+    stream: Flag | None = False
     temperature: float | None = Field(0.0, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(1.0, ge=0, le=1, allow_inf_nan=False)
     max_output_tokens: Tokens = Field(None, ge=-1, description="As many as fit: -1.")

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from galago import catalog
-from galago.server.fields import Asked
+from galago.server.fields import Asked, Flag
 from galago.server.parts import Album, Photo
 from galago.server.problems import Problem, readable
 from galago.server.queries import Spoken, in_english
@@ -33,7 +33,7 @@ class SearchRequest(Asked):
     plus: str | None = Field(None, description="Another picture, a data URL.")
     minus: str | None = Field(None, max_length=2000, description="Words for what is not wanted.")
     k: int = Field(12, ge=1, le=200)
-    as_is: bool = Field(False, description="Search with the words as they are, in any language.")
+    as_is: Flag = Field(False, description="Search with the words as they are, in any language.")
     folder: str | None = Field(
         None, max_length=4096, description="Only photos in this folder or below: a full path."
     )
@@ -46,7 +46,7 @@ class SearchRequest(Asked):
     until: str | None = Field(
         None, max_length=40, description="Only photos taken until then, that day included."
     )
-    text_only: bool = Field(
+    text_only: Flag = Field(
         False, description="Look for the words in pictures' text and in captions only."
     )
 

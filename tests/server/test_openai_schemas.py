@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from galago.server import (
     album_routes,
@@ -211,3 +212,11 @@ def test_the_schema_tells_what_may_stand_in_a_field(served: Served) -> None:
     assert schemas["ChatRequest"]["additionalProperties"] is False
     assert fields["n"]["enum"] == [1, None] and "enum" not in fields["metadata"]
     assert fields["top_k"]["description"]
+
+
+@pytest.mark.parametrize("value", [0.0, 1, "yes", "true"])
+def test_a_flag_is_true_or_false(value: object) -> None:
+    messages = [{"role": "user", "content": "Hi"}]
+    with pytest.raises(ValidationError, match="logprobs"):
+        openai_schemas.ChatRequest.model_validate({"messages": messages, "logprobs": value})
+    openai_schemas.ChatRequest.model_validate({"messages": messages, "logprobs": True})
