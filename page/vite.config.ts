@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 
 // `galago serve` hands out what is built here; while writing the page, `npm run dev` shows it and
@@ -24,16 +25,27 @@ function sources(): Plugin {
   };
 }
 
-export default defineConfig({
-  base: "./",
-  plugins: [sources()],
-  build: {
-    outDir: "../galago/server/static",
-    emptyOutDir: true,
-    target: "es2022",
-    cssTarget: ["chrome123", "firefox120", "safari17.5"],
-    assetsInlineLimit: 0, // the Content-Security-Policy allows files of the server only
-    modulePreload: { polyfill: false },
-  },
-  server: { proxy: { "/v1": server, "/api": server, "/health": server } },
+// One page, two engines: `galago serve` answers, or (`--mode web`) the browser itself.
+const ENGINES = {
+  server: { engine: "server", outDir: "../galago/server/static" },
+  web: { engine: "local", outDir: "../galago/export/page" },
+};
+
+export default defineConfig(({ mode }) => {
+  const { engine, outDir } = ENGINES[mode === "web" ? "web" : "server"];
+  return {
+    base: "./",
+    resolve: { alias: { "#engine": fileURLToPath(new URL(`src/${engine}/engine.ts`, import.meta.url)) } },
+    plugins: [sources()],
+    build: {
+      outDir,
+      emptyOutDir: true,
+      target: "es2022",
+      cssTarget: ["chrome123", "firefox120", "safari17.5"],
+      assetsInlineLimit: 0, // the Content-Security-Policy allows files of the server only
+      modulePreload: { polyfill: false },
+    },
+    worker: { format: "es" },
+    server: { proxy: { "/v1": server, "/api": server, "/health": server } },
+  };
 });

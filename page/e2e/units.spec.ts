@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
 import { toVtt, vttTime } from "../src/captions";
-import { events } from "../src/events";
+import { events } from "../src/server/events";
 import { Meaning } from "../src/meaning";
 import { said } from "../src/texts/zh-said";
 import { TOP } from "./places";

@@ -1,12 +1,11 @@
-import {
-  Busy, type Found, type Hit, isAbort, type PageInfo, pageInfo, photo, type Query, Refused, searchAlbum, type Sight, sights,
-} from "./api";
+import { engine } from "#engine";
+import { Busy, type Found, type Hit, isAbort, type PageInfo, type Query, Refused, type Sight } from "./engine";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
 import { dayName, languageOf, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { type Labels } from "./labels";
 import { type PictureView } from "./picture";
-import { explained, server } from "./server";
+import { explained, server } from "./offered";
 import { WhereFields } from "./where";
 
 const SHOWN = 24; // photos
@@ -66,7 +65,7 @@ export class Album {
   /** Look again: an album may have been made or grown since. */
   async refresh(): Promise<void> {
     await server();
-    this.take(await pageInfo());
+    this.take(await engine.pageInfo());
     this.introduce();
   }
 
@@ -148,7 +147,7 @@ export class Album {
     this.showInstead(null);
     this.typed = query;
     try {
-      this.show(await searchAlbum(query, searching.signal), searching.signal);
+      this.show(await engine.searchAlbum(query, searching.signal), searching.signal);
     } catch (error) {
       if (isAbort(error)) return;
       put(this.said, explained(error));
@@ -195,7 +194,7 @@ export class Album {
   private async putIntoWords(signal: AbortSignal): Promise<void> {
     if (!this.images.size) return;
     try {
-      this.seen = await sights([...this.images.keys()], signal);
+      this.seen = await engine.sights([...this.images.keys()], signal);
     } catch {
       return; // their names stay
     }
@@ -223,7 +222,7 @@ export class Album {
       button.append(" ", make("span", { className: "soft" }, copies));
     }
     button.addEventListener("click", () => void this.open(hit));
-    void photo(hit.id, THUMB, signal)
+    void engine.photo(hit.id, THUMB, signal)
       .then((blob) => (image.src = this.url(blob)))
       .catch((error: unknown) => {
         image.classList.add("gone"); // its name stays
@@ -251,7 +250,7 @@ export class Album {
     this.dialog.showModal();
     const isNewest = this.opening();
     try {
-      const blob = await photo(hit.id, LARGE);
+      const blob = await engine.photo(hit.id, LARGE);
       if (!isNewest()) return;
       image.src = URL.createObjectURL(blob);
       image.hidden = false;

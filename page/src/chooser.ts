@@ -1,7 +1,7 @@
-import { type Folder, type FolderList, foldersIn } from "./api-album";
+import { type Folder, type FolderList, type Folders } from "./engine";
 import { byId, make, overlapping, put } from "./dom";
 import { own, t } from "./i18n";
-import { explained } from "./server";
+import { explained } from "./offered";
 import { count } from "./sizes";
 
 /** Goes through the folders of the computer that the server runs on, one level at a time. */
@@ -11,7 +11,10 @@ export class Chooser {
   private shown: FolderList | null = null;
 
   /** `taken` is called with the folder that is looked into. */
-  constructor(private readonly taken: (path: string) => void) {
+  constructor(
+    private readonly folders: Folders,
+    private readonly taken: (path: string) => void,
+  ) {
     const box = byId("choose", HTMLDetailsElement);
     box.addEventListener("toggle", () => {
       if (box.open && this.shown === null) void this.look(null);
@@ -27,7 +30,7 @@ export class Chooser {
     const isNewest = this.begin();
     const said = byId("choose-said", HTMLElement);
     try {
-      const found = await foldersIn(path);
+      const found = await this.folders.foldersIn(path);
       if (!isNewest()) return;
       this.show(found);
       if (path === null) return;

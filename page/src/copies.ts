@@ -1,9 +1,9 @@
-import { photo } from "./api";
-import { compare, copiesFound, type CopiesState, type CopyOfPhoto, type Group, stopComparing } from "./api-album";
+import { engine } from "#engine";
+import { type Copies, type CopiesState, type CopyOfPhoto, type Group } from "./engine";
 import { byId, make, overlapping, put, saveFile, sleep } from "./dom";
 import { onLanguage, own, said, t } from "./i18n";
 import { shellWord, withZeros } from "./path-list";
-import { explained, serverBack } from "./server";
+import { explained, serverBack } from "./offered";
 import { bytes, count, moment } from "./sizes";
 import { announce } from "./voice";
 
@@ -22,11 +22,11 @@ export class CopiesView {
   private readonly marked = new Map<string, { bytes: number; group: number }>(); // by path
   private readonly sizes = new Map<number, number>(); // group -> its photos that are there
 
-  constructor() {
+  constructor(private readonly found: Copies) {
     const on = (id: string, act: () => void): void =>
       byId(id, HTMLButtonElement).addEventListener("click", act);
     on("compare", () => void this.start());
-    on("compare-stop", () => void stopComparing().then(() => this.follow(), () => {}));
+    on("compare-stop", () => void this.found.stopComparing().then(() => this.follow(), () => {}));
     on("copies-back", () => this.turn(-GROUPS));
     on("copies-on", () => this.turn(GROUPS));
     on("copies-mark", () => this.markSmaller());
@@ -47,7 +47,7 @@ export class CopiesView {
     this.first = 0;
     this.unmark();
     try {
-      await compare(byId("compare-alike", HTMLInputElement).checked);
+      await this.found.compare(byId("compare-alike", HTMLInputElement).checked);
     } catch (error) {
       put(this.said, explained(error));
       return;
@@ -60,7 +60,7 @@ export class CopiesView {
     let ran = false;
     for (;;) {
       try {
-        const state = await copiesFound(this.first, GROUPS);
+        const state = await this.found.copiesFound(this.first, GROUPS);
         if (!isNewest()) return;
         this.show(state);
         if (!state.running && ran) announce(this.said.textContent ?? "");
@@ -143,7 +143,7 @@ export class CopiesView {
     const words = told.flatMap((each) => [" ", each]); // blanks, or they run together where they are read out
     const choose = make("span", { className: "choose" }, box, ` ${t("copies.leave")}`);
     if (!one.gone && one.id !== null) {
-      void photo(one.id, THUMB, this.loading.signal)
+      void engine.photo(one.id, THUMB, this.loading.signal)
         .then((blob) => {
           image.src = URL.createObjectURL(blob);
           this.urls.push(image.src);

@@ -1,6 +1,3 @@
-import { toJpeg } from "./image-file";
-
-const SIDE = 1024; // pixels; what FastVLM looks at
 const SMALL = 32; // pixels, to compare frames by
 const NOISE = 12; // grey levels (0 to 255) that one of the small pixels may differ by
 const MOVED = 3; // so many that differ by more are a change: a raised finger far away
@@ -31,7 +28,3 @@ export function isStill(a: Uint8Array, b: Uint8Array): boolean {
   }
   return moved < MOVED;
 }
-
-/** The frame a video shows now, for the server: a JPEG data URL. */
-export const picture = (video: HTMLVideoElement): string =>
-  toJpeg(video, video.videoWidth, video.videoHeight, SIDE);

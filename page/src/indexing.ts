@@ -1,8 +1,9 @@
-import { type IndexState, indexState, startIndex, stopIndex } from "./api-album";
+import { engine } from "#engine";
+import { type Folders, type IndexState } from "./engine";
 import { Chooser } from "./chooser";
 import { byId, make, overlapping, put, sleep } from "./dom";
 import { onLanguage, own, said, t, type Words } from "./i18n";
-import { explained, server, serverBack } from "./server";
+import { explained, server, serverBack } from "./offered";
 import { count, timeLeft } from "./sizes";
 import { announce } from "./voice";
 
@@ -13,7 +14,7 @@ const TOLD = 0.25; // of a run between two remarks for screen readers
 export class AddPhotos {
   private readonly path = byId("add-path", HTMLInputElement);
   private readonly error = byId("add-error", HTMLElement);
-  private readonly chooser = new Chooser((path) => this.take(path));
+  private readonly chooser: Chooser;
   private readonly following = overlapping();
   private exact = ""; // the path that was chosen: what the field shows may lack its half characters
   private state: IndexState | null = null;
@@ -21,9 +22,11 @@ export class AddPhotos {
 
   /** `changed` is called when the album may have grown; `running` says how far a run is. */
   constructor(
+    private readonly folders: Folders,
     private readonly changed: () => void,
     private readonly running: (share: number | null) => void,
   ) {
+    this.chooser = new Chooser(folders, (path) => this.take(path));
     byId("add", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const typed = this.path.value.trim();
@@ -50,7 +53,7 @@ export class AddPhotos {
     const isNewest = this.following();
     for (;;) {
       try {
-        const state = await indexState();
+        const state = await engine.indexState();
         if (!isNewest()) return;
         this.show(state);
         if (!state.running) return;
@@ -71,7 +74,7 @@ export class AddPhotos {
   private async start(folder: string | null): Promise<void> {
     this.tell(null);
     try {
-      await startIndex(folder);
+      await this.folders.startIndex(folder);
       this.told = 0;
       announce(t("add.begun"));
       byId("run", HTMLElement).focus({ preventScroll: false });
@@ -84,7 +87,7 @@ export class AddPhotos {
   private async stop(): Promise<void> {
     byId("add-stop", HTMLButtonElement).disabled = true;
     try {
-      await stopIndex();
+      await engine.stopIndex();
     } catch (error) {
       this.tell(explained(error));
     }

@@ -1,8 +1,8 @@
-import { classify } from "./api";
+import { engine } from "#engine";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, readPicture } from "./image-file";
 import { listed, own, t } from "./i18n";
-import { explained } from "./server";
+import { explained } from "./offered";
 
 /** Zero-shot labels: a picture, and words that the person types. */
 export class Labels {
@@ -58,7 +58,7 @@ export class Labels {
     }
     const isNewest = this.begin();
     try {
-      const { labels: shares, doubt } = await classify(this.picture.data, labels);
+      const { labels: shares, doubt } = await engine.classify(this.picture.data, labels);
       if (!isNewest()) return;
       const best = shares[0];
       if (best) put(this.said, own(t("labels.best", { label: best.label, share: percent(best.share) })));

@@ -1,4 +1,4 @@
-import { type Language } from "./api";
+import { type Language } from "./engine";
 import { byId, make } from "./dom";
 import { isOwn, languageName, t } from "./i18n";
 

@@ -1,13 +1,14 @@
-import { Busy, chat, isAbort, Lost, Refused, withPicture } from "./api";
+import { engine } from "#engine";
+import { Busy, isAbort, Lost, Refused, type Seen, withPicture } from "./engine";
 import { byId, overlapping, put, sleep } from "./dom";
-import { glance, isStill, picture } from "./frame";
+import { glance, isStill } from "./frame";
 import { History } from "./history";
 import { isKey, languageOf, onLanguage, said, t } from "./i18n";
 import { Meaning } from "./meaning";
 import { Question } from "./question";
 import { FrameRate } from "./rate";
 import { Remember } from "./remember";
-import { liveModel, liveModelChanged, serverBack } from "./server";
+import { liveModel, liveModelChanged, serverBack } from "./offered";
 import { change, settings } from "./settings";
 import { fillSources, NoPicture, openCamera, openScreen, play, release, stayAwake, stop } from "./source";
 import { announceCaption, onVoices, silence, speak, voices } from "./voice";
@@ -79,7 +80,7 @@ export class Live {
       const look = glance(this.video);
       const asked = look !== null && this.question.prompt !== "";
       if (!asked || (this.seen !== null && isStill(look, this.seen))) await sleep(PAUSE);
-      else await this.ask(look, picture(this.video));
+      else await this.ask(look, engine.frame(this.video));
     }
   }
 
@@ -96,7 +97,7 @@ export class Live {
     if (look === null || !isNewest()) return;
     this.video.pause();
     this.show("paused", t("state.waiting"));
-    const frame = picture(this.video);
+    const frame = engine.frame(this.video);
     this.release();
     while (isNewest() && (await this.ask(look, frame)) === "again");
     if (isNewest() && this.state === "paused") this.show("paused");
@@ -231,7 +232,7 @@ export class Live {
   }
 
   /** Ask about a frame; "again" when the server could not answer and may now. */
-  private async ask(look: Uint8Array, frame: string): Promise<"again" | void> {
+  private async ask(look: Uint8Array, frame: Seen): Promise<"again" | void> {
     this.seen = look;
     this.asking = new AbortController();
     const [at, from, start] = [new Date(), this.now(), performance.now()];
@@ -247,7 +248,7 @@ export class Live {
     };
     try {
       const messages = [withPicture(frame, this.question.prompt)];
-      const answer = await chat(model, messages, onText, this.asking.signal);
+      const answer = await engine.chat(model, messages, onText, this.asking.signal);
       const caption = answer.text.trim();
       const unsure = answer.doubt !== null;
       this.showCaption(caption);

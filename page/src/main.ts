@@ -1,3 +1,4 @@
+import { engine } from "#engine";
 import { Album } from "./album";
 import { CopiesView } from "./copies";
 import { connectSettings } from "./dialogs";
@@ -7,7 +8,7 @@ import { AddPhotos } from "./indexing";
 import { Labels } from "./labels";
 import { Live } from "./live";
 import { PictureView } from "./picture";
-import { start } from "./server";
+import { start } from "./offered";
 import { applyLook, settings } from "./settings";
 import { Tabs } from "./tabs";
 
@@ -60,13 +61,13 @@ connectSettings();
 new Live();
 const album = new Album(new PictureView(), new Labels());
 const grown = (): void => void album.refresh().catch(() => {});
-const add = new AddPhotos(grown, showShare);
-const copies = new CopiesView();
+const add = engine.folders && new AddPhotos(engine.folders, grown, showShare);
+const copies = engine.copies && new CopiesView(engine.copies);
 const tabs = new Tabs(
   [
     { name: "find", title: "album.title", shown: grown },
-    { name: "add", title: "add.title", shown: () => void add.follow() },
-    { name: "copies", title: "copies.heading", shown: () => copies.open() },
+    { name: "add", title: "add.title", shown: () => void add?.follow() },
+    { name: "copies", title: "copies.heading", shown: () => copies?.open() },
   ],
   byId("album-title", HTMLElement),
 );

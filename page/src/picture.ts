@@ -1,8 +1,9 @@
-import { chat, isAbort, type Language, type Message, type Preset, withPicture } from "./api";
+import { engine } from "#engine";
+import { isAbort, type Language, type Message, type Preset, withPicture } from "./engine";
 import { byId, make, overlapping, put } from "./dom";
 import { NotAPicture, type Picture, pictureIn, readPicture } from "./image-file";
 import { languageName, languageOf, onLanguage, own, t } from "./i18n";
-import { currentModel, explained, onServer, possible, presetName } from "./server";
+import { currentModel, explained, onServer, possible, presetName } from "./offered";
 import { LanguageField } from "./language-field";
 import { settings } from "./settings";
 import { shoot } from "./shooting";
@@ -139,7 +140,7 @@ export class PictureView {
     const said = this.addTurn(label);
     this.setBusy(true);
     try {
-      const answer = await chat(currentModel(), messages, (text) => this.showText(said, text), asking.signal);
+      const answer = await engine.chat(currentModel(), messages, (text) => this.showText(said, text), asking.signal);
       this.turns = [...messages, { role: "assistant", content: answer.text }];
       const unsure = answer.doubt !== null;
       const time = t("live.ttft", { time: answer.firstToken.toFixed(2) });

@@ -1,8 +1,8 @@
-import { type Language } from "./api";
+import { type Language } from "./engine";
 import { byId, make } from "./dom";
 import { onLanguage } from "./i18n";
 import { LanguageField } from "./language-field";
-import { onServer, possible, presetName } from "./server";
+import { onServer, possible, presetName } from "./offered";
 
 /** What is asked of every frame: a ready question or one's own. */
 export class Question {

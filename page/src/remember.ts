@@ -1,13 +1,14 @@
-import { Busy, forgetSeen, keepSeen } from "./api";
+import { engine } from "#engine";
+import { Busy, type Seen } from "./engine";
 import { byId, put, sleep } from "./dom";
 import { onLanguage, own, t, timeSpan } from "./i18n";
-import { explained, onServer } from "./server";
+import { explained, onServer } from "./offered";
 
 const PAUSE = 1_100; // ms between scenes: the server takes one a second
 const HOUR = 3_600; // s
 
 interface Scene {
-  frame: string;
+  frame: Seen;
   caption: string;
 }
 
@@ -36,7 +37,7 @@ export class Remember {
   }
 
   /** A picture and what was said of it; nothing happens while the switch is off. */
-  keep(frame: string, caption: string): void {
+  keep(frame: Seen, caption: string): void {
     if (!this.isOn()) return;
     this.next = { frame, caption };
     void this.work();
@@ -57,7 +58,7 @@ export class Remember {
       const scene = this.next;
       this.next = null;
       try {
-        await keepSeen(scene.frame, scene.caption);
+        await engine.keepSeen(scene.frame, scene.caption);
         this.count++;
         this.told.textContent = "";
         this.show();
@@ -80,7 +81,7 @@ export class Remember {
     this.button.disabled = true;
     this.told.textContent = "";
     try {
-      const n = await forgetSeen(HOUR);
+      const n = await engine.forgetSeen(HOUR);
       this.count = 0;
       const key = n === 0 ? "remember.none" : n === 1 ? "remember.forgotten.one" : "remember.forgotten";
       put(this.told, own(t(key, { n })));

@@ -1,111 +1,10 @@
-/** The server's side of the page: every call goes through `send`, which knows keys and lost servers. */
+/** Calls of the server: every one goes through `send`, which knows keys and lost servers. */
 
+import {
+  type Answer, Busy, type Found, isAbort, Lost, type Message, type PageInfo, type Query, Refused, type Seen, type Sight,
+  type Sorted,
+} from "../engine";
 import { events } from "./events";
-
-export interface Model {
-  id: string;
-  kind: string;
-  demo: boolean;
-  knows: string;
-}
-
-/** A ready question; not `possible`: the model was never taught it. */
-export interface Preset {
-  id: string;
-  prompt: string;
-  possible: boolean;
-}
-
-/** A language to translate into: its name in English, its code, what else it is called, by itself first. */
-export interface Language {
-  name: string;
-  code: string;
-  called: string[];
-}
-
-export interface PageInfo {
-  version: string;
-  models: Model[];
-  default: string;
-  live: string | null; // a quicker model for live pictures
-  presets: Preset[];
-  album: { name: string; photos: number; model: string; folders: string[] } | null;
-  album_problem: string | null; // why there is an album that can't be searched
-  remember: { keep_seconds: number | null } | null; // whether what a camera sees may be kept
-  languages: Language[];
-}
-
-export interface Hit {
-  score: number | null; // null: texts or dates alone were asked for
-  match: boolean;
-  close: boolean; // far better than a match must be
-  name: string;
-  path: string;
-  id: number;
-  copies?: number; // further files of the same picture
-  taken?: string; // "2025-06-14 18:30:05"
-  taken_by?: "camera" | "file";
-  text?: string | null; // a line with the words that were looked for
-  text_kind?: string | null; // read (in the picture), or caption
-  caption?: string | null; // what was said of it when a camera saw it
-}
-
-export interface Found {
-  hits: Hit[];
-  note?: string | null; // what the server remarks
-  searched_for?: string | null; // the words in English, where that isn't what was typed
-  strange?: string[]; // words that the model was never taught
-}
-
-/** A photo in words: what it probably shows; the day of its file, null when that is gone. */
-export interface Sight {
-  id: number;
-  words: string[];
-  day: string | null;
-}
-
-export interface Query {
-  text?: string;
-  image?: string; // a data URL, as every picture here
-  minus?: string;
-  folder?: string;
-  since?: string;
-  until?: string;
-  text_only?: boolean;
-  k?: number;
-  as_is?: boolean; // the words as they were typed, in any language
-}
-
-type Part = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
-export type Message = { role: "user" | "assistant"; content: string | Part[] };
-
-/** Shares of labels; what the model says of a picture, and marks of labels, that it was never taught. */
-export interface Sorted {
-  labels: { label: string; share: number; strange: boolean }[];
-  doubt: string | null;
-}
-
-export interface Answer {
-  text: string;
-  firstToken: number; // seconds from asking to the first words, as the person waited
-  doubt: string | null;
-}
-
-/** The server said no; the message is for people. */
-export class Refused extends Error {}
-
-/** The server has too much to do; worth another try after `wait` seconds. */
-export class Busy extends Refused {
-  constructor(
-    message: string,
-    readonly wait: number,
-  ) {
-    super(message);
-  }
-}
-
-/** Nobody answers. */
-export class Lost extends Error {}
 
 const KEY = "galago-key";
 const SENDABLE = /^[\x21-\x7e][\x20-\x7e]*$/; // in a header, as keys are
@@ -140,10 +39,6 @@ async function askKey(): Promise<void> {
 function headers(): Record<string, string> {
   return key === null ? {} : { Authorization: `Bearer ${key}` };
 }
-
-/** True for what an AbortController of ours has stopped. */
-export const isAbort = (error: unknown): boolean =>
-  error instanceof DOMException && error.name === "AbortError";
 
 function lost(error: unknown): unknown {
   if (isAbort(error)) return error;
@@ -250,7 +145,7 @@ export const classify = (
 ): Promise<Sorted> => json("api/classify", { image, labels });
 
 /** Keep a picture that was described, with its words, in the server's album. */
-export const keepSeen = (image: string, caption: string): Promise<{ kept: boolean }> =>
+export const keepSeen = (image: Seen, caption: string): Promise<{ kept: boolean }> =>
   json("api/seen", { image, caption });
 
 /** Forget what was kept in the last so many seconds; how many scenes. */
@@ -271,15 +166,6 @@ export async function isAlive(): Promise<boolean> {
     return false;
   }
 }
-
-/** What the last message of a user asks about a picture: the picture, then the words. */
-export const withPicture = (picture: string, text: string): Message => ({
-  role: "user",
-  content: [
-    { type: "image_url", image_url: { url: picture } },
-    { type: "text", text },
-  ],
-});
 
 interface StreamPart {
   error?: { message?: string };

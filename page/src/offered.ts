@@ -1,4 +1,5 @@
-import { Busy, connect, isAlive, Lost, pageInfo, type PageInfo, type Preset } from "./api";
+import { engine } from "#engine";
+import { Busy, Lost, type PageInfo, type Preset } from "./engine";
 import { byId, sleep } from "./dom";
 import { isKey, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { announce } from "./voice";
@@ -31,8 +32,8 @@ export const serverBack = (): Promise<void> => returning ?? Promise.resolve();
 function noteLost(): void {
   returning ??= (async () => {
     showBanner(t("server.lost"));
-    while (!(await isAlive())) await sleep(CHECK_EVERY);
-    if (info !== null) await pageInfo().then(take).catch(() => {}); // it may have another model now
+    while (!(await engine.isAlive())) await sleep(CHECK_EVERY);
+    if (info !== null) await engine.pageInfo().then(take).catch(() => {}); // it may have another model now
     returning = null;
     showBanner(null);
     announce(t("server.back"));
@@ -61,11 +62,11 @@ function keyFromPerson(): Promise<string> {
 
 /** First contact. Goes on trying until somebody answers. */
 export async function start(): Promise<void> {
-  connect({ key: keyFromPerson, lost: noteLost });
+  engine.connect({ key: keyFromPerson, lost: noteLost });
   byId("key", HTMLDialogElement).addEventListener("cancel", (event) => event.preventDefault());
   while (info === null) {
     try {
-      info = await pageInfo();
+      info = await engine.pageInfo();
     } catch (error) {
       if (returning === null) showBanner(error instanceof Error ? error.message : String(error));
       await Promise.all([serverBack(), sleep(CHECK_EVERY)]);
@@ -100,7 +101,7 @@ export const liveModel = (): string => info?.live ?? currentModel();
 /** Whether live pictures are for another model than that by now; the server is asked. */
 export async function liveModelChanged(from: string): Promise<boolean> {
   if (from === currentModel()) return false;
-  take(await pageInfo());
+  take(await engine.pageInfo());
   return liveModel() !== from;
 }
 
