@@ -28,7 +28,12 @@ def export(
     ],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="Whose format it is: onnx for transformers.js and others.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Whose format it is: onnx for transformers.js and others.",
+        ),
     ] = "onnx",
     dtype: Annotated[
         str | None,

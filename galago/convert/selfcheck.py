@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galago.checkpoints.names import EMBEDDING, HEAD
-from galago.checkpoints.tensors import Float, widen
+from galago.checkpoints.tensors import Float, let_go, widen
 from galago.checkpoints.vlm import Checkpoint
 from galago.engine.graph.ops import Weights
 from galago.engine.layers import run_decoder
@@ -275,5 +275,5 @@ def _reference(
         part = widen(stored[start : start + _HEAD_ROWS], head.dtype)
         for h, out in zip(normed, logits, strict=True):
             out[:, start : start + _HEAD_ROWS] = h @ part.T
-    head.release()
+    let_go(head)
     return logits

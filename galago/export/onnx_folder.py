@@ -29,6 +29,7 @@ from galago.export.fastvlm import (
     write_embedding,
     write_vision,
 )
+from galago.export.figures import Answers, Proof, answers_of
 from galago.export.mobileclip import (
     CLIP_DTYPES,
     CLIP_GRAPHS,
@@ -38,7 +39,7 @@ from galago.export.mobileclip import (
     write_text,
 )
 from galago.export.overflow import Measured, measure
-from galago.export.proof import Answers, Proof, answers_of, prove
+from galago.export.proof import prove
 from galago.export.transformers_js import image_row, write_configuration
 from galago.export.transformers_js_clip import write_clip_configuration
 from galago.export.work import Work, check_target

@@ -31,13 +31,18 @@ def check_target(folder: Path) -> None:
 class Work:
     """The folder beside its place, `graphs` in it, and notes of what is written."""
 
-    def __init__(self, model: ResolvedModel, out: Path, progress: Progress) -> None:
-        """Of this very source what an interrupted export wrote is kept; anything else is not."""
+    def __init__(
+        self, model: ResolvedModel, out: Path, progress: Progress, form: str | None = None
+    ) -> None:
+        """Of this very source and form what an interrupted export wrote is kept; anything else is
+        not.  `form`: one that has its files in the folder itself; ONNX has them in its own."""
         self.tell, self._out = progress, out
         self.folder = out.with_name(f".{out.name}.galago-export")
-        self.graphs = self.folder / "onnx"
+        self.graphs = self.folder if form else self.folder / "onnx"
         out.parent.mkdir(parents=True, exist_ok=True)
-        begun = {"format": _FORMAT, "version": __version__, "source": model.digest}
+        begun: dict[str, Any] = {"format": _FORMAT, "version": __version__, "source": model.digest}
+        if form:
+            begun["form"] = form
         if _read(self.folder / _NOTES).get("begun") != begun:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.graphs.mkdir(parents=True, exist_ok=True)
@@ -71,7 +76,7 @@ class Work:
 
     def finish(self, names: set[str], card: str, told: Mapping[str, object]) -> None:
         """With these graphs alone the folder takes its place."""
-        for path in self.graphs.iterdir():
+        for path in self.graphs.iterdir() if self.graphs != self.folder else ():
             if path.name.split(".onnx")[0] + ".onnx" not in names:
                 path.unlink()
         (self.folder / "README.md").write_text(card, encoding="utf-8")
