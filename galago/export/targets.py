@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from galago.errors import MissingExtraError, OptionError
 from galago.hub.resolve import ResolvedModel
@@ -73,8 +73,25 @@ def _onnx() -> Way:
     )
 
 
+def _layout(name: Literal["transformers", "llava"]) -> Callable[[], Way]:
+    def load() -> Way:
+        from galago.export.layouts import STORED, export_layout
+
+        stored = {"fastvlm": (STORED,)}
+        return Way(
+            stored,
+            stored,
+            lambda model, _, out, progress: export_layout(name, model, out, progress),
+            one=True,
+        )
+
+    return load
+
+
 TARGETS = {
     "onnx": Target("for transformers.js, ONNX Runtime and OpenVINO", _onnx, "onnx"),
+    "transformers": Target("the layout fast_vlm, to fine-tune", _layout("transformers")),
+    "llava": Target("Apple's layout, as FastVLM was published", _layout("llava")),
 }
 
 
