@@ -40,24 +40,22 @@ def _numbers(array: Any) -> np.ndarray:
     return np.array(array.astype(mx.float32))
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "8bit"])
-def test_fastvithd_as_it_stands(dtype: str, tmp_path: Path, report) -> None:
+def test_fastvithd_as_it_stands(tmp_path: Path, report) -> None:
     """The published trunk at 256 px with a small decoder, opened unmodified."""
     from mlx_vlm import load
 
     folder = tiny_llava(tmp_path / "source", vision=FASTVITHD)
-    made = export_mlx("whole", resolve(folder), [dtype], tmp_path / "for mlx").folder
+    made = export_mlx("whole", resolve(folder), ["fp32"], tmp_path / "for mlx").folder
     model, _ = load(str(made))
     wanted = reference_of(open_checkpoint(folder))
-    within = 1e-3 if dtype == "fp32" else 0.1  # bf16 through the whole trunk
     for pixels, features in zip(wanted.pixels, wanted.features, strict=True):
         seen = model.vision_tower(mx.array(pixels).transpose(0, 2, 3, 1))[1]
         found = _numbers(model.mm_projector(seen.reshape(1, -1, seen.shape[-1])))[0]
-        assert report(f"mlx-vlm {dtype}: features", relative(found, features)) < within
+        assert report("mlx-vlm: features", relative(found, features)) < 1e-3
     for sequence, take, logits in zip(wanted.sequences, wanted.takes, wanted.logits, strict=True):
         out = model.language_model(None, inputs_embeds=mx.array(sequence[None])).logits
         found = _numbers(out)[0][take]
-        assert report(f"mlx-vlm {dtype}: logits", relative(found, logits)) < within
+        assert report("mlx-vlm: logits", relative(found, logits)) < 1e-3
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "8bit", "4bit"])
