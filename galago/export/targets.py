@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -88,10 +89,27 @@ def _layout(name: Literal["transformers", "llava"]) -> Callable[[], Way]:
     return load
 
 
+def _mlx(form: Literal["whole", "app"]) -> Callable[[], Way]:
+    def load() -> Way:
+        from galago.export.mlx_folder import export_mlx
+        from galago.export.mlx_weights import MLX_DTYPES
+
+        return Way(
+            {"fastvlm": tuple(MLX_DTYPES)},
+            {"fastvlm": ("bf16",)},
+            partial(export_mlx, form),
+            one=True,
+        )
+
+    return load
+
+
 TARGETS = {
     "onnx": Target("for transformers.js, ONNX Runtime and OpenVINO", _onnx, "onnx"),
     "transformers": Target("the layout fast_vlm, to fine-tune", _layout("transformers")),
     "llava": Target("Apple's layout, as FastVLM was published", _layout("llava")),
+    "mlx": Target("for mlx-vlm and mlx-swift-lm on Macs and iPhones", _mlx("whole")),
+    "mlx-app": Target("the words of Apple's app, beside a Core ML package", _mlx("app")),
 }
 
 
