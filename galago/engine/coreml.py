@@ -18,7 +18,7 @@ _LOG.setLevel(logging.ERROR)
 _LOG.addFilter(lambda record: "Failed to load _ML" not in record.getMessage())
 
 import coremltools as ct  # noqa: E402
-from coremltools.converters.mil import Builder as mb  # noqa: E402, N813
+from coremltools.converters.mil import Builder as mb  # noqa: E402
 from coremltools.converters.mil.frontend.milproto.load import load as load_program  # noqa: E402
 from coremltools.converters.mil.mil import Function, Program, types  # noqa: E402
 from coremltools.converters.mil.mil.passes import pass_pipeline  # noqa: E402

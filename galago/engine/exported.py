@@ -70,9 +70,9 @@ def maxima(
     """The largest magnitude of each of these results, in order."""
     probes = []
     for port in ports:
-        rank = len(port.get_partial_shape())
-        axes = op.constant(np.arange(rank, dtype=np.int64))
-        probes.append(op.result(op.reduce_max(op.abs(port), axes, keep_dims=False)))
+        size = op.abs(port)
+        axes = op.constant(np.arange(len(size.get_output_partial_shape(0)), dtype=np.int64))
+        probes.append(op.result(op.reduce_max(size, axes, keep_dims=False)))
     probe = ov.Model(probes, model.get_parameters(), "largest")
     found = ov.Core().compile_model(probe, "CPU", SETTINGS)(dict(inputs))
     return [float(value) for value in found.values()]

@@ -37,9 +37,7 @@ class Port:
 
     def told(self) -> str:
         """As docs and cards show it."""
-        sizes = (
-            str(one) if isinstance(one, int) else f"{one[0]}–{one[1]}" for one in self.shape
-        )
+        sizes = (str(one) if isinstance(one, int) else f"{one[0]}–{one[1]}" for one in self.shape)
         return f"{self.kind} [{', '.join(sizes)}]"
 
 

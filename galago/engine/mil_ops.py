@@ -14,6 +14,8 @@ __all__ = ["OPERATIONS", "Translation"]
 Node = Any
 Operation = Any  # of MIL
 _WIDE = {np.dtype(np.float16): np.float32, np.dtype(np.float64): np.float32}
+# Weights and the mask laid out: nothing is computed that could leave float16.
+_GIVEN = {"constexpr_blockwise_shift_scale", "tile"}
 _CASTS = {"fp32": "f32", "fp16": "f32", "int32": "i32", "bool": "boolean"}
 
 
@@ -55,7 +57,7 @@ class Translation:
         nodes = made if isinstance(made, list) else [made]
         for var, node in zip(one.outputs, nodes, strict=True):
             self._made[var.name] = node
-            if var.is_tensor_or_scalar_of("fp16") and not one.op_type.startswith("constexpr"):
+            if var.is_tensor_or_scalar_of("fp16") and one.op_type not in _GIVEN:
                 self.halves.append(node)
 
 
@@ -168,7 +170,7 @@ def _slice(t: Translation, one: Operation) -> Node:
 
 
 def _slice_update(t: Translation, one: Operation) -> Node:
-    """`x` with a box replaced: what lies before and behind it is put together, an axis at a time."""
+    """`x` with a box replaced: what lies before and behind it joined, an axis at a time."""
     begin, end = (op.convert(_value(t, one, name), "i64") for name in ("begin", "end"))
 
     def at(places: Node, axis: int) -> Node:

@@ -220,12 +220,18 @@ class DecoderMil(MilWriter):
         sizes = [spec.heads * dim, spec.kv_heads * dim, spec.kv_heads * dim]
         query, key, value = mb.split(x=joint, split_sizes=sizes, axis=-1)
         query = self._turned(self._heads(query, spec.heads))
-        key, value = self._turned(self._heads(key, spec.kv_heads)), self._heads(value, spec.kv_heads)
+        key, value = (
+            self._turned(self._heads(key, spec.kv_heads)),
+            self._heads(value, spec.kv_heads),
+        )
         keys, values = (self._kept(at, layer, new) for at, new in enumerate((key, value)))
         # The queries of a key side by side, so that no key is copied for them.
         shape = self._vector(1, spec.kv_heads, -1, dim)
         mixed = mb.scaled_dot_product_attention(
-            query=mb.reshape(x=query, shape=shape), key=keys, value=values, attn_mask=self._wide_mask
+            query=mb.reshape(x=query, shape=shape),
+            key=keys,
+            value=values,
+            attn_mask=self._wide_mask,
         )
         mixed = mb.reshape(x=mixed, shape=self._vector(1, spec.kv_heads * group, self._new, dim))
         mixed = mb.transpose(x=mixed, perm=[0, 2, 1, 3])
