@@ -83,7 +83,8 @@ class Package:
         made = Translation()
         for name, var in function.inputs.items():
             if name in self.states:
-                made.state(name, [int(size) for size in self.states[name].shape])
+                sizes = [size for size in self.states[name].shape if isinstance(size, int)]
+                made.state(name, sizes)
             else:
                 made.input(name, var, self.inputs[name].kind)
         used = set()

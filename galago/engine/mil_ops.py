@@ -165,8 +165,8 @@ def _slice(t: Translation, one: Operation) -> Node:
     steps = _raw(one, "stride")
     steps = _integers([1] * rank if steps is None else steps)
     begin, end = (op.convert(_value(t, one, name), "i64") for name in ("begin", "end"))
-    masks = mask("begin_mask"), mask("end_mask"), [], mask("squeeze_mask"), []
-    return op.strided_slice(_value(t, one), begin, end, steps, *masks)
+    first, last, gone = mask("begin_mask"), mask("end_mask"), mask("squeeze_mask")
+    return op.strided_slice(_value(t, one), begin, end, steps, first, last, [], gone, [])
 
 
 def _slice_update(t: Translation, one: Operation) -> Node:

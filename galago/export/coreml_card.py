@@ -84,8 +84,9 @@ def coreml_card(
     lines += [
         "",
         f"The largest magnitude that a decoder holds in float16 there is {largest:,.0f} "
-        "(float16 ends at 65,504). Trunk and projector compute in float32, as Apple's trunk does; int8 has a "
-        "scale a row, int4 one for 32 weights, and with both output layer and embedding are int8.",
+        "(float16 ends at 65,504). Trunk and projector compute in float32, as Apple's trunk does; "
+        "int8 has a scale a row, int4 one for 32 weights, and with both output layer and embedding "
+        "are int8.",
         "",
         _NOT_TRIED,
         "",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,13 +199,13 @@ def _writers(
 ) -> dict[str, Callable[[Path], None]]:
     """Names without the suffix, and what writes them."""
     found: dict[str, Callable[[Path], None]] = {
-        trunk: lambda path: write_vision(source, path),
-        "projector": lambda path: write_projector(source, path),
+        trunk: partial(write_vision, source),
+        "projector": partial(write_projector, source),
     }
     for dtype in dtypes:
         bits = DTYPES[dtype]
-        found[_table(dtype)] = lambda path, few=bits and 8: write_embedding(source, few, path)
-        found[f"decoder_{dtype}"] = lambda path, few=bits: write_decoder(source, few, path)
+        found[_table(dtype)] = partial(write_embedding, source, bits and 8)
+        found[f"decoder_{dtype}"] = partial(write_decoder, source, bits)
     return found
 
 
@@ -280,8 +281,8 @@ def _mobileclip(
     image, text = f"{name}_image", f"{name}_text"
     work.tell(Stage(f"writing {dtype}"), 0.0)
     # What was written before a stop may be of another dtype: its notes name it.
-    _package(work, image, lambda path: write_image(source, half, path), dtype)
-    _package(work, text, lambda path: write_text(source, half, path), dtype)
+    _package(work, image, partial(write_image, source, half), dtype)
+    _package(work, text, partial(write_text, source, half), dtype)
     work.tell(Stage("asking the model itself"), 0.0)
     seen = seen_by(source)
     spec, listed = source.spec, list[Listed]()
@@ -294,8 +295,8 @@ def _mobileclip(
         text: {"text": Port("int32", (1, spec.text.context)), "final_emb_1": vector},
     }
     with _checking(work, dtype):
-        both = (_opened(work, part, ports, listed) for part in (image, text))
-        proof, largest = prove_coreml_clip(dtype, *both, source, seen)
+        images, texts = (_opened(work, part, ports, listed) for part in (image, text))
+        proof, largest = prove_coreml_clip(dtype, images, texts, source, seen)
     work.tell(Stage(proof.sentence(), lasting=True), 0.0)
     write_clip_configuration(work.folder, source, {})
     told = {"largest": largest, "proofs": [proof.to_json()]}
