@@ -32,16 +32,18 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Whose format it is: onnx for transformers.js and others.",
+            help="Whose format it is: onnx (transformers.js and others), transformers, llava, mlx "
+            "or mlx-app.",
         ),
     ] = "onnx",
     dtype: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="How weights are stored: fp32, fp16, int8, q8, q4, q4f16, or all; several by "
-            "commas. A MobileCLIP has no q4 and q4f16.",
-            show_default="fp16,q8,q4,q4f16; of a MobileCLIP fp32,fp16,q8",
+            help="How weights are stored. onnx: fp32, fp16, int8, q8, q4, q4f16, or all; several "
+            "by commas; a MobileCLIP has no q4 and q4f16. mlx and mlx-app: one of bf16, 8bit, "
+            "4bit, fp32. The layouts keep what is stored.",
+            show_default="onnx: fp16,q8,q4,q4f16, of a MobileCLIP fp32,fp16,q8; mlx: bf16",
         ),
     ] = None,
     as_json: Annotated[
@@ -49,18 +51,22 @@ def export(
     ] = False,
     offline: options.Offline = False,
 ) -> None:
-    """Write a model as ONNX, for browsers and other programs.
+    """Write a model in another program's format.
 
-    The folder is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. Each
-    dtype is read back and compared with the model itself, on three pictures and some text; its
-    figures are shown and stand in the folder's README, and one that strays is refused. Stopped, the
-    same command continues. Nothing is uploaded. Needs the package onnx.
+    onnx is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. transformers
+    and llava are the two layouts in which FastVLM is published, each rewritten as the other, bit
+    for bit. mlx is for mlx-vlm and mlx-swift-lm, mlx-app for Apple's app. What was written is read
+    back and compared with the model itself; the figures are shown and stand in the folder's README,
+    and what strays is refused. Stopped, the same command continues. Nothing is uploaded. onnx needs
+    the package of that name.
 
     \b
     Examples:
       galago export fastvlm-nano nano-onnx
       galago export apple/FastVLM-0.5B FastVLM-0.5B-ONNX --dtype fp16,q4
       galago export ./my-finetuned-fastvlm OUT --dtype all --json
+      galago export apple/FastVLM-0.5B FastVLM-0.5B-hf --to transformers
+      galago export ./my-finetuned-fastvlm FastVLM-mine-4bit --to mlx --dtype 4bit
     """
     from galago.export.targets import dtypes_of, target
     from galago.export.work import check_target

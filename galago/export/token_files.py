@@ -79,7 +79,7 @@ def _parts(whole: Mapping[str, Any]) -> dict[str, Any]:
     model = whole["model"]
     merges = [one if isinstance(one, str) else " ".join(one) for one in model["merges"]]
     return {
-        "vocab.json": {token: at for token, at in model["vocab"].items() if token not in added},
+        "vocab.json": model["vocab"],
         "merges.txt": "".join(f"{line}\n" for line in ["#version: 0.2", *merges]),
         "added_tokens.json": added,
     }
