@@ -57,11 +57,11 @@ def export(
 
     onnx is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. transformers
     and llava are the two layouts in which FastVLM is published, each rewritten as the other, bit
-    for bit. mlx is for mlx-vlm and mlx-swift-lm, mlx-app for Apple's app. coreml
-    writes packages for iPhones and Macs, the trunk as Apple's app takes it; coreml-own also one
-    that it can't take. What was written is read back and compared with the model itself; the
-    figures are shown and stand in the folder's README, and what strays is refused. Stopped, the same command continues. Nothing is uploaded. onnx needs
-    the package of that name, coreml coremltools.
+    for bit. mlx is for mlx-vlm and mlx-swift-lm, mlx-app for Apple's app. coreml writes packages
+    for iPhones and Macs, the trunk as Apple's app takes it; coreml-own also one that it can't take.
+    What was written is read back and compared with the model itself; the figures are shown and
+    stand in the folder's README, and what strays is refused. Stopped, the same command continues.
+    Nothing is uploaded. onnx needs the package of that name, coreml coremltools.
 
     \b
     Examples:
