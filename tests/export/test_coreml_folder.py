@@ -11,11 +11,14 @@ import pytest
 pytest.importorskip("coremltools", reason="needs the extra coreml")
 
 from galago import memory
+from galago.checkpoints.names import EMBEDDING
+from galago.checkpoints.tensors import read_float
 from galago.checkpoints.vlm import open_checkpoint
 from galago.convert.selfcheck import Reference, reference_of
 from galago.engine.mil import Package, Port
 from galago.errors import ExportError, OptionError, StorageError
 from galago.export import coreml_folder, figures
+from galago.export.coreml import write_embedding
 from galago.export.coreml_folder import APP_TRUNK, clip_name, export_coreml, need, trunk_name
 from galago.export.coreml_proof import CoreMLCache, expect
 from galago.export.figures import Answers, answers_of
@@ -55,7 +58,7 @@ def made(
         patch.setattr(figures, "_TOKENS", 3)
         patch.setattr(coreml_folder, "reference_of", lambda *_, **__: asked[0])
         patch.setattr(coreml_folder, "answers_of", lambda *_, **__: asked[1])
-        return export_coreml(True, model, ["fp16", "int8", "int4"], out).folder
+        return export_coreml(True, model, ["fp16", "int8"], out).folder
 
 
 def test_a_whole_folder(made: Path) -> None:
@@ -64,7 +67,7 @@ def test_a_whole_folder(made: Path) -> None:
         "README.md", "chat_template.jinja", "galago-export.json", "galago.json",
         "tokenizer.json", "tokenizer_config.json", "projector.mlpackage",
         "trunk_16x128.mlpackage", "embed_tokens_fp16.mlpackage", "embed_tokens_int8.mlpackage",
-        "decoder_fp16.mlpackage", "decoder_int8.mlpackage", "decoder_int4.mlpackage",
+        "decoder_fp16.mlpackage", "decoder_int8.mlpackage",
     }  # fmt: skip
     about = json.loads((made / "galago.json").read_text())
     assert about["side"] == 256 and about["image_tokens"] == 16 and about["eos_ids"] == [2]
@@ -73,21 +76,24 @@ def test_a_whole_folder(made: Path) -> None:
 def test_figures(made: Path) -> None:
     proofs = json.loads((made / "galago-export.json").read_text())["proofs"]
     card = (made / "README.md").read_text()
-    assert [one["dtype"] for one in proofs] == ["fp16", "int8", "int4"]
+    assert [one["dtype"] for one in proofs] == ["fp16", "int8"]
     for one in proofs:
         assert one["passed"] and one["error"] < 1e-3 and one["asked"] == 6
         assert f"| {one['dtype']} |" in card
-    assert proofs[0]["same"] == 6 and proofs[0]["kl"] < proofs[1]["kl"] < proofs[2]["kl"]
+    assert proofs[0]["same"] == 6 and proofs[0]["kl"] < proofs[1]["kl"]
 
 
-def test_few_bits_are_few(made: Path) -> None:
-    sizes = [
-        (made / f"decoder_{dtype}.mlpackage/Data/com.apple.CoreML/weights/weight.bin")
-        .stat()
-        .st_size
-        for dtype in ("fp16", "int8", "int4")
-    ]
-    assert sizes[0] > sizes[1] > sizes[2]
+def test_four_bits(model: ResolvedModel, tmp_path: Path) -> None:
+    """Within a step of what they were, each in its place; random weights say nothing in int4."""
+    source = open_checkpoint(model.folder)
+    write_embedding(source, 4, tmp_path / "table.mlpackage")
+    ids = np.arange(source.spec.text.vocab, dtype=np.int32)[None]
+    rows = Package(tmp_path / "table.mlpackage").run({"input_ids": ids})["inputs_embeds"][0]
+    table = read_float(source.tensors[EMBEDDING])
+    groups = table.reshape(len(table), -1, 32)
+    step = np.abs(groups).max(-1, keepdims=True) / 8
+    error = np.abs(rows.reshape(groups.shape) - groups)
+    assert (error <= 1.01 * step).all() and error.mean() < 0.3 * step.mean()
 
 
 def test_the_ports_of_a_trunk_and_a_decoder(made: Path) -> None:
@@ -95,7 +101,7 @@ def test_the_ports_of_a_trunk_and_a_decoder(made: Path) -> None:
     assert trunk.target == 7  # iOS 16
     assert trunk.inputs == {"images": Port("float32", (1, 3, 256, 256))}
     assert trunk.outputs == {"image_features": Port("float32", (1, 16, 128))}
-    decoder = Package(made / "decoder_int4.mlpackage")
+    decoder = Package(made / "decoder_int8.mlpackage")
     free = (1, 2048)
     assert decoder.target == 9  # iOS 18: states
     assert decoder.inputs == {
