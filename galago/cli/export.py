@@ -32,8 +32,8 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Whose format it is: onnx (transformers.js and others), transformers, llava, mlx "
-            "or mlx-app.",
+            help="Whose format it is: onnx (transformers.js and others), transformers, llava, mlx, "
+            "mlx-app, coreml or coreml-own.",
         ),
     ] = "onnx",
     dtype: Annotated[
@@ -42,8 +42,10 @@ def export(
             metavar="LIST",
             help="How weights are stored. onnx: fp32, fp16, int8, q8, q4, q4f16, or all; several "
             "by commas; a MobileCLIP has no q4 and q4f16. mlx and mlx-app: one of bf16, 8bit, "
-            "4bit, fp32. The layouts keep what is stored.",
-            show_default="onnx: fp16,q8,q4,q4f16, of a MobileCLIP fp32,fp16,q8; mlx: bf16",
+            "4bit, fp32. coreml: fp16, int8, int4, or all; a MobileCLIP has one of fp16, fp32. The "
+            "layouts keep what is stored.",
+            show_default="onnx: fp16,q8,q4,q4f16, of a MobileCLIP fp32,fp16,q8; mlx: bf16; "
+            "coreml: int8, of a MobileCLIP fp16",
         ),
     ] = None,
     as_json: Annotated[
@@ -55,10 +57,11 @@ def export(
 
     onnx is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. transformers
     and llava are the two layouts in which FastVLM is published, each rewritten as the other, bit
-    for bit. mlx is for mlx-vlm and mlx-swift-lm, mlx-app for Apple's app. What was written is read
-    back and compared with the model itself; the figures are shown and stand in the folder's README,
-    and what strays is refused. Stopped, the same command continues. Nothing is uploaded. onnx needs
-    the package of that name.
+    for bit. mlx is for mlx-vlm and mlx-swift-lm, mlx-app for Apple's app. coreml writes packages
+    for iPhones and Macs, the trunk as Apple's app takes it; coreml-own also one that it can't take.
+    What was written is read back and compared with the model itself; the figures are shown and
+    stand in the folder's README, and what strays is refused. Stopped, the same command continues.
+    Nothing is uploaded. onnx needs the package of that name, coreml coremltools.
 
     \b
     Examples:
@@ -67,6 +70,7 @@ def export(
       galago export ./my-finetuned-fastvlm OUT --dtype all --json
       galago export apple/FastVLM-0.5B FastVLM-0.5B-hf --to transformers
       galago export ./my-finetuned-fastvlm FastVLM-mine-4bit --to mlx --dtype 4bit
+      galago export apple/FastVLM-0.5B Packages --to coreml --dtype int4
     """
     from galago.export.targets import dtypes_of, target
     from galago.export.work import check_target

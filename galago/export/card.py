@@ -8,7 +8,7 @@ from pathlib import Path
 from galago.checkpoints.clip import ClipCheckpoint
 from galago.checkpoints.vlm import Checkpoint
 from galago.export.card_head import head
-from galago.export.clip_proof import ClipProof
+from galago.export.clip_figures import ClipProof
 from galago.export.fastvlm import DTYPES, GRAPHS, file_name
 from galago.export.figures import Proof
 from galago.export.mobileclip import CLIP_DTYPES, CLIP_GRAPHS, clip_file

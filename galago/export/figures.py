@@ -24,10 +24,11 @@ from galago.convert.selfcheck import PICTURES, Reference, SelfCheck, judge
 from galago.errors import ExportError
 from galago.text.presets import PRESETS
 from galago.text.tokens import load_tokenizer
+from galago.vlm.decode import LanguageModel
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Answers", "Proof", "answers_of", "ask", "compared"]
+__all__ = ["Answers", "Proof", "answers_of", "ask", "compared", "logits_through"]
 
 _EXACT = 1e-4  # of features in float32, relative to the largest
 _QUESTIONS = ("describe", "read")
@@ -94,9 +95,15 @@ def compared(
 
 
 def answers_of(
-    source: Checkpoint, progress: Callable[[float], None] = lambda share: None
+    source: Checkpoint,
+    progress: Callable[[float], None] = lambda share: None,
+    *,
+    whole: bool = False,
 ) -> Answers | None:
-    """What the source says in float32; None when that doesn't fit the memory."""
+    """What the source says in float32; None when that doesn't fit the memory.
+
+    `whole`: of pictures at the model's own side, as `ask`.
+    """
     numbers = sum(int(np.prod(shape)) for shape in text_shapes(source.spec.text).values())
     free = memory.available()
     if free is not None and 4 * numbers * 2 > free:  # read, and packed by the engine
@@ -104,15 +111,22 @@ def answers_of(
     sessions = load_sessions(source, "fp32")
     vlm = FastVLM(sessions.vision, sessions.language, load_tokenizer(source.folder), source.spec)
     names = [path.name for path in sorted(PICTURES.glob("*.webp"))]
-    return ask(vlm, [(name, question) for name in names for question in _QUESTIONS])
+    return ask(vlm, [(name, question) for name in names for question in _QUESTIONS], whole=whole)
 
 
-def ask(vlm: FastVLM, asked: Sequence[tuple[str, str]]) -> Answers:
-    """Greedy answers."""
-    side = min(vlm.spec.image.side, 512)
+def ask(vlm: FastVLM, asked: Sequence[tuple[str, str]], *, whole: bool = False) -> Answers:
+    """Greedy answers; about pictures of at most 512 px, as larger ones cost seconds, or `whole`."""
+    side = vlm.spec.image.side if whole else min(vlm.spec.image.side, 512)
     seen = {name: vlm.encode(PICTURES / name, side) for name in {name for name, _ in asked}}
     options = SamplingOptions(max_tokens=_TOKENS)
     return [
         (name, question, vlm.ask(seen[name], PRESETS[question], options=options))
         for name, question in asked
     ]
+
+
+def logits_through(language: LanguageModel, sequence: Float, count: int) -> Float:
+    """Logits (count, vocab) of the last positions; all but the first go through the cache."""
+    cache = language.new_cache()
+    first = cache.append(sequence[: len(sequence) - count + 1])
+    return np.concatenate([first[None], cache.append_all(sequence[len(sequence) - count + 1 :])])

@@ -19,7 +19,8 @@ from galago.convert.selfcheck import Reference, reference_of
 from galago.disk import refusals
 from galago.errors import ExportError, OptionError
 from galago.export.card import fastvlm_card, mobileclip_card
-from galago.export.clip_proof import ClipProof, prove_clip, seen_by
+from galago.export.clip_figures import ClipProof, seen_by
+from galago.export.clip_proof import prove_clip
 from galago.export.fastvlm import (
     DTYPES,
     GRAPHS,

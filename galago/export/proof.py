@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from galago.checkpoints.tensors import Float
 from galago.checkpoints.vlm import Checkpoint
 from galago.convert.selfcheck import Reference
 from galago.export.fastvlm import Dtype
-from galago.export.figures import Answers, Proof, ask, compared
+from galago.export.figures import Answers, Proof, ask, compared, logits_through
 from galago.export.readback import ExportedLanguage, ExportedVision
 from galago.text.tokens import load_tokenizer
 from galago.vlm.fastvlm import FastVLM
@@ -39,7 +36,7 @@ def prove(
     features = [vision.encode(pixels)[0] for pixels in reference.pixels]
     language = ExportedLanguage(folder, dtype, source.spec.text)
     logits = [
-        _logits(language, sequence, len(take))
+        logits_through(language, sequence, len(take))
         for sequence, take in zip(reference.sequences, reference.takes, strict=True)
     ]
     both = None
@@ -47,10 +44,3 @@ def prove(
         vlm = FastVLM(vision, language, load_tokenizer(source.folder), source.spec)
         both = answers, ask(vlm, [(picture, question) for picture, question, _ in answers])
     return compared(dtype.name, _BOUNDS[dtype.name], reference, features, logits, both)
-
-
-def _logits(language: ExportedLanguage, sequence: Float, count: int) -> Float:
-    """Logits (count, vocab) of the last positions; all but the first go through the cache."""
-    cache = language.new_cache()
-    first = cache.append(sequence[: len(sequence) - count + 1])
-    return np.concatenate([first[None], cache.append_all(sequence[len(sequence) - count + 1 :])])

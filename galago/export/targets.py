@@ -104,12 +104,35 @@ def _mlx(form: Literal["whole", "app"]) -> Callable[[], Way]:
     return load
 
 
+def _coreml(any_trunk: bool) -> Callable[[], Way]:
+    def load() -> Way:
+        from galago.export.coreml_folder import CLIP_DTYPES, DTYPES, export_coreml
+
+        kinds: dict[str, Sequence[str]] = {"fastvlm": tuple(DTYPES), "mobileclip": CLIP_DTYPES}
+        usual: dict[str, Sequence[str]] = {"fastvlm": ("int8",), "mobileclip": ("fp16",)}
+        return Way(kinds, usual, partial(export_coreml, any_trunk))
+
+    return load
+
+
 TARGETS = {
     "onnx": Target("for transformers.js, ONNX Runtime and OpenVINO", _onnx, "onnx"),
     "transformers": Target("the layout fast_vlm, to fine-tune", _layout("transformers")),
     "llava": Target("Apple's layout, as FastVLM was published", _layout("llava")),
     "mlx": Target("for mlx-vlm and mlx-swift-lm on Macs and iPhones", _mlx("whole")),
     "mlx-app": Target("the words of Apple's app, beside a Core ML package", _mlx("app")),
+    "coreml": Target(
+        "packages for Apple's app and others, on iPhones and Macs",
+        _coreml(any_trunk=False),
+        "coremltools",
+        "coreml",
+    ),
+    "coreml-own": Target(
+        "the same of a trunk that Apple's app can't take",
+        _coreml(any_trunk=True),
+        "coremltools",
+        "coreml",
+    ),
 }
 
 

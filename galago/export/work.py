@@ -62,7 +62,10 @@ class Work:
         if name in self.notes["chunks"]:
             return
         for left in self.graphs.glob(f"{name}*"):
-            left.unlink()
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
         self.note(chunks={**self.notes["chunks"], name: write(self.graphs / name)})
 
     def chunks(self, names: set[str]) -> dict[str, int]:
