@@ -57,7 +57,6 @@ ENGINES = {
         "export.fastvlm",
         "export.mobileclip",
         "export.overflow",
-        "cli.export",
     },
     "llguidance": {"vlm.forms"},
 }

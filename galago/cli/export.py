@@ -10,14 +10,11 @@ import typer
 
 from galago.cli import options
 from galago.cli.terminal import say, stages, write_place, write_record
-from galago.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
-    from galago.export.onnx_folder import Made
+    from galago.export.targets import Made
 
 __all__ = ["export"]
-
-_USUAL = {"fastvlm": "fp16,q8,q4,q4f16", "mobileclip": "fp32,fp16,q8"}
 
 
 def export(
@@ -31,7 +28,7 @@ def export(
     ],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="onnx: for transformers.js and others.")
+        str, typer.Option("--to", metavar="FORMAT", help="Whose format it is: onnx for transformers.js and others.")
     ] = "onnx",
     dtype: Annotated[
         str | None,
@@ -60,48 +57,23 @@ def export(
       galago export apple/FastVLM-0.5B FastVLM-0.5B-ONNX --dtype fp16,q4
       galago export ./my-finetuned-fastvlm OUT --dtype all --json
     """
+    from galago.export.targets import dtypes_of, target
+    from galago.export.work import check_target
     from galago.hub.resolve import resolve
 
-    if to != "onnx":
-        raise OptionError(f"--to {to} is not known: use onnx")
-    _need_onnx()
-    from galago.export.onnx_folder import export_onnx
-    from galago.export.work import check_target
-
+    way = target(to)
     folder = Path(os.path.abspath(os.path.expanduser(out)))
     check_target(folder)
     with stages(verbose=True) as progress:
         source = resolve(model, offline=offline or None, progress=progress)
-        wanted = _dtypes(dtype, source.kind)
-        made = export_onnx(source, wanted, folder, progress)
+        wanted = dtypes_of(to, way, source.kind, dtype)
+        made = way.make(source, wanted, folder, progress)
     _tell(made, as_json)
 
 
-def _dtypes(asked: str | None, kind: str | None) -> list[str]:
-    from galago.export.fastvlm import DTYPES
-    from galago.export.mobileclip import CLIP_DTYPES
-
-    known = list(CLIP_DTYPES if kind == "mobileclip" else DTYPES)
-    if asked is not None and asked.strip() == "all":
-        return known
-    given = asked if asked is not None else _USUAL[kind or "fastvlm"]
-    wanted = [one.strip() for one in given.split(",")]
-    if unknown := [one for one in wanted if one not in known]:
-        raise OptionError(f"--dtype {unknown[0]!r} is not possible: use {', '.join(known)}, or all")
-    return wanted
-
-
-def _need_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("this needs the package onnx", "export") from None
-
-
 def _tell(made: Made, as_json: bool) -> None:
-    if made.largest is not None:
-        wide = f"; float32 from {made.wide_from} on" if made.wide_from else ""
-        say(f"largest magnitude in the trunk {made.largest:,.0f} (float16 holds 65,504{wide})")
+    for remark in made.remarks:
+        say(remark)
     if not as_json:
         return write_place(str(made.folder))
     for proof in made.proofs:

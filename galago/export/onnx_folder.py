@@ -65,6 +65,14 @@ class Made:
     wide_from: str | None
     seconds: float
 
+    @property
+    def remarks(self) -> list[str]:
+        """What float16 has to hold, for people."""
+        if self.largest is None:
+            return []
+        wide = f"; float32 from {self.wide_from} on" if self.wide_from else ""
+        return [f"largest magnitude in the trunk {self.largest:,.0f} (float16 holds 65,504{wide})"]
+
 
 def export_onnx(
     model: ResolvedModel, dtypes: Sequence[str], out: Path, progress: Progress = silent

@@ -14,9 +14,9 @@ from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress
 from galago.version import __version__
 
-__all__ = ["Work", "check_target"]
+__all__ = ["NOTES", "Work", "begun_by", "check_target"]
 
-_NOTES = "galago-export.json"
+NOTES = "galago-export.json"
 _FORMAT = 1  # of what is written; another one is written anew
 
 
@@ -28,6 +28,11 @@ def check_target(folder: Path) -> None:
         raise OptionError(f"{folder} is there already: name a folder that isn't, or remove it")
 
 
+def begun_by(model: ResolvedModel) -> dict[str, Any]:
+    """What the notes of an export from this very source say: else it isn't continued."""
+    return {"format": _FORMAT, "version": __version__, "source": model.digest}
+
+
 class Work:
     """The folder beside its place, `graphs` in it, and notes of what is written."""
 
@@ -37,17 +42,17 @@ class Work:
         self.folder = out.with_name(f".{out.name}.galago-export")
         self.graphs = self.folder / "onnx"
         out.parent.mkdir(parents=True, exist_ok=True)
-        begun = {"format": _FORMAT, "version": __version__, "source": model.digest}
-        if _read(self.folder / _NOTES).get("begun") != begun:
+        begun = begun_by(model)
+        if _read(self.folder / NOTES).get("begun") != begun:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.graphs.mkdir(parents=True, exist_ok=True)
-        self.notes: dict[str, Any] = {"chunks": {}, **_read(self.folder / _NOTES)}
+        self.notes: dict[str, Any] = {"chunks": {}, **_read(self.folder / NOTES)}
         self.note(begun=begun)
 
     def note(self, **values: object) -> None:
         """Remember it, for the next try too."""
         self.notes |= values
-        path = self.folder / _NOTES
+        path = self.folder / NOTES
         part = path.with_suffix(".part")
         part.write_text(json.dumps(self.notes), encoding="utf-8")
         part.replace(path)
@@ -76,7 +81,7 @@ class Work:
                 path.unlink()
         (self.folder / "README.md").write_text(card, encoding="utf-8")
         notes = json.dumps({"begun": self.notes["begun"], **told}, indent=1)
-        (self.folder / _NOTES).write_text(f"{notes}\n", encoding="utf-8")
+        (self.folder / NOTES).write_text(f"{notes}\n", encoding="utf-8")
         discard_folder(self._out)  # an empty one
         self.folder.replace(self._out)
 
