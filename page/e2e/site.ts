@@ -111,9 +111,9 @@ export const test = base.extend<{ host: Host; copy: () => string }, { made: stri
     if (strange.length) throw new Error(`other hosts were asked: ${strange.join(", ")}`);
   },
   // A copy of the site that a test may change.
-  copy: async ({ made }, use, { outputPath }) => {
+  copy: async ({ made }, use, testInfo) => {
     await use(() => {
-      const folder = outputPath("site");
+      const folder = testInfo.outputPath("site");
       cpSync(made, folder, { recursive: true });
       return folder;
     });
