@@ -16,7 +16,7 @@ from galago.errors import MissingExtraError, OptionError
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress
 
-__all__ = ["TARGETS", "Figures", "Made", "Target", "Way", "dtypes_of", "target"]
+__all__ = ["TARGETS", "Figures", "Made", "Make", "Target", "Way", "dtypes_of", "target"]
 
 
 class Figures(Protocol):
@@ -38,6 +38,9 @@ class Made(Protocol):
     def remarks(self) -> Sequence[str]: ...
 
 
+Make = Callable[[ResolvedModel, Sequence[str], Path, Progress], Made]
+
+
 @dataclass(frozen=True)
 class Way:
     """How a target is made. `dtypes`: of each kind of model that it takes, the names of those that
@@ -48,7 +51,7 @@ class Way:
 
     dtypes: Mapping[str, Sequence[str]]
     usual: Mapping[str, Sequence[str]]
-    make: Callable[[ResolvedModel, Sequence[str], Path, Progress], Made]
+    make: Make
     one: bool = False
 
 
@@ -115,6 +118,13 @@ def _coreml(any_trunk: bool) -> Callable[[], Way]:
     return load
 
 
+def _web() -> Way:
+    from galago.export.web import WEB_DTYPES, export_web
+
+    usual = {kind: (dtype,) for kind, dtype in WEB_DTYPES.items()}
+    return Way(_onnx().dtypes, usual, export_web, one=True)
+
+
 TARGETS = {
     "onnx": Target("for transformers.js, ONNX Runtime and OpenVINO", _onnx, "onnx"),
     "transformers": Target("the layout fast_vlm, to fine-tune", _layout("transformers")),
@@ -133,6 +143,7 @@ TARGETS = {
         "coremltools",
         "coreml",
     ),
+    "web": Target("a page without a server, whose models run in the browser", _web, "onnx"),
 }
 
 

@@ -228,14 +228,48 @@ export interface Copies {
   stopComparing(): Promise<CopiesState>;
 }
 
+/** What is being fetched or read before it can work, in bytes. */
+export interface Loading {
+  name: string;
+  done: number;
+  total: number;
+  kept: boolean; // false: this browser has no room for it, or keeps nothing
+}
+
+/** A model of the hub that the person may fetch. */
+export interface HubModel {
+  id: string;
+  bytes: number;
+  licence: string;
+  page: string; // where it is described
+}
+
+/** Models beside those that came with the page; one of these answers until the page is closed. */
+export interface Models {
+  readonly hub: readonly HubModel[];
+  /** Why larger models can't run here, for people; null when they can. */
+  problem(): Promise<string | null>;
+  /** Use the model of a folder that `galago export` wrote; its name. */
+  fromFolder(files: readonly File[]): Promise<string>;
+  /** Fetch a model from the hub, and use it; its name. */
+  fromHub(id: string, signal: AbortSignal): Promise<string>;
+}
+
+export interface Handlers {
+  key: () => Promise<string>;
+  lost: () => void;
+  loading: (state: Loading) => void;
+}
+
 /** Errors are Refused, Busy, Lost, or what an AbortController has stopped. */
 export interface Engine {
   readonly here: boolean; // the models run in this browser
   readonly folders: Folders | null;
   readonly files: Files | null;
   readonly copies: Copies | null;
-  /** Who asks the person for a key, and who is told that nobody answers. */
-  connect(handlers: { key: () => Promise<string>; lost: () => void }): void;
+  readonly models: Models | null; // null: the server's are all there are
+  /** Who asks the person for a key, who is told that nobody answers, and what is being loaded. */
+  connect(handlers: Handlers): void;
   pageInfo(): Promise<PageInfo>;
   /** Whether anybody answers at all. */
   isAlive(): Promise<boolean>;
