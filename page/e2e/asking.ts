@@ -3,7 +3,8 @@ import { expect } from "./site";
 
 /** Open the picture view on a picture; a conversation before is forgotten. */
 export async function show(page: Page, address: string, picture: string): Promise<void> {
-  if (!page.url().startsWith(new URL(address).origin)) await page.goto(address);
+  const [now, wanted] = [page.url(), address].map((one) => one.replace(/#.*/, ""));
+  if (now !== wanted) await page.goto(address);
   await page.locator("#asks button").first().waitFor({ state: "attached" }); // the page knows what it can ask
   await page.getByRole("link", { name: "Picture" }).click();
   await page.locator("#picture-file").setInputFiles(picture);
