@@ -20,6 +20,7 @@ export class Host {
   private server: Server | null = null;
   private port = 0;
   range = true; // whether it sends parts of files
+  isolated = false; // whether it sends the headers that threads need
   cut: { path: RegExp; after: number; times: number } | null = null; // break off after so many bytes
   slow: { path: RegExp; pause: number } | null = null; // ms between pieces of 64 kB
   readonly asked: { path: string; range: string | undefined; bytes: number }[] = [];
@@ -63,6 +64,10 @@ export class Host {
     response.writeHead(from ? 206 : 200, {
       "Content-Type": KINDS[extname(file)] ?? "application/octet-stream",
       "Content-Length": body.length,
+      ...(this.isolated && {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+      }),
       ...(from && { "Content-Range": `bytes ${from}-${whole.length - 1}/${whole.length}` }),
     });
     const cut = this.cut !== null && this.cut.path.test(path) && this.cut.times-- > 0 ? this.cut.after : Infinity;
