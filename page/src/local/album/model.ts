@@ -1,0 +1,93 @@
+/** The model of the album, in the worker; rows of texts that every album needs are kept. */
+
+import type { Remote } from "comlink";
+import background from "../../../../galago/data/background.txt?raw";
+import sights from "../../../../galago/data/sights.txt?raw";
+import { type Loading, Refused } from "../../engine";
+import type { Clip } from "../clip/clip";
+import type { Site, SiteModel } from "../site";
+import { type Background, phrasesOf } from "./match";
+import { Rows } from "./rows";
+import { phrase, wordsOf } from "./sights";
+import type { Store } from "./store";
+
+const NO_MODEL = "this page came without a model that finds photos: galago export --to web --with mobileclip2-nano adds one";
+
+/** What the album needs of the engine that it is a part of. */
+export interface Host {
+  base: string; // the page's address
+  site(): Promise<Site>;
+  clip(): Promise<Remote<Clip>>; // in the worker
+  loading(state: Loading): void;
+  /** `callback`, to be called from the worker: comlink's proxy. */
+  proxy<T extends (...args: never[]) => unknown>(callback: T): T;
+}
+
+export class Model {
+  /** What a photo may show. */
+  readonly words = wordsOf(sights);
+  private phrases: Promise<Background> | null = null;
+  private named: Promise<Rows> | null = null;
+
+  constructor(
+    private readonly host: Host,
+    private readonly store: () => Promise<Store>,
+  ) {}
+
+  /** Refused where the page has none. */
+  async about(): Promise<SiteModel> {
+    const model = (await this.host.site()).models.find(({ kind }) => kind === "mobileclip");
+    if (!model) throw new Refused(NO_MODEL);
+    return model;
+  }
+
+  async clip(): Promise<Remote<Clip>> {
+    const [site, model, clip] = [await this.host.site(), await this.about(), await this.host.clip()];
+    const told = (done: number, total: number): void => this.host.loading({ name: model.id, done, total, kept: true });
+    await clip.use(this.host.base, site, model, this.host.proxy(told));
+    return clip;
+  }
+
+  /** Everyday phrases; `told` when they must be made first, which takes a while. */
+  background(told: () => void = () => {}): Promise<Background> {
+    return (this.phrases ??= this.makeBackground(told).catch((error: unknown) => {
+      this.phrases = null;
+      throw error;
+    }));
+  }
+
+  /** The rows of `words`. */
+  namedWords(): Promise<Rows> {
+    return (this.named ??= this.kept("sights", this.words.map(phrase)).catch((error: unknown) => {
+      this.named = null;
+      throw error;
+    }));
+  }
+
+  /** What was kept may be gone. */
+  forget(): void {
+    this.phrases = this.named = null;
+  }
+
+  private async makeBackground(told: () => void): Promise<Background> {
+    const { shown, absent } = phrasesOf(background);
+    const all = await this.kept("background", [...shown, ...absent], told);
+    return { shown: all.part(0, shown.length), absent: all.part(shown.length, all.count) };
+  }
+
+  /** Rows of texts, made once for a model. */
+  private async kept(name: string, texts: readonly string[], told: () => void = () => {}): Promise<Rows> {
+    const identity = identityOf(await this.about());
+    const rows = await (await this.store()).phrases(name, identity, texts, async () => {
+      told();
+      return (await (await this.clip()).read(texts)).rows;
+    });
+    return new Rows(rows.length / texts.length, rows);
+  }
+}
+
+/** What tells a model's vectors from another's: how pictures are prepared, and both graphs. */
+export function identityOf({ id, dtype, image, files }: SiteModel): string {
+  const graphs = files.filter(({ path }) => path.startsWith("onnx/"));
+  return JSON.stringify([id, dtype, image, graphs.map(({ path, sha256, bytes }) => `${path} ${sha256 || bytes}`)]);
+}
