@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { defineConfig, type Plugin } from "vite";
+import { defaultClientConditions, defineConfig, type Plugin } from "vite";
 
 // `galago serve` hands out what is built here; while writing the page, `npm run dev` shows it and
 // passes questions on to a server that runs beside it.
@@ -35,7 +35,11 @@ export default defineConfig(({ mode }) => {
   const { engine, outDir } = ENGINES[mode === "web" ? "web" : "server"];
   return {
     base: "./",
-    resolve: { alias: { "#engine": fileURLToPath(new URL(`src/${engine}/engine.ts`, import.meta.url)) } },
+    // The runtime's files stand beside the page, as they are: nothing of them is bundled.
+    resolve: {
+      conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions],
+      alias: { "#engine": fileURLToPath(new URL(`src/${engine}/engine.ts`, import.meta.url)) },
+    },
     plugins: [sources()],
     build: {
       outDir,

@@ -1,13 +1,28 @@
-/** The engine in this browser. A first state, which opens the page; nothing answers yet. */
+/** The engine in this browser: nothing that is shown to it leaves the page. */
 
-import { type Engine, type PageInfo, Refused } from "../engine";
+import { type Engine, type Loading, type PageInfo, Refused } from "../engine";
 import { readSite } from "./files";
+import type { Site, SiteModel } from "./site";
+import { Asking } from "./vlm/asking";
 
-const none = (): Promise<never> => Promise.reject(new Refused("nothing answers here yet"));
+const none = (): Promise<never> => Promise.reject(new Refused("the page has no album without a server"));
+
+let site: Site | null = null;
+let onLoading: (state: Loading) => void = () => {};
+const asking = new Map<string, Asking>();
+
+function about(held: Site, model: SiteModel): Asking {
+  const known = asking.get(model.id) ?? new Asking(held, model, (state) => onLoading(state));
+  asking.set(model.id, known);
+  return known;
+}
+
+const find = (id: string): SiteModel | undefined => site?.models.find((model) => model.id === id);
 
 async function pageInfo(): Promise<PageInfo> {
-  const site = await readSite(document.baseURI);
-  const model = site.models.find(({ id }) => id === site.default);
+  site = await readSite(document.baseURI);
+  const model = find(site.default);
+  if (model) about(site, model).prepare();
   return {
     version: site.version,
     models: site.models.map(({ id, kind, demo, knows }) => ({ id, kind, demo, knows })),
@@ -21,23 +36,38 @@ async function pageInfo(): Promise<PageInfo> {
   };
 }
 
+/** All the pixels of the frame a video shows now: the model's square is made of them. */
+function frame(video: HTMLVideoElement): ImageData {
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Refused("this browser has no canvas");
+  context.drawImage(video, 0, 0);
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+const chat: Engine["chat"] = async (id, messages, onText, signal) => {
+  const model = find(id);
+  if (!site || !model) throw new Refused(`there is no model ${id} here`);
+  return about(site, model).chat(messages, onText, signal);
+};
+
 export const engine: Engine = {
   here: true,
   folders: null,
   files: null,
   copies: null,
   models: null,
-  connect: () => {},
+  connect: ({ loading }) => void (onLoading = loading),
   pageInfo,
   isAlive: () => Promise.resolve(true),
-  frame: () => "",
-  chat: none,
+  frame,
+  chat,
   classify: none,
   searchAlbum: none,
   sights: none,
   indexState: none,
   stopIndex: none,
   photo: none,
-  keepSeen: none,
-  forgetSeen: none,
+  keepSeen: () => Promise.resolve({ kept: false }),
+  forgetSeen: () => Promise.resolve(0),
 };

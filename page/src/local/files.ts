@@ -17,7 +17,7 @@ export const readSite = async (base: string): Promise<Site> =>
 /** Read files of a model, `base` being the page's address; in the order of `paths`. */
 export async function readFiles(
   base: string,
-  model: SiteModel,
+  model: Pick<SiteModel, "folder" | "files">,
   paths: readonly string[],
   onBytes: OnBytes = () => {},
   signal?: AbortSignal,
