@@ -12,7 +12,7 @@ TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity api load check docs page built serve e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity api load check docs page web built serve e2e web-e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -82,8 +82,13 @@ check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated doc
 docs: $(VENV)/.dev ## write the generated parts of the docs again
 	@$(PY) tools/docs.py
 
-page: page/node_modules/.package-lock.json ## build the page that the server shows (needs Node; galago does not)
-	@cd page && npm run --silent build
+page: page/node_modules/.package-lock.json ## build the page, with and without a server (needs Node; galago does not)
+	@cd page && npm run --silent build && npm run --silent web
+
+web: $(VENV)/.dev page/node_modules/.package-lock.json ## build/web: the page without a server, models inside
+	@cd page && npm run --silent web
+	@rm -rf build/web
+	@$(VENV)/bin/galago export fastvlm-nano build/web --to web $(ARGS)
 
 # By what is in the files: after a checkout their times say nothing, and nobody is to need Node.
 built:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,11 @@ import typer
 
 from galago.cli import options
 from galago.cli.terminal import say, stages, write_place, write_record
+from galago.errors import OptionError
 
 if TYPE_CHECKING:
-    from galago.export.targets import Made
+    from galago.export.targets import Made, Make
+    from galago.progress import Progress
 
 __all__ = ["export"]
 
@@ -28,7 +31,12 @@ def export(
     ],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="Whose format it is: onnx for transformers.js and others.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="onnx: for transformers.js and others; web: a page without a server.",
+        ),
     ] = "onnx",
     dtype: Annotated[
         str | None,
@@ -36,7 +44,24 @@ def export(
             metavar="LIST",
             help="How weights are stored: fp32, fp16, int8, q8, q4, q4f16, or all; several by "
             "commas. A MobileCLIP has no q4 and q4f16.",
-            show_default="fp16,q8,q4,q4f16; of a MobileCLIP fp32,fp16,q8",
+            show_default="fp16,q8,q4,q4f16; of a MobileCLIP fp32,fp16,q8; web: int8, q8",
+        ),
+    ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="LIST",
+            help="web: further models of the page, by commas.",
+            show_default="the embedded ones",
+        ),
+    ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="web: where npm's package onnxruntime-web is unpacked.",
+            show_default="a checkout's own",
         ),
     ] = None,
     as_json: Annotated[
@@ -44,31 +69,52 @@ def export(
     ] = False,
     offline: options.Offline = False,
 ) -> None:
-    """Write a model as ONNX, for browsers and other programs.
+    """Write a model for browsers and other programs, or a page without a server.
 
     The folder is what transformers.js reads; ONNX Runtime and OpenVINO read its graphs too. Each
     dtype is read back and compared with the model itself, on three pictures and some text; its
     figures are shown and stand in the folder's README, and one that strays is refused. Stopped, the
     same command continues. Nothing is uploaded. Needs the package onnx.
 
+    With --to web the folder is the page of `galago serve` whose models run in the browser: any web
+    server can hand it out. MODEL and those of --with are in it.
+
     \b
     Examples:
       galago export fastvlm-nano nano-onnx
       galago export apple/FastVLM-0.5B FastVLM-0.5B-ONNX --dtype fp16,q4
       galago export ./my-finetuned-fastvlm OUT --dtype all --json
+      galago export fastvlm-nano site --to web
     """
     from galago.export.targets import dtypes_of, target
     from galago.export.work import check_target
     from galago.hub.resolve import resolve
 
     way = target(to)
+    if to != "web" and (beside is not None or runtime is not None):
+        raise OptionError(f"--{'runtime' if beside is None else 'with'} belongs to --to web")
     folder = Path(os.path.abspath(os.path.expanduser(out)))
     check_target(folder)
     with stages(verbose=True) as progress:
         source = resolve(model, offline=offline or None, progress=progress)
-        wanted = dtypes_of(to, way, source.kind, dtype)
-        made = way.make(source, wanted, folder, progress)
+        make = way.make
+        if to == "web":
+            make = _page(beside, runtime, offline, progress)
+        made = make(source, dtypes_of(to, way, source.kind, dtype), folder, progress)
     _tell(made, as_json)
+
+
+def _page(beside: str | None, runtime: str | None, offline: bool, progress: Progress) -> Make:
+    """How a page is written, with what else was asked for."""
+    from galago.export.web import export_web, find_runtime
+    from galago.hub.resolve import resolve
+
+    files = find_runtime(None if runtime is None else Path(os.path.expanduser(runtime)))
+    others = None
+    if beside is not None:
+        names = [name for name in beside.split(",") if name.strip()]
+        others = [resolve(one.strip(), offline=offline or None, progress=progress) for one in names]
+    return partial(export_web, beside=others, runtime=files)
 
 
 def _tell(made: Made, as_json: bool) -> None:

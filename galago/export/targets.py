@@ -15,7 +15,7 @@ from galago.errors import MissingExtraError, OptionError
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress
 
-__all__ = ["TARGETS", "Figures", "Made", "Target", "Way", "dtypes_of", "target"]
+__all__ = ["TARGETS", "Figures", "Made", "Make", "Target", "Way", "dtypes_of", "target"]
 
 
 class Figures(Protocol):
@@ -37,6 +37,9 @@ class Made(Protocol):
     def remarks(self) -> Sequence[str]: ...
 
 
+Make = Callable[[ResolvedModel, Sequence[str], Path, Progress], Made]
+
+
 @dataclass(frozen=True)
 class Way:
     """How a target is made. `dtypes`: of each kind of model that it takes, the names of those that
@@ -47,7 +50,7 @@ class Way:
 
     dtypes: Mapping[str, Sequence[str]]
     usual: Mapping[str, Sequence[str]]
-    make: Callable[[ResolvedModel, Sequence[str], Path, Progress], Made]
+    make: Make
     one: bool = False
 
 
@@ -73,8 +76,16 @@ def _onnx() -> Way:
     )
 
 
+def _web() -> Way:
+    from galago.export.web import WEB_DTYPES, export_web
+
+    usual = {kind: (dtype,) for kind, dtype in WEB_DTYPES.items()}
+    return Way(_onnx().dtypes, usual, export_web, one=True)
+
+
 TARGETS = {
     "onnx": Target("for transformers.js, ONNX Runtime and OpenVINO", _onnx, "onnx"),
+    "web": Target("a page without a server, whose models run in the browser", _web, "onnx"),
 }
 
 

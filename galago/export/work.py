@@ -14,7 +14,7 @@ from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress
 from galago.version import __version__
 
-__all__ = ["NOTES", "Work", "begun_by", "check_target"]
+__all__ = ["NOTES", "Work", "begun_by", "check_target", "read_notes"]
 
 NOTES = "galago-export.json"
 _FORMAT = 1  # of what is written; another one is written anew
@@ -43,10 +43,10 @@ class Work:
         self.graphs = self.folder / "onnx"
         out.parent.mkdir(parents=True, exist_ok=True)
         begun = begun_by(model)
-        if _read(self.folder / NOTES).get("begun") != begun:
+        if read_notes(self.folder).get("begun") != begun:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.graphs.mkdir(parents=True, exist_ok=True)
-        self.notes: dict[str, Any] = {"chunks": {}, **_read(self.folder / NOTES)}
+        self.notes: dict[str, Any] = {"chunks": {}, **read_notes(self.folder)}
         self.note(begun=begun)
 
     def note(self, **values: object) -> None:
@@ -86,10 +86,10 @@ class Work:
         self.folder.replace(self._out)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_notes(folder: Path) -> Mapping[str, Any]:
     """The notes of an export that was begun; nothing when there are none that can be read."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json.loads((folder / NOTES).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

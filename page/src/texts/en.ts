@@ -268,6 +268,11 @@ export const en = {
   "key.note": "It is kept until this tab is closed.",
   "key.use": "Use it",
 
+  "loading.title": "Loading, once",
+  "loading.bytes": "{done} of {total}",
+  "loading.done": "Everything is loaded.",
+  "loading.kept": "This browser has no room to keep it, so it will be loaded again next time.",
+
   "server.lost": "galago does not answer. Is “galago serve” still running? Trying again…",
   "server.back": "galago answers again.",
   "server.busy": "The server is busy. Try again in a moment.",

@@ -269,6 +269,11 @@ export const zh: Texts = {
   "key.note": "关闭本标签页后不再保留。",
   "key.use": "使用",
 
+  "loading.title": "正在加载（仅此一次）",
+  "loading.bytes": "{done} / {total}",
+  "loading.done": "已全部加载。",
+  "loading.kept": "此浏览器没有空间保存，下次需要重新加载。",
+
   "server.lost": "galago 没有回应。“galago serve”还在运行吗？正在重试…",
   "server.back": "galago 又有回应了。",
   "server.busy": "服务器正忙，请稍后再试。",
