@@ -4,6 +4,7 @@ import { type Engine, type Found, type PageInfo, type Query, Refused, type Sight
 import { jpegOf } from "../../image-file";
 import { THUMB } from "../clip/clip";
 import { languageNote } from "../clip/language";
+import { fromDataUrl } from "../decode";
 import { fileAt } from "./given";
 import { Handed } from "./handed";
 import { Indexing } from "./indexing";
@@ -91,7 +92,7 @@ class Here {
     const width = rows.length / Math.max(1, asked.length);
     asked.forEach(({ wanted }, at) => parts.push({ vector: rows.slice(at * width, (at + 1) * width), kind: "words", wanted }));
     if (image) {
-      const vector = await clip.embedPicture(await blobOf(image));
+      const vector = await clip.embedPicture(fromDataUrl(image));
       if (!(vector instanceof Float32Array)) throw new Refused(vector.reason);
       parts.push({ vector, kind: "picture", wanted: true });
     }
@@ -117,7 +118,7 @@ class Here {
     const model = await this.model.about();
     const names = [...new Set(labels.map((label) => label.split(/\s+/).filter(Boolean).join(" ")))];
     if (!names.every((name) => name && name.length <= 500)) throw new Refused("a label must have 1 to 500 characters");
-    const sorted = await (await this.model.clip()).sort(await blobOf(image), names);
+    const sorted = await (await this.model.clip()).sort(fromDataUrl(image), names);
     if ("reason" in sorted) throw new Refused(sorted.reason);
     const doubt = `${model.id} is not sure here: this is probably outside what it was taught`;
     return { labels: sorted.labels, doubt: sorted.doubted ? doubt : null };
@@ -146,5 +147,4 @@ class Here {
   }
 }
 
-const blobOf = async (picture: string): Promise<Blob> => (await fetch(picture)).blob();
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));

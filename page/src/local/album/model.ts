@@ -1,10 +1,11 @@
 /** The model of the album, in the worker; rows of texts that every album needs are kept. */
 
-import type { Remote } from "comlink";
+import { proxy, type Remote } from "comlink";
 import background from "../../../../galago/data/background.txt?raw";
 import sights from "../../../../galago/data/sights.txt?raw";
 import { type Loading, Refused } from "../../engine";
 import type { Clip } from "../clip/clip";
+import { worker } from "../link";
 import type { Site, SiteModel } from "../site";
 import { type Background, phrasesOf } from "./match";
 import { Rows } from "./rows";
@@ -15,12 +16,8 @@ const NO_MODEL = "this page came without a model that finds photos: galago expor
 
 /** What the album needs of the engine that it is a part of. */
 export interface Host {
-  base: string; // the page's address
   site(): Promise<Site>;
-  clip(): Promise<Remote<Clip>>; // in the worker
   loading(state: Loading): void;
-  /** `callback`, to be called from the worker: comlink's proxy. */
-  proxy<T extends (...args: never[]) => unknown>(callback: T): T;
 }
 
 export class Model {
@@ -42,9 +39,10 @@ export class Model {
   }
 
   async clip(): Promise<Remote<Clip>> {
-    const [site, model, clip] = [await this.host.site(), await this.about(), await this.host.clip()];
-    const told = (done: number, total: number): void => this.host.loading({ name: model.id, done, total, kept: true });
-    await clip.use(this.host.base, site, model, this.host.proxy(told));
+    const [site, model] = [await this.host.site(), await this.about()];
+    const { clip } = worker();
+    const told = (done: number, total: number, kept: boolean): void => this.host.loading({ name: model.id, done, total, kept });
+    await clip.use(document.baseURI, site, model, proxy(told));
     return clip;
   }
 

@@ -50,7 +50,7 @@ function loosened(run: string): string {
   let out = "";
   let marks = 0;
   for (const one of run) {
-    marks = MARK.test(one) ? marks + 1 : 0;
+    marks = MARK.test(one) && one !== JOINER ? marks + 1 : 0;
     if (marks > MOST_MARKS) {
       out += JOINER;
       marks = 1;

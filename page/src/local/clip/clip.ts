@@ -1,7 +1,7 @@
 /** MobileCLIP in the worker: pictures and words as unit vectors of one space, as galago/clip has them. */
 
 import type { Sorted } from "../../engine";
-import { readFiles } from "../files";
+import { type OnBytes, readFiles } from "../files";
 import type { InferenceSession } from "onnxruntime-web/wasm";
 import { openSession, type Ort, possibleThreads, runtime } from "../ort";
 import { normalise, square } from "../pixels";
@@ -40,8 +40,6 @@ export interface Read {
   strange: boolean[]; // it names nothing that the model was taught
   cut: boolean[]; // its end was left out
 }
-
-export type OnBytes = (done: number, total: number) => void;
 
 interface Words {
   tower: InferenceSession;

@@ -14,8 +14,9 @@ export function readTables(bytes: Uint8Array): Map<string, Table> {
     { dtype: string; shape: number[]; data_offsets: [number, number] }
   >;
   const tables = new Map<string, Table>();
-  for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
+  for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;
+    const { dtype, shape, data_offsets: [from, to] } = entry;
     const size = dtype === "F16" ? 2 : 4;
     const values = new Float32Array((to - from) / size);
     for (let i = 0; i < values.length; i++) {
