@@ -31,6 +31,7 @@ export default defineConfig({
   },
   projects: [
     { name: "e2e", testMatch: "*.spec.ts" },
+    { name: "web", testMatch: "*.web.ts" }, // the page without a server
     { name: "screenshots", testMatch: "screenshots.ts" },
   ],
 });

@@ -13,25 +13,47 @@ interface Row {
   words: HTMLElement;
 }
 
+const PATIENCE = 400; // ms: what comes from this browser's own store is there sooner
+const REST = 800; // ms that all must be there before the card goes: another part may begin
+
 const rows = new Map<string, Row>();
+let timer = 0;
+
+const card = (): HTMLElement => byId("loading", HTMLElement);
+const all = (): Loading[] => [...rows.values()].map(({ state }) => state);
+const pending = (): boolean => all().some(({ done, total }) => done < total);
 
 /** Show a state; the card goes when all that was begun is there. */
 export function showLoading(state: Loading): void {
   const row = rows.get(state.name) ?? add(state);
   row.state = state;
   write(row);
-  const card = byId("loading", HTMLElement);
-  const all = [...rows.values()];
-  if (card.hidden) announce(t("loading.title"));
-  card.hidden = false;
-  byId("loading-kept", HTMLElement).hidden = all.every(({ state }) => state.kept);
-  if (all.some(({ state }) => state.done < state.total)) return;
-  // What could not be kept stays to be read; it is the last thing said of a load.
-  card.hidden = all.every(({ state }) => state.kept);
+  byId("loading-kept", HTMLElement).hidden = all().every(({ kept }) => kept);
+  if (card().hidden && pending()) timer ||= setTimeout(appear, PATIENCE);
+  else if (!card().hidden && !pending()) timer ||= setTimeout(leave, REST);
+}
+
+function appear(): void {
+  timer = 0;
+  if (!pending()) return rows.forEach(remove);
+  byId("loading-title", HTMLElement).hidden = byId("loading-list", HTMLElement).hidden = false;
+  card().hidden = false;
+  announce(t("loading.title"));
+}
+
+function leave(): void {
+  timer = 0;
+  if (pending()) return;
+  // That it could not be kept stays to be read.
+  card().hidden = all().every(({ kept }) => kept);
   byId("loading-title", HTMLElement).hidden = byId("loading-list", HTMLElement).hidden = true;
-  for (const { item } of all) item.remove();
-  rows.clear();
+  rows.forEach(remove);
   announce(t("loading.done"));
+}
+
+function remove({ state, item }: Row): void {
+  item.remove();
+  rows.delete(state.name);
 }
 
 function add(state: Loading): Row {
@@ -40,7 +62,6 @@ function add(state: Loading): Row {
   const item = make("li", {}, make("span", {}, state.name), bar, words);
   const row = { state, item, bar, words };
   rows.set(state.name, row);
-  byId("loading-title", HTMLElement).hidden = byId("loading-list", HTMLElement).hidden = false;
   byId("loading-list", HTMLElement).append(item);
   return row;
 }

@@ -3,6 +3,8 @@
 import { proxy, transfer } from "comlink";
 import { type Answer, type Loading, type Message, Refused, type Seen } from "../../engine";
 import { worker } from "../link";
+import type { OnBytes } from "../files";
+import type { OnBytes } from "../files";
 import { type Device, possibleThreads } from "../ort";
 import type { Site, SiteModel } from "../site";
 import type { Turn } from "./prompt";
@@ -103,8 +105,9 @@ export class Asking {
     };
   }
 
-  private onBytes(): (done: number, total: number) => void {
-    return proxy((done: number, total: number) => this.onLoading({ name: this.model.id, done, total, kept: true }));
+  private onBytes(): OnBytes {
+    return proxy((done: number, total: number, kept: boolean) =>
+      this.onLoading({ name: this.model.id, done, total, kept }));
   }
 }
 
