@@ -4,7 +4,6 @@ import { proxy, transfer } from "comlink";
 import { type Answer, type Loading, type Message, Refused, type Seen } from "../../engine";
 import { worker } from "../link";
 import type { OnBytes } from "../files";
-import type { OnBytes } from "../files";
 import { type Device, possibleThreads } from "../ort";
 import type { Site, SiteModel } from "../site";
 import type { Turn } from "./prompt";
