@@ -85,7 +85,7 @@ class Here {
     const asked = said.flatMap((words, at) => (words ? [{ words, wanted: at === 0 }] : []));
     const parts: Part[] = [];
     const notes: string[] = [];
-    const clip = await this.model.clip();
+    const { clip } = await this.model.open();
     const { rows, strange, cut } = asked.length
       ? await clip.read(asked.map(({ words }) => words))
       : { rows: new Float32Array(0), strange: [], cut: [] };
@@ -118,7 +118,7 @@ class Here {
     const model = await this.model.about();
     const names = [...new Set(labels.map((label) => label.split(/\s+/).filter(Boolean).join(" ")))];
     if (!names.every((name) => name && name.length <= 500)) throw new Refused("a label must have 1 to 500 characters");
-    const sorted = await (await this.model.clip()).sort(fromDataUrl(image), names);
+    const sorted = await (await this.model.open()).clip.sort(fromDataUrl(image), names);
     if ("reason" in sorted) throw new Refused(sorted.reason);
     const doubt = `${model.id} is not sure here: this is probably outside what it was taught`;
     return { labels: sorted.labels, doubt: sorted.doubted ? doubt : null };

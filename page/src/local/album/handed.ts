@@ -67,7 +67,7 @@ export class Handed implements Files {
   }
 
   private async eyes(): Promise<Eyes> {
-    const [about, clip] = [await this.model.about(), await this.model.clip()];
+    const [about, { clip }] = [await this.model.about(), await this.model.open()];
     return {
       model: about.id,
       identity: identityOf(about),

@@ -38,12 +38,13 @@ export class Model {
     return model;
   }
 
-  async clip(): Promise<Remote<Clip>> {
+  /** In an object: a promise of a part of the worker would ask that part for its value. */
+  async open(): Promise<{ clip: Remote<Clip> }> {
     const [site, model] = [await this.host.site(), await this.about()];
     const { clip } = worker();
     const told = (done: number, total: number, kept: boolean): void => this.host.loading({ name: model.id, done, total, kept });
     await clip.use(document.baseURI, site, model, proxy(told));
-    return clip;
+    return { clip };
   }
 
   /** Everyday phrases; `told` when they must be made first, which takes a while. */
@@ -78,7 +79,7 @@ export class Model {
     const identity = identityOf(await this.about());
     const rows = await (await this.store()).phrases(name, identity, texts, async () => {
       told();
-      return (await (await this.clip()).read(texts)).rows;
+      return (await (await this.open()).clip.read(texts)).rows;
     });
     return new Rows(rows.length / texts.length, rows);
   }
