@@ -211,10 +211,29 @@ export interface Folders {
   foldersIn(path: string | null): Promise<FolderList>;
 }
 
-/** Files that the person hands over. */
+/** A file to index, and where it lies: "Holiday/beach/1.jpg", or its name alone. */
+export interface Given {
+  file: File;
+  path: string;
+}
+
+/** What this browser keeps of an album. */
+export interface Kept {
+  photos: number;
+  bytes: number; // of small pictures and vectors
+  previews: number; // the most bytes that larger previews may take
+}
+
+/** Files that the person hands over. Indexing goes on while the page is open. */
 export interface Files {
-  /** Begin to index them; a whole folder's, by `webkitRelativePath`. */
-  add(files: readonly File[]): Promise<IndexState>;
+  readonly canOpen: boolean; // a folder can be kept, and looked at again
+  /** Begin to index files. */
+  add(given: readonly Given[]): Promise<IndexState>;
+  /** Let the person choose a folder, and begin; null when none was chosen. */
+  open(): Promise<IndexState | null>;
+  /** Look again at the folders that are kept, asking for leave; right after a click. */
+  again(): Promise<IndexState>;
+  kept(): Promise<Kept>;
   /** Take everything out of the album that is kept in this browser. */
   forget(): Promise<void>;
 }

@@ -1,14 +1,17 @@
 /** The engine in this browser: nothing that is shown to it leaves the page. */
 
 import { type Engine, type Loading, type PageInfo, Refused } from "../engine";
+import { makeAlbum } from "./album/album";
 import { readSite } from "./files";
 import type { Site, SiteModel } from "./site";
 import { Asking } from "./vlm/asking";
 
-const none = (): Promise<never> => Promise.reject(new Refused("the page has no album without a server"));
-
 let site: Site | null = null;
 let onLoading: (state: Loading) => void = () => {};
+const { info, ...album } = makeAlbum({
+  site: async () => (site ??= await readSite(document.baseURI)),
+  loading: (state) => onLoading(state),
+});
 const asking = new Map<string, Asking>();
 
 function about(held: Site, model: SiteModel): Asking {
@@ -29,8 +32,7 @@ async function pageInfo(): Promise<PageInfo> {
     default: site.default,
     live: null,
     presets: model?.presets ?? [],
-    album: null,
-    album_problem: null,
+    ...(await info()),
     remember: null,
     languages: site.languages,
   };
@@ -52,9 +54,9 @@ const chat: Engine["chat"] = async (id, messages, onText, signal) => {
 };
 
 export const engine: Engine = {
+  ...album,
   here: true,
   folders: null,
-  files: null,
   copies: null,
   models: null,
   connect: ({ loading }) => void (onLoading = loading),
@@ -62,12 +64,6 @@ export const engine: Engine = {
   isAlive: () => Promise.resolve(true),
   frame,
   chat,
-  classify: none,
-  searchAlbum: none,
-  sights: none,
-  indexState: none,
-  stopIndex: none,
-  photo: none,
   keepSeen: () => Promise.resolve({ kept: false }),
   forgetSeen: () => Promise.resolve(0),
 };
