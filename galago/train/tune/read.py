@@ -47,6 +47,8 @@ def read_data(path: str, *, images: str | None = None, question: str | None = No
         raise OptionError(f"{error.filename or path} can't be read: {error.strerror}") from None
     if len(data.rows) == 0:
         raise OptionError(f"{path} has no rows")
+    if images is not None and not data.images:
+        raise OptionError(f"--images is for data that names its pictures, and {path} holds them")
     if question is not None and not data.asks:
         raise OptionError(f"--question is for data without questions, and {path} has its own")
     return data
