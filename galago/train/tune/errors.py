@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from galago.errors import ModelError
 
-__all__ = ["DivergedError"]
+__all__ = ["DivergedError", "FullMemoryError"]
 
 
 class DivergedError(ModelError):
@@ -19,3 +19,13 @@ class DivergedError(ModelError):
             "kept; try a lower --rate (a tenth), with --no-resume, and look at these rows"
         )
         self.step, self.wheres = step, tuple(wheres)
+
+
+class FullMemoryError(ModelError):
+    """There isn't enough memory for a step."""
+
+    def __init__(self, batch: int, where: str) -> None:
+        lower = f"lower --batch (it is {batch}) and raise --accumulate as much, " if batch > 1 else ""
+        super().__init__(
+            f"not enough memory {where}: {lower}add --checkpointing, or lower --resolution or --rank"
+        )

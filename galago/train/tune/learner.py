@@ -49,6 +49,7 @@ class Learner(nn.Module):
         config = {**text_to_json(text), "max_position_embeddings": text.positions}
         with no_init_weights():
             self.decoder = Qwen2ForCausalLM(Qwen2Config(**config))
+        self.decoder.tie_weights()  # which no_init_weights passes over
         self._load(source)
         self._choose(options)
 
