@@ -29,6 +29,7 @@ __all__ = ["MARK", "Photo", "PhotoFile", "Row", "RowError", "Rows", "Turn"]
 
 MARK = "<image>"  # where a picture stands in a question, as LLaVA's files write it
 _LEADING = re.compile(rf"\s*(?:{MARK}\s*)+")
+_HALF = re.compile("[\ud800-\udfff]")
 _HEAD = 1 << 16  # bytes of a picture that tell it from others, with its size
 
 
@@ -136,6 +137,8 @@ class Row:
                 yield f"answer{which} is empty"
             if MARK in turn.answer:
                 yield f"answer{which} has a {MARK}, and a model doesn't draw"
+        if any(map(_HALF.search, self._texts())):
+            yield "it has half a character (a lone surrogate) in a text"
         marks, pictures = self._marks(), len(self.pictures)
         if marks and marks != pictures:
             yield f"{_count(marks, MARK)} in its questions, {_count(pictures, 'picture')} to it"
@@ -165,6 +168,10 @@ class Row:
             seen += first + len(parts) - 1
             messages.append(Message("user", tuple(content)))
         return messages
+
+    def _texts(self) -> list[str]:
+        turns = [text for turn in self.turns for text in (turn.question, turn.answer)]
+        return [self.system, *turns]
 
     def _marks(self) -> int:
         return sum(turn.question.count(MARK) for turn in self.turns)
