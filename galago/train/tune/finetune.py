@@ -155,6 +155,8 @@ class _Run:
 
     def whole(self) -> Tuned | None:
         from galago.train.tune.batches import Batches
+        from transformers import set_seed
+
         from galago.train.tune.learner import Learner
         from galago.train.tune.loop import teach
 
@@ -163,6 +165,7 @@ class _Run:
         before = self._before() if self.first else None
         self._together()
         self.progress(Stage("loading the model into PyTorch"), 0.0)
+        set_seed(self.options.seed)  # LoRA begins with drawn numbers
         learner = Learner(self.source, self.options)
         if self.made.bf16:
             learner.narrow()

@@ -74,11 +74,13 @@ class Learner(nn.Module):
             inject_adapter_in_model(lora_config(options.rank), self.decoder)
         if options.checkpointing:
             self.decoder.gradient_checkpointing_enable({"use_reentrant": False})
+            if self.trunk is not None:
+                self.trunk.net.set_grad_checkpointing(True)
 
     def narrow(self) -> None:
-        """What doesn't learn in bfloat16: half the memory."""
-        for parameter in self.parameters():
-            if not parameter.requires_grad:
+        """What doesn't learn in bfloat16: half the memory; not the trunk, whose norms stay wide."""
+        for name, parameter in self.named_parameters():
+            if not parameter.requires_grad and not name.startswith("trunk."):
                 parameter.data = parameter.data.to(torch.bfloat16)
 
     # -- running -----------------------------------------------------------------------------------

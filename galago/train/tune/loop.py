@@ -71,6 +71,7 @@ def arguments(options: TuneOptions, work: Path, rows: int) -> TrainingArguments:
         "disable_tqdm": True,
         "seed": options.seed,
         "bf16": options.precision == "bf16" or (options.precision == "auto" and _bf16_here()),
+        "use_cpu": not (torch.cuda.is_available() or torch.backends.mps.is_available()),
         "ddp_timeout": 86_400,  # the others wait while features are computed
         "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
