@@ -14,7 +14,7 @@ from typing import Any
 from galago.errors import ImageError, MissingExtraError, OptionError
 from galago.media.images import Source
 from galago.train.tune.records import TALKS, Columns, Data, Reading, columns_of
-from galago.train.tune.rows import Photo, PhotoFile, Row
+from galago.train.tune.rows import Photo, PhotoFile, Row, RowError
 from galago.train.tune.texts import short
 
 __all__ = ["ArrowRows", "PhotoInCell", "is_arrow", "read_arrow"]
@@ -101,7 +101,7 @@ class ArrowRows:
         try:
             record = data[index].to_pylist()[0]
         except Exception as error:
-            raise OptionError(f"{where}: can't be read ({short(error)})") from None
+            raise RowError(where, f"can't be read ({short(error)})") from None
         for name, feature in data.features.items():
             names = getattr(feature, "names", None)  # a ClassLabel's, for which a number stands
             if names is not None and isinstance(record.get(name), int) and record[name] >= 0:
@@ -164,7 +164,7 @@ def _opened(folder: str, split: str) -> Any:
 
 def _loaded(folder: str) -> Any:
     try:
-        import datasets
+        import datasets  # type: ignore[import-not-found]
     except ImportError:
         raise MissingExtraError(
             f"{folder} is a data set of Hugging Face, which the package datasets reads", "train"

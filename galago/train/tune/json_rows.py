@@ -118,6 +118,7 @@ def _elements(file: IO[bytes], path: str) -> Iterator[tuple[int, int, int]]:
     text = _Window(file, path)
     text.skip()
     text.take("[")
+    text.skip()
     while not text.take("]"):
         place = text.offset, text.line
         length = text.element()
@@ -164,8 +165,8 @@ class _Window:
     def expect(self, letter: str) -> None:
         """OptionError unless the letter comes next."""
         if not self._text.startswith(letter, self._at):
-            what = "ends in the middle" if self._at == len(self._text) else "a comma is missing"
-            raise self._wrong(f"{what} of the list")
+            ended = self._at == len(self._text)
+            raise self._wrong("the list has no end" if ended else "a comma is missing")
 
     def expect_end(self) -> None:
         """OptionError unless nothing comes."""

@@ -52,7 +52,8 @@ def read_labelled(folder: str, question: str | None) -> Data:
     if empty:
         notes.append(f"without a picture: {', '.join(empty[:5])}{', …' if empty[5:] else ''}")
     if loose := sum(_is_picture(entry.name) for entry in os.scandir(folder)):
-        notes.append(f"left out, as they lie in no folder of a label: {loose} pictures")
+        several = "" if loose == 1 else "s"
+        notes.append(f"left out, as they lie in no folder of a label: {loose} picture{several}")
     rows = LabelledRows(folder, asked, labels, files)
     return Data(folder, "folders of labels", rows, tuple(notes), "", True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from galago.disk import is_regular
 from galago.errors import OptionError
 from galago.train.tune.arrow import is_arrow, read_arrow
 from galago.train.tune.json_rows import read_json_rows
@@ -37,6 +39,8 @@ def read_data(path: str, *, images: str | None = None, question: str | None = No
     path = os.path.abspath(os.path.expanduser(path))
     if not os.path.lexists(path):
         raise OptionError(f"no such file or folder: {path}")
+    if not os.path.isdir(path) and not is_regular(Path(path)):
+        raise OptionError(f"{path} is neither a file nor a folder")
     try:
         data = (
             _of_folder(path, images, question)
@@ -47,6 +51,8 @@ def read_data(path: str, *, images: str | None = None, question: str | None = No
         raise OptionError(f"{error.filename or path} can't be read: {error.strerror}") from None
     if len(data.rows) == 0:
         raise OptionError(f"{path} has no rows")
+    if images is not None and not data.images:
+        raise OptionError(f"--images is for data that names its pictures, and {path} holds them")
     if question is not None and not data.asks:
         raise OptionError(f"--question is for data without questions, and {path} has its own")
     return data

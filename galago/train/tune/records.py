@@ -108,7 +108,7 @@ class Reading:
         """
         if not isinstance(record, Mapping):
             raise RowError(where, f"not an object but {_kind(record)}")
-        name = str(record.get("id") or "")[:200]
+        name = "" if record.get("id") is None else str(record["id"])[:200]
         talk = next((key for key in sorted(TALKS) if key in record), None)
         if talk is not None:
             pictures = self._pictures(photos, record, ("image", "images"), where)
