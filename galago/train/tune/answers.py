@@ -63,9 +63,7 @@ def some(rows: Rows, count: int) -> list[Row]:
     return [rows[at * total // wanted] for at in range(wanted)]
 
 
-def ask_all(
-    model: FastVLM, rows: Sequence[Row], words: str, progress: Progress = silent
-) -> Score:
+def ask_all(model: FastVLM, rows: Sequence[Row], words: str, progress: Progress = silent) -> Score:
     """The score of the last answer of each row, the right ones before it given."""
     right, examples = 0, []
     for number, row in enumerate(rows):

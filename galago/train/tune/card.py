@@ -43,7 +43,9 @@ def card(facts: Facts) -> str:
     options, course = facts.options, facts.course
     steps = f"{course.steps:,} steps of {_rows_a_step(facts)} rows"
     ended = ", ended early as the held-out loss got no better" if course.stopped_early else ""
-    taken = f"; the weights are those of step {course.best:,}" if course.best != course.steps else ""
+    taken = (
+        f"; the weights are those of step {course.best:,}" if course.best != course.steps else ""
+    )
     lines = [
         f"# {facts.name}",
         "",

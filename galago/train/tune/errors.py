@@ -25,7 +25,9 @@ class FullMemoryError(ModelError):
     """There isn't enough memory for a step."""
 
     def __init__(self, batch: int, where: str) -> None:
-        lower = f"lower --batch (it is {batch}) and raise --accumulate as much, " if batch > 1 else ""
+        lower = (
+            f"lower --batch (it is {batch}) and raise --accumulate as much, " if batch > 1 else ""
+        )
         super().__init__(
             f"not enough memory {where}: {lower}add --checkpointing, or lower --resolution or --rank"
         )

@@ -12,26 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from galago.checkpoints.vlm import Checkpoint, open_checkpoint
-from galago.convert.folder import is_converted
 from galago.convert.selfcheck import SelfCheck
 from galago.disk import whole_folder
-from galago.errors import OptionError
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
-from galago.text.tokens import load_tokenizer
 from galago.train.tune.answers import Score, ask_all, some
+from galago.train.tune.base import labeller_of, opened
 from galago.train.tune.card import Facts, card
 from galago.train.tune.curve import draw
 from galago.train.tune.errors import FullMemoryError
-from galago.train.tune.labels import Labeller
 from galago.train.tune.log import LOG, read_log
 from galago.train.tune.options import TuneOptions
 from galago.train.tune.rows import Photo, Rows
 from galago.train.tune.work import Work, check_out, fingerprint, work_of
 from galago.vlm.fastvlm import FastVLM
 
-__all__ = ["Job", "Tuned", "finetune", "labeller_of", "opened"]
+__all__ = ["Job", "Tuned", "finetune"]
 
 
 @dataclass(frozen=True)
@@ -73,21 +69,6 @@ class Tuned:
         found = dataclasses.asdict(self)
         del found["check"]
         return found | {"folder": str(self.folder), "self_check": self.check.sentence()}
-
-
-def opened(model: ResolvedModel) -> Checkpoint:
-    """The checkpoint of a model that can be trained on; OptionError for one that galago converted."""
-    if is_converted(model.folder):
-        raise OptionError(
-            f"{model.name} is a conversion in fewer bits: train on the model it was made from"
-        )
-    return open_checkpoint(model.folder)
-
-
-def labeller_of(source: Checkpoint, options: TuneOptions) -> Labeller:
-    """What makes ids and labels of rows, as this model at the options' resolution reads them."""
-    spec = dataclasses.replace(source.spec, image=options.seen(source.spec.image))
-    return Labeller.of(load_tokenizer(source.folder), spec, image_id=0)
 
 
 def finetune(job: Job, progress: Progress = silent) -> Tuned | None:
@@ -154,9 +135,9 @@ class _Run:
         self.first = self.made.process_index == 0
 
     def whole(self) -> Tuned | None:
-        from galago.train.tune.batches import Batches
         from transformers import set_seed
 
+        from galago.train.tune.batches import Batches
         from galago.train.tune.learner import Learner
         from galago.train.tune.loop import teach
 

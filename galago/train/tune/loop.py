@@ -20,7 +20,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from galago.disk import refusal
-from galago.errors import StorageError
+from galago.errors import OptionError, StorageError
 from galago.progress import Progress, Stage
 from galago.train.tune.batches import Batches, collate
 from galago.train.tune.errors import DivergedError
@@ -123,6 +123,8 @@ def teach(
         data_collator=collate,
         callbacks=[_Keeping(log, learner), _Telling(progress)],
     )
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise OptionError("FSDP and DeepSpeed aren't supported: every device holds the whole model")
     trainer.remove_callback(PrinterCallback)
     before = last_whole(work)
     if made.should_save:
@@ -137,7 +139,6 @@ def teach(
         if interrupts.met:
             raise KeyboardInterrupt
     trainer.accelerator.wait_for_everyone()
-    trainer.gather_whole()
     best = log.best()
     if best is not None and best != trainer.state.global_step:
         _restore(learner, load_file(log.best_file))
@@ -190,33 +191,23 @@ class _Trainer(Trainer):
                 f"{self.args.output_dir} ({left}); make room and run the same command again"
             ) from error
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
         folder = Path(output_dir or self.args.output_dir)
-        learnt = self._learnt(state_dict)
+        learnt = self._learnt()
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(learnt, folder / LEARNT)
 
-    def _learnt(self, state_dict: dict[str, Any] | None = None) -> dict[str, torch.Tensor]:
-        """What learns, by the learner's names; of a sharded model the whole tensors."""
-        names = self.accelerator.unwrap_model(self.model).learnt()
-        found = names if state_dict is None else state_dict
-        return {n: found[n].detach().cpu().contiguous() for n in names}
-
-    def gather_whole(self) -> None:
-        """Nothing to do but for a model that FSDP has sharded, whose parts are put together."""
-        if self.is_fsdp_enabled:
-            state = self.accelerator.get_state_dict(self.model)
-            if self.args.should_save:
-                save_file(
-                    self._learnt(state), Path(self.args.output_dir, "sharded.safetensors")
-                )
+    def _learnt(self) -> dict[str, torch.Tensor]:
+        """What learns, by the learner's names."""
+        found = self.accelerator.unwrap_model(self.model).learnt()
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
 
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: nn.Module | None = None
     ) -> None:
-        if self.is_fsdp_enabled:
-            return super()._load_from_checkpoint(resume_from_checkpoint, model)
         learner = self.accelerator.unwrap_model(model or self.model)
         _restore(learner, load_file(Path(resume_from_checkpoint, LEARNT)))
 
