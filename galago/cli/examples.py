@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from galago.cli.preview import drawing, drawn_pixels
 from galago.cli.terminal import say, shown, write, write_drawing
 from galago.disk import whole_file
 from galago.errors import StorageError
@@ -29,6 +28,8 @@ def show_examples(examples: Sequence[Shown], *, preview: bool | None = None) -> 
 
     In a terminal what is learnt is green; elsewhere, and with NO_COLOR, it stands in {+ +}.
     """
+    from galago.cli.preview import drawing, drawn_pixels
+
     way = drawing(preview)
     for number, one in enumerate(examples, 1):
         pictures = "" if len(one.squares) == 1 else "s"
