@@ -17,6 +17,7 @@ from galago.cli.describe import describe
 from galago.cli.doctor import doctor
 from galago.cli.duplicates import duplicates
 from galago.cli.export import export
+from galago.cli.finetune import finetune
 from galago.cli.forget import forget
 from galago.cli.index import index
 from galago.cli.mcp import mcp
@@ -85,6 +86,6 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
-    *(mcp, models, pull, use, cache, export, doctor, bench),
+    *(mcp, models, pull, use, cache, finetune, export, doctor, bench),
 ):
     app.command()(_verb)

@@ -23,7 +23,7 @@ from galago.specs import ImageSpec
 if TYPE_CHECKING:
     from galago.media.pool import PicturePool
 
-__all__ = ["SETTING", "Show", "drawn", "drawing"]
+__all__ = ["SETTING", "Show", "drawing", "drawn", "drawn_pixels"]
 
 SETTING = "GALAGO_PREVIEW"  # names what a terminal speaks that isn't known by its environment
 
@@ -84,7 +84,12 @@ def drawn(way: str, path: str, pool: PicturePool) -> str:
         square = pool.load_square(path, _SPEC, draft=2)
     except ImageError:
         return ""
-    return "".join(_WAYS[way](_cropped(square.pixels, square.size)))
+    return drawn_pixels(way, _cropped(square.pixels, square.size))
+
+
+def drawn_pixels(way: str, pixels: Pixels) -> str:
+    """The same for a picture that is there: uint8 (height, width, 3)."""
+    return "".join(_WAYS[way](pixels))
 
 
 def _cropped(pixels: Pixels, size: tuple[int, int]) -> Pixels:

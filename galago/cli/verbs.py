@@ -15,7 +15,19 @@ __all__ = ["VERBS", "Verbs"]
 
 VERBS = (
     *("describe", "watch", "chat", "index", "search", "duplicates", "album", "forget"),
-    *("classify", "serve", "mcp", "models", "pull", "use", "cache", "export", "doctor", "bench"),
+    *(
+        "classify",
+        "serve",
+        "mcp",
+        "models",
+        "pull",
+        "use",
+        "cache",
+        "finetune",
+        "export",
+        "doctor",
+        "bench",
+    ),
 )
 
 
@@ -39,6 +51,7 @@ _MEANT = {
     "models": "list ls model available",
     "pull": "download fetch get install convert upgrade",
     "use": "default set select switch choose config settings",
+    "finetune": "fine-tune tune train teach learn lora sft",
     "export": "onnx transformersjs",
     "cache": "clean clear prune purge rm remove delete uninstall du storage disk space",
     "doctor": "report debug check diagnose diagnostics env selftest",

@@ -22,7 +22,7 @@ class ImageSlot:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn: role "user" or "assistant", and its text and pictures in order."""
+    """One turn: role "system", "user" or "assistant", and its text and pictures in order."""
 
     role: str
     content: tuple[str | ImageSlot, ...]
@@ -48,13 +48,16 @@ def chat_pieces(
 
     What stands between two pictures is tokenised on its own, as llava does; a "<image>" that
     somebody typed is text like any other.  An assistant's message at the end is left open, so that
-    a reply can be continued or scored.  `continued` leaves out the beginning and closes the reply
-    before it, for the next turn of a conversation.
+    a reply can be continued or scored.  A first message of the role "system" takes the place of the
+    template's own.  `continued` leaves out the beginning and closes the reply before it, for the
+    next turn of a conversation.
     """
+    messages = list(messages)
+    told = bool(messages) and messages[0].role == "system"
     parts: list[_Part] = []
     if continued:
         parts += [_Control(IM_END), "\n"]
-    elif prompt.system:
+    elif prompt.system and not told:
         parts += [_Control(IM_START), f"system\n{prompt.system}", _Control(IM_END), "\n"]
     role = ""
     for message in messages:

@@ -50,10 +50,7 @@ class Speaker:
 
         A first message of the role "system" takes the place of the model's own.
         """
-        prompt = self.prompt
-        if messages and messages[0].role == "system":
-            prompt = replace(prompt, system="")
-        return chat_pieces(self.tokenizer, messages, prompt, continued=continued)
+        return chat_pieces(self.tokenizer, messages, self.prompt, continued=continued)
 
     def reply(
         self,

@@ -1,0 +1,1 @@
+"""Fine-tuning FastVLM on one's own pictures and questions: what is read, checked and learnt."""

@@ -1,0 +1,334 @@
+"""The loop: transformers' Trainer, with checkpoints that hold what learns and are whole or nothing.
+
+Not trl: its trainer is this one with a collator of transformers' own pictures and template, where
+here pixels come from galago.media, labels from galago.text, and features from a store.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from galago.disk import refusal
+from galago.errors import OptionError, StorageError
+from galago.progress import Progress, Stage
+from galago.train.tune.batches import Batches, collate
+from galago.train.tune.errors import DivergedError
+from galago.train.tune.learner import Learner
+from galago.train.tune.log import Log
+from galago.train.tune.options import TuneOptions
+
+__all__ = ["Course", "arguments", "last_whole", "teach"]
+
+LEARNT, WHOLE = "learnt.safetensors", "whole"
+_JUDGED = 10  # times in a training that the held-out loss is computed, and a checkpoint kept
+_KEPT_SECONDS = 300.0  # ... and at least as often
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went: `best` is the step whose weights were taken, of `steps` that were done;
+    `before` and `after`: the held-out loss, None where nothing is held out."""
+
+    steps: int
+    best: int
+    loss: float
+    before: float | None
+    after: float | None
+    stopped_early: bool
+
+
+def arguments(options: TuneOptions, work: Path, rows: int) -> TrainingArguments:
+    """The Trainer's, for so many rows; sets up the processes that torchrun or accelerate started."""
+    common: dict[str, Any] = {
+        "output_dir": str(work),
+        "per_device_train_batch_size": options.batch,
+        "per_device_eval_batch_size": options.batch,
+        "num_train_epochs": options.epochs,
+        "max_steps": options.max_steps or -1,
+        "learning_rate": options.highest_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.03,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "prediction_loss_only": True,
+        "save_total_limit": 2,
+        "remove_unused_columns": False,
+        "label_names": ["labels"],
+        "report_to": ["tensorboard"] if options.tensorboard else [],
+        "disable_tqdm": True,
+        "seed": options.seed,
+        "bf16": options.precision == "bf16" or (options.precision == "auto" and _bf16_here()),
+        "use_cpu": not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        "ddp_timeout": 86_400,  # the others wait while features are computed
+        "ddp_find_unused_parameters": False,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "log_level": "error",
+    }
+    if options.tensorboard:
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(work / "tensorboard"))
+    made = TrainingArguments(**common)
+    made.gradient_accumulation_steps = options.accumulated(made.world_size)
+    every = max(1, _steps(made, rows) // _JUDGED)
+    made.save_strategy, made.save_steps = "steps", every  # type: ignore[assignment]
+    made.eval_steps = every
+    return made
+
+
+def _bf16_here() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+def _steps(made: TrainingArguments, rows: int) -> int:
+    if made.max_steps > 0:
+        return made.max_steps
+    batches = math.ceil(rows / (made.per_device_train_batch_size * made.world_size))
+    return math.ceil(math.ceil(batches / made.gradient_accumulation_steps) * made.num_train_epochs)
+
+
+def teach(
+    learner: Learner,
+    lessons: Batches,
+    held: Batches | None,
+    made: TrainingArguments,
+    options: TuneOptions,
+    progress: Progress,
+) -> Course:
+    """Train, from the last whole checkpoint in the arguments' folder if there is one, and leave the
+    learner with the best weights.
+
+    Raises DivergedError, StorageError; KeyboardInterrupt after a checkpoint.
+    """
+    work = Path(made.output_dir)
+    if held is not None:
+        made.eval_strategy = "steps"  # type: ignore[assignment]
+    log = Log(work, options.patience if held is not None else 0)
+    trainer = _Trainer(
+        model=learner,
+        args=made,
+        train_dataset=lessons,
+        eval_dataset=held,
+        data_collator=collate,
+        callbacks=[_Keeping(log, learner), _Telling(progress)],
+    )
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise OptionError("FSDP and DeepSpeed aren't supported: every device holds the whole model")
+    trainer.remove_callback(PrinterCallback)
+    before = last_whole(work)
+    if made.should_save:
+        _clear(work, before)
+    trainer.accelerator.wait_for_everyone()
+    log.continue_at(0 if before is None else _step(before), made.should_save)
+    if before is None and held is not None:
+        log.begin(trainer.evaluate()["eval_loss"], made.should_save)
+    with _Interrupts() as interrupts:
+        trainer.add_callback(interrupts)
+        trainer.train(resume_from_checkpoint=None if before is None else str(before))
+        if interrupts.met:
+            raise KeyboardInterrupt
+    trainer.accelerator.wait_for_everyone()
+    best = log.best()
+    if best is not None and best != trainer.state.global_step:
+        _restore(learner, load_file(log.best_file))
+    done, planned = trainer.state.global_step, trainer.state.max_steps
+    return Course(done, best or done, log.loss(), log.before(), log.after(), done < planned)
+
+
+class _Trainer(Trainer):
+    """Keeps what learns alone, stops at a loss that is no number, and tells a full disk."""
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        rows = inputs.pop("rows")
+        try:
+            loss = super().training_step(model, inputs, num_items_in_batch)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            raise MemoryError(str(error)) from error
+        if not torch.isfinite(loss):
+            wheres = [self.train_dataset.rows[int(row)].where for row in rows]
+            raise DivergedError(self.state.global_step + 1, wheres)
+        return loss
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **more: Any
+    ) -> Any:
+        inputs.pop("rows", None)
+        return super().prediction_step(model, inputs, *rest, **more)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        step = self.state.global_step
+        learnt = self._learnt()
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in learnt.values()):
+            raise DivergedError(step, [])
+        folder = Path(self.args.output_dir, f"checkpoint-{step}")
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                mark(folder)
+        except Exception as error:
+            if not _is_full(error):
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            good = last_whole(Path(self.args.output_dir))
+            left = f"step {_step(good)} is kept" if good else "no step is kept yet"
+            raise StorageError(
+                f"the disk is full: the checkpoint of step {step} doesn't fit "
+                f"{self.args.output_dir} ({left}); make room and run the same command again"
+            ) from error
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        learnt = self._learnt()
+        if self.args.should_save:
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(learnt, folder / LEARNT)
+
+    def _learnt(self) -> dict[str, torch.Tensor]:
+        """What learns, by the learner's names."""
+        found = self.accelerator.unwrap_model(self.model).learnt()
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        learner = self.accelerator.unwrap_model(model or self.model)
+        _restore(learner, load_file(Path(resume_from_checkpoint, LEARNT)))
+
+
+@torch.no_grad()
+def _restore(learner: Learner, held: dict[str, torch.Tensor]) -> None:
+    for name, parameter in learner.learnt().items():
+        parameter.copy_(held[name])
+
+
+def mark(folder: Path) -> None:
+    """Say that a checkpoint is whole: everything in it is on the disk before the mark is."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    with (folder / WHOLE).open("wb") as file:
+        os.fsync(file.fileno())
+
+
+def last_whole(work: Path) -> Path | None:
+    """The newest checkpoint that was written to its end."""
+    whole = [path.parent for path in work.glob(f"checkpoint-*/{WHOLE}")]
+    return max(whole, key=_step, default=None)
+
+
+def _clear(work: Path, last: Path | None) -> None:
+    """Remove checkpoints that a killed process didn't finish: the Trainer would count them."""
+    for path in work.glob("checkpoint-*"):
+        if not (path / WHOLE).exists() or (last is not None and _step(path) > _step(last)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return refusal(error) == "full"
+    # torch and safetensors raise their own, of which only the words tell
+    words = str(error)
+    return "os error 28" in words or "No space left" in words or "PytorchStreamWriter" in words
+
+
+class _Keeping(TrainerCallback):
+    """Writes the log, keeps the best weights, ends a training that gets no better."""
+
+    def __init__(self, log: Log, learner: Learner) -> None:
+        self._log, self._learner = log, learner
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if state.is_world_process_zero and logs and "loss" in logs:
+            self._log.add(state.global_step, {k: logs[k] for k in ("loss", "learning_rate")})
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any, **_: Any) -> None:
+        if not state.global_step:  # before the first step: `begin` notes it
+            return
+        better = self._log.judge(state.global_step, metrics["eval_loss"], args.should_save)
+        if better and args.should_save:
+            learnt = {n: p.detach().cpu().contiguous() for n, p in self._learner.learnt().items()}
+            part = self._log.best_file.with_suffix(".part")
+            save_file(learnt, part)
+            part.replace(self._log.best_file)
+        if self._log.hopeless():
+            control.should_training_stop = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._log.due(_KEPT_SECONDS):
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._log.saved()
+
+
+class _Telling(TrainerCallback):
+    """How far it is, to whoever listens."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._loss = ""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if logs and "eval_loss" in logs and state.is_world_process_zero and state.global_step:
+            words = f"step {state.global_step} of {state.max_steps}: held-out loss"
+            share = state.global_step / max(1, state.max_steps)
+            self._progress(Stage(f"{words} {logs['eval_loss']:.3f}", lasting=True), share)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            share = state.global_step / max(1, state.max_steps)
+            self._progress(Stage("training"), min(share, 0.999))
+
+
+class _Interrupts(TrainerCallback):
+    """Ctrl-C and SIGTERM end the training behind the next step, with a checkpoint; a second one
+    ends it at once."""
+
+    def __init__(self) -> None:
+        self.met = False
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupts:
+        import signal
+        import threading
+
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._meet)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _meet(self, number: int, frame: Any) -> None:
+        if self.met:
+            raise KeyboardInterrupt
+        self.met = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.met:
+            control.should_save = control.should_training_stop = True
