@@ -18,12 +18,12 @@ import numpy as np
 
 from galago import memory
 from galago.checkpoints.names import text_shapes
-from galago.checkpoints.tensors import Float
 from galago.checkpoints.vlm import Checkpoint
 from galago.convert.load import load_sessions
 from galago.convert.selfcheck import PICTURES, Reference, SelfCheck, judge
 from galago.errors import ExportError
-from galago.export.fastvlm import Dtype
+from galago.export.fastvlm import GRAPHS, Dtype, file_name
+from galago.export.parts import read_logits
 from galago.export.readback import ExportedLanguage, ExportedVision
 from galago.text.presets import PRESETS
 from galago.text.tokens import load_tokenizer
@@ -82,7 +82,12 @@ class Proof:
 
 
 def prove(
-    folder: Path, dtype: Dtype, source: Checkpoint, reference: Reference, answers: Answers | None
+    folder: Path,
+    dtype: Dtype,
+    source: Checkpoint,
+    reference: Reference,
+    answers: Answers | None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Proof:
     """Read `folder`'s three graphs of this dtype back and compare.
 
@@ -90,11 +95,9 @@ def prove(
     """
     vision = ExportedVision(folder, dtype)
     features = [vision.encode(pixels)[0] for pixels in reference.pixels]
-    language = ExportedLanguage(folder, dtype, source.spec.text)
-    logits = [
-        _logits(language, sequence, len(take))
-        for sequence, take in zip(reference.sequences, reference.takes, strict=True)
-    ]
+    decoder = folder / file_name(GRAPHS[2], dtype)
+    counts = [len(take) for take in reference.takes]
+    logits = read_logits(decoder, source.spec.text, reference.sequences, counts, progress)
     check = judge(
         list(zip(reference.features, features, strict=True)),
         list(zip(reference.logits, logits, strict=True)),
@@ -104,6 +107,7 @@ def prove(
     error = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs)
     same = 0
     if answers is not None:
+        language = ExportedLanguage(folder, dtype, source.spec.text)
         vlm = FastVLM(vision, language, load_tokenizer(source.folder), source.spec)
         said = _ask(vlm, [(picture, question) for picture, question, _ in answers])
         same = sum(a == b for a, b in zip(said, answers, strict=True))
@@ -136,10 +140,3 @@ def _ask(vlm: FastVLM, asked: Sequence[tuple[str, str]]) -> Answers:
         (name, question, vlm.ask(seen[name], PRESETS[question], options=options))
         for name, question in asked
     ]
-
-
-def _logits(language: ExportedLanguage, sequence: Float, count: int) -> Float:
-    """Logits (count, vocab) of the last positions; all but the first go through the cache."""
-    cache = language.new_cache()
-    first = cache.append(sequence[: len(sequence) - count + 1])
-    return np.concatenate([first[None], cache.append_all(sequence[len(sequence) - count + 1 :])])
