@@ -84,7 +84,8 @@ def _opened(
 ) -> Iterator[Exported]:
     """The part between these names, by way of a small file beside the graph's."""
     caches = [f"present.{name}" for name in _names(layers)]
-    file = path.with_name(f"{path.name}.part")
+    # Of a name that no graph has: what a killed process leaves is not taken for one of them.
+    file = path.with_name(f".{path.name}")
     file.write_bytes(_cut(model, begins, [*ends, *caches], spec).SerializeToString())
     try:
         graph = Exported(file)
