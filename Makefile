@@ -12,7 +12,7 @@ TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity api load check docs page web built serve e2e web-e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity api export-js load check docs page web built serve e2e web-e2e screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -30,6 +30,11 @@ $(VENV)/.dev: $(VENV)/.run
 $(VENV)/.serve: $(VENV)/.run
 	@$(PY) $(PIP) -e '.[serve]'
 	@touch $@
+
+# Its scripts would fetch CUDA from elsewhere; what other systems need of it is 0.2 GB.
+tests/export/js/node_modules/.package-lock.json: tests/export/js/package-lock.json
+	@cd tests/export/js && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd tests/export/js/node_modules && rm -rf onnxruntime-node/bin/napi-v6/{darwin,win32} onnxruntime-web/dist/*.map
 
 page/node_modules/.package-lock.json: page/package-lock.json
 	@cd page && npm ci --silent --no-audit --no-fund
@@ -74,6 +79,9 @@ parity: $(PARITY)/.mlx ## agreement with transformers, timm, torch and mlx-vlm, 
 
 api: $(VENV)/.api ## the server beside other people's clients: llm, mcp, schemathesis
 	@$(PY) -m pytest tests/clients
+
+export-js: $(VENV)/.dev tests/export/js/node_modules/.package-lock.json ## exported models in transformers.js: the same words (needs Node)
+	@$(PY) -m tests.export.js.check $(ARGS)
 
 load: $(VENV)/.dev ## load and faults of the server, measured (about 15 minutes)
 	@$(PY) -m tests.load $(ARGS)

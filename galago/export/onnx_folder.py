@@ -6,7 +6,7 @@ Written beside their place and put there when every dtype has proved itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -112,15 +112,16 @@ def _chosen(names: Sequence[str], known: Mapping[str, object]) -> list[str]:
 
 
 @contextmanager
-def _checking(work: Work, dtype: str) -> Iterator[None]:
-    """An export that strays is not kept, nor what was written with it."""
-    work.tell(Stage(f"checking {dtype}"), 0.0)
+def _checking(work: Work, dtype: str) -> Iterator[Callable[[float], None]]:
+    """An export that strays is not kept, nor what was written with it; told is the share."""
+    stage = Stage(f"checking {dtype}")
+    work.tell(stage, 0.0)
     try:
-        yield
+        yield lambda share: work.tell(stage, share)
     except ExportError:
         work.give_up()
         raise
-    work.tell(Stage(f"checking {dtype}"), 1.0)
+    work.tell(stage, 1.0)
 
 
 # -- FastVLM ---------------------------------------------------------------------------------------
@@ -139,8 +140,8 @@ def _fastvlm(
         _write(work, source, dtype, measured.wide_from, rows)
     proofs = []
     for dtype in dtypes:
-        with _checking(work, dtype.name):
-            proofs.append(prove(work.graphs, dtype, source, reference, answers))
+        with _checking(work, dtype.name) as tell:
+            proofs.append(prove(work.graphs, dtype, source, reference, answers, tell))
         work.tell(Stage(proofs[-1].sentence(), lasting=True), 0.0)
     names = {file_name(graph, dtype) for graph in GRAPHS for dtype in dtypes}
     half = {one.name: "float16" for one in dtypes if one.half_cache}

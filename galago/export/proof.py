@@ -6,8 +6,9 @@ from pathlib import Path
 
 from galago.checkpoints.vlm import Checkpoint
 from galago.convert.selfcheck import Reference
-from galago.export.fastvlm import Dtype
-from galago.export.figures import Answers, Proof, ask, compared, logits_through
+from galago.export.fastvlm import GRAPHS, Dtype, file_name
+from galago.export.figures import Answers, Proof, ask, compared
+from galago.export.parts import read_logits
 from galago.export.readback import ExportedLanguage, ExportedVision
 from galago.text.tokens import load_tokenizer
 from galago.vlm.fastvlm import FastVLM
@@ -26,7 +27,12 @@ _BOUNDS = {
 
 
 def prove(
-    folder: Path, dtype: Dtype, source: Checkpoint, reference: Reference, answers: Answers | None
+    folder: Path,
+    dtype: Dtype,
+    source: Checkpoint,
+    reference: Reference,
+    answers: Answers | None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Proof:
     """Read `folder`'s three graphs of this dtype back and compare.
 
@@ -34,13 +40,12 @@ def prove(
     """
     vision = ExportedVision(folder, dtype)
     features = [vision.encode(pixels)[0] for pixels in reference.pixels]
-    language = ExportedLanguage(folder, dtype, source.spec.text)
-    logits = [
-        logits_through(language, sequence, len(take))
-        for sequence, take in zip(reference.sequences, reference.takes, strict=True)
-    ]
+    decoder = folder / file_name(GRAPHS[2], dtype)
+    counts = [len(take) for take in reference.takes]
+    logits = read_logits(decoder, source.spec.text, reference.sequences, counts, progress)
     both = None
     if answers is not None:
+        language = ExportedLanguage(folder, dtype, source.spec.text)
         vlm = FastVLM(vision, language, load_tokenizer(source.folder), source.spec)
         both = answers, ask(vlm, [(picture, question) for picture, question, _ in answers])
     return compared(dtype.name, _BOUNDS[dtype.name], reference, features, logits, both)

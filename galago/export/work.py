@@ -26,6 +26,9 @@ def check_target(folder: Path) -> None:
         return
     if folder.exists() or folder.is_symlink():
         raise OptionError(f"{folder} is there already: name a folder that isn't, or remove it")
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise OptionError(f"{above} is a file: a folder can't be made in it, name another place")
 
 
 def begun_by(model: ResolvedModel, form: str | None = None) -> dict[str, Any]:

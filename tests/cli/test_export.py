@@ -39,6 +39,13 @@ def test_a_folder_that_is_there(capsys: Capture, model: Path, tmp_path: Path) ->
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_place_within_a_file(capsys: Capture, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    result = run(capsys, "export", model, tmp_path / "file" / "deep" / "out")
+    assert result.code == 2 and f"{tmp_path / 'file'} is a file" in result.line
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -149,6 +149,7 @@ def test_what_was_stopped_is_continued(
 
     def stopped(source: object, dtype: fastvlm.Dtype, path: Path) -> int:
         path.write_bytes(b"half")
+        path.with_name(f".{path.name}").write_bytes(b"a part that was read back")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(onnx_folder, "write_vision", vision)
@@ -160,6 +161,8 @@ def test_what_was_stopped_is_continued(
     monkeypatch.setattr(onnx_folder, "write_decoder", real_decoder)
     export_onnx(model, ["q8"], out)
     assert _left(out) == ["out"] and written == ["fp32", "q8"]
+    kept = {path.name for path in (out / "onnx").iterdir()}
+    assert kept == {file_name(graph, DTYPES["q8"]) for graph in GRAPHS}
 
 
 def test_another_source_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
