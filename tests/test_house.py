@@ -58,6 +58,7 @@ ENGINES = {
         "export.fastvlm",
         "export.mobileclip",
         "export.overflow",
+        "export.parts",
     },
     "llguidance": {"vlm.forms"},
 }
