@@ -110,6 +110,9 @@ def finetune(
         bool, typer.Option("--tensorboard", help="Curves for TensorBoard too; keeps OUT.work.")
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave faulty rows out.")] = False,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Cut answers that are too long, instead of refusing them.")
+    ] = False,
     check_all: Annotated[
         bool, typer.Option("--check-all", help="Open every picture before the training.")
     ] = False,
@@ -149,6 +152,7 @@ def finetune(
         batch=batch, accumulate=accumulate, rate=rate, resolution=resolution, seed=seed,
         precision=precision, held_out=held_out, patience=patience, measured=measured,
         checkpointing=checkpointing, features=not no_features, tensorboard=tensorboard,
+        cut=cut,
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)
