@@ -133,10 +133,10 @@ def finetune(
 
     LoRA on the language model and the projector whole, unless told otherwise. The data is checked
     first; rows held out by a hash of their pictures tell whether it helps. What the vision tower
-    makes of each picture is computed once and kept. OUT is a folder in the model's own layout, which
+    makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
     every verb opens, compared with what was trained before it is kept. Stopped, the same command
-    continues at the very step. Under torchrun or accelerate (`torchrun --nproc-per-node 8 -m galago
-    finetune …`) all processes work together. Nothing is sent anywhere. Needs torch, transformers,
+    continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
+    -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs torch, transformers,
     peft and others: the extra `train`.
 
     \b

@@ -65,7 +65,8 @@ def some(rows: Rows, count: int) -> list[Row]:
 
 def ask_all(model: FastVLM, rows: Sequence[Row], words: str, progress: Progress = silent) -> Score:
     """The score of the last answer of each row, the right ones before it given."""
-    right, examples = 0, []
+    right = 0
+    examples: list[tuple[str, str, str]] = []
     for number, row in enumerate(rows):
         messages = list(_told(row))
         try:

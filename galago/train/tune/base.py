@@ -16,7 +16,7 @@ __all__ = ["labeller_of", "opened"]
 
 
 def opened(model: ResolvedModel) -> Checkpoint:
-    """The checkpoint of a model that can be trained on; OptionError for one that galago converted."""
+    """The checkpoint of a model to train on; OptionError for one that galago converted."""
     if is_converted(model.folder):
         raise OptionError(
             f"{model.name} is a conversion in fewer bits: train on the model it was made from"

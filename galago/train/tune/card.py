@@ -61,7 +61,8 @@ def card(facts: Facts) -> str:
         "Answers are exact ones, but for case, spaces and a final full stop, said greedily by "
         "galago; rows held out by a hash of their pictures were never trained on.",
         "",
-        f"The folder was opened again and compared with what was trained: {facts.check.sentence()}.",
+        "The folder was opened again and compared with what was trained: "
+        f"{facts.check.sentence()}.",
         "",
         "## Training",
         "",
@@ -69,8 +70,8 @@ def card(facts: Facts) -> str:
         f"with {facts.pictures:,} pictures, seen at {facts.side} px.",
         f"- Learns: {_learns(options)}: {facts.learns:,} of {facts.numbers:,} numbers.",
         f"- {steps}{ended}{taken}, in {facts.seconds / 60:.1f} minutes.",
-        f"- AdamW, highest rate {options.highest_rate:g}, cosine, 3 % warm-up, gradients clipped at "
-        f"1, seed {options.seed}, precision {options.precision}.",
+        f"- AdamW, highest rate {options.highest_rate:g}, cosine, 3 % warm-up, gradients clipped "
+        f"at 1, seed {options.seed}, precision {options.precision}.",
         *(f"- {line}" for line in facts.dropped),
         "",
         *_examples(facts.after),

@@ -29,5 +29,6 @@ class FullMemoryError(ModelError):
             f"lower --batch (it is {batch}) and raise --accumulate as much, " if batch > 1 else ""
         )
         super().__init__(
-            f"not enough memory {where}: {lower}add --checkpointing, or lower --resolution or --rank"
+            f"not enough memory {where}: {lower}add --checkpointing, or lower --resolution or "
+            "--rank"
         )

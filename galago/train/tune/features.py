@@ -2,8 +2,8 @@
 
 By galago's engine, which looks quicker than PyTorch on a CPU, and before the projector, which may
 learn.  Two files: `features.bin`, numbers in float16 divided by the largest of each picture (final
-features have no bound that float16 is sure to hold), and `features.jsonl`, a line a picture, written
-after its numbers: what a stopped process left behind the last whole line is written again.
+features have no bound that float16 is sure to hold), and `features.jsonl`, a line a picture that
+is written after its numbers: what a stopped process left behind the last line is written again.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class _Place:
 class FeatureStore:
     """Features of pictures in a folder; `name` tells those of several processes apart.
 
-    Pictures are told apart by their bytes, so that one in two rows, or under two names, is looked at
-    once, and by how they are prepared.
+    Pictures are told apart by their bytes, so that one in two rows or under two names is
+    looked at once, and by how they are prepared.
     """
 
     def __init__(self, folder: Path, image: ImageSpec) -> None:

@@ -49,7 +49,7 @@ class Course:
 
 
 def arguments(options: TuneOptions, work: Path, rows: int) -> TrainingArguments:
-    """The Trainer's, for so many rows; sets up the processes that torchrun or accelerate started."""
+    """The Trainer's, for so many rows; joins the processes that torchrun or accelerate started."""
     common: dict[str, Any] = {
         "output_dir": str(work),
         "per_device_train_batch_size": options.batch,

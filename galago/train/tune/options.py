@@ -78,8 +78,9 @@ class TuneOptions:
     cut: bool = False
 
     def __post_init__(self) -> None:
-        if unknown := [part for part in self.parts if part not in PARTS] or not self.parts:
-            what = unknown[0] if isinstance(unknown, list) else ""
+        unknown = [part for part in self.parts if part not in PARTS]
+        if unknown or not self.parts:
+            what = unknown[0] if unknown else ""
             raise OptionError(f"--parts {what!r} is not possible: use {', '.join(PARTS)}")
         if self.precision not in PRECISIONS:
             raise OptionError(
