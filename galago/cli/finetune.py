@@ -110,6 +110,9 @@ def finetune(
         bool, typer.Option("--tensorboard", help="Curves for TensorBoard too; keeps OUT.work.")
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave faulty rows out.")] = False,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Cut answers that are too long, instead of refusing them.")
+    ] = False,
     check_all: Annotated[
         bool, typer.Option("--check-all", help="Open every picture before the training.")
     ] = False,
@@ -133,8 +136,8 @@ def finetune(
     makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
     every verb opens, compared with what was trained before it is kept. Stopped, the same command
     continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
-    -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs torch,
-    transformers, peft and others: the extra `train`.
+    -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
+    torch, transformers, peft and others: the extra `train`.
 
     \b
     Examples:
@@ -149,6 +152,7 @@ def finetune(
         batch=batch, accumulate=accumulate, rate=rate, resolution=resolution, seed=seed,
         precision=precision, held_out=held_out, patience=patience, measured=measured,
         checkpointing=checkpointing, features=not no_features, tensorboard=tensorboard,
+        cut=cut,
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)

@@ -50,7 +50,7 @@ class Shown:
 
 
 def dry_run(rows: Part, labeller: Labeller, spec: ImageSpec, count: int = SHOWN) -> list[Shown]:
-    """The first rows, or rather: some from the beginning, the middle and the end.
+    """Rows from the beginning, the middle and the end, unless there are fewer.
 
     Raises RowError and ImageError as training would.
     """
