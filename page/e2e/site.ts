@@ -97,7 +97,7 @@ async function make(): Promise<string> {
 
 /** Pages of a host; nothing else is asked, whoever asks: also workers. */
 export const test = base.extend<{ host: Host; copy: () => string }, { made: string }>({
-  made: [async ({}, use) => use(await make()), { scope: "worker", timeout: 120_000 }],
+  made: [async ({}, use) => use(await make()), { scope: "worker", timeout: 300_000 }],
   host: async ({ made, context }, use) => {
     const host = new Host(made);
     await host.start();
