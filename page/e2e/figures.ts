@@ -4,7 +4,7 @@ import { Galago } from "./galago";
 import { replies } from "./replies";
 import { test } from "./site";
 
-const ROUNDS = 4; // over six pictures, more than are remembered: each is looked at anew
+const ROUNDS = 3; // over six pictures, more than are remembered: each is looked at anew
 
 /** Seconds to the first token as the page tells them, the first answer's and the median of later ones. */
 async function figures(page: Page, address: string): Promise<string> {
