@@ -12,7 +12,7 @@ TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity api export-js load check docs page web built serve e2e web-e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -115,6 +115,9 @@ e2e: $(VENV)/.serve page $(CHROMIUM) ## the page in a real browser, with a fake 
 
 web-e2e: $(VENV)/.dev page $(CHROMIUM) ## the page without a server in a real browser
 	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web $(ARGS)
+
+web-gpu: $(VENV)/.dev page $(CHROMIUM) ## the page without a server by WebGPU, computed by a program: minutes
+	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web-gpu $(ARGS)
 
 screenshots: $(VENV)/.serve page $(CHROMIUM) ## write docs/screenshots again
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots

@@ -68,7 +68,8 @@ export class Vlm {
     const doubt = files.get("doubt.tensors");
     const vlm = new Vlm(setup, choice.device, choice.open, network, speaker, tokenizer, doubt ? new Taught(doubt) : null);
     if (choice.device === "webgpu") {
-      void (ort.env.webgpu.device as Promise<{ lost: Promise<unknown> }>).then(({ lost }) => lost).then(() => (vlm.lost = true));
+      const gone = async (): Promise<unknown> => ((await ort.env.webgpu.device) as { lost: Promise<unknown> }).lost;
+      void gone().then(() => (vlm.lost = true));
     }
     return vlm;
   }
