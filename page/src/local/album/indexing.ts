@@ -161,12 +161,12 @@ class Run {
   async go(open: () => Promise<Eyes>): Promise<Result | null> {
     const given = await this.listed();
     if (given === null) return null;
-    this.report({ total: given.length, stage: null });
+    this.report({ stage: null });
     const store = await this.shelf.open();
     const eyes = await open();
     const background = await eyes.background(() => this.report({ stage: "calibrating" }));
     await this.begin(store, eyes, background);
-    this.report({ stage: "indexing" });
+    this.report({ total: given.length, stage: "indexing" });
     for (const folder of this.source.keep) await store.keepFolder(folder);
     const todo = given.filter((one) => !this.isKnown(one));
     const finished = await this.lookAt(todo, eyes, background, store);
