@@ -1,5 +1,5 @@
 """Exported files in ONNX Runtime, the program they are written for: galago's own features in every
-dtype, and the logits that the proof saw in the same file; nothing of its use is kept or reported."""
+dtype, and the logits that the proof saw in the same file; nothing of its use is kept."""
 
 from __future__ import annotations
 
