@@ -57,6 +57,7 @@ ENGINES = {
         "export.fastvlm",
         "export.mobileclip",
         "export.overflow",
+        "export.parts",
         "cli.export",
     },
     "llguidance": {"vlm.forms"},
