@@ -84,15 +84,19 @@ def test_transformers_says_the_same_of_a_merged_folder(tmp_path: Path) -> None:
     tokens = (ours.spec.image.side // 64) ** 2
     before, behind = [1, 100, 101], [60, 61, 2]
     with torch.inference_mode():
-        wanted = theirs.eval().generate(
-            input_ids=torch.tensor([[*before, *[259] * tokens, *behind]]),
-            pixel_values=torch.from_numpy(pixels),
-            max_new_tokens=16,
-            min_new_tokens=16,
-            do_sample=False,
-            eos_token_id=None,
-            pad_token_id=0,
-        )[0, -16:].tolist()
+        wanted = (
+            theirs.eval()
+            .generate(
+                input_ids=torch.tensor([[*before, *[259] * tokens, *behind]]),
+                pixel_values=torch.from_numpy(pixels),
+                max_new_tokens=16,
+                min_new_tokens=16,
+                do_sample=False,
+                eos_token_id=None,
+                pad_token_id=0,
+            )[0, -16:]
+            .tolist()
+        )
     cache, embed = ours.language.new_cache(), ours.language.embed
     features = ours.vision.encode(pixels)[0]
     logits = cache.append(np.concatenate([embed(before), features, embed(behind)]))
