@@ -3,6 +3,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 PARITY := .venv-parity
+TRAIN := .venv-train
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
@@ -12,7 +13,7 @@ TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -73,6 +74,20 @@ test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
 
 slow: $(VENV)/.dev ## the tests that start galago as processes of its own, and take longer for it
 	@$(PY) -m pytest -n auto --dist worksteal -m slow $(TESTED)
+
+# What `galago finetune` needs of the extra `train`; the embedded models' trainer needs more.
+$(TRAIN)/.run: pyproject.toml
+	@test -x $(TRAIN)/bin/python || $(PYTHON) -m venv $(TRAIN)
+	@echo "installing torch, transformers and peft into $(TRAIN) (once, some minutes)"
+	@$(TRAIN)/bin/python $(PIP) $(TORCH)
+	@$(TRAIN)/bin/python $(PIP) -e . accelerate datasets matplotlib peft 'pytest>=8' timm 'transformers>=5.24'
+	@touch $@
+
+train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers beside, two processes, stops
+	@$(TRAIN)/bin/python -m pytest tests/train/tune
+
+train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
+	@GALAGO_KILLS=20 $(TRAIN)/bin/python -m pytest tests/train/tune/test_finetune.py -k interrupted
 
 parity: $(PARITY)/.mlx ## agreement with transformers, timm, torch and mlx-vlm, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
@@ -136,4 +151,4 @@ golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
 
 clean: ## remove environments and build output
-	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules
+	rm -rf $(VENV) $(PARITY) $(TRAIN) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules

@@ -1,0 +1,181 @@
+"""Whole trainings of seconds, on tiny models of each layout (`make train-test`; needs torch)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from galago.convert.load import load_sessions  # noqa: E402
+from galago.errors import ModelError, OptionError  # noqa: E402
+from galago.hub.resolve import resolve  # noqa: E402
+from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
+from galago.train.tune.log import read_log  # noqa: E402
+from galago.train.tune.options import TuneOptions  # noqa: E402
+from galago.train.tune.rows import PhotoFile, Row, Turn  # noqa: E402
+from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
+
+QUICK = TuneOptions(epochs=2, rate=5e-3, measured=1, rank=4)
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40)}
+
+
+def rows_in(folder: Path, each: int = 4) -> list[Row]:
+    found = []
+    for colour, value in COLOURS.items():
+        (folder / colour).mkdir(parents=True, exist_ok=True)
+        for number in range(each):
+            path = folder / colour / f"{number}.png"
+            Image.new("RGB", (60 + number, 50), value).save(path)
+            turn = Turn("What colour?", colour)
+            found.append(Row((PhotoFile(path.name, str(path)),), (turn,), f"rows:{len(found)}"))
+    return found
+
+
+def tune(base: Path, out: Path, options: TuneOptions, rows: list[Row], **more: object) -> Tuned:
+    held = rows[:2] if len(rows) > 2 else []
+    job = Job(resolve(base), rows[len(held) :], held, out, options, "colours", **more)  # type: ignore[arg-type]
+    made = finetune(job)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("write", [tiny_llava, tiny_fast_vlm])
+@pytest.mark.parametrize(
+    "options",
+    [
+        QUICK,
+        TuneOptions(full=True, epochs=1, rate=1e-3, measured=0),
+        TuneOptions(parts=("projector", "vision"), epochs=1, measured=0),
+    ],
+    ids=["lora", "full", "vision"],
+)
+def test_it_learns_and_galago_opens_it(
+    tmp_path: Path, write: Callable[[Path], Path], options: TuneOptions
+) -> None:
+    made = tune(write(tmp_path / "base"), tmp_path / "out", options, rows_in(tmp_path / "data"))
+    assert made.held_out_before is not None and made.held_out_after is not None
+    assert made.held_out_after < made.held_out_before
+    assert made.check.passed
+    load_sessions(tmp_path / "out", "fp32")
+    assert "held-out loss" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert not (tmp_path / "out.work").exists()
+
+
+def test_transformers_says_the_same_of_a_merged_folder(tmp_path: Path) -> None:
+    from transformers import FastVlmForConditionalGeneration
+
+    rows = rows_in(tmp_path / "data")
+    tune(tiny_fast_vlm(tmp_path / "base"), tmp_path / "out", QUICK, rows)
+    theirs = FastVlmForConditionalGeneration.from_pretrained(tmp_path / "out", dtype=torch.float32)
+    ours = load_sessions(tmp_path / "out", "fp32")
+    pixels = rows[0].pictures[0].pixel_values(ours.spec.image)[None]
+    tokens = (ours.spec.image.side // 64) ** 2
+    before, behind = [1, 100, 101], [60, 61, 2]
+    with torch.inference_mode():
+        wanted = (
+            theirs.eval()
+            .generate(
+                input_ids=torch.tensor([[*before, *[259] * tokens, *behind]]),
+                pixel_values=torch.from_numpy(pixels),
+                max_new_tokens=16,
+                min_new_tokens=16,
+                do_sample=False,
+                eos_token_id=None,
+                pad_token_id=0,
+            )[0, -16:]
+            .tolist()
+        )
+    cache, embed = ours.language.new_cache(), ours.language.embed
+    features = ours.vision.encode(pixels)[0]
+    logits = cache.append(np.concatenate([embed(before), features, embed(behind)]))
+    said = []
+    for _ in range(16):
+        said.append(int(logits.argmax()))
+        logits = cache.append(embed(said[-1:]))
+    assert said == wanted and len(set(said)) > 2
+
+
+def test_one_row_is_learnt_and_nothing_is_held_out(tmp_path: Path) -> None:
+    rows = rows_in(tmp_path / "data", 1)[:1]
+    made = tune(tiny_llava(tmp_path / "base"), tmp_path / "out", QUICK, rows)
+    assert made.steps == 2 and made.held_out_after is None and made.before is None
+
+
+def test_a_loss_that_is_no_number_names_the_rows(tmp_path: Path) -> None:
+    options = TuneOptions(epochs=5, rate=1e30, measured=0, patience=0)
+    with pytest.raises(ModelError, match=r"diverged in step \d+"):
+        tune(tiny_llava(tmp_path / "base"), tmp_path / "out", options, rows_in(tmp_path / "data"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_options_do_not_continue(tmp_path: Path) -> None:
+    base, rows = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data")
+    options = TuneOptions(epochs=5, rate=1e30, measured=0, patience=0)
+    with pytest.raises(ModelError):
+        tune(base, tmp_path / "out", options, rows)
+    with pytest.raises(OptionError, match="--no-resume"):
+        tune(base, tmp_path / "out", QUICK, rows)
+    tune(base, tmp_path / "out", QUICK, rows, resume=False)
+
+
+# -- as processes ----------------------------------------------------------------------------------
+
+
+def command(base: Path, data: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "-m", "galago", "finetune", str(base), str(out), "--data", str(data), "--rate", "5e-3",
+        "--epochs", "8", "--patience", "0", "--measured", "0", "--batch", "2", *more,
+    ]  # fmt: skip
+
+
+def losses(out: Path) -> list[float]:
+    return [line["loss"] for line in read_log(out) if "loss" in line]
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path) -> None:
+    base = tiny_llava(tmp_path / "base")
+    rows_in(tmp_path / "data", 12)
+    one, two = tmp_path / "one", tmp_path / "two"
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    alone = command(base, tmp_path / "data", one, "--accumulate", "2")
+    subprocess.run([sys.executable, *alone], check=True, env=env)
+    together = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    subprocess.run([*together, *command(base, tmp_path / "data", two)], check=True, env=env)
+    assert len(losses(one)) == len(losses(two)) > 10
+    assert np.allclose(losses(one), losses(two), rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_interrupted_it_continues_to_the_same_end(tmp_path: Path) -> None:
+    base = tiny_llava(tmp_path / "base")
+    rows_in(tmp_path / "data", 12)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([sys.executable, *command(base, tmp_path / "data", whole)], check=True)
+    again = [sys.executable, *command(base, tmp_path / "data", cut)]
+    kills = int(os.environ.get("GALAGO_KILLS", "2"))
+    rng = np.random.default_rng(0)
+    for kill in range(kills):
+        running = subprocess.Popen(again)
+        log = tmp_path / "cut.work" / "training.jsonl"
+        while running.poll() is None and not (log.exists() and len(log.read_text()) > 200):
+            time.sleep(0.05)
+        time.sleep(float(rng.random()) * 2)
+        running.send_signal(signal.SIGINT if kill % 2 else signal.SIGKILL)
+        running.wait()
+    if not cut.exists():
+        subprocess.run(again, check=True)
+    assert losses(cut) == losses(whole)
+    assert json.loads((cut / "config.json").read_text())["hidden_size"] == 64
