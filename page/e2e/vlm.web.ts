@@ -18,7 +18,7 @@ for (const isolated of [false, true]) {
       await expect(page.locator("#chat .unsure"), `${picture}: ${prompt}`).toHaveCount(doubted ? 1 : 0);
     }
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(isolated);
-    expect(host.sent(/asyncify/)).toBe(0); // nor ever asked for without a graphics processor
+    expect(host.sent(/asyncify\.wasm/)).toBe(0); // nor ever asked for without a graphics processor
   });
 }
 
