@@ -83,6 +83,33 @@ test("a folder is handed over, searched as the command line does, and still ther
   await context.setOffline(false);
 });
 
+test("vectors are Python's, as nearly as weights in 8 bits allow", async ({ page, host }) => {
+  test.setTimeout(240_000);
+  const names = readdirSync(join(EXAMPLES, "album")).sort();
+  await open(page, host.url);
+  await page.locator("#files-photos").setInputFiles(names.map((name) => join(EXAMPLES, "album", name)));
+  await expect(line(page)).toContainText("16 photos in the album", { timeout: 120_000 });
+  const kept = await page.evaluate(async () => {
+    const opening = indexedDB.open("galago-album");
+    await new Promise((done) => (opening.onsuccess = done));
+    const asking = opening.result.transaction("photos").objectStore("photos").getAll();
+    await new Promise((done) => (asking.onsuccess = done));
+    return (asking.result as { path: string; vector: Float32Array }[]).map(({ path, vector }) => ({ path, vector: [...vector] }));
+  });
+  const script = `
+import json, sys, galago
+clip = galago.MobileCLIP.load("mobileclip2-nano", precision="fp32")
+print(json.dumps(clip.embed_images(sys.argv[1:]).tolist()))`;
+  const paths = names.map((name) => join(EXAMPLES, "album", name));
+  const rows = JSON.parse(execFileSync(PYTHON, ["-c", script, ...paths], { cwd: TOP, env: environment }).toString()) as number[][];
+  const cosines = names.map((name, at) => {
+    const { vector } = kept.find(({ path }) => path === name)!;
+    return vector.reduce((sum, value, i) => sum + value * rows[at]![i]!, 0);
+  });
+  console.log(`least cosine with Python's: ${Math.min(...cosines).toFixed(5)}`);
+  expect(Math.min(...cosines)).toBeGreaterThan(0.999);
+});
+
 test("indexing stops, goes on without what is known, and is seen in another tab", async ({ page, host, context }) => {
   test.setTimeout(240_000);
   await open(page, host.url);
@@ -93,6 +120,8 @@ test("indexing stops, goes on without what is known, and is seen in another tab"
   await expect(other.locator("#files-open")).toBeDisabled();
   await other.getByRole("button", { name: "Stop" }).click();
   await expect(line(page)).toHaveText(/^(Stopped|10 photos)/, { timeout: 60_000 });
+  await other.close();
+  await page.bringToFront();
   await hand(page);
   await expect(line(page)).toContainText("10 photos in the album", { timeout: 120_000 });
   await hand(page);
