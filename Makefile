@@ -100,6 +100,9 @@ serve: $(VENV)/.serve built ## the server and its page at http://127.0.0.1:8000
 e2e: $(VENV)/.serve page $(CHROMIUM) ## the page in a real browser, with a fake camera
 	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=e2e $(ARGS)
 
+web-e2e: $(VENV)/.dev page $(CHROMIUM) ## the page without a server in a real browser
+	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web $(ARGS)
+
 screenshots: $(VENV)/.serve page $(CHROMIUM) ## write docs/screenshots again
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots
 	@$(PY) page/e2e/webp.py docs/screenshots

@@ -10,7 +10,6 @@ import pytest
 from tests.helpers.places import TOP
 from tools import page
 
-
 BOTH = pytest.mark.parametrize("built", [page.SERVER, page.WEB], ids=["server", "web"])
 
 

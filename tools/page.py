@@ -1,7 +1,7 @@
-"""Whether the built pages (galago/server/static, galago/export/page; committed) are those of page/.
+"""Whether the built pages (galago/server/static, galago/export/page; committed) are of page/.
 
-Exit code 1 says that one isn't: `make page` builds both. Needs no Node. page/vite.config.ts writes the
-digest that is computed here.
+Exit code 1 says that one isn't: `make page` builds both. Needs no Node. page/vite.config.ts writes
+the digest that is computed here.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ export class Host {
       if (at >= cut) return void response.destroy();
       const piece = body.subarray(at, at + 65_536);
       noted.bytes += piece.length;
-      if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")]);
+      if (!response.write(piece)) await drained(response);
       if (response.destroyed) return;
       if (this.slow?.path.test(path)) await new Promise((done) => setTimeout(done, this.slow?.pause));
     }
@@ -97,7 +97,7 @@ async function make(): Promise<string> {
 
 /** Pages of a host; nothing else is asked, whoever asks: also workers. */
 export const test = base.extend<{ host: Host; copy: () => string }, { made: string }>({
-  made: [async ({}, use) => use(await make()), { scope: "worker", timeout: 120_000 }],
+  made: [async ({}, use) => use(await make()), { scope: "worker", timeout: 300_000 }],
   host: async ({ made, context }, use) => {
     const host = new Host(made);
     await host.start();
@@ -111,9 +111,9 @@ export const test = base.extend<{ host: Host; copy: () => string }, { made: stri
     if (strange.length) throw new Error(`other hosts were asked: ${strange.join(", ")}`);
   },
   // A copy of the site that a test may change.
-  copy: async ({ made }, use, { outputPath }) => {
+  copy: async ({ made }, use, testInfo) => {
     await use(() => {
-      const folder = outputPath("site");
+      const folder = testInfo.outputPath("site");
       cpSync(made, folder, { recursive: true });
       return folder;
     });
@@ -130,3 +130,13 @@ export const settled = (page: Page): Promise<void> =>
   });
 
 export { expect, plain } from "./galago";
+
+/** Until more can be written, or nobody listens any more. */
+const drained = (response: ServerResponse): Promise<void> =>
+  new Promise((done) => {
+    const end = (): void => {
+      response.off("drain", end).off("close", end);
+      done();
+    };
+    response.on("drain", end).on("close", end);
+  });

@@ -101,9 +101,11 @@ async function download(
   };
   while (done < into.length) {
     const before = done;
+    let further = before === 0; // not over the same bytes again
     try {
       const response = await ask(address, done, signal);
-      if (response.status !== 206) done = saved = 0; // this host sends whole files only
+      if (response.status === 206) further = true;
+      else done = saved = 0; // this host sends whole files only
       for await (const part of chunks(response)) {
         if (done + part.length > into.length) throw new Refused(STRANGE);
         into.set(part, done);
@@ -117,7 +119,7 @@ async function download(
       await save();
       if (signal?.aborted) throw signal.reason;
       if (error instanceof Refused) throw error;
-      vain = done > before ? 1 : vain + 1;
+      vain = further && done > before ? 1 : vain + 1;
       if (vain >= TRIES) throw new Refused(GONE);
       await new Promise((next) => setTimeout(next, 250 * 2 ** vain));
     }

@@ -24,6 +24,7 @@ here.addEventListener("install", (event) => {
       const cache = await caches.open(CURRENT);
       // Past the browser's own cache: it may hold a file of the version before by the same name.
       await cache.addAll(shell.files.map((path) => new Request(address(path), { cache: "reload" })));
+      await keepSite();
       await here.skipWaiting();
     })(),
   );
@@ -49,6 +50,17 @@ here.addEventListener("fetch", (event) => {
   else if (shell.files.includes(name) || name.startsWith("assets/")) event.respondWith(kept(path, request));
   else if (name === "site.json" || /^runtime\/.*\.mjs$/.test(name)) event.respondWith(newest(path, request));
 });
+
+/** What the page fetched before this worker saw it: site.json, and the scripts of the runtime named there. */
+async function keepSite(): Promise<void> {
+  const cache = await caches.open(SITE);
+  const response = await fetch(address("site.json"), { cache: "no-cache" });
+  if (!response.ok) return;
+  const { runtime } = (await response.clone().json()) as { runtime: { folder: string; files: { path: string }[] } };
+  await cache.put(address("site.json"), response);
+  const scripts = runtime.files.filter(({ path }) => path.endsWith(".mjs"));
+  await cache.addAll(scripts.map(({ path }) => address(runtime.folder + path)));
+}
 
 /** From this version's cache, else an older one's, else the network. */
 async function kept(path: string, request: Request): Promise<Response> {
