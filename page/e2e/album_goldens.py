@@ -48,14 +48,28 @@ ODD = (
     "", " ", "&", "&;", "a" + "\u0301" * 40 + "b", "word " * 100, "dog " * 3000, "z" * 9000, "\ud83e\udd8a",
     "\ud83e alone", "&amp;\n<p> &amp; &eacute;", "line\r\nline", "&#xFFFFFFFF;", "a\u2028b",
 )  # fmt: skip
-DATES = ("2025", "2025-06", "2025-06-14", "2024-02-29", "2025-02-29", "2025-13", "1825", "1826", "soon", "2025-6-4")
+DATES = (
+    "2025",
+    "2025-06",
+    "2025-06-14",
+    "2024-02-29",
+    "2025-02-29",
+    "2025-13",
+    "1825",
+    "1826",
+    "soon",
+    "2025-6-4",
+)
 EXIF = ("2024:05:10 14:20:00", "2024-05-10", "0000:00:00 00:00:00", "1970:01:01 00:00:00", "2024:02:30 10:00:00",
         "2024:05:10 14:20", "  2024/1/2 3:4:5.678+02:00", "3024:01:01 00:00:00", "2024:05:10 25:00:00", "text")  # fmt: skip
 
 
 def texts() -> list[str]:
     draw = random.Random(7)
-    mixed = [draw.choice(("", " ", "  ")).join(draw.choices(PIECES, k=draw.randint(2, 6))) for _ in range(400)]
+    mixed = [
+        draw.choice(("", " ", "  ")).join(draw.choices(PIECES, k=draw.randint(2, 6)))
+        for _ in range(400)
+    ]
     return [*PIECES, *ODD, *mixed]
 
 
@@ -86,19 +100,34 @@ def rankings(folder: Path, draw: np.random.Generator) -> dict[str, Any]:
     def rows(count: int) -> Any:
         return unit(draw.standard_normal((count, DIM)).astype(np.float32)).astype(np.float16)
 
-    photos, shown, absent = rows(PHOTOS), rows(SHOWN).astype(np.float32), rows(ABSENT).astype(np.float32)
+    photos, shown, absent = (
+        rows(PHOTOS),
+        rows(SHOWN).astype(np.float32),
+        rows(ABSENT).astype(np.float32),
+    )
     (folder / "vectors.f16").write_bytes(photos.tobytes())
     background = Background(shown, absent)
     reached = reach(photos.astype(np.float32), background)
     head = Head("model", "", "", DIM, 1, PHOTOS, 0.0)
-    view = View(head, Rows(folder / "vectors.f16", DIM, PHOTOS), np.array([], np.intp), background, reached)
+    view = View(
+        head, Rows(folder / "vectors.f16", DIM, PHOTOS), np.array([], np.intp), background, reached
+    )
     asked = []
     for number in range(24):
         near = photos[draw.integers(PHOTOS)].astype(np.float32)
         mixed = unit(near + draw.normal(0, 0.05 + 0.02 * number, DIM).astype(np.float32))
-        kinds = [("words", True)], [("picture", True)], [("words", True), ("words", False)], [("words", True), ("picture", True)]
+        kinds = (
+            [("words", True)],
+            [("picture", True)],
+            [("words", True), ("words", False)],
+            [("words", True), ("picture", True)],
+        )
         parts = [
-            Part(mixed if first == 0 else unit(draw.standard_normal(DIM).astype(np.float32)), kind, wanted)
+            Part(
+                mixed if first == 0 else unit(draw.standard_normal(DIM).astype(np.float32)),
+                kind,
+                wanted,
+            )
             for first, (kind, wanted) in enumerate(kinds[number % 4])
         ]
         among = np.arange(0, PHOTOS, 3) if number % 5 == 4 else None
@@ -159,14 +188,22 @@ def dates(folder: Path) -> dict[str, Any]:
         Image.new("RGB", (8, 8)).save(path, exif=exif)
         with Image.open(path) as opened:
             files.append([str(path), taken(opened)])
-    return {"typed": {text: spoken(text) for text in DATES}, "exif": {text: date_in(text) for text in EXIF}, "files": files}
+    return {
+        "typed": {text: spoken(text) for text in DATES},
+        "exif": {text: date_in(text) for text in EXIF},
+        "files": files,
+    }
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(3)
     rows = unit(draw.standard_normal((9, DIM)).astype(np.float32))
-    shares = {"rows": packed(rows[1:]), "seen": packed(rows[0]), "shares": shares_of(rows[1:] @ rows[0], 13.5)}
+    shares = {
+        "rows": packed(rows[1:]),
+        "seen": packed(rows[0]),
+        "shares": shares_of(rows[1:] @ rows[0], 13.5),
+    }
     found = {
         "words": words(folder), "ranking": rankings(folder, draw), "doubt": doubts(draw), "shares": shares,
         "dates": dates(folder), "today": datetime.now().isoformat(),

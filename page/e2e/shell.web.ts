@@ -88,9 +88,10 @@ test("a new version takes over, and a tab with the old one goes on", async ({ pa
   writeFileSync(file("sw.js"), worker.replaceAll(script, renamed).replace(/"digest":"\w+"/, '"digest":"tomorrow"'));
   const other = await context.newPage();
   await other.goto(host.url); // the old page once more, while the new one is fetched
-  await expect.poll(() => other.evaluate(async () => (await caches.keys()).some((name) => name.endsWith("tomorrow")))).toBe(true);
-  await other.reload();
-  await expect(other.locator("html[data-version=tomorrow]")).toBeAttached();
+  await expect(async () => {
+    await other.reload();
+    await expect(other.locator("html[data-version=tomorrow]")).toBeAttached({ timeout: 2_000 });
+  }).toPass({ timeout: 40_000 });
   await loaded(other);
   expect(await page.evaluate(async (address) => (await fetch(address)).ok, script)).toBe(true); // also when its host has it no more
   expect(plain(await read(page))).toContain(cli([NOTE], "read")[0]);

@@ -40,6 +40,8 @@ const nothing = (): IndexState => ({
   left: null, bad: 0, unread: [], stopped: false, result: null, problem: null, album: [],
 });
 
+const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
 const heldElsewhere = async (): Promise<boolean> =>
   ((await navigator.locks.query()).held ?? []).some(({ name }) => name === LOCK);
 
@@ -48,7 +50,6 @@ export class Indexing {
   private stopping = false;
   private readonly channel = new BroadcastChannel(CHANNEL);
   private other: { state: IndexState; at: number } | null = null;
-  private told = 0;
   private firstLook = { at: 0, count: 0 }; // of the rate
   /** The files of this visit, by their keys: they are shown from the disk. */
   readonly files = new Map<string, File>();
@@ -63,6 +64,7 @@ export class Indexing {
   /** How far the run is, in this tab or another. */
   async look(): Promise<IndexState> {
     const album = (await (await this.shelf.open()).folders()).map(({ name }) => name);
+    if (!this.state.running && !this.other?.state.running && (await heldElsewhere())) await sleep(2 * EVERY); // it will be heard
     if (this.state.running || this.other === null) return { ...this.state, album };
     const { state, at } = this.other;
     const ended = state.running && Date.now() - at > STALE && !(await heldElsewhere());
@@ -90,7 +92,7 @@ export class Indexing {
         if (lock === null) return began.resolve(false);
         this.other = null;
         this.state = { ...nothing(), number: this.state.number + 1, running: true, folders: source.names };
-        [this.stopping, this.told, this.firstLook] = [false, 0, { at: 0, count: 0 }];
+        [this.stopping, this.firstLook] = [false, { at: 0, count: 0 }];
         began.resolve(true);
         await this.run(source, eyes);
       })
@@ -101,6 +103,8 @@ export class Indexing {
 
   private async run(source: Source, eyes: () => Promise<Eyes>): Promise<void> {
     const started = performance.now();
+    // Other tabs hear of it also while nothing gets done, as the model is read.
+    const beating = setInterval(() => this.tell({ kind: "state", state: this.state }), EVERY);
     try {
       const result = await new Run(this.shelf, source, this.files, () => this.stopping, (part) => this.report(part)).go(eyes);
       const seconds = (performance.now() - started) / 1000;
@@ -109,6 +113,7 @@ export class Indexing {
     } catch (error) {
       this.state.problem = error instanceof Error ? error.message : String(error);
     }
+    clearInterval(beating);
     Object.assign(this.state, { running: false, rate: null, left: null });
     this.tell({ kind: "state", state: this.state });
   }
@@ -116,17 +121,14 @@ export class Indexing {
   private report(part: Partial<IndexState> & { looked?: number }): void {
     const { looked, ...rest } = part;
     Object.assign(this.state, rest);
-    const now = performance.now();
     if (looked !== undefined) {
+      const now = performance.now();
       if (!this.firstLook.at) this.firstLook = { at: now, count: looked };
       const spent = now - this.firstLook.at;
       const rate = spent > SETTLED ? (1000 * (looked - this.firstLook.count)) / spent : null;
       this.state.rate = rate;
       this.state.left = rate ? (this.state.total - this.state.done) / rate : null;
     }
-    if (now - this.told < EVERY) return;
-    this.told = now;
-    this.tell({ kind: "state", state: this.state });
   }
 
   private tell(word: Word): void {

@@ -41,7 +41,10 @@ export class Rows {
     const { data, dim } = this;
     const start = at * dim;
     // Four sums, which don't wait for each other.
-    let [a, b, c, d] = [0, 0, 0, 0];
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
     let i = 0;
     for (; i + 3 < dim; i += 4) {
       a += data[start + i]! * vector[i]!;

@@ -120,6 +120,11 @@ export class Store {
       await done;
       return about;
     } catch (error) {
+      try {
+        all.abort(); // what was put before must not stay alone
+      } catch {
+        // It is over already.
+      }
       await done.catch((why: unknown) => {
         if (isFull(why)) throw why;
       });
