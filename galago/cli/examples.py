@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from galago.cli.preview import drawing, drawn_pixels
-from galago.cli.terminal import complain, say, shown, write, write_drawing
+from galago.cli.terminal import say, shown, write, write_drawing
 from galago.disk import whole_file
 from galago.errors import StorageError
 from galago.text.visible import visible
@@ -29,6 +28,8 @@ def show_examples(examples: Sequence[Shown], *, preview: bool | None = None) -> 
 
     In a terminal what is learnt is green; elsewhere, and with NO_COLOR, it stands in {+ +}.
     """
+    from galago.cli.preview import drawing, drawn_pixels
+
     way = drawing(preview)
     for number, one in enumerate(examples, 1):
         pictures = "" if len(one.squares) == 1 else "s"
@@ -94,6 +95,5 @@ def write_sheet(path: Path, examples: Sequence[Shown]) -> bool:
 
 
 def tell_faults(error: FaultyDataError) -> None:
-    """The first faults, a line each, and what to do about them."""
+    """The first faults, a line each; the error itself says what to do about them."""
     say(*error.report.lines())
-    complain(str(error))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from galago.cli import options
-from galago.cli.terminal import say, stages, write, write_place, write_record
-from galago.errors import MissingExtraError, OptionError
+from galago.cli.examples import example_record, show_examples, tell_faults, write_sheet
+from galago.cli.terminal import say, stages, write_place, write_record
+from galago.errors import MissingExtraError
 from galago.progress import silent
 
 if TYPE_CHECKING:
     from galago.train.tune.data import TuneData
-    from galago.train.tune.dry_run import Shown, Span
     from galago.train.tune.finetune import Tuned
 
 __all__ = ["finetune"]
@@ -111,6 +110,9 @@ def finetune(
         bool, typer.Option("--tensorboard", help="Curves for TensorBoard too; keeps OUT.work.")
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave faulty rows out.")] = False,
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Cut answers that are too long, instead of refusing them.")
+    ] = False,
     check_all: Annotated[
         bool, typer.Option("--check-all", help="Open every picture before the training.")
     ] = False,
@@ -122,7 +124,9 @@ def finetune(
         typer.Option("--resume/--no-resume", help="Continue a stopped training, or begin anew."),
     ] = True,
     keep: Annotated[bool, typer.Option("--keep", help="Leave OUT.work there at the end.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The figures as a JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The figures, or the three rows, as JSON.")
+    ] = False,
     offline: options.Offline = False,
 ) -> None:
     """Teach a FastVLM from your own pictures, questions and answers.
@@ -132,8 +136,13 @@ def finetune(
     makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
     every verb opens, compared with what was trained before it is kept. Stopped, the same command
     continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
+<<<<<<< HEAD
     -m galago finetune …`) all processes work together. Nothing is sent anywhere.
     Needs torch, transformers, peft and others: the extra `train`.
+=======
+    -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
+    torch, transformers, peft and others: the extra `train`.
+>>>>>>> w/tune-data
 
     \b
     Examples:
@@ -148,6 +157,7 @@ def finetune(
         batch=batch, accumulate=accumulate, rate=rate, resolution=resolution, seed=seed,
         precision=precision, held_out=held_out, patience=patience, measured=measured,
         checkpointing=checkpointing, features=not no_features, tensorboard=tensorboard,
+        cut=cut,
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)
@@ -202,7 +212,13 @@ def _run(
             return
     from galago.train.tune.dry_run import dry_run as show
 
-    _show(show(data.train, labeller, image), out)
+    rows = show(data.train, labeller, image)
+    if as_json:
+        for row in rows:
+            write_record(example_record(row))
+    else:
+        show_examples(rows)
+    write_sheet(out.with_name(f"{out.name}.dry-run.png"), rows)
 
 
 def _loaded(place: str, labeller: Any, image: Any, reading: Any, progress: Any) -> TuneData:
@@ -213,8 +229,8 @@ def _loaded(place: str, labeller: Any, image: Any, reading: Any, progress: Any) 
     try:
         return load_data(place, labeller, image, reading, progress)
     except FaultyDataError as error:
-        say(*error.report.lines())
-        raise OptionError(str(error)) from None
+        tell_faults(error)
+        raise
 
 
 def _tell(made: Tuned, as_json: bool) -> None:
@@ -223,36 +239,3 @@ def _tell(made: Tuned, as_json: bool) -> None:
     if made.before is not None and made.after is not None:
         say(f"held-out answers: {made.before.sentence()} before, {made.after.sentence()} after")
     write_record(made.to_json()) if as_json else write_place(str(made.folder))
-
-
-def _show(rows: list[Shown], out: Path) -> None:
-    """Rows as they will be learnt: a sheet of their squares, and their text."""
-    from galago.train.tune.dry_run import contact_sheet, stand_apart
-
-    sheet = contact_sheet(rows)
-    for row in rows:
-        cut = f", {row.cut} of its answers cut" if row.cut else ""
-        write(f"{row.where}: {row.positions} tokens, {row.learnt} of them learnt{cut}\n")
-        if sys.stdout.isatty():
-            _in_colour(row.spans)
-        else:
-            write(f"{stand_apart(row.spans)}\n")
-    if sheet is not None:
-        path = out.with_name(f"{out.name}.dry-run.png")
-        path.write_bytes(sheet)
-        say("the pictures as it will see them:")
-        write_place(str(path))
-
-
-def _in_colour(spans: tuple[Span, ...]) -> None:
-    """What is learnt in green."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from galago.text.visible import visible
-
-    styles = {(True, False): "bold green", (False, True): "cyan"}
-    told = (
-        (visible(one.text, lines=True), styles.get((one.learnt, one.picture), "")) for one in spans
-    )
-    Console().print(Text.assemble(*told), soft_wrap=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago.cli import examples
 from galago.cli.examples import example_record, show_examples, tell_faults, write_sheet
 from galago.errors import StorageError
 from galago.train.tune.check import FaultyDataError, Report
@@ -75,11 +74,7 @@ def test_the_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write_sheet(tmp_path / "no" / "sheet.png", [ONE])
 
 
-def test_faults_are_told_before_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_are_told_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report(5, problems=[("a.json:3", "no such picture: \x1b[2J.png")], faulty=2)
     tell_faults(FaultyDataError("2 of 5 rows are faulty: mend them", report))
-    assert capsys.readouterr().err == (
-        "a.json:3: no such picture: \\x1b[2J.png\n… and 1 more\n"
-        "galago: 2 of 5 rows are faulty: mend them\n"
-    )
-    assert examples.__doc__
+    assert capsys.readouterr().err == ("a.json:3: no such picture: \\x1b[2J.png\n… and 1 more\n")

@@ -27,4 +27,4 @@ def opened(model: ResolvedModel) -> Checkpoint:
 def labeller_of(source: Checkpoint, options: TuneOptions) -> Labeller:
     """What makes ids and labels of rows, as this model at the options' resolution reads them."""
     spec = dataclasses.replace(source.spec, image=options.seen(source.spec.image))
-    return Labeller.of(load_tokenizer(source.folder), spec, image_id=0)
+    return Labeller.of(load_tokenizer(source.folder), spec, image_id=0, cut=options.cut)

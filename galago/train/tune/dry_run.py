@@ -20,7 +20,7 @@ __all__ = ["SHOWN", "Shown", "Span", "contact_sheet", "dry_run", "stand_apart"]
 
 SHOWN = 3  # rows
 _GAP = 16  # pixels between the squares of a sheet
-_MOST = 2048  # pixels of a sheet's width
+_MOST = 2048  # pixels of a sheet's edge
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Shown:
 
 
 def dry_run(rows: Part, labeller: Labeller, spec: ImageSpec, count: int = SHOWN) -> list[Shown]:
-    """The first rows, or rather: some from the beginning, the middle and the end.
+    """Rows from the beginning, the middle and the end, unless there are fewer.
 
     Raises RowError and ImageError as training would.
     """
@@ -90,17 +90,16 @@ def _spans(example: Example, labeller: Labeller) -> Iterator[Span]:
 
 
 def contact_sheet(shown: Sequence[Shown]) -> bytes | None:
-    """A PNG: the squares of each row side by side, a row under the other; None without pictures."""
+    """A PNG: rows side by side, the squares of one under each other; None without pictures."""
     rows = [one.squares for one in shown if one.squares]
     if not rows:
         return None
-    side = len(rows[0][0])
-    width, height = max(map(len, rows)) * (side + _GAP) + _GAP, len(rows) * (side + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, height), "white")
-    for line, squares in enumerate(rows):
-        for column, square in enumerate(squares):
-            place = _GAP + column * (side + _GAP), _GAP + line * (side + _GAP)
-            sheet.paste(Image.fromarray(square), place)
+    step = len(rows[0][0]) + _GAP
+    size = len(rows) * step + _GAP, max(map(len, rows)) * step + _GAP
+    sheet = Image.new("RGB", size, "white")
+    for column, squares in enumerate(rows):
+        for line, square in enumerate(squares):
+            sheet.paste(Image.fromarray(square), (_GAP + column * step, _GAP + line * step))
     sheet.thumbnail((_MOST, _MOST))
     out = io.BytesIO()
     sheet.save(out, "PNG")

@@ -95,6 +95,8 @@ class JsonRows:
             return json.loads(data.decode("utf-8-sig")), where
         except RecursionError:
             raise RowError(where, "nested too deeply") from None
+        except json.JSONDecodeError as error:
+            raise RowError(where, f"no JSON ({error.msg}, character {error.pos + 1})") from None
         except ValueError as error:
             raise RowError(where, f"no JSON in UTF-8 ({short(error)})") from None
 

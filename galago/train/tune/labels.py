@@ -148,7 +148,7 @@ class Labeller:
         pictures = len(example.starts) * self.per_image
         takes = f"it takes {length} positions ({pictures} of them pictures) and there are {room}"
         if not self.cut:
-            raise RowError(row.where, f"{takes}: shorten its answer, or let answers be cut")
+            raise RowError(row.where, f"{takes}: shorten its answer, or --cut it")
         whole = all(start + self.per_image <= room for start in example.starts)
         kept = Example(example.ids[:room], example.labels[:room], example.starts, self.per_image)
         if not whole or not kept.learnt:

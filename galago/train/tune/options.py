@@ -54,6 +54,7 @@ class TuneOptions:
     measured: of how many held-out answers before and after are compared with the right ones.
     features: keep what a trunk that doesn't learn makes of each picture, instead of looking again.
     checkpointing: compute activations twice instead of holding them.
+    cut: rows beyond the model's positions lose the end of their answers, instead of being faults.
     """
 
     parts: tuple[str, ...] = ("projector", "decoder")
@@ -74,6 +75,7 @@ class TuneOptions:
     features: bool = True
     checkpointing: bool = False
     tensorboard: bool = False
+    cut: bool = False
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in PARTS]

@@ -72,8 +72,8 @@ def test_a_sheet_of_the_very_squares(tmp_path: Path, labeller: Labeller) -> None
     assert data is not None
     sheet = np.asarray(Image.open(io.BytesIO(data)))
     assert sheet.shape == (2 * 272 + 16, 2 * 272 + 16, 3)
-    assert np.array_equal(sheet[16:272, 288:544], shown[0].squares[1])
-    assert np.array_equal(sheet[288:544, 16:272], shown[1].squares[0])
+    assert np.array_equal(sheet[288:544, 16:272], shown[0].squares[1])
+    assert np.array_equal(sheet[16:272, 288:544], shown[1].squares[0])
     assert (sheet[288:544, 288:544] == 255).all()
     assert contact_sheet(shown[2:]) is None
 

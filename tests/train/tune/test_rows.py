@@ -53,6 +53,12 @@ def test_answers_are_words() -> None:
     ]
 
 
+def test_half_a_character_is_told() -> None:
+    for turn in (Turn("\ud800?", "Yes."), Turn("Hi", "\udc9f")):
+        assert next(Row((), (turn,), "x").faults()).startswith("it has half a character")
+    assert list(Row((), (Turn("Hi", "\U0001f408"),), "x", "\udfff").faults())
+
+
 @pytest.mark.parametrize("question", ["What?", "<image>\nWhat?", " <image> What? ", "<image>What?"])
 def test_a_picture_in_front_is_asked_about_as_galago_asks(question: str) -> None:
     assert row(question).messages() == [user_message("What?", 1)]
