@@ -136,13 +136,8 @@ def finetune(
     makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
     every verb opens, compared with what was trained before it is kept. Stopped, the same command
     continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
-<<<<<<< HEAD
-    -m galago finetune …`) all processes work together. Nothing is sent anywhere.
-    Needs torch, transformers, peft and others: the extra `train`.
-=======
     -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
     torch, transformers, peft and others: the extra `train`.
->>>>>>> w/tune-data
 
     \b
     Examples:
