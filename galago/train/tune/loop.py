@@ -30,6 +30,7 @@ from galago.train.tune.options import TuneOptions
 
 __all__ = ["Course", "arguments", "last_whole", "teach"]
 
+_LOGGED = ("loss", "grad_norm", "learning_rate")
 LEARNT, WHOLE = "learnt.safetensors", "whole"
 _JUDGED = 10  # times in a training that the held-out loss is computed, and a checkpoint kept
 _KEPT_SECONDS = 300.0  # ... and at least as often
@@ -112,8 +113,12 @@ def teach(
     Raises DivergedError, StorageError; KeyboardInterrupt after a checkpoint.
     """
     work = Path(made.output_dir)
+    before = last_whole(work)
     if held is not None:
         made.eval_strategy = "steps"  # type: ignore[assignment]
+        # Not by trainer.evaluate(): the model would count as prepared, and several processes would
+        # each learn alone.
+        made.eval_on_start = before is None
     log = Log(work, options.patience if held is not None else 0)
     trainer = _Trainer(
         model=learner,
@@ -126,13 +131,10 @@ def teach(
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise OptionError("FSDP and DeepSpeed aren't supported: every device holds the whole model")
     trainer.remove_callback(PrinterCallback)
-    before = last_whole(work)
     if made.should_save:
         _clear(work, before)
     trainer.accelerator.wait_for_everyone()
     log.continue_at(0 if before is None else _step(before), made.should_save)
-    if before is None and held is not None:
-        log.begin(trainer.evaluate()["eval_loss"], made.should_save)
     with _Interrupts() as interrupts:
         trainer.add_callback(interrupts)
         trainer.train(resume_from_checkpoint=None if before is None else str(before))
@@ -260,11 +262,11 @@ class _Keeping(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if state.is_world_process_zero and logs and "loss" in logs:
-            self._log.add(state.global_step, {k: logs[k] for k in ("loss", "learning_rate")})
+            self._log.add(state.global_step, {k: logs[k] for k in _LOGGED if k in logs})
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any, **_: Any) -> None:
-        if not state.global_step:  # before the first step: `begin` notes it
-            return
+        if not state.global_step:
+            return self._log.begin(metrics["eval_loss"], args.should_save)
         better = self._log.judge(state.global_step, metrics["eval_loss"], args.should_save)
         if better and args.should_save:
             learnt = {n: p.detach().cpu().contiguous() for n, p in self._learner.learnt().items()}

@@ -133,9 +133,14 @@ def test_other_options_do_not_continue(tmp_path: Path) -> None:
 # -- as processes ----------------------------------------------------------------------------------
 
 
+# Adam's steps are as large for gradients that are rounding errors as for others: at a high rate the
+# order in which two processes add drives losses apart.
+RATE = "1e-4"
+
+
 def command(base: Path, data: Path, out: Path, *more: str) -> list[str]:
     return [
-        "-m", "galago", "finetune", str(base), str(out), "--data", str(data), "--rate", "5e-3",
+        "-m", "galago", "finetune", str(base), str(out), "--data", str(data), "--rate", RATE,
         "--epochs", "8", "--patience", "0", "--measured", "0", "--batch", "2", *more,
     ]  # fmt: skip
 
@@ -150,10 +155,12 @@ def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path) -> No
     rows_in(tmp_path / "data", 12)
     one, two = tmp_path / "one", tmp_path / "two"
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    alone = command(base, tmp_path / "data", one, "--accumulate", "2")
+    # 24 rows: of a last batch that isn't whole, accelerate fills up the others' share.
+    alone = command(base, tmp_path / "data", one, "--held-out", "0", "--accumulate", "2")
     subprocess.run([sys.executable, *alone], check=True, env=env)
     together = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    subprocess.run([*together, *command(base, tmp_path / "data", two)], check=True, env=env)
+    pair = command(base, tmp_path / "data", two, "--held-out", "0")
+    subprocess.run([*together, *pair], check=True, env=env)
     assert len(losses(one)) == len(losses(two)) > 10
     assert np.allclose(losses(one), losses(two), rtol=1e-3)
 
