@@ -131,29 +131,19 @@ def finetune(
 ) -> None:
     """Teach a FastVLM from your own pictures, questions and answers.
 
-            LoRA on the language model and the projector whole, unless told otherwise. The data is checked
-            first; rows held out by a hash of their pictures tell whether it helps. What the vision tower
-            makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
-            every verb opens, compared with what was trained before it is kept. Stopped, the same command
-            continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
-        <<<<<<< HEAD
-            -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
-            torch, transformers, peft and others: the extra `train`.
-        =======
-        LoRA on the language model and the projector whole, unless told otherwise. The data is checked
-        first; rows held out by a hash of their pictures tell whether it helps. What the vision tower
-        makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
-        every verb opens, compared with what was trained before it is kept. Stopped, the same command
-        continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
-        -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
-        torch, transformers, peft and others: the extra `train`.
-    >>>>>>> w/tune
+    LoRA on the language model and the projector whole, unless told otherwise. The data is checked
+    first; rows held out by a hash of their pictures tell whether it helps. What the vision tower
+    makes of each picture is computed once and kept. OUT is a folder in the model's own layout that
+    every verb opens, compared with what was trained before it is kept. Stopped, the same command
+    continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
+    -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
+    torch, transformers, peft and others: the extra `train`.
 
-            \b
-            Examples:
-              galago finetune fastvlm-nano my-model --data photos/ --rate 1e-3 --epochs 10
-              galago finetune apple/FastVLM-0.5B my-model --data train.json --images photos/
-              galago finetune apple/FastVLM-0.5B my-model --data train.json --dry-run
+    \b
+    Examples:
+      galago finetune fastvlm-nano my-model --data photos/ --rate 1e-3 --epochs 10
+      galago finetune apple/FastVLM-0.5B my-model --data train.json --images photos/
+      galago finetune apple/FastVLM-0.5B my-model --data train.json --dry-run
     """
     from galago.train.tune.options import TuneOptions, chosen_parts
 
