@@ -39,7 +39,7 @@ test("what was broken off is continued where the host sends parts", async ({ pag
   expect(told.at(-1)).toEqual([bytes, bytes, true]);
   const asked = host.asked.filter(({ path }) => BIG.test(path));
   expect(asked.map(({ range }) => range !== undefined)).toEqual([false, true]);
-  expect(host.sent(BIG)).toBeLessThan(bytes + 1_000_000);
+  expect(host.sent(BIG)).toBeLessThan(bytes + 2_000_000); // what lay in the socket is lost with it
 });
 
 test("and begins anew where it doesn't", async ({ page, host }) => {
