@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 # numpy's types as files name them; bf16 comes as its upper 16 bits.
-_KINDS = {"uint16": "BF16", "int8": "I8", "int64": "I64", "float32": "F32"}
+_KINDS = {"uint16": "BF16", "int8": "I8", "int64": "I64", "float16": "F16", "float32": "F32"}
 
 
 def every_shape(vision: FastViTSpec, text: Qwen2Spec) -> Shapes:

@@ -22,6 +22,7 @@ from galago.checkpoints.vlm import open_checkpoint
 from galago.disk import discard_folder, optional_json, refusals
 from galago.errors import OptionError
 from galago.export.onnx_folder import export_onnx
+from galago.export.web_phrases import write_phrases
 from galago.export.work import NOTES, begun_by, check_target, read_notes
 from galago.hub.resolve import ResolvedModel, resolve
 from galago.places import slug
@@ -182,6 +183,8 @@ def _export(part: _Part, work: Path, progress: Progress) -> list[WebProof]:
     doubt = part.model.folder / DOUBT
     if doubt.is_file():
         shutil.copyfile(doubt, folder / DOUBT)
+    if part.model.kind == "mobileclip":
+        write_phrases(part.model.folder, folder)
     return [WebProof(part.id, figures) for figures in read_notes(folder)["proofs"]]
 
 

@@ -7,12 +7,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from galago.album.match import phrases
 from galago.checkpoints.doubt import DOUBT
+from galago.checkpoints.safetensors import SafetensorsFile
+from galago.clip.mobileclip import MobileCLIP
 from galago.errors import OptionError
 from galago.export import web
 from galago.export.web import RUNTIME, RUNTIME_FILES, WebSite, export_web, find_runtime
+from galago.export.web_phrases import PHRASES
 from galago.hub.resolve import ResolvedModel, resolve
 from tests.helpers.places import TOP
 
@@ -162,3 +167,13 @@ def test_a_folder_of_ones_own_is_called_by_its_name(nano: ResolvedModel, tmp_pat
     folder = shutil.copytree(nano.folder, tmp_path / "secret" / "mine")
     parts = web._parts(resolve(folder), ["int8"], [])
     assert [part.id for part in parts] == ["mine"]
+
+
+def test_what_albums_are_measured_by_comes_with_the_model(site: WebSite) -> None:
+    shown, absent = phrases()
+    file = SafetensorsFile(site.folder / "models" / "mobileclip2-nano" / PHRASES)
+    rows = file.tensors["background"].read().astype(np.float32)
+    model = MobileCLIP.load("mobileclip2-nano", precision="fp32")
+    expected = model.embed_texts([*shown, *absent])
+    assert np.allclose(rows, expected, atol=1e-3)  # float16
+    assert PHRASES in {entry["path"] for entry in _told(site)["models"][1]["files"]}  # type: ignore[index]

@@ -5,6 +5,8 @@ import background from "../../../../galago/data/background.txt?raw";
 import sights from "../../../../galago/data/sights.txt?raw";
 import { type Loading, Refused } from "../../engine";
 import type { Clip } from "../clip/clip";
+import { readTables } from "../clip/doubt";
+import { readFiles } from "../files";
 import { worker } from "../link";
 import type { Site, SiteModel } from "../site";
 import { type Background, phrasesOf } from "./match";
@@ -12,6 +14,8 @@ import { Rows } from "./rows";
 import { phrase, wordsOf } from "./sights";
 import type { Store } from "./store";
 
+/** Vectors of phrases that came with the model: galago/export/web_phrases.py writes them. */
+const PHRASES = "phrases.tensors";
 const NO_MODEL = "this page came without a model that finds photos: galago export --to web --with mobileclip2-nano adds one";
 
 /** What the album needs of the engine that it is a part of. */
@@ -74,14 +78,25 @@ export class Model {
     return { shown: all.part(0, shown.length), absent: all.part(shown.length, all.count) };
   }
 
-  /** Rows of texts, made once for a model. */
+  /** Rows of texts, made once for a model, unless they came with it. */
   private async kept(name: string, texts: readonly string[], told: () => void = () => {}): Promise<Rows> {
     const identity = identityOf(await this.about());
     const rows = await (await this.store()).phrases(name, identity, texts, async () => {
+      const came = await this.shipped(name, texts.length);
+      if (came) return came;
       told();
       return (await (await this.open()).clip.read(texts)).rows;
     });
     return new Rows(rows.length / texts.length, rows);
+  }
+
+  /** Rows that came with the model, if they are of so many texts. */
+  private async shipped(name: string, count: number): Promise<Float32Array | null> {
+    const model = await this.about();
+    if (!model.files.some(({ path }) => path === PHRASES)) return null;
+    const [file] = await readFiles(document.baseURI, model, [PHRASES]);
+    const table = file && readTables(file).get(name);
+    return table?.shape[0] === count ? table.values : null;
   }
 }
 
