@@ -146,9 +146,9 @@ test("the hub's model: asked after the click alone, stopped, gone on with, kept,
   await clean(page);
   expect(hub.asked).toEqual([]);
 
-  hub.slow = { path: weights, pause: 100 };
+  hub.slow = { path: weights, pause: 400 };
   await button(`Fetch ${ID}`).click();
-  await expect.poll(() => hub.sent(weights)).toBeGreaterThan(1.5e6);
+  await expect.poll(() => hub.sent(weights)).toBeGreaterThan(2e5);
   await expect(page.locator("#loading")).toBeAttached();
   await expect(page.locator("#loading-list")).toContainText(ID);
   await button("Stop fetching").click();
@@ -165,10 +165,11 @@ test("the hub's model: asked after the click alone, stopped, gone on with, kept,
   await button(`Go on fetching ${ID}`).click();
   await expect(now(page)).toHaveText(`${ID} answers.`, { timeout: 60_000 });
   const again = hub.asked.slice(stopped);
-  expect(again[0]?.range).toMatch(/^bytes=\d{6,}-$/);
+  expect(again[0]?.range).toMatch(/^bytes=\d{5,}-$/);
   expect(new Set(again.map(({ path }) => path.split("/").at(-1))).size).toBe(again.length);
   const read = hub.asked.map(({ path }) => path).filter((path) => weights.test(path)).map((path) => path.split("/").at(-1));
-  expect([...new Set(read)].sort()).toEqual(["decoder_model_merged_q4.onnx", "embed_tokens_fp16.onnx", "vision_encoder_q4.onnx"]);
+  // This one's encoder is the page's own, byte for byte: kept already, by its digest.
+  expect([...new Set(read)].sort()).toEqual(["decoder_model_merged_q4.onnx", "embed_tokens_fp16.onnx"]);
   await close(page);
   const answer = async (): Promise<string> => {
     await show(page, host.url, NOTE);
