@@ -20,6 +20,7 @@ export class Host {
   private server: Server | null = null;
   private port = 0;
   range = true; // whether it sends parts of files
+  shared = false; // whether pages of other hosts may read what it sends
   isolated = false; // whether it sends the headers that threads need
   cut: { path: RegExp; after: number; times: number } | null = null; // break off after so many bytes
   slow: { path: RegExp; pause: number } | null = null; // ms between pieces of 64 kB
@@ -64,6 +65,7 @@ export class Host {
     response.writeHead(from ? 206 : 200, {
       "Content-Type": KINDS[extname(file)] ?? "application/octet-stream",
       "Content-Length": body.length,
+      ...(this.shared && { "Access-Control-Allow-Origin": "*" }),
       ...(this.isolated && {
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",

@@ -251,27 +251,38 @@ export interface Copies {
 export interface Loading {
   name: string;
   done: number;
-  total: number;
+  total: number; // 0: it was called off
   kept: boolean; // false: this browser has no room for it, or keeps nothing
 }
 
 /** A model of the hub that the person may fetch. */
 export interface HubModel {
   id: string;
-  bytes: number;
+  bytes: number; // about
   licence: string;
+  host: string; // that is asked for it, and for nothing before
   page: string; // where it is described
 }
 
-/** Models beside those that came with the page; one of these answers until the page is closed. */
+/** Models beside those that came with the page. One of a folder answers until the page is closed. */
 export interface Models {
   readonly hub: readonly HubModel[];
-  /** Why larger models can't run here, for people; null when they can. */
+  /** The one that answers; null: the page's own. */
+  readonly chosen: string | null;
+  /** The page's own that answers. */
+  own(): Promise<string>;
+  /** Why those of the hub can't run here, for people; null when they can. */
   problem(): Promise<string | null>;
-  /** Use the model of a folder that `galago export` wrote; its name. */
+  /** Whether this browser keeps a model of the hub: all of it, a part, or nothing. */
+  kept(id: string): "all" | "part" | null;
+  /** From now on the model of a folder answers that `galago export` wrote; its name. */
   fromFolder(files: readonly File[]): Promise<string>;
-  /** Fetch a model from the hub, and use it; its name. */
-  fromHub(id: string, signal: AbortSignal): Promise<string>;
+  /** Fetch what this browser lacks of a model of the hub; from now on it answers. */
+  fromHub(id: string, signal: AbortSignal): Promise<void>;
+  /** Free what this browser keeps of a model of the hub. */
+  forget(id: string): Promise<void>;
+  /** From now on the page's own model answers again. */
+  back(): void;
 }
 
 export interface Handlers {

@@ -44,11 +44,12 @@ function appear(): void {
 function leave(): void {
   timer = 0;
   if (pending()) return;
+  const whole = all().every(({ total }) => total > 0); // nothing was called off
   // That it could not be kept stays to be read.
   card().hidden = all().every(({ kept }) => kept);
   byId("loading-title", HTMLElement).hidden = byId("loading-list", HTMLElement).hidden = true;
   rows.forEach(remove);
-  announce(t("loading.done"));
+  if (whole) announce(t("loading.done"));
 }
 
 function remove({ state, item }: Row): void {

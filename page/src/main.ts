@@ -8,6 +8,7 @@ import { onLanguage, preferredLanguage, setLanguage, t } from "./i18n";
 import { AddPhotos } from "./indexing";
 import { Labels } from "./labels";
 import { Live } from "./live";
+import { ModelChoice } from "./model-choice";
 import { PictureView } from "./picture";
 import { start } from "./offered";
 import { applyLook, settings } from "./settings";
@@ -59,6 +60,7 @@ for (const kind of ["dragover", "drop"] as const) {
   });
 }
 connectSettings();
+if (engine.models) new ModelChoice(engine.models);
 new Live();
 const album = new Album(new PictureView(), new Labels());
 const grown = (): void => void album.refresh().catch(() => {});

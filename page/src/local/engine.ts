@@ -3,35 +3,46 @@
 import { type Engine, type Loading, type PageInfo, Refused } from "../engine";
 import { makeAlbum } from "./album/album";
 import { readSite } from "./files";
-import type { Site, SiteModel } from "./site";
+import { type Chosen, LocalModels } from "./models";
+import type { Site } from "./site";
 import { Asking } from "./vlm/asking";
 
 let site: Site | null = null;
 let onLoading: (state: Loading) => void = () => {};
-const { info, ...album } = makeAlbum({
-  site: async () => (site ??= await readSite(document.baseURI)),
-  loading: (state) => onLoading(state),
-});
+const loading = (state: Loading): void => onLoading(state);
+const held = async (): Promise<Site> => (site ??= await readSite(document.baseURI));
+const { info, ...album } = makeAlbum({ site: held, loading });
+const models = new LocalModels({ base: document.baseURI, site: held, loading });
 const asking = new Map<string, Asking>();
+let tidied = false;
 
-function about(held: Site, model: SiteModel): Asking {
-  const known = asking.get(model.id) ?? new Asking(held, model, (state) => onLoading(state));
-  asking.set(model.id, known);
+function about(held: Site, { model, given }: Chosen): Asking {
+  const key = `${model.folder} ${model.id}`;
+  const known = asking.get(key) ?? new Asking(held, model, given, loading);
+  asking.set(key, known);
   return known;
 }
 
-const find = (id: string): SiteModel | undefined => site?.models.find((model) => model.id === id);
+function find(id: string): Chosen | null {
+  const { answering } = models;
+  if (answering?.model.id === id) return answering;
+  const model = site?.models.find((model) => model.id === id);
+  return model ? { model, given: null } : null;
+}
 
 async function pageInfo(): Promise<PageInfo> {
   site = await readSite(document.baseURI);
-  const model = find(site.default);
-  if (model) about(site, model).prepare();
+  if (!tidied) void models.tidy().catch(() => {}); // the next visit does it, then
+  tidied = true;
+  const answering = models.answering ?? find(site.default);
+  if (answering) about(site, answering).prepare();
+  const all = [...site.models, ...(models.answering ? [models.answering.model] : [])];
   return {
     version: site.version,
-    models: site.models.map(({ id, kind, demo, knows }) => ({ id, kind, demo, knows })),
-    default: site.default,
+    models: all.map(({ id, kind, demo, knows }) => ({ id, kind, demo, knows })),
+    default: answering?.model.id ?? site.default,
     live: null,
-    presets: model?.presets ?? [],
+    presets: answering?.model.presets ?? [],
     ...(await info()),
     remember: null,
     languages: site.languages,
@@ -58,7 +69,7 @@ export const engine: Engine = {
   here: true,
   folders: null,
   copies: null,
-  models: null,
+  models,
   connect: ({ loading }) => void (onLoading = loading),
   pageInfo,
   isAlive: () => Promise.resolve(true),

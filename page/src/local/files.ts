@@ -50,19 +50,36 @@ export async function readFiles(
       kept &&= holds;
       onBytes(before + done, total, kept);
     };
-    const address = new URL(file.path, new URL(folder.folder, base)).href;
-    found.push(blob ? new Uint8Array(await blob.arrayBuffer()) : await readFile(base, address, file, tell, signal));
+    found.push(blob ? await readBlob(file, blob) : await readFile(base, addressOf(base, folder, file), file, tell, signal));
     before += file.bytes;
     onBytes(before, total, kept);
   }
   return found;
 }
 
+async function readBlob({ path }: SiteFile, blob: Blob): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch {
+    throw new Refused(`${path} of the model's folder can't be read any more; open the folder again`);
+  }
+}
+
+const addressOf = (base: string, { folder }: Folder, { path }: SiteFile): string =>
+  new URL(path, new URL(folder, base)).href;
+
+/** By which its parts are kept: what is in it where that is known, else where it is from. */
+const keyOf = (address: string, { sha256 }: SiteFile): string => sha256 || encodeURIComponent(address);
+
+/** The keys of a folder's files, as kept.ts has them. */
+export const keysOf = (base: string, folder: Folder): string[] =>
+  folder.files.map((file) => keyOf(addressOf(base, folder, file), file));
+
 type Tell = (done: number, kept: boolean) => void;
 
 /** One at a time in all tabs: the second finds what the first has kept. */
 async function readFile(base: string, address: string, file: SiteFile, tell: Tell, signal?: AbortSignal): Promise<Uint8Array> {
-  const key = file.sha256 || encodeURIComponent(address);
+  const key = keyOf(address, file);
   const read = async (): Promise<Uint8Array> => {
     const kept = await Kept.of(base, key);
     for (let last = false; ; last = true) {

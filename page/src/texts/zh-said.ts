@@ -20,6 +20,17 @@ export const said: Record<string, string> = {
   "short notes, raised fingers, 202 emoji, 195 objects": "短便条、竖起的手指、202 个表情符号、195 种物品",
   "no photo from there or then was found": "没有找到该文件夹或该时间的照片。",
   "no picture has these words in its text or caption": "没有图片的文字或说明里有这些词。",
+  "The network does not answer. What has arrived is kept, and goes on from there.":
+    "网络没有响应。已收到的部分会保留，之后从那里继续。",
+  "A file of the model is not what it should be; the page's host may be mending it. Try again later.":
+    "模型的一个文件与预期不符，网站可能正在更新它。请稍后再试。",
+  "The hub does not answer, or not as expected. Try again later.": "模型网站没有响应，或响应与预期不符。请稍后再试。",
+  "The hub's model is far larger by now than this page said; it was not fetched.":
+    "模型网站上的模型现在比此页面所说的大得多，因此没有下载。",
+  "This browser has no room to keep the model, so it was not fetched. Free some space, or export it to a folder and open that.":
+    "此浏览器没有空间保存该模型，因此没有下载。请腾出一些空间，或将模型导出到文件夹再打开。",
+  "this browser has no graphics processor to compute with (WebGPU)": "此浏览器没有可用于计算的图形处理器（WebGPU）",
+  "apple-amlr (research only, no commercial use)": "apple-amlr（仅限研究，不得商用）",
   dog: "狗", cat: "猫", horse: "马", cow: "牛", sheep: "羊", pig: "猪", bird: "鸟", parrot: "鹦鹉", owl: "猫头鹰",
   duck: "鸭子", chicken: "鸡", fish: "鱼", butterfly: "蝴蝶", bee: "蜜蜂", spider: "蜘蛛", snake: "蛇", frog: "青蛙",
   turtle: "乌龟", elephant: "大象", lion: "狮子", tiger: "老虎", monkey: "猴子", bear: "熊", deer: "鹿",

@@ -1,6 +1,7 @@
 /** Files and folders that a person adds to the album. */
 
 import { type Files, type Given, type IndexState, type Kept, Refused } from "../../engine";
+import { askToKeep } from "../kept";
 import { canPick, looksLikePicture, permission, pick, picturesIn, type Unread } from "./given";
 import type { Eyes, Indexing, Source } from "./indexing";
 import { identityOf, type Model } from "./model";
@@ -62,7 +63,7 @@ export class Handed implements Files {
 
   private async start(source: Source): Promise<IndexState> {
     await this.model.about(); // refuses where there is none
-    void navigator.storage?.persist?.().catch(() => false); // else the browser may clear it where disks are full
+    void askToKeep(); // else the browser may clear it where disks are full
     return this.indexing.start(source, () => this.eyes());
   }
 

@@ -47,6 +47,7 @@ export class Asking {
   constructor(
     private readonly site: Site,
     private readonly model: SiteModel,
+    private readonly given: ReadonlyMap<string, Blob> | null, // its files, where not to be fetched
     private readonly onLoading: (state: Loading) => void,
   ) {
     this.known = new Known(site, model);
@@ -98,6 +99,7 @@ export class Asking {
       base: document.baseURI,
       site: this.site,
       model: this.model,
+      given: this.given,
       threads: Math.min(threads || Infinity, possibleThreads()),
       asked: isDevice(asked) ? asked : null,
       known: this.known.device,

@@ -6,13 +6,14 @@ import type { Turn } from "./prompt";
 import { type Reply, type Setup, type Shown, Vlm } from "./vlm";
 
 export class Desk {
-  private open: { id: string; model: Promise<Vlm> } | null = null;
+  private open: { key: string; model: Promise<Vlm> } | null = null;
   private last: Promise<unknown> = Promise.resolve();
   private readonly asked = new Map<number, AbortController>();
 
   /** Read a model and make it ready; one that is already is kept. */
   load(setup: Setup, onBytes: OnBytes): Promise<Device> {
-    return this.model(setup, onBytes).then(({ device }) => device);
+    // In its turn: the model before may be answering.
+    return this.next(async () => (await this.model(setup, onBytes)).device);
   }
 
   /** The reply to question `number`, by which it can be cancelled. */
@@ -53,7 +54,7 @@ export class Desk {
       try {
         const other = await Vlm.load(setup, onBytes, "webgpu");
         if ((await other.timed()) < (await vlm.timed())) {
-          this.open = { id: setup.model.id, model: Promise.resolve(other) };
+          this.open = { key: keyOf(setup), model: Promise.resolve(other) };
           await vlm.close();
           return "webgpu";
         }
@@ -71,8 +72,7 @@ export class Desk {
   }
 
   private async model(setup: Setup, onBytes: OnBytes): Promise<Vlm> {
-    const id = setup.model.id;
-    if (this.open?.id === id) {
+    if (this.open?.key === keyOf(setup)) {
       const model = await this.open.model;
       return model.lost ? this.replaced(setup, onBytes, "wasm") : model;
     }
@@ -81,7 +81,7 @@ export class Desk {
 
   private async replaced(setup: Setup, onBytes: OnBytes, device?: Device): Promise<Vlm> {
     const before = this.open;
-    const open = { id: setup.model.id, model: Vlm.load(setup, onBytes, device) };
+    const open = { key: keyOf(setup), model: Vlm.load(setup, onBytes, device) };
     this.open = open;
     open.model.catch(() => {
       if (this.open === open) this.open = null; // worth another try
@@ -97,3 +97,6 @@ export class Desk {
     return mine;
   }
 }
+
+/** Which model is meant: two folders may have the same name. */
+const keyOf = ({ model }: Setup): string => `${model.folder} ${model.id}`;

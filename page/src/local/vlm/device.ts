@@ -6,8 +6,10 @@ import type { SiteModel } from "../site";
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render|warp/i;
 const LARGE = 100e6; // bytes of a model that the processor is too slow for
 
-/** The halves of float16 are computed by the device itself. */
-const HALVES = new Set(["fp16", "q4f16"]);
+const NONE = "this browser has no graphics processor to compute with (WebGPU)";
+
+/** In these the device itself computes in float16. */
+export const HALVES: ReadonlySet<string> = new Set(["fp16", "q4f16"]);
 
 interface Adapter {
   features: ReadonlySet<string>;
@@ -33,13 +35,20 @@ export function isHardware({ isFallbackAdapter, info }: Adapter): boolean {
 
 export const isLarge = ({ files }: SiteModel): boolean => files.reduce((sum, { bytes }) => sum + bytes, 0) > LARGE;
 
+/** A graphics processor that is one; `forced`: or a program that plays one. Else why there is none. */
+export async function graphics(forced = false): Promise<Adapter | string> {
+  const found = await adapter();
+  return found && (forced || isHardware(found)) ? found : NONE;
+}
+
+export const hasHalves = (found: Adapter | string): boolean =>
+  typeof found !== "string" && found.features.has("shader-f16");
+
 /** Why a model can't be computed by a graphics processor of this browser; null when it can. */
 export async function noWebGpu(model: SiteModel, forced: boolean): Promise<string | null> {
-  const found = await adapter();
-  if (!found || !(forced || isHardware(found))) {
-    return "this browser has no graphics processor to compute with (WebGPU)";
-  }
-  if (HALVES.has(model.dtype) && !found.features.has("shader-f16")) {
+  const found = await graphics(forced);
+  if (typeof found === "string") return found;
+  if (HALVES.has(model.dtype) && !hasHalves(found)) {
     return `${model.id} in ${model.dtype} needs a graphics processor that computes in float16 (shader-f16)`;
   }
   return null;

@@ -8,6 +8,7 @@ import { type Device, type Graph, runtime } from "../ort";
 import { normalise, type Pixels, square } from "../pixels";
 import type { Site, SiteModel } from "../site";
 import { choose } from "./device";
+import { STEMS } from "./layout";
 import { type Graphs, Network } from "./network";
 import { chatPieces, type Turn } from "./prompt";
 import { GREEDY, type SamplingOptions } from "./sampling";
@@ -19,6 +20,7 @@ export interface Setup {
   base: string;
   site: Site;
   model: SiteModel;
+  given: ReadonlyMap<string, Blob> | null; // its files, where the person named their folder
   threads: number;
   asked: Device | null; // by name, for tests
   known: Device | null; // that a trial in this browser found quicker
@@ -32,9 +34,14 @@ export interface Reply extends Said {
   looked: number; // seconds that looking at pictures took
 }
 
+/** What is read of config.json and generation_config.json. */
+interface Config {
+  eos_token_id?: number | number[] | null;
+  max_position_embeddings?: number;
+  text_config?: Config;
+}
+
 const PICTURES = 4; // remembered; a conversation has one
-const STEMS = { vision: "vision_encoder", embedding: "embed_tokens", decoder: "decoder_model_merged" } as const;
-const SUFFIX: Record<string, string> = { fp32: "", q8: "_quantized" };
 
 export class Vlm {
   private readonly known = new Map<string, Encoded>(); // by data URL
@@ -52,19 +59,23 @@ export class Vlm {
   ) {}
 
   static async load(setup: Setup, onBytes: OnBytes, device?: Device): Promise<Vlm> {
-    const { base, site, model, threads, asked, known } = setup;
+    const { base, site, model, given, threads, asked, known } = setup;
     const choice = device ? { device, open: false } : await choose(model, asked, known);
     if (typeof choice === "string") throw new Refused(choice);
     const paths = model.files.map(({ path }) => path).filter((path) => !path.endsWith(".md"));
-    const read = await readFiles(base, model, paths, onBytes);
+    const read = await readFiles(base, model, paths, onBytes, undefined, given);
     const files = new Map(paths.map((path, at) => [path, read[at]!]));
     const ort = await runtime(choice.device, base, site, threads, onBytes);
-    const network = await Network.open(ort, choice.device, graphsOf(files, model.dtype));
-    const config = json<{ eos_token_id: number | number[]; max_position_embeddings: number }>(files, "config.json");
+    const network = await Network.open(ort, choice.device, graphsOf(files));
+    const { text_config: text, ...config } = json<Config>(files, "config.json");
+    const generation = files.has("generation_config.json") ? json<Config>(files, "generation_config.json") : {};
     const tokenizer = new Tokenizer(json<TokenizerJson>(files, "tokenizer.json"), json(files, "tokenizer_config.json"));
     const named = ["<|im_end|>", "<|endoftext|>"].map((token) => tokenizer.id(token));
-    const ends = new Set([config.eos_token_id, ...named].flat().filter((id) => id !== undefined));
-    const speaker = new Speaker(network, tokenizer, ends, config.max_position_embeddings);
+    const ids = [generation, config, text ?? {}].map((part) => part.eos_token_id ?? undefined);
+    const ends = new Set([...ids, ...named].flat().filter((id) => id !== undefined));
+    const positions = config.max_position_embeddings ?? text?.max_position_embeddings;
+    if (positions === undefined) throw new Refused("the model's config.json has no max_position_embeddings; export it again");
+    const speaker = new Speaker(network, tokenizer, ends, positions);
     const doubt = files.get("doubt.tensors");
     const vlm = new Vlm(setup, choice.device, choice.open, network, speaker, tokenizer, doubt ? new Taught(doubt) : null);
     if (choice.device === "webgpu") {
@@ -157,12 +168,13 @@ function json<T extends object>(files: ReadonlyMap<string, Uint8Array>, path: st
   return JSON.parse(new TextDecoder().decode(bytes)) as T;
 }
 
-function graphsOf(files: ReadonlyMap<string, Uint8Array>, dtype: string): Graphs {
+/** Of each graph the files name one, in whichever dtype. */
+function graphsOf(files: ReadonlyMap<string, Uint8Array>): Graphs {
   const graph = (stem: string): Graph => {
-    const name = `${stem}${SUFFIX[dtype] ?? `_${dtype}`}.onnx`;
-    const bytes = files.get(`onnx/${name}`);
-    if (!bytes) throw new Refused(`the model has no onnx/${name}; export it again`);
-    const external = [...files].filter(([path]) => path.startsWith(`onnx/${name}_data`));
+    const found = [...files].find(([path]) => path.startsWith(`onnx/${stem}`) && path.endsWith(".onnx"));
+    if (!found) throw new Refused(`the model has no onnx/${stem}….onnx; export it again`);
+    const [name, bytes] = found;
+    const external = [...files].filter(([path]) => path.startsWith(`${name}_data`));
     return { bytes, external: external.map(([path, data]) => ({ path: path.slice("onnx/".length), data })) };
   };
   return { vision: graph(STEMS.vision), embedding: graph(STEMS.embedding), decoder: graph(STEMS.decoder) };
