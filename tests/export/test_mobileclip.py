@@ -19,7 +19,7 @@ from galago.export.mobileclip import CLIP_DTYPES, write_image, write_text
 from galago.export.onnx_folder import export_onnx
 from galago.hub.resolve import resolve
 from galago.specs import ClipSpec, ViTSpec
-from tests.helpers.clips import TINY_CLIP, clip_tensors, tiny_clip
+from tests.helpers.clips import TINY_CLIP, TINY_MCI, clip_tensors, tiny_clip
 
 VIT = ViTSpec(32, 2, 2, 16)
 SPECS = {
@@ -31,6 +31,8 @@ SPECS = {
     ),
     "norm first": replace(TINY_CLIP, vision=replace(VIT, pre_norm=True, eps=1e-5)),
     "causal": replace(TINY_CLIP, text=replace(TINY_CLIP.text, causal=True)),
+    # As deep as MobileCLIP2-S2's.
+    "deep trunk": replace(TINY_CLIP, vision=replace(TINY_MCI, depths=(4, 12, 24, 4))),
     "mixers": replace(TINY_CLIP, text=replace(TINY_CLIP.text, mixers=True)),
 }
 

@@ -21,7 +21,7 @@ from galago.export.fastvlm import DTYPES, GRAPHS, Dtype, file_name
 from galago.export.quantise import blocks
 from galago.export.readback import ExportedLanguage, ExportedVision
 from galago.specs import FastViTSpec, Qwen2Spec
-from tests.helpers.checkpoints import TINY_TEXT, TINY_VISION, tiny_fast_vlm, tiny_llava
+from tests.helpers.checkpoints import FULL_TEXT, TINY_TEXT, TINY_VISION, tiny_fast_vlm, tiny_llava
 
 FP32 = DTYPES["fp32"]
 # As the smaller trunks of the family: batch norms, gates between stages, four of them.
@@ -95,6 +95,18 @@ def test_narrow_storage_is_rounding_and_nothing_else(
     rows = language.embed(range(40, 60))
     expected = load_sessions(_rounded(tiny, one), "fp32").language.new_cache().append(rows)
     assert _cosine(expected, language.new_cache().append(rows)) > 0.9999
+
+
+def test_a_wide_decoder_in_4_bits_is_its_rounded_source(tmp_path: Path) -> None:
+    """0.5B's widths: against the source itself random weights in 4 bits prove nothing."""
+    text = replace(FULL_TEXT, layers=1, vocab=TINY_TEXT.vocab)
+    source = open_checkpoint(tiny_llava(tmp_path / "model", text=text))
+    four = DTYPES["q4"]
+    language = ExportedLanguage(_write(tmp_path / "onnx", source, "q4"), four, text)
+    rows = language.embed(range(40, 60))
+    found = language.new_cache().append(rows)
+    expected = load_sessions(_rounded(source, four), "fp32").language.new_cache().append(rows)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def _rounded(checkpoint: Checkpoint, dtype: Dtype) -> Checkpoint:

@@ -1,7 +1,8 @@
 """Small random MobileCLIPs in the open_clip layout, written with galago's own writer.
 
-tiny_clip(folder)   a trunk of 4 small stages and a small vocabulary, told by a "galago" block
-published(folder)   a published trunk and vocabulary; only the text tower is small
+tiny_clip(folder)          a trunk of 4 small stages and a small vocabulary, by a "galago" block
+published(folder)          a published trunk and vocabulary; only the text tower is small
+real_clip(folder, "MobileCLIP2-S2")  a published model's every shape
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from galago.checkpoints import clip
+from galago.checkpoints.clip_config import PUBLISHED as MODELS
 from galago.checkpoints.clip_config import SECOND, clip_image_spec
 from galago.checkpoints.clip_names import clip_shapes
 from galago.checkpoints.names import timm_to_llava
@@ -53,8 +55,35 @@ def clip_tensors(spec: ClipSpec, *, seed: int = 0, scale: float = 3.0) -> Arrays
     """Random float32 arrays by open_clip's names, fused."""
     rng = np.random.default_rng(seed)
     arrays = {n: random_array(rng, n, shape) for n, shape in clip_shapes(spec).items()}
+    if isinstance(spec.vision, FastViTSpec):
+        _settle(arrays, spec.vision)
     arrays["logit_scale"] = np.asarray(scale, np.float32)
     return {n.replace(".in_proj.", ".in_proj_"): array for n, array in arrays.items()}
+
+
+def _settle(arrays: Arrays, trunk: FastViTSpec) -> None:
+    """Each block of a deep stage adds less, so that its end is no larger than a shallow one's.
+
+    Else what reaches the attention of 24 blocks' depth is hundreds in size, where a trained batch
+    norm before it gives ones: its softmax then takes one of two near ties, and float32's own
+    rounding decides which (torch in float32 strays from float64 as far as any graph does).
+    """
+    for name in arrays:
+        if found := re.match(r"visual\.trunk\.stages\.(\d+)\.blocks\.", name):
+            share = np.float32(trunk.depths[int(found[1])] ** -0.5)
+            if "layer_scale" in name:
+                arrays[name] *= share
+            elif name.endswith("token_mixer.reparam_conv.weight"):
+                middle = arrays[name].shape[-1] // 2
+                arrays[name] *= share
+                arrays[name][..., middle, middle] += 1 - share
+
+
+def real_clip(folder: Path, name: str, seed: int = 0) -> Path:
+    """Random weights in every shape of the published model of this name; returns the folder."""
+    spec = next(spec for spec in MODELS if spec.name == name)
+    write_open_clip(folder, clip_tensors(spec, seed=seed), spec)
+    return folder
 
 
 def published(folder: Path) -> Path:
