@@ -3,6 +3,7 @@
 Prints JSON: ids of texts, shares, doubt, rankings, dates. FOLDER gets the model's tokenizer.json.
 """
 
+# ruff: noqa: E501 - tables of inputs
 from __future__ import annotations
 
 import base64

@@ -1,6 +1,6 @@
 """What galago itself replies: `python replies.py OUT`, for e2e/replies.spec.ts and web-vlm.spec.ts.
 
-OUT is JSON: `prompts`, texts and the ids of conversations about them; `replies`, pictures, questions
+OUT is JSON: `prompts`, texts and ids of conversations about them; `replies`, pictures, questions
 and greedy answers, with what is doubted; `talk`, a conversation.
 """
 
