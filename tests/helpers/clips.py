@@ -65,8 +65,8 @@ def _settle(arrays: Arrays, trunk: FastViTSpec) -> None:
     """Each block of a deep stage adds less, so that its end is no larger than a shallow one's.
 
     Else what reaches the attention of 24 blocks' depth is hundreds in size, where a trained batch
-    norm before it gives ones: its softmax then takes one of two near ties, and float32's own
-    rounding decides which (torch in float32 strays from float64 as far as any graph does).
+    norm before it gives ones, and float32's own rounding grows there: torch in float32 strays
+    from float64 as far as any graph does.
     """
     for name in arrays:
         if found := re.match(r"visual\.trunk\.stages\.(\d+)\.blocks\.", name):
