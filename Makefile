@@ -13,7 +13,7 @@ TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity train-test train-kills api load check docs page built serve e2e screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -32,6 +32,11 @@ $(VENV)/.serve: $(VENV)/.run
 	@$(PY) $(PIP) -e '.[serve]'
 	@touch $@
 
+# Its scripts would fetch CUDA from elsewhere; what other systems need of it is 0.2 GB.
+tests/export/js/node_modules/.package-lock.json: tests/export/js/package-lock.json
+	@cd tests/export/js && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd tests/export/js/node_modules && rm -rf onnxruntime-node/bin/napi-v6/{darwin,win32} onnxruntime-web/dist/*.map
+
 page/node_modules/.package-lock.json: page/package-lock.json
 	@cd page && npm ci --silent --no-audit --no-fund
 
@@ -46,6 +51,11 @@ $(PARITY)/.run: pyproject.toml
 	@echo "installing torch, timm and transformers into $(PARITY) (once, some minutes)"
 	@$(PARITY)/bin/python $(PIP) $(TORCH)
 	@$(PARITY)/bin/python $(PIP) -e '.[parity]'
+	@touch $@
+
+# mlx-vlm with MLX for the CPU, about 0.7 GB more.
+$(PARITY)/.mlx: $(PARITY)/.run
+	@$(PARITY)/bin/python $(PIP) -e '.[mlx-test]'
 	@touch $@
 
 $(PARITY)/.bench: $(PARITY)/.run
@@ -79,11 +89,14 @@ train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers be
 train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
 	@GALAGO_KILLS=20 $(TRAIN)/bin/python -m pytest tests/train/tune/test_finetune.py -k interrupted
 
-parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
+parity: $(PARITY)/.mlx ## agreement with transformers, timm, torch and mlx-vlm, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
 
 api: $(VENV)/.api ## the server beside other people's clients: llm, mcp, schemathesis
 	@$(PY) -m pytest tests/clients
+
+export-js: $(VENV)/.dev tests/export/js/node_modules/.package-lock.json ## exported models in transformers.js: the same words (needs Node)
+	@$(PY) -m tests.export.js.check $(ARGS)
 
 load: $(VENV)/.dev ## load and faults of the server, measured (about 15 minutes)
 	@$(PY) -m tests.load $(ARGS)
@@ -97,8 +110,13 @@ check: $(VENV)/.dev ## lint, strict types, the rules of the house, generated doc
 docs: $(VENV)/.dev ## write the generated parts of the docs again
 	@$(PY) tools/docs.py
 
-page: page/node_modules/.package-lock.json ## build the page that the server shows (needs Node; galago does not)
-	@cd page && npm run --silent build
+page: page/node_modules/.package-lock.json ## build the page, with and without a server (needs Node; galago does not)
+	@cd page && npm run --silent build && npm run --silent web
+
+web: $(VENV)/.dev page/node_modules/.package-lock.json ## build/web: the page without a server, models inside
+	@cd page && npm run --silent web
+	@rm -rf build/web
+	@$(VENV)/bin/galago export fastvlm-nano build/web --to web $(ARGS)
 
 # By what is in the files: after a checkout their times say nothing, and nobody is to need Node.
 built:
@@ -109,6 +127,12 @@ serve: $(VENV)/.serve built ## the server and its page at http://127.0.0.1:8000
 
 e2e: $(VENV)/.serve page $(CHROMIUM) ## the page in a real browser, with a fake camera
 	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=e2e $(ARGS)
+
+web-e2e: $(VENV)/.dev page $(CHROMIUM) ## the page without a server in a real browser
+	@cd page && npm run --silent check && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web $(ARGS)
+
+web-gpu: $(VENV)/.dev page $(CHROMIUM) ## the page without a server by WebGPU, computed by a program: minutes
+	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web-gpu $(ARGS)
 
 screenshots: $(VENV)/.serve page $(CHROMIUM) ## write docs/screenshots again
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots

@@ -1,6 +1,19 @@
 import { defineConfig } from "@playwright/test";
 import { CLIP } from "./e2e/places";
 
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const ARGS = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
+  `--use-file-for-fake-video-capture=${CLIP}`,
+];
+
 export default defineConfig({
   testDir: "e2e",
   globalSetup: "./e2e/setup.ts",
@@ -14,23 +27,20 @@ export default defineConfig({
     locale: "en-GB",
     actionTimeout: 15_000,
     launchOptions: {
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        `--use-file-for-fake-video-capture=${CLIP}`,
-      ],
+      executablePath: CHROMIUM,
+      args: [...ARGS, "--disable-gpu"],
     },
   },
   projects: [
     { name: "e2e", testMatch: "*.spec.ts" },
+    { name: "web", testMatch: "*.web.ts" }, // the page without a server
+    {
+      name: "web-gpu", // WebGPU computed by SwiftShader, a program: minutes
+      testMatch: "*.gpu.ts",
+      timeout: 900_000,
+      use: { launchOptions: { executablePath: CHROMIUM, args: [...ARGS, "--enable-unsafe-webgpu"] } },
+    },
+    { name: "figures", testMatch: "figures.ts", timeout: 300_000 },
     { name: "screenshots", testMatch: "screenshots.ts" },
   ],
 });

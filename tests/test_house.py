@@ -49,6 +49,7 @@ FREE = {"cli"}  # it may import anything, heavy things inside functions
 
 ENGINES = {
     "openvino": {"engine.runtime"},
+    "coremltools": {"engine.coreml"},
     "av": {"media.frames", "media.video", "media.camera"},
     "huggingface_hub": {"hub.fetch"},
     "onnx": {
@@ -57,7 +58,7 @@ ENGINES = {
         "export.fastvlm",
         "export.mobileclip",
         "export.overflow",
-        "cli.export",
+        "export.parts",
     },
     "llguidance": {"vlm.forms"},
 }

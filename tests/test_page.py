@@ -10,19 +10,24 @@ import pytest
 from tests.helpers.places import TOP
 from tools import page
 
-
-def test_the_built_page_is_of_todays_sources() -> None:
-    assert page.fault() is None, f"{page.fault()}: run `make page` and commit {page.BUILT}"
+BOTH = pytest.mark.parametrize("built", [page.SERVER, page.WEB], ids=["server", "web"])
 
 
-@pytest.fixture
-def copies(tmp_path: Path) -> tuple[Path, Path]:
-    """The sources and the built page, to be changed."""
+@BOTH
+def test_the_built_page_is_of_todays_sources(built: Path) -> None:
+    wrong = page.fault(built=built)
+    assert wrong is None, f"{wrong}: run `make page` and commit {built}"
+
+
+@pytest.fixture(params=[page.SERVER, page.WEB], ids=["server", "web"])
+def copies(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """The sources and a built page, to be changed."""
     sources, built = tmp_path / "page", tmp_path / "static"
-    shutil.copytree(TOP / "page" / "src", sources / "src")
+    for folder in ("src", "web"):
+        shutil.copytree(TOP / "page" / folder, sources / folder)
     for name in page.BESIDE:
         shutil.copy(TOP / "page" / name, sources)
-    shutil.copytree(page.BUILT, built)
+    shutil.copytree(request.param, built)
     assert page.fault(sources, built) is None
     return sources, built
 

@@ -24,6 +24,7 @@ NUMPY_TYPES: dict[str, str] = {
     "I32": "<i4",
     "I16": "<i2",
     "I8": "i1",
+    "U32": "<u4",
     "U8": "u1",
     "BOOL": "?",
 }

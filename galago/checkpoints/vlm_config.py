@@ -169,17 +169,17 @@ def _timm_trunk(folder: Path, vision: Fields) -> FastViTSpec:
         raise CheckpointError(f"{folder}: vision architecture {name!r:.80} is not known")
     given = vision.table("model_args")
     for key in given.values:
-        if key not in _TIMM_ARGS and key not in _TIMM_IDLE:
+        if key not in TIMM_ARGS and key not in _TIMM_IDLE:
             given.only(key)
     given.only("in_chans", 3)
-    changes = {k: v for k, v in given.values.items() if k in _TIMM_ARGS}
+    changes = {k: v for k, v in given.values.items() if k in TIMM_ARGS}
     if not changes:
         return trunk
-    return checked_trunk(replace(trunk, **fields({_TIMM_ARGS[k]: v for k, v in changes.items()})))
+    return checked_trunk(replace(trunk, **fields({TIMM_ARGS[k]: v for k, v in changes.items()})))
 
 
 # timm's constructor arguments that reshape a trunk, and the FastViTSpec fields they set.
-_TIMM_ARGS = {
+TIMM_ARGS = {
     "layers": "depths",
     "embed_dims": "widths",
     "token_mixers": "mixers",

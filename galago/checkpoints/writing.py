@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ from galago.checkpoints.names import (
 )
 from galago.checkpoints.safetensors import SafetensorsWriter
 from galago.checkpoints.tensors import Array, Entry
-from galago.checkpoints.vlm_config import text_to_json
+from galago.checkpoints.vlm_config import TIMM_ARGS, text_to_json
 from galago.specs import CLIP_VOCAB, FASTVITHD, ClipSpec, FastViTSpec, ImageSpec, Qwen2Spec
 
 __all__ = [
     "every_shape",
+    "fast_vlm_config",
     "llava_config",
     "open_clip_config",
+    "timm_args",
     "write_arrays",
     "write_llava",
     "write_open_clip",
@@ -99,6 +101,66 @@ def llava_config(
             "image": dataclasses.asdict(image),
         }
     return config
+
+
+def timm_args(vision: FastViTSpec) -> dict[str, Any]:
+    """What of timm's fastvit_mci3 must be told otherwise for this trunk; ValueError for one that
+    it can't be told to be."""
+    changed = {arg: getattr(vision, field) for arg, field in TIMM_ARGS.items()}
+    given = dict(zip(TIMM_ARGS.values(), changed.values(), strict=True))
+    if dataclasses.replace(FASTVITHD, **given) != vision or vision.mixers != FASTVITHD.mixers:
+        raise ValueError("no shape of fastvit_mci3")
+    return {
+        arg: list(value) if isinstance(value, tuple) else value
+        for arg, value in changed.items()
+        if value != getattr(FASTVITHD, TIMM_ARGS[arg])
+    }
+
+
+def fast_vlm_config(
+    vision: FastViTSpec,
+    text: Qwen2Spec,
+    image: ImageSpec,
+    *,
+    image_id: int,
+    ends: Sequence[int],
+    dtype: str,
+) -> dict[str, Any]:
+    """The config.json of transformers' fast_vlm; `image_id` is that of `<image>`, `dtype` torch's
+    name of the tensors' type. ValueError as timm_args. `image` is told by its processor's file."""
+    own = text_to_json(text)
+    positions = own.pop("tokenizer_model_max_length")
+    decoder = own | {
+        "model_type": "qwen2",
+        "max_position_embeddings": positions,
+        "rope_parameters": {"rope_type": "default", "rope_theta": text.rope_theta},
+        "hidden_act": "silu",
+        "eos_token_id": list(ends),
+        "dtype": dtype,
+    }
+    return {
+        "architectures": ["FastVlmForConditionalGeneration"],
+        "model_type": "fast_vlm",
+        "dtype": dtype,
+        "image_token_index": image_id,
+        "image_seq_length": (image.side // vision.stride) ** 2,
+        "projector_hidden_act": "gelu",
+        "multimodal_projector_bias": True,
+        "vision_feature_select_strategy": "full",
+        "vision_feature_layer": -1,
+        "tie_word_embeddings": text.tied,
+        "eos_token_id": list(ends),
+        "text_config": decoder,
+        "vision_config": {
+            "model_type": "timm_wrapper",
+            "architecture": "fastvit_mci3",
+            "do_pooling": True,
+            "global_pool": "avg",
+            "hidden_size": vision.features,
+            "initializer_range": 0.02,
+            "model_args": {"inference_mode": True, **timm_args(vision)},
+        },
+    }
 
 
 def write_llava(folder: Path, arrays: Mapping[str, Array], config: Mapping[str, Any]) -> None:

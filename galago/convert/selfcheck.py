@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galago.checkpoints.names import EMBEDDING, HEAD
-from galago.checkpoints.tensors import Float, widen
+from galago.checkpoints.tensors import Float, let_go, widen
 from galago.checkpoints.vlm import Checkpoint
 from galago.engine.graph.ops import Weights
 from galago.engine.layers import run_decoder
@@ -179,11 +179,17 @@ class Reference:
 
 
 def reference_of(
-    source: Checkpoint, progress: Callable[[float], None] = lambda share: None
+    source: Checkpoint,
+    progress: Callable[[float], None] = lambda share: None,
+    *,
+    whole: bool = False,
 ) -> Reference:
-    """Computed in float32 from the source's tensors, a few layers in memory at a time."""
+    """Computed in float32 from the source's tensors, a few layers in memory at a time.
+
+    `whole`: all pictures at the model's own side, for an export that knows no other.
+    """
     spec, full = source.spec, PrecisionPlan("fp32", "fp32")
-    pixels = list(_pictures(spec))
+    pixels = list(_pictures(spec, whole=whole))
     features = _encode(VisionSession(collect(vision_items(source, "fp32")), spec, full), pixels)
     progress(0.4)
     ids = _prompt(source)
@@ -237,11 +243,11 @@ def _encode(session: VisionSession, pictures: Sequence[Float]) -> list[Float]:
     return found
 
 
-def _pictures(spec: VLMSpec) -> Iterator[Float]:
+def _pictures(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
     """The first picture as the model takes it, the rest smaller: each costs seconds at 1024."""
     for index, path in enumerate(sorted(PICTURES.glob("*.webp"))):
         side = spec.image.side
-        if index >= _FULL_SIDE_PICTURES:
+        if index >= _FULL_SIDE_PICTURES and not whole:
             side = min(side, _SMALL_SIDE)
         picture = images.open_image(path)
         yield preprocess(picture, dataclasses.replace(spec.image, side=side))[None]
@@ -275,5 +281,5 @@ def _reference(
         part = widen(stored[start : start + _HEAD_ROWS], head.dtype)
         for h, out in zip(normed, logits, strict=True):
             out[:, start : start + _HEAD_ROWS] = h @ part.T
-    head.release()
+    let_go(head)
     return logits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from galago.checkpoints.tensors import Float
 from galago.engine.runtime import op, ov
 from galago.errors import ExportError
 
-__all__ = ["Exported", "largest"]
+__all__ = ["SETTINGS", "Exported", "largest", "maxima"]
 
-_SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
+SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 class Exported:
@@ -29,7 +29,7 @@ class Exported:
         self._half = {
             port.get_any_name() for port in model.inputs if port.get_element_type() == ov.Type.f16
         }
-        self._compiled = ov.Core().compile_model(model, "CPU", _SETTINGS)
+        self._compiled = ov.Core().compile_model(model, "CPU", SETTINGS)
         self._request = self._compiled.create_infer_request()
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -49,7 +49,7 @@ class Exported:
 def largest(path: Path, inputs: Mapping[str, Float]) -> dict[str, float]:
     """The largest magnitude of each floating-point result in a graph, by its node's name."""
     model = _read(path)
-    names, probes = [], []
+    names, ports = [], []
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         if kind in ("Constant", "Convert", "Result", "Parameter") or not node.get_output_size():
@@ -57,16 +57,25 @@ def largest(path: Path, inputs: Mapping[str, Float]) -> dict[str, float]:
         port = node.output(0)
         if port.get_element_type() not in (ov.Type.f32, ov.Type.f16) or _is_fixed(node):
             continue
-        rank = port.get_partial_shape().rank
-        if rank.is_dynamic:
+        if port.get_partial_shape().rank.is_dynamic:
             continue
-        axes = op.constant(np.arange(rank.get_length(), dtype=np.int64))
         names.append(node.get_friendly_name())
-        probes.append(op.result(op.reduce_max(op.abs(port), axes, keep_dims=False)))
+        ports.append(port)
+    return dict(zip(names, maxima(model, ports, inputs), strict=True))
+
+
+def maxima(
+    model: ov.Model, ports: Sequence[Any], inputs: Mapping[str, npt.NDArray[Any]]
+) -> list[float]:
+    """The largest magnitude of each of these results, in order."""
+    probes = []
+    for port in ports:
+        size = op.abs(port)
+        axes = op.constant(np.arange(len(size.get_output_partial_shape(0)), dtype=np.int64))
+        probes.append(op.result(op.reduce_max(size, axes, keep_dims=False)))
     probe = ov.Model(probes, model.get_parameters(), "largest")
-    compiled = ov.Core().compile_model(probe, "CPU", _SETTINGS)
-    found = list(compiled(dict(inputs)).values())
-    return {name: float(value) for name, value in zip(names, found, strict=True)}
+    found = ov.Core().compile_model(probe, "CPU", SETTINGS)(dict(inputs))
+    return [float(value) for value in found.values()]
 
 
 def _is_fixed(node: Any) -> bool:

@@ -36,7 +36,7 @@ def run_decoder(
     core = ov.Core()
     settings = language_options(plan, None, core)
     flowing = [np.ascontiguousarray(s[None]) for s in sequences]
-    step = _layers_at_once(spec)
+    step = layers_at_once(spec)
     for start in range(0, spec.layers, step):
         layers = range(start, min(start + step, spec.layers))
         last = layers.stop == spec.layers
@@ -80,7 +80,8 @@ def _infer(
     return np.array(request.get_output_tensor(0).data, dtype=np.float32)
 
 
-def _layers_at_once(spec: Qwen2Spec) -> int:
+def layers_at_once(spec: Qwen2Spec) -> int:
+    """How many layers are held in memory together, of models with large ones."""
     kv = spec.kv_heads * spec.head_dim
     layer = 2 * spec.hidden * (spec.hidden + kv) + 3 * spec.hidden * spec.intermediate
     return max(1, min(spec.layers, _BUDGET // (4 * layer)))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from galago.checkpoints.clip import ClipCheckpoint
 from galago.checkpoints.vlm import Checkpoint
-from galago.export.clip_proof import ClipProof
+from galago.export.card_head import head
+from galago.export.clip_figures import ClipProof
 from galago.export.fastvlm import DTYPES, GRAPHS, file_name
+from galago.export.figures import Proof
 from galago.export.mobileclip import CLIP_DTYPES, CLIP_GRAPHS, clip_file
 from galago.export.overflow import BOUND, Measured
-from galago.export.proof import Proof
 from galago.hub.resolve import ResolvedModel
-from galago.version import __version__
 
 __all__ = ["fastvlm_card", "mobileclip_card"]
 
@@ -74,7 +74,7 @@ def fastvlm_card(
     if not proofs[0].asked:
         told = ". Answers were not compared: the source in float32 did not fit the memory"
     lines = [
-        *_head(model),
+        *head(model, "ONNX"),
         f"Pictures: {source.spec.image.side} px square. Graphs: `pixel_values` (batch, 3, height, "
         "width) to `image_features`; `input_ids` to `inputs_embeds`; the decoder with its cache, "
         "logits of the last token.",
@@ -107,7 +107,7 @@ def mobileclip_card(
     """The text; sizes are looked up among the written graphs."""
     spec = source.spec
     lines = [
-        *_head(model),
+        *head(model, "ONNX"),
         f"Pictures: {spec.image.side} px square; texts: {spec.text.context} ids, zeros behind the "
         f"end. Vectors of {spec.embed} numbers, to be brought to unit length; the scale of logits "
         f"is exp({source.logit_scale:.4f}). Graphs: `pixel_values` to `image_embeds`, `input_ids` "
@@ -129,17 +129,6 @@ def mobileclip_card(
         )
     lines += ["", _NARROW_TOWERS, "", "## Use", "", _USE_CLIP.format(dtype=proofs[0].dtype)]
     return "\n".join([*lines, ""])
-
-
-def _head(model: ResolvedModel) -> list[str]:
-    licence = model.row.licence.line if model.row else "that of the model it is made of"
-    return [
-        f"# {model.name} in ONNX",
-        "",
-        f"Made by galago {__version__} from {model.name}, straight from its tensors. "
-        f"Licence of the weights: {licence}.",
-        "",
-    ]
 
 
 def _precision(measured: Measured) -> list[str]:

@@ -173,7 +173,9 @@ def write_decoder(checkpoint: Checkpoint, dtype: Dtype, path: Path) -> int:
 
     def get(name: str) -> Float:
         tensor = checkpoint.tensors[name]
-        array = np.array(read_float(tensor))
+        array = read_float(tensor)
+        if tensor.dtype == "F32":  # a view of the file, whose pages are let go
+            array = np.array(array)
         let_go(tensor)
         return array
 

@@ -6,7 +6,7 @@ Written beside their place and put there when every dtype has proved itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,8 @@ from galago.convert.selfcheck import Reference, reference_of
 from galago.disk import refusals
 from galago.errors import ExportError, OptionError
 from galago.export.card import fastvlm_card, mobileclip_card
-from galago.export.clip_proof import ClipProof, prove_clip, seen_by
+from galago.export.clip_figures import ClipProof, seen_by
+from galago.export.clip_proof import prove_clip
 from galago.export.fastvlm import (
     DTYPES,
     GRAPHS,
@@ -29,6 +30,7 @@ from galago.export.fastvlm import (
     write_embedding,
     write_vision,
 )
+from galago.export.figures import Answers, Proof, answers_of
 from galago.export.mobileclip import (
     CLIP_DTYPES,
     CLIP_GRAPHS,
@@ -38,7 +40,7 @@ from galago.export.mobileclip import (
     write_text,
 )
 from galago.export.overflow import Measured, measure
-from galago.export.proof import Answers, Proof, answers_of, prove
+from galago.export.proof import prove
 from galago.export.transformers_js import image_row, write_configuration
 from galago.export.transformers_js_clip import write_clip_configuration
 from galago.export.work import Work, check_target
@@ -64,6 +66,14 @@ class Made:
     largest: float | None
     wide_from: str | None
     seconds: float
+
+    @property
+    def remarks(self) -> list[str]:
+        """What float16 has to hold, for people."""
+        if self.largest is None:
+            return []
+        wide = f"; float32 from {self.wide_from} on" if self.wide_from else ""
+        return [f"largest magnitude in the trunk {self.largest:,.0f} (float16 holds 65,504{wide})"]
 
 
 def export_onnx(
@@ -102,15 +112,16 @@ def _chosen(names: Sequence[str], known: Mapping[str, object]) -> list[str]:
 
 
 @contextmanager
-def _checking(work: Work, dtype: str) -> Iterator[None]:
-    """An export that strays is not kept, nor what was written with it."""
-    work.tell(Stage(f"checking {dtype}"), 0.0)
+def _checking(work: Work, dtype: str) -> Iterator[Callable[[float], None]]:
+    """An export that strays is not kept, nor what was written with it; told is the share."""
+    stage = Stage(f"checking {dtype}")
+    work.tell(stage, 0.0)
     try:
-        yield
+        yield lambda share: work.tell(stage, share)
     except ExportError:
         work.give_up()
         raise
-    work.tell(Stage(f"checking {dtype}"), 1.0)
+    work.tell(stage, 1.0)
 
 
 # -- FastVLM ---------------------------------------------------------------------------------------
@@ -129,8 +140,8 @@ def _fastvlm(
         _write(work, source, dtype, measured.wide_from, rows)
     proofs = []
     for dtype in dtypes:
-        with _checking(work, dtype.name):
-            proofs.append(prove(work.graphs, dtype, source, reference, answers))
+        with _checking(work, dtype.name) as tell:
+            proofs.append(prove(work.graphs, dtype, source, reference, answers, tell))
         work.tell(Stage(proofs[-1].sentence(), lasting=True), 0.0)
     names = {file_name(graph, dtype) for graph in GRAPHS for dtype in dtypes}
     half = {one.name: "float16" for one in dtypes if one.half_cache}

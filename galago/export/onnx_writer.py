@@ -170,9 +170,15 @@ class OnnxWriter:
     def matrix(self, name: str, array: Float) -> str:
         """W of x @ W.T, (O, I), as (I, O)."""
         if not self._half and self._storage.int8 and array.size > _LARGE:
-            values, scale = int8_rows(array)
-            return self._widened(name, np.ascontiguousarray(values.T), scale.reshape(1, -1))
-        return self.weight(name, np.ascontiguousarray(array.T))
+            values, scale = zip(*(int8_rows(rows) for rows in _pieces(array)), strict=True)
+            narrow = np.ascontiguousarray(np.concatenate(values).T)
+            return self._widened(name, narrow, np.concatenate(scale).reshape(1, -1))
+        name = f"{name}.half" if self._half else name
+        if name in self._constants:
+            return name
+        # A run of columns at a time: a vocabulary's matrix has gigabytes as float32.
+        columns = (piece.T for piece in _pieces(array, axis=1))
+        return self.stream(name, self.kind, array.T.shape, columns)
 
     # -- trunks ------------------------------------------------------------------------------------
 
@@ -263,7 +269,8 @@ class OnnxWriter:
         few = (bits or self._storage.bits) if self._storage.bits else None
         joined = "+".join(names)
         if few is None:
-            matrix = np.concatenate([get(f"{name}.weight") for name in names])
+            parts = [get(f"{name}.weight") for name in names]
+            matrix = parts[0] if len(parts) == 1 else np.concatenate(parts)
             out = self.one("MatMul", x, self.matrix(f"{joined}.weight", matrix))
         else:
             out = self._few_bits(x, joined, [get(f"{name}.weight") for name in names], few)
@@ -277,10 +284,8 @@ class OnnxWriter:
         rows, count = sum(map(len, matrices)), -(-columns // size)
 
         def runs() -> Iterator[tuple[Array, Float]]:
-            step = max(1, _RUN // (4 * columns))
             for matrix in matrices:
-                for start in range(0, len(matrix), step):
-                    yield blocks(matrix[start : start + step], bits, size)
+                yield from (blocks(rows, bits, size) for rows in _pieces(matrix))
 
         scales: list[Float] = []
 
@@ -311,3 +316,9 @@ class OnnxWriter:
 
 
 _PARTS = ("weight", "bias")
+
+
+def _pieces(matrix: Float, axis: int = 0) -> list[Float]:
+    """Views of a matrix, cut along `axis` into runs of `_RUN` bytes."""
+    count = -(-matrix.nbytes // _RUN)
+    return np.array_split(matrix, min(count, matrix.shape[axis]), axis)

@@ -17,7 +17,7 @@ from galago.specs import VLMSpec
 from galago.text.chat import IM_END
 from galago.text.tokens import Tokenizer, load_tokenizer
 
-__all__ = ["IMAGE", "image_row", "write_configuration"]
+__all__ = ["IMAGE", "chat_template", "image_row", "tokenizer_json", "write_configuration"]
 
 IMAGE = "<image>"
 
@@ -37,6 +37,11 @@ _TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
 )
+
+
+def chat_template(spec: VLMSpec) -> str:
+    """ChatML for jinja, as galago asks: texts, and lists of texts and pictures."""
+    return _TEMPLATE.replace("SYSTEM", json.dumps(spec.prompt.system))
 
 
 def image_row(checkpoint: Checkpoint, tokenizer: Tokenizer) -> tuple[int, int]:
@@ -74,13 +79,13 @@ def write_configuration(
             "num_additional_image_tokens": 0,
             "patch_size": spec.image.stride,
         },
-        "tokenizer.json": _tokenizer(tokenizer, number),
+        "tokenizer.json": tokenizer_json(tokenizer, number),
         "tokenizer_config.json": {
             "tokenizer_class": "Qwen2Tokenizer",
             "eos_token": IM_END,
             "pad_token": "<|endoftext|>",
             "model_max_length": spec.text.positions,
-            "chat_template": _TEMPLATE.replace("SYSTEM", json.dumps(spec.prompt.system)),
+            "chat_template": chat_template(spec),
             "clean_up_tokenization_spaces": False,
         },
     }
@@ -144,7 +149,7 @@ def _preprocessor(spec: VLMSpec) -> dict[str, Any]:
     }
 
 
-def _tokenizer(tokenizer: Tokenizer, image_id: int) -> dict[str, Any]:
+def tokenizer_json(tokenizer: Tokenizer, image_id: int) -> dict[str, Any]:
     """tokenizer.json with a token for the place of a picture."""
     found: dict[str, Any] = json.loads(tokenizer.to_json())
     if all(token["content"] != IMAGE for token in found["added_tokens"]):

@@ -14,9 +14,9 @@ from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress
 from galago.version import __version__
 
-__all__ = ["Work", "check_target"]
+__all__ = ["NOTES", "Work", "begun_by", "check_target", "read_notes"]
 
-_NOTES = "galago-export.json"
+NOTES = "galago-export.json"
 _FORMAT = 1  # of what is written; another one is written anew
 
 
@@ -26,28 +26,40 @@ def check_target(folder: Path) -> None:
         return
     if folder.exists() or folder.is_symlink():
         raise OptionError(f"{folder} is there already: name a folder that isn't, or remove it")
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise OptionError(f"{above} is a file: a folder can't be made in it, name another place")
+
+
+def begun_by(model: ResolvedModel, form: str | None = None) -> dict[str, Any]:
+    """What the notes of an export of this very source and form say: else it isn't continued."""
+    begun: dict[str, Any] = {"format": _FORMAT, "version": __version__, "source": model.digest}
+    return {**begun, "form": form} if form else begun
 
 
 class Work:
     """The folder beside its place, `graphs` in it, and notes of what is written."""
 
-    def __init__(self, model: ResolvedModel, out: Path, progress: Progress) -> None:
-        """Of this very source what an interrupted export wrote is kept; anything else is not."""
+    def __init__(
+        self, model: ResolvedModel, out: Path, progress: Progress, form: str | None = None
+    ) -> None:
+        """Of this very source and form what an interrupted export wrote is kept; anything else is
+        not.  `form`: one that has its files in the folder itself; ONNX has them in its own."""
         self.tell, self._out = progress, out
         self.folder = out.with_name(f".{out.name}.galago-export")
-        self.graphs = self.folder / "onnx"
+        self.graphs = self.folder if form else self.folder / "onnx"
         out.parent.mkdir(parents=True, exist_ok=True)
-        begun = {"format": _FORMAT, "version": __version__, "source": model.digest}
-        if _read(self.folder / _NOTES).get("begun") != begun:
+        begun = begun_by(model, form)
+        if read_notes(self.folder).get("begun") != begun:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.graphs.mkdir(parents=True, exist_ok=True)
-        self.notes: dict[str, Any] = {"chunks": {}, **_read(self.folder / _NOTES)}
+        self.notes: dict[str, Any] = {"chunks": {}, **read_notes(self.folder)}
         self.note(begun=begun)
 
     def note(self, **values: object) -> None:
         """Remember it, for the next try too."""
         self.notes |= values
-        path = self.folder / _NOTES
+        path = self.folder / NOTES
         part = path.with_suffix(".part")
         part.write_text(json.dumps(self.notes), encoding="utf-8")
         part.replace(path)
@@ -57,7 +69,10 @@ class Work:
         if name in self.notes["chunks"]:
             return
         for left in self.graphs.glob(f"{name}*"):
-            left.unlink()
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
         self.note(chunks={**self.notes["chunks"], name: write(self.graphs / name)})
 
     def chunks(self, names: set[str]) -> dict[str, int]:
@@ -71,20 +86,20 @@ class Work:
 
     def finish(self, names: set[str], card: str, told: Mapping[str, object]) -> None:
         """With these graphs alone the folder takes its place."""
-        for path in self.graphs.iterdir():
+        for path in self.graphs.iterdir() if self.graphs != self.folder else ():
             if path.name.split(".onnx")[0] + ".onnx" not in names:
                 path.unlink()
         (self.folder / "README.md").write_text(card, encoding="utf-8")
         notes = json.dumps({"begun": self.notes["begun"], **told}, indent=1)
-        (self.folder / _NOTES).write_text(f"{notes}\n", encoding="utf-8")
+        (self.folder / NOTES).write_text(f"{notes}\n", encoding="utf-8")
         discard_folder(self._out)  # an empty one
         self.folder.replace(self._out)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_notes(folder: Path) -> Mapping[str, Any]:
     """The notes of an export that was begun; nothing when there are none that can be read."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json.loads((folder / NOTES).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -78,11 +78,12 @@ export class Album {
   private introduce(): void {
     byId("album-missing", HTMLElement).hidden = this.album !== null;
     byId("album-there", HTMLElement).hidden = this.album === null;
-    const why = this.problem === null ? t("album.none") : t("album.broken", { reason: this.problem });
+    const none = t(engine.here ? "album.none.here" : "album.none");
+    const why = this.problem === null ? none : t("album.broken", { reason: this.problem });
     if (this.album === null) byId("album-none", HTMLElement).textContent = why;
     else if (!this.searching) {
       const { name, photos, model } = this.album;
-      put(this.said, own(t("album.about", { name, photos, model })));
+      put(this.said, own(t(engine.here ? "album.about.here" : "album.about", { name, photos, model })));
     }
   }
 

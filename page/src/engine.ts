@@ -211,10 +211,29 @@ export interface Folders {
   foldersIn(path: string | null): Promise<FolderList>;
 }
 
-/** Files that the person hands over. */
+/** A file to index, and where it lies: "Holiday/beach/1.jpg", or its name alone. */
+export interface Given {
+  file: File;
+  path: string;
+}
+
+/** What this browser keeps of an album. */
+export interface Kept {
+  photos: number;
+  bytes: number; // of small pictures and vectors
+  previews: number; // the most bytes that larger previews may take
+}
+
+/** Files that the person hands over. Indexing goes on while the page is open. */
 export interface Files {
-  /** Begin to index them; a whole folder's, by `webkitRelativePath`. */
-  add(files: readonly File[]): Promise<IndexState>;
+  readonly canOpen: boolean; // a folder can be kept, and looked at again
+  /** Begin to index files. */
+  add(given: readonly Given[]): Promise<IndexState>;
+  /** Let the person choose a folder, and begin; null when none was chosen. */
+  open(): Promise<IndexState | null>;
+  /** Look again at the folders that are kept, asking for leave; right after a click. */
+  again(): Promise<IndexState>;
+  kept(): Promise<Kept>;
   /** Take everything out of the album that is kept in this browser. */
   forget(): Promise<void>;
 }
@@ -228,14 +247,48 @@ export interface Copies {
   stopComparing(): Promise<CopiesState>;
 }
 
+/** What is being fetched or read before it can work, in bytes. */
+export interface Loading {
+  name: string;
+  done: number;
+  total: number;
+  kept: boolean; // false: this browser has no room for it, or keeps nothing
+}
+
+/** A model of the hub that the person may fetch. */
+export interface HubModel {
+  id: string;
+  bytes: number;
+  licence: string;
+  page: string; // where it is described
+}
+
+/** Models beside those that came with the page; one of these answers until the page is closed. */
+export interface Models {
+  readonly hub: readonly HubModel[];
+  /** Why larger models can't run here, for people; null when they can. */
+  problem(): Promise<string | null>;
+  /** Use the model of a folder that `galago export` wrote; its name. */
+  fromFolder(files: readonly File[]): Promise<string>;
+  /** Fetch a model from the hub, and use it; its name. */
+  fromHub(id: string, signal: AbortSignal): Promise<string>;
+}
+
+export interface Handlers {
+  key: () => Promise<string>;
+  lost: () => void;
+  loading: (state: Loading) => void;
+}
+
 /** Errors are Refused, Busy, Lost, or what an AbortController has stopped. */
 export interface Engine {
   readonly here: boolean; // the models run in this browser
   readonly folders: Folders | null;
   readonly files: Files | null;
   readonly copies: Copies | null;
-  /** Who asks the person for a key, and who is told that nobody answers. */
-  connect(handlers: { key: () => Promise<string>; lost: () => void }): void;
+  readonly models: Models | null; // null: the server's are all there are
+  /** Who asks the person for a key, who is told that nobody answers, and what is being loaded. */
+  connect(handlers: Handlers): void;
   pageInfo(): Promise<PageInfo>;
   /** Whether anybody answers at all. */
   isAlive(): Promise<boolean>;

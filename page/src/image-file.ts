@@ -9,6 +9,7 @@ export class NotAPicture extends Error {}
 
 const SENT_AS_IT_IS = new Set(["image/jpeg", "image/png", "image/webp"]);
 const LARGE = 4_000_000; // bytes
+const QUALITY = 0.92; // of JPEGs
 const SIDE = 2048; // pixels; models look at 1024 at most
 
 const asDataUrl = (blob: Blob): Promise<string> =>
@@ -26,6 +27,25 @@ export function toJpeg(
   height: number,
   side: number,
 ): string {
+  return drawn(source, width, height, side).toDataURL("image/jpeg", QUALITY);
+}
+
+/** A picture's file as a JPEG of which no side is longer than `side`; what createImageBitmap throws. */
+export async function jpegOf(file: Blob, side: number): Promise<Blob> {
+  const bitmap = await createImageBitmap(file); // turned as its EXIF says
+  try {
+    const canvas = drawn(bitmap, bitmap.width, bitmap.height, side);
+    const { promise, resolve } = Promise.withResolvers<Blob | null>();
+    canvas.toBlob(resolve, "image/jpeg", QUALITY);
+    const blob = await promise;
+    if (blob === null) throw new NotAPicture("no JPEG");
+    return blob;
+  } finally {
+    bitmap.close();
+  }
+}
+
+function drawn(source: CanvasImageSource, width: number, height: number, side: number): HTMLCanvasElement {
   const scale = Math.min(1, side / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
@@ -35,7 +55,7 @@ export function toJpeg(
   context.fillStyle = "white"; // what shines through has no colour in JPEG
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/jpeg", 0.92);
+  return canvas;
 }
 
 /**

@@ -1,31 +1,25 @@
-import { engine } from "#engine";
 import { type Folders, type IndexState } from "./engine";
 import { Chooser } from "./chooser";
-import { byId, make, overlapping, put, sleep } from "./dom";
-import { onLanguage, own, said, t, type Words } from "./i18n";
-import { explained, server, serverBack } from "./offered";
-import { count, timeLeft } from "./sizes";
-import { announce } from "./voice";
+import { byId, put } from "./dom";
+import { onLanguage, own, t, type Words } from "./i18n";
+import { IndexRun } from "./index-run";
 
-const EVERY = 1000; // ms between looks at a run that is under way
-const TOLD = 0.25; // of a run between two remarks for screen readers
-
-/** A folder of the server's computer is indexed: begun, watched and stopped here; it goes on without the page. */
+/** A folder of the server's computer is indexed: begun here; it goes on without the page. */
 export class AddPhotos {
   private readonly path = byId("add-path", HTMLInputElement);
   private readonly error = byId("add-error", HTMLElement);
   private readonly chooser: Chooser;
-  private readonly following = overlapping();
+  private readonly run: IndexRun;
   private exact = ""; // the path that was chosen: what the field shows may lack its half characters
-  private state: IndexState | null = null;
-  private told = 0; // the share that screen readers heard of
 
   /** `changed` is called when the album may have grown; `running` says how far a run is. */
   constructor(
     private readonly folders: Folders,
-    private readonly changed: () => void,
-    private readonly running: (share: number | null) => void,
+    changed: () => void,
+    running: (share: number | null) => void,
   ) {
+    byId("add", HTMLFormElement).hidden = false;
+    this.run = new IndexRun((state) => this.show(state), changed, running);
     this.chooser = new Chooser(folders, (path) => this.take(path));
     byId("add", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -37,33 +31,16 @@ export class AddPhotos {
       void this.start(typed === this.exact.toWellFormed() ? this.exact : typed);
     });
     byId("add-again", HTMLButtonElement).addEventListener("click", () => void this.start(null));
-    byId("add-stop", HTMLButtonElement).addEventListener("click", () => void this.stop());
-    onLanguage(() => {
-      if (this.state !== null) this.show(this.state);
-      this.chooser.retell();
-    });
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") void this.follow(); // another tab may have begun
-    });
-    void server().then(() => this.follow());
+    onLanguage(() => this.chooser.retell());
   }
 
-  /** Look how far a run is, and again until it has ended. */
-  async follow(): Promise<void> {
-    const isNewest = this.following();
-    for (;;) {
-      try {
-        const state = await engine.indexState();
-        if (!isNewest()) return;
-        this.show(state);
-        if (!state.running) return;
-      } catch {
-        await serverBack(); // the banner tells of a lost one
-        if (!isNewest()) return;
-      }
-      await sleep(EVERY);
-      if (!isNewest()) return;
-    }
+  /** Look how far a run is. */
+  follow(): Promise<void> {
+    return this.run.follow();
+  }
+
+  focus(): void {
+    this.path.focus();
   }
 
   private take(path: string): void {
@@ -73,25 +50,7 @@ export class AddPhotos {
 
   private async start(folder: string | null): Promise<void> {
     this.tell(null);
-    try {
-      await this.folders.startIndex(folder);
-      this.told = 0;
-      announce(t("add.begun"));
-      byId("run", HTMLElement).focus({ preventScroll: false });
-    } catch (error) {
-      this.tell(explained(error));
-    }
-    await this.follow();
-  }
-
-  private async stop(): Promise<void> {
-    byId("add-stop", HTMLButtonElement).disabled = true;
-    try {
-      await engine.stopIndex();
-    } catch (error) {
-      this.tell(explained(error));
-    }
-    await this.follow();
+    this.tell(await this.run.start(() => this.folders.startIndex(folder)));
   }
 
   private tell(words: Words | null): void {
@@ -100,101 +59,9 @@ export class AddPhotos {
   }
 
   private show(state: IndexState): void {
-    const before = this.state;
-    this.state = state;
-    byId("add-refused", HTMLElement).hidden = state.refusal === null;
-    byId("add-there", HTMLElement).hidden = state.refusal !== null;
-    if (state.refusal !== null) return put(byId("add-refused", HTMLElement), said(state.refusal));
     byId("add-go", HTMLButtonElement).disabled = state.running;
     const again = byId("add-again", HTMLButtonElement);
     again.hidden = state.album.length === 0;
     again.disabled = state.running;
-    const album = state.album.map((folder) => make("li", {}, folder));
-    byId("add-album", HTMLElement).hidden = album.length === 0;
-    byId("add-folders", HTMLElement).replaceChildren(...album);
-    this.showRun(state);
-    this.running(state.running ? shareOf(state) : null);
-    const ended = before !== null && before.running && !state.running;
-    if (ended) announce(byId("run-line", HTMLElement).textContent ?? "");
-    if (ended || (state.running && grew(before, state))) this.changed();
   }
-
-  private showRun(state: IndexState): void {
-    const run = byId("run", HTMLElement);
-    run.hidden = state.number === 0;
-    if (state.number === 0) return;
-    const title = state.folders.length ? t("run.title", { folder: state.folders.join(", ") }) : t("run.all");
-    byId("run-title", HTMLElement).textContent = title;
-    const bar = byId("run-bar", HTMLProgressElement);
-    bar.hidden = !state.running;
-    if (state.running && state.total) {
-      bar.max = state.total;
-      bar.value = state.done;
-    } else bar.removeAttribute("value");
-    const stop = byId("add-stop", HTMLButtonElement);
-    stop.hidden = !state.running;
-    if (!state.running) stop.disabled = false;
-    byId("run-note", HTMLElement).hidden = !state.running;
-    put(byId("run-line", HTMLElement), inWords(state));
-    byId("run-line", HTMLElement).classList.toggle("error", state.problem !== null);
-    this.showUnread(state);
-    this.tellShare(state);
-  }
-
-  private showUnread({ bad, unread }: IndexState): void {
-    const box = byId("run-bad", HTMLDetailsElement);
-    box.hidden = bad === 0;
-    const summary = box.querySelector("summary");
-    if (summary) summary.textContent = bad === 1 ? t("run.bad.one") : t("run.bad", { n: count(bad) });
-    const items = unread.map(({ path, reason }) => {
-      const why = make("span", { className: "soft" });
-      put(why, said(reason));
-      return make("li", {}, path, ": ", why);
-    });
-    if (unread.length < bad) items.push(make("li", { className: "soft" }, t("run.bad.more", { n: bad - unread.length })));
-    byId("run-unread", HTMLElement).replaceChildren(...items);
-  }
-
-  /** Not every percent: who listens would hear of nothing else. */
-  private tellShare(state: IndexState): void {
-    const share = shareOf(state);
-    if (!state.running || share < this.told + TOLD) return;
-    this.told = Math.floor(share / TOLD) * TOLD;
-    announce(t("run.share", { share: Math.round(100 * share) }));
-  }
-}
-
-const shareOf = ({ done, total }: IndexState): number => (total ? done / total : 0);
-
-/** Whether there is more to find than a moment ago, from the first photos on. */
-const grew = (before: IndexState | null, { done }: IndexState): boolean => done > 0 && !(before?.done ?? 0);
-
-/** How far a run is, or what it came to. */
-function inWords(state: IndexState): Words {
-  const { result, problem, done, total } = state;
-  if (state.running) {
-    if (state.waiting) return said(state.stage ?? "");
-    if (!total) return state.stage === null ? own(t("run.opening")) : lookedInto(state);
-    const parts = [t("run.done", { done: count(done), total: count(total) })];
-    if (state.rate !== null) parts.push(t("run.rate", { rate: count(Number(state.rate.toPrecision(2))) }));
-    if (state.left !== null) parts.push(timeLeft(state.left));
-    return own(parts.join(" · "));
-  }
-  if (problem !== null) return said(problem);
-  if (state.stopped) return own(total ? t("run.stopped", { done: count(done), total: count(total) }) : t("run.stopped.early"));
-  if (result === null) return own("");
-  const parts = [
-    t("run.photos", { n: count(result.photos) }),
-    t("run.new", { n: count(result.new) }),
-    ...(result.known ? [t("run.known", { n: count(result.known) })] : []),
-    ...(result.unchanged ? [t("run.unchanged", { n: count(result.unchanged) })] : []),
-    ...(result.gone ? [t("run.gone", { n: count(result.gone) })] : []),
-    ...(result.bad ? [t("run.unreadable", { n: count(result.bad) })] : []),
-  ];
-  return own(parts.join(" · "));
-}
-
-function lookedInto({ stage, done }: IndexState): Words {
-  const words = said(stage ?? "");
-  return done ? { ...words, text: `${words.text}: ${count(done)}` } : words;
 }

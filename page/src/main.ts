@@ -1,4 +1,5 @@
 import { engine } from "#engine";
+import { AddFiles } from "./adding-files";
 import { Album } from "./album";
 import { CopiesView } from "./copies";
 import { connectSettings } from "./dialogs";
@@ -61,18 +62,25 @@ connectSettings();
 new Live();
 const album = new Album(new PictureView(), new Labels());
 const grown = (): void => void album.refresh().catch(() => {});
-const add = engine.folders && new AddPhotos(engine.folders, grown, showShare);
+const add = engine.folders
+  ? new AddPhotos(engine.folders, grown, showShare)
+  : engine.files && new AddFiles(engine.files, grown, showShare);
 const copies = engine.copies && new CopiesView(engine.copies);
+byId("tab-copies", HTMLElement).hidden = copies === null;
 const tabs = new Tabs(
   [
     { name: "find", title: "album.title", shown: grown },
     { name: "add", title: "add.title", shown: () => void add?.follow() },
-    { name: "copies", title: "copies.heading", shown: () => copies?.open() },
+    ...(copies ? [{ name: "copies", title: "copies.heading", shown: () => copies.open() } as const] : []),
   ],
   byId("album-title", HTMLElement),
 );
 byId("album-add", HTMLButtonElement).addEventListener("click", () => {
   tabs.show("add");
-  byId("add-path", HTMLInputElement).focus();
+  add?.focus();
 });
 void start();
+if (engine.here && "serviceWorker" in navigator) {
+  // Without it the page works all the same, with the network alone.
+  void navigator.serviceWorker.register("sw.js").catch(() => {});
+}

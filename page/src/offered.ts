@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import { Busy, Lost, type PageInfo, type Preset } from "./engine";
 import { byId, sleep } from "./dom";
+import { showLoading } from "./loading";
 import { isKey, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { announce } from "./voice";
 
@@ -62,7 +63,7 @@ function keyFromPerson(): Promise<string> {
 
 /** First contact. Goes on trying until somebody answers. */
 export async function start(): Promise<void> {
-  engine.connect({ key: keyFromPerson, lost: noteLost });
+  engine.connect({ key: keyFromPerson, lost: noteLost, loading: showLoading });
   byId("key", HTMLDialogElement).addEventListener("cancel", (event) => event.preventDefault());
   while (info === null) {
     try {
@@ -84,6 +85,9 @@ function take(found: PageInfo): void {
   showModelNote();
   for (const listener of listeners) listener(info);
 }
+
+/** Ask again what there is: another model was chosen. */
+export const offerAgain = async (): Promise<void> => take(await engine.pageInfo());
 
 /** What went wrong, for people: the page's own words, or the server's. */
 export function explained(error: unknown): Words {

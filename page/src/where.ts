@@ -1,3 +1,4 @@
+import { engine } from "#engine";
 import { byId, make } from "./dom";
 import { onLanguage, t } from "./i18n";
 
@@ -18,6 +19,7 @@ export class WhereFields {
   private folders: string[] = [];
 
   constructor() {
+    byId("find-text-field", HTMLElement).hidden = engine.here; // it reads no text in photos
     onLanguage(() => this.offer(this.folders));
   }
 

@@ -14,11 +14,11 @@ from galago.checkpoints.names import VISION
 from galago.checkpoints.vlm import open_checkpoint
 from galago.convert.selfcheck import Reference, judge, reference_of
 from galago.errors import ExportError, OptionError, StorageError
-from galago.export import fastvlm, onnx_folder, proof
+from galago.export import fastvlm, figures, onnx_folder
 from galago.export.fastvlm import DTYPES, GRAPHS, file_name
+from galago.export.figures import Answers, Proof, answers_of
 from galago.export.onnx_folder import export_onnx
 from galago.export.overflow import measure
-from galago.export.proof import Answers, Proof, answers_of
 from galago.hub.resolve import ResolvedModel, resolve
 from tests.helpers.checkpoints import (
     TINY_TEXT,
@@ -41,13 +41,13 @@ def asked(model: ResolvedModel) -> tuple[Reference, Answers | None]:
     """What the source says: short answers, as each token costs."""
     source = open_checkpoint(model.folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "_TOKENS", 3)
+        patch.setattr(figures, "_TOKENS", 3)
         return reference_of(source), answers_of(source)
 
 
 @pytest.fixture(autouse=True)
 def asked_once(asked: tuple[Reference, Answers | None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_TOKENS", 3)
+    monkeypatch.setattr(figures, "_TOKENS", 3)
     monkeypatch.setattr(onnx_folder, "reference_of", lambda *_: asked[0])
     monkeypatch.setattr(onnx_folder, "answers_of", lambda *_: asked[1])
 
@@ -57,7 +57,7 @@ def made(model: ResolvedModel, tmp_path_factory: pytest.TempPathFactory) -> Path
     """With nothing set aside."""
     out = tmp_path_factory.mktemp("out") / "two words"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(proof, "_TOKENS", 3)
+        patch.setattr(figures, "_TOKENS", 3)
         return export_onnx(model, ["q8", "fp32"], out).folder
 
 
@@ -149,6 +149,7 @@ def test_what_was_stopped_is_continued(
 
     def stopped(source: object, dtype: fastvlm.Dtype, path: Path) -> int:
         path.write_bytes(b"half")
+        path.with_name(f".{path.name}").write_bytes(b"a part that was read back")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(onnx_folder, "write_vision", vision)
@@ -160,6 +161,8 @@ def test_what_was_stopped_is_continued(
     monkeypatch.setattr(onnx_folder, "write_decoder", real_decoder)
     export_onnx(model, ["q8"], out)
     assert _left(out) == ["out"] and written == ["fp32", "q8"]
+    kept = {path.name for path in (out / "onnx").iterdir()}
+    assert kept == {file_name(graph, DTYPES["q8"]) for graph in GRAPHS}
 
 
 def test_another_source_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

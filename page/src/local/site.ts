@@ -15,7 +15,7 @@ export interface ImageSpec {
 export interface SiteFile {
   path: string; // below the model's folder
   bytes: number;
-  sha256: string;
+  sha256: string; // "" where only the size is known
 }
 
 export interface SiteModel {
@@ -23,7 +23,8 @@ export interface SiteModel {
   kind: "fastvlm" | "mobileclip";
   demo: boolean;
   knows: string;
-  folder: string; // address relative to the page, ends with a slash
+  licence: string; // of the weights, a line
+  folder: string; // address relative to the page, ends with a slash; absolute of the hub's
   dtype: string;
   image: ImageSpec;
   presets: Preset[]; // of a fastvlm
@@ -35,4 +36,12 @@ export interface Site {
   default: string; // the model that answers questions
   models: SiteModel[];
   languages: Language[];
+  runtime: Runtime;
+}
+
+/** ONNX Runtime's files: the .wasm ones are read like a model's (progress, kept), the .mjs imported. */
+export interface Runtime {
+  folder: string; // as of a model
+  version: string;
+  files: SiteFile[];
 }

@@ -14,5 +14,6 @@ export const engine: Engine = {
   folders: album,
   files: null,
   copies: album,
+  models: null,
   frame: (video) => toJpeg(video, video.videoWidth, video.videoHeight, SIDE),
 };

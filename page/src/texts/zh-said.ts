@@ -3,6 +3,17 @@ export const said: Record<string, string> = {
   "looking through folders": "正在查看文件夹", calibrating: "正在校准", indexing: "正在建立索引",
   "folders are looked through and indexed only for the person at this computer, or with the API key of `galago serve --api-key`":
     "只有坐在这台电脑前的人，或持有 `galago serve --api-key` 密钥的人，才能查看和索引文件夹",
+  "it is no picture that this browser can open, or it is damaged": "不是本浏览器能打开的图片，或已损坏",
+  "it can't be read: it was moved, changed or deleted since it was chosen": "无法读取：选择之后已被移动、更改或删除",
+  "this browser can't open HEIC pictures: turn it into a JPEG, or use a browser that can (Safari)":
+    "本浏览器无法打开 HEIC 图片：请转成 JPEG，或改用能打开它的浏览器（Safari）",
+  "this browser has no more room for the album: what was looked at before is kept. Make room on the disk, or in the browser's settings for this site, and add the same photos again: it goes on from there":
+    "本浏览器没有空间存放相册了：之前看过的已保留。请在磁盘上或浏览器对本站的设置中腾出空间，再次添加同样的照片即可继续",
+  "there is no picture among these files": "这些文件中没有图片",
+  "this browser can't look at the folders by itself: choose them again": "本浏览器不能自行查看文件夹：请重新选择",
+  "the folders were not allowed to be read: press the button again and allow it": "未获准读取文件夹：请再次点击按钮并允许",
+  "the album was emptied meanwhile": "相册已在此期间被清空",
+  "the model reads 77 tokens of a query; the end of yours is left out": "模型只读查询的前 77 个词元，后面的已略去",
   "indexing is under way already": "索引已在进行中",
   "comparing is under way already": "比较已在进行中",
   "name a whole path, such as ~/Pictures or one from the root of the disk": "请填写完整路径，例如 ~/Pictures，或从磁盘根目录开始",

@@ -1,0 +1,92 @@
+/** The model of the album, in the worker; rows of texts that every album needs are kept. */
+
+import { proxy, type Remote } from "comlink";
+import background from "../../../../galago/data/background.txt?raw";
+import sights from "../../../../galago/data/sights.txt?raw";
+import { type Loading, Refused } from "../../engine";
+import type { Clip } from "../clip/clip";
+import { worker } from "../link";
+import type { Site, SiteModel } from "../site";
+import { type Background, phrasesOf } from "./match";
+import { Rows } from "./rows";
+import { phrase, wordsOf } from "./sights";
+import type { Store } from "./store";
+
+const NO_MODEL = "this page came without a model that finds photos: galago export --to web --with mobileclip2-nano adds one";
+
+/** What the album needs of the engine that it is a part of. */
+export interface Host {
+  site(): Promise<Site>;
+  loading(state: Loading): void;
+}
+
+export class Model {
+  /** What a photo may show. */
+  readonly words = wordsOf(sights);
+  private phrases: Promise<Background> | null = null;
+  private named: Promise<Rows> | null = null;
+
+  constructor(
+    private readonly host: Host,
+    private readonly store: () => Promise<Store>,
+  ) {}
+
+  /** Refused where the page has none. */
+  async about(): Promise<SiteModel> {
+    const model = (await this.host.site()).models.find(({ kind }) => kind === "mobileclip");
+    if (!model) throw new Refused(NO_MODEL);
+    return model;
+  }
+
+  /** In an object: a promise of a part of the worker would ask that part for its value. */
+  async open(): Promise<{ clip: Remote<Clip> }> {
+    const [site, model] = [await this.host.site(), await this.about()];
+    const { clip } = worker();
+    const told = (done: number, total: number, kept: boolean): void => this.host.loading({ name: model.id, done, total, kept });
+    await clip.use(document.baseURI, site, model, proxy(told));
+    return { clip };
+  }
+
+  /** Everyday phrases; `told` when they must be made first, which takes a while. */
+  background(told: () => void = () => {}): Promise<Background> {
+    return (this.phrases ??= this.makeBackground(told).catch((error: unknown) => {
+      this.phrases = null;
+      throw error;
+    }));
+  }
+
+  /** The rows of `words`. */
+  namedWords(): Promise<Rows> {
+    return (this.named ??= this.kept("sights", this.words.map(phrase)).catch((error: unknown) => {
+      this.named = null;
+      throw error;
+    }));
+  }
+
+  /** What was kept may be gone. */
+  forget(): void {
+    this.phrases = this.named = null;
+  }
+
+  private async makeBackground(told: () => void): Promise<Background> {
+    const { shown, absent } = phrasesOf(background);
+    const all = await this.kept("background", [...shown, ...absent], told);
+    return { shown: all.part(0, shown.length), absent: all.part(shown.length, all.count) };
+  }
+
+  /** Rows of texts, made once for a model. */
+  private async kept(name: string, texts: readonly string[], told: () => void = () => {}): Promise<Rows> {
+    const identity = identityOf(await this.about());
+    const rows = await (await this.store()).phrases(name, identity, texts, async () => {
+      told();
+      return (await (await this.open()).clip.read(texts)).rows;
+    });
+    return new Rows(rows.length / texts.length, rows);
+  }
+}
+
+/** What tells a model's vectors from another's: how pictures are prepared, and both graphs. */
+export function identityOf({ id, dtype, image, files }: SiteModel): string {
+  const graphs = files.filter(({ path }) => path.startsWith("onnx/"));
+  return JSON.stringify([id, dtype, image, graphs.map(({ path, sha256, bytes }) => `${path} ${sha256 || bytes}`)]);
+}
