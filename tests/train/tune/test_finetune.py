@@ -135,7 +135,7 @@ def test_other_options_do_not_continue(tmp_path: Path) -> None:
     tune(base, tmp_path / "out", QUICK, rows, resume=False)
 
 
-# -- what a machine refuses, provoked ---------------------------------------------------------------
+# -- what a machine refuses, provoked -------------------------------------------------------------
 
 
 REFUSED = TuneOptions(epochs=4, rate=1e-3, batch=2, measured=0, patience=0)
