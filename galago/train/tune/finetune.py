@@ -221,7 +221,7 @@ class _Run:
         if out.is_dir():
             out.rmdir()  # empty, as check_out saw
         with whole_folder(out) as folder:
-            write_merged(self.source, dict(learner.changed()), folder, out.name)
+            write_merged(self.source, dict(learner.changed()), folder, out.name, self.image.side)
             check = prove(folder, learner, self.source)
             draw(read_log(self.work.folder), folder / "training.png")
             shutil.copyfile(self.work.folder / LOG, folder / LOG)

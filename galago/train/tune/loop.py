@@ -6,9 +6,11 @@ here pixels come from galago.media, labels from galago.text, and features from a
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,17 @@ def teach(
     return Course(done, best or done, log.loss(), log.before(), log.after(), done < planned)
 
 
+@contextlib.contextmanager
+def _memory() -> Iterator[None]:
+    """MemoryError for what torch raises when there is too little, on a CPU only words tell."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if "memory" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
+
+
 class _Trainer(Trainer):
     """Keeps what learns alone, stops at a loss that is no number, and tells a full disk."""
 
@@ -155,12 +168,8 @@ class _Trainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         rows = inputs.pop("rows")
-        try:
+        with _memory():
             loss = super().training_step(model, inputs, num_items_in_batch)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
-                raise
-            raise MemoryError(str(error)) from error
         if not torch.isfinite(loss):
             wheres = [self.train_dataset.rows[int(row)].where for row in rows]
             raise DivergedError(self.state.global_step + 1, wheres)
@@ -170,7 +179,8 @@ class _Trainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], *rest: Any, **more: Any
     ) -> Any:
         inputs.pop("rows", None)
-        return super().prediction_step(model, inputs, *rest, **more)
+        with _memory():
+            return super().prediction_step(model, inputs, *rest, **more)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         step = self.state.global_step

@@ -1,7 +1,8 @@
 """What was learnt as a folder of the base's own layout, which galago and others open.
 
 File by file as the base has them: tensors that didn't learn are copied byte for byte, the others
-written anew in the type they had, 8-bit ones in bf16.
+written anew in the type they had, 8-bit ones in bf16.  A side of the pictures that isn't the base's
+is written where the base says its own.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from galago.checkpoints.folders import CONFIG, MANIFEST, weight_files
 from galago.checkpoints.names import EMBEDDING, HEAD, fast_vlm_to_llava
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import Array, Entry, Float, LazyTensor, to_bf16
-from galago.checkpoints.vlm import Checkpoint
+from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.checkpoints.writing import write_runs
 from galago.disk import is_regular, read_json
 from galago.errors import SelfCheckError
+from galago.train.tune.sides import tell_side
 
 __all__ = ["write_merged"]
 
@@ -30,10 +32,14 @@ _BESIDE = ("*.json", "*.txt", "*.jinja", "LICENSE*", "NOTICE*")
 _WIDE = {"F32": np.float32, "F16": np.float16}
 
 
-def write_merged(source: Checkpoint, changed: Mapping[str, Float], folder: Path, name: str) -> None:
-    """The base's files with the `changed` tensors (canonical names, float32) in their places.
+def write_merged(
+    source: Checkpoint, changed: Mapping[str, Float], folder: Path, name: str, side: int
+) -> None:
+    """The base's files with the `changed` tensors (canonical names, float32) in their places, for
+    pictures of `side` pixels.
 
-    SelfCheckError for a weight that is no number, or too large for the type it has.
+    SelfCheckError for a weight that is no number, or too large for the type it has, and for a
+    folder that would be opened with another side.
     """
     changed = dict(changed)
     if source.spec.text.tied and EMBEDDING in changed:
@@ -43,6 +49,11 @@ def write_merged(source: Checkpoint, changed: Mapping[str, Float], folder: Path,
     for path in _beside(source.folder):
         shutil.copyfile(path, folder / path.name)
     _rename(folder / CONFIG, name)
+    if side != source.spec.image.side:
+        tell_side(folder, side, (side // source.spec.vision.stride) ** 2)
+        told = open_checkpoint(folder).spec.image
+        if told != source.spec.image.with_side(side):
+            raise SelfCheckError(f"{name} can't say that it was trained with {side} px pictures")
 
 
 def _write_file(

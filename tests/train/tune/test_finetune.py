@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from galago.convert.load import load_sessions  # noqa: E402
-from galago.errors import ModelError, OptionError  # noqa: E402
+from galago.errors import ModelError, OptionError, StorageError  # noqa: E402
 from galago.hub.resolve import resolve  # noqa: E402
+from galago.train.tune import loop  # noqa: E402
+from galago.train.tune.errors import FullMemoryError  # noqa: E402
 from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
+from galago.train.tune.learner import Learner  # noqa: E402
 from galago.train.tune.log import read_log  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
 from galago.train.tune.rows import PhotoFile, Row, Turn  # noqa: E402
@@ -128,6 +133,55 @@ def test_other_options_do_not_continue(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--no-resume"):
         tune(base, tmp_path / "out", QUICK, rows)
     tune(base, tmp_path / "out", QUICK, rows, resume=False)
+
+
+# -- what a machine refuses, provoked -------------------------------------------------------------
+
+
+REFUSED = TuneOptions(epochs=4, rate=1e-3, batch=2, measured=0, patience=0)
+
+
+def test_a_full_disk_leaves_the_last_whole_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, rows, out = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data"), tmp_path / "out"
+    written = loop.save_file
+
+    def full(tensors: Any, path: Path) -> None:
+        if "checkpoint-3" in str(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(tensors, path)
+
+    monkeypatch.setattr(loop, "save_file", full)
+    with pytest.raises(StorageError, match=r"disk is full.*step 3 .*step 2 is kept.*make room"):
+        tune(base, out, REFUSED, rows)
+    assert not out.exists()
+    kept = loop.last_whole(tmp_path / "out.work")
+    assert kept is not None and kept.name == "checkpoint-2"
+    monkeypatch.undo()
+    assert tune(base, out, REFUSED, rows).steps == 12  # the same command goes on
+
+
+def test_too_little_memory_says_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(self: Learner, *_: Any, **__: Any) -> Any:
+        return torch.empty(1 << 55)  # what the allocator really says
+
+    rows, out = rows_in(tmp_path / "data"), tmp_path / "out"
+    monkeypatch.setattr(Learner, "forward", greedy)
+    with pytest.raises(FullMemoryError, match=r"lower --batch \(it is 2\).*--checkpointing"):
+        tune(tiny_llava(tmp_path / "base"), out, REFUSED, rows)
+    assert not out.exists()
+
+
+def test_bf16_learns_on_any_processor(tmp_path: Path) -> None:
+    options = TuneOptions(epochs=4, rate=5e-3, batch=2, measured=0, precision="bf16")
+    made = tune(
+        tiny_llava(tmp_path / "base"), tmp_path / "out", options, rows_in(tmp_path / "data")
+    )
+    assert made.held_out_before is not None and made.held_out_after is not None
+    assert made.held_out_after < made.held_out_before and made.check.passed
 
 
 # -- as processes ----------------------------------------------------------------------------------
