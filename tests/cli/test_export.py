@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from galago.export.targets import TARGETS
 from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import run
 
@@ -51,7 +52,7 @@ def test_a_place_within_a_file(capsys: Capture, model: Path, tmp_path: Path) -> 
     [
         (["--dtype", "fp8"], "--dtype 'fp8' is not possible: use fp32, fp16, int8, q8, or all"),
         (["--dtype", "q4"], "--dtype 'q4' is not possible: use fp32, fp16, int8, q8, or all"),
-        (["--to", "onx"], "--to onx is not known: use onnx, transformers, llava, mlx, mlx-app"),
+        (["--to", "onx"], f"--to onx is not known: use {', '.join(TARGETS)}"),
     ],
 )
 def test_mistakes(

@@ -17,7 +17,9 @@ from galago.convert import cached, store
 from galago.convert.selfcheck import judge
 from galago.engine.precision import PrecisionPlan
 from galago.errors import StorageError
-from galago.export.proof import Proof
+from galago.export.figures import Proof
+from galago.export.layouts import Same
+from galago.export.web import WebProof
 from galago.places import albums_dir
 from tests.helpers.albums import FakeClip, say
 from tests.helpers.clips import tiny_clip
@@ -118,4 +120,7 @@ def test_export(capsys: Capture, tmp_path: Path) -> None:
     model = tiny_clip(tmp_path / "model")
     line: list[str | Path] = ["export", model, tmp_path / "out", "--dtype", "fp32", "--json"]
     words = Proof("fp32", judge([], [], "fp32"), 0.0, 6, 6)
-    assert documented("export") == {"folder", *words.to_json()} | emitted(capsys, line)
+    layout = Same("stored", 1, 2, 0)
+    page = WebProof("mine", words.to_json())
+    fields = {name for proof in (words, layout, page) for name in proof.to_json()}
+    assert documented("export") == {"folder", *fields} | emitted(capsys, line)
