@@ -41,6 +41,6 @@ export default defineConfig({
       use: { launchOptions: { executablePath: CHROMIUM, args: [...ARGS, "--enable-unsafe-webgpu"] } },
     },
     { name: "figures", testMatch: "figures.ts", timeout: 300_000 },
-    { name: "screenshots", testMatch: "screenshots.ts" },
+    { name: "screenshots", testMatch: /(^|\/)(web-)?screenshots\.ts$/ },
   ],
 });

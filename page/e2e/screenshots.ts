@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { expect, history, test } from "./galago";
 import { indexPictures, test as newcomers } from "./newcomer";
+import { nameCamera } from "./likeness";
 import { EXAMPLES, TOP } from "./places";
 
 /** The views as docs/screenshots shows them; `make screenshots` writes them anew. */
@@ -105,13 +106,6 @@ test("moving", async ({ page, galago }) => {
     await page.screenshot({ path });
   }
 });
-
-/** The fake camera is called by the path of its file, and this browser has no voice. */
-function nameCamera(): void {
-  const voice = { name: "Ann", lang: "en-GB", voiceURI: "ann", default: true, localService: true };
-  SpeechSynthesis.prototype.getVoices = () => [voice];
-  Object.defineProperty(MediaDeviceInfo.prototype, "label", { get: () => "Integrated camera" });
-}
 
 async function live(page: Page, url: string): Promise<void> {
   await page.goto(url);
