@@ -77,3 +77,17 @@ def test_onnxruntime_keeps_nothing_of_its_use(code: str, silent: bool, tmp_path:
     subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert (not files) == silent, files
+
+
+@pytest.mark.skipif("GALAGO_WATCH" not in os.environ, reason="takes a minute: make watch-peers")
+@pytest.mark.parametrize(("code", "silent"), [(QUIET, True), ("import onnxruntime", False)])
+def test_onnxruntime_opens_no_socket(code: str, silent: bool, tmp_path: Path) -> None:
+    """By the system's own record: what it does is done by compiled code, up to 45 seconds later."""
+    kept = {n: v for n, v in os.environ.items() if n not in ("HOME", "ORT_DISABLE_TELEMETRY")}
+    paths = os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])
+    env = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": paths}
+    calls = tmp_path / "calls"
+    traced = ["strace", "-f", "-e", "trace=socket", "-o", str(calls)]
+    wait = "; import time; time.sleep(60)"
+    subprocess.run([*traced, sys.executable, "-c", code + wait], env=env, check=True, timeout=240)
+    assert ("AF_INET" not in calls.read_text("utf-8")) == silent
