@@ -62,7 +62,7 @@ def tune(base: Path, out: Path, options: TuneOptions, rows: list[Row], **more: o
     [
         QUICK,
         TuneOptions(full=True, epochs=1, rate=1e-3, measured=0),
-        TuneOptions(parts=("projector", "vision"), epochs=1, measured=0),
+        TuneOptions(parts=("projector", "vision"), epochs=4, rate=1e-3, measured=0),
     ],
     ids=["lora", "full", "vision"],
 )
