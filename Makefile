@@ -13,7 +13,7 @@ TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity watch-peers train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -89,7 +89,10 @@ train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers be
 train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
 	@GALAGO_KILLS=20 $(TRAIN)/bin/python -m pytest tests/train/tune/test_finetune.py -k interrupted
 
-parity: $(PARITY)/.mlx ## agreement with transformers, timm, torch and mlx-vlm, in a second environment
+parity-mlx: $(PARITY)/.mlx ## the same of folders for MLX, by mlx-vlm on this processor
+	@$(PARITY)/bin/python -m pytest tests/parity/test_mlx.py
+
+parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a second environment
 	@$(PARITY)/bin/python -m pytest tests/parity
 
 watch-peers: $(PARITY)/.run ## that the bench's peers ask nobody, by strace (two minutes)
