@@ -1,6 +1,6 @@
 """mlx-vlm itself, on Linux, computes from exported folders what galago does.
 
-Needs `mlx[cpu]` and mlx-vlm (`make parity` installs them); skipped where they are absent.
+Needs `mlx[cpu]` and mlx-vlm (`make parity-mlx` installs them); skipped where they are absent.
 """
 
 from __future__ import annotations
