@@ -21,15 +21,8 @@ __all__ = ["export"]
 
 
 def export(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A name of `galago models`, a folder, or owner/name of the hub.",
-            autocompletion=options.complete_model,
-        ),
-    ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")],
+    model: options.SourceModel,
+    out: options.NewFolder,
     to: Annotated[
         str,
         typer.Option(

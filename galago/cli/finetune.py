@@ -25,15 +25,8 @@ _PACKAGES = ("torch", "transformers", "peft", "accelerate", "timm", "matplotlib"
 
 
 def finetune(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A name of `galago models`, a folder, or owner/name of the hub.",
-            autocompletion=options.complete_model,
-        ),
-    ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")],
+    model: options.SourceModel,
+    out: options.NewFolder,
     data: Annotated[
         str,
         typer.Option(

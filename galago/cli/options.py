@@ -30,6 +30,7 @@ __all__ = [
     "MaxTokens",
     "MinP",
     "ModelName",
+    "NewFolder",
     "Offline",
     "Opening",
     "Precision",
@@ -37,6 +38,7 @@ __all__ = [
     "Resolution",
     "Sampling",
     "Seed",
+    "SourceModel",
     "Stop",
     "Temperature",
     "Threads",
@@ -89,6 +91,15 @@ ModelName = Annotated[
         autocompletion=complete_fastvlm,
     ),
 ]
+SourceModel = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A name of `galago models`, a folder, or owner/name of the hub.",
+        autocompletion=complete_model,
+    ),
+]
+NewFolder = Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; a new one.")]
 ClipModelName = Annotated[
     str | None,
     typer.Option(

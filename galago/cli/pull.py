@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from galago.cli import options
 from galago.cli.options import Precision
@@ -19,14 +17,7 @@ __all__ = ["pull"]
 
 
 def pull(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A name of `galago models`, a folder, or owner/name of the hub.",
-            autocompletion=options.complete_model,
-        ),
-    ],
+    model: options.SourceModel,
     precision: Precision = "auto",
     force: options.Force = False,
     offline: options.Offline = False,

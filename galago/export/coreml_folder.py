@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,9 +23,8 @@ from galago.checkpoints.clip import open_clip_checkpoint
 from galago.checkpoints.names import text_shapes
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.selfcheck import reference_of
-from galago.disk import refusals
 from galago.engine.mil import Package, Port
-from galago.errors import ExportError, OptionError
+from galago.errors import OptionError
 from galago.export.clip_figures import ClipProof, seen_by
 from galago.export.coreml import (
     context_of,
@@ -43,7 +41,7 @@ from galago.export.figures import Proof, answers_of
 from galago.export.token_files import ends_of, token_files, write_json_files
 from galago.export.transformers_js import image_row
 from galago.export.transformers_js_clip import write_clip_configuration
-from galago.export.work import Work, check_target
+from galago.export.work import Work, check_target, writing
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
 from galago.text.tokens import load_tokenizer
@@ -91,13 +89,8 @@ def export_coreml(
     """
     check_target(out)
     started = time.monotonic()
-    refused = refusals(
-        full=f"the disk that holds {out.parent} is full: make room and run the same command again; "
-        "what was written is kept",
-        other=lambda error: f"{out} can't be written ({error.strerror or error})",
-    )
     made: tuple[Sequence[Proof | ClipProof], tuple[str, ...]]
-    with refused:
+    with writing(out):
         if model.kind == "mobileclip":
             made = _mobileclip(model, dtypes, out, progress)
         else:
@@ -159,7 +152,7 @@ def _fastvlm(
     }
     tables: dict[str, Package] = {}
     for dtype in dtypes:
-        with _checking(work, dtype):
+        with work.checking(dtype):
             table, decoder = _table(dtype), f"decoder_{dtype}"
             if table not in tables:
                 tables[table] = _opened(work, table, ports, listed)
@@ -174,7 +167,9 @@ def _fastvlm(
         work.tell(Stage(proof.sentence(), lasting=True), 0.0)
     write_json_files(work.folder, _files(source))
     told = {"largest": largest, "proofs": [proof.to_json() for proof in proofs]}
-    _finish(work, coreml_card(model, source, listed, proofs, largest, trunk == APP_TRUNK), told)
+    work.finish(
+        set(), coreml_card(model, source, listed, proofs, largest, trunk == APP_TRUNK), told
+    )
     said = [f"largest magnitude in the decoder {largest:,.0f} (float16 holds 65,504)"]
     if trunk != APP_TRUNK:
         said.append(f"{trunk}{SUFFIX} doesn't fit Apple's app: it is for one of your own")
@@ -294,13 +289,13 @@ def _mobileclip(
         },
         text: {"text": Port("int32", (1, spec.text.context)), "final_emb_1": vector},
     }
-    with _checking(work, dtype):
+    with work.checking(dtype):
         images, texts = (_opened(work, part, ports, listed) for part in (image, text))
         proof, largest = prove_coreml_clip(dtype, images, texts, source, seen)
     work.tell(Stage(proof.sentence(), lasting=True), 0.0)
     write_clip_configuration(work.folder, source, {})
     told = {"largest": largest, "proofs": [proof.to_json()]}
-    _finish(work, coreml_clip_card(model, source, listed, proof, largest), told)
+    work.finish(set(), coreml_clip_card(model, source, listed, proof, largest), told)
     return [proof], ()
 
 
@@ -339,19 +334,3 @@ def _opened(
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     listed.append(Listed(path.name, size, package.inputs, package.states, package.outputs))
     return package
-
-
-@contextmanager
-def _checking(work: Work, dtype: str) -> Iterator[None]:
-    """An export that strays is not kept, nor what was written with it."""
-    work.tell(Stage(f"checking {dtype}"), 0.0)
-    try:
-        yield
-    except ExportError:
-        work.give_up()
-        raise
-    work.tell(Stage(f"checking {dtype}"), 1.0)
-
-
-def _finish(work: Work, card: str, told: Mapping[str, object]) -> None:
-    work.finish(set(), card, told)

@@ -22,7 +22,6 @@ from galago.checkpoints.tensors import NUMPY_TYPES, Array, Entry, Stored, let_go
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.checkpoints.writing import fast_vlm_config, llava_config
 from galago.convert.selfcheck import PASSAGE
-from galago.disk import refusals
 from galago.errors import ExportError, OptionError
 from galago.export.card_head import head
 from galago.export.shards import Item, as_stored, rows_of, write_items
@@ -34,7 +33,7 @@ from galago.export.token_files import (
     write_json_files,
 )
 from galago.export.transformers_js import IMAGE, image_row
-from galago.export.work import Work, check_target
+from galago.export.work import Work, check_target, writing
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
 from galago.specs import FASTVITHD, ImageSpec, Qwen2Spec
@@ -121,12 +120,7 @@ def export_layout(
     """
     check_target(out)
     plan = _plan(layout, open_checkpoint(model.folder))
-    refused = refusals(
-        full=f"the disk that holds {out.parent} is full: make room and run the same command again; "
-        "what was written is kept",
-        other=lambda error: f"{out} can't be written ({error.strerror or error})",
-    )
-    with refused:
+    with writing(out):
         work = Work(model, out, progress, form=layout)
         write_items(work, _items(plan), "pt")
         write_json_files(work.folder, _files(plan))

@@ -16,7 +16,7 @@ from typing import Any, cast
 from galago.checkpoints.folders import CONFIG, weight_files
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.selfcheck import Reference, reference_of
-from galago.disk import read_json, refusals
+from galago.disk import read_json
 from galago.errors import ExportError, OptionError
 from galago.export.affine import GROUP
 from galago.export.figures import Answers, Proof, answers_of, compared
@@ -31,7 +31,7 @@ from galago.export.token_files import (
     write_json_files,
 )
 from galago.export.transformers_js import IMAGE, image_row
-from galago.export.work import Work, check_target
+from galago.export.work import Work, check_target, writing
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
 from galago.specs import FASTVITHD, FastViTSpec, Qwen2Spec
@@ -66,12 +66,7 @@ def export_mlx(
     source = open_checkpoint(model.folder)
     if form == "whole":
         _check_trunk(source)
-    refused = refusals(
-        full=f"the disk that holds {out.parent} is full: make room and run the same command again; "
-        "what was written is kept",
-        other=lambda error: f"{out} can't be written ({error.strerror or error})",
-    )
-    with refused:
+    with writing(out):
         work = Work(model, out, progress, form=f"mlx {form} {dtype.name}")
         tokenizer = load_tokenizer(source.folder)
         # mlx-vlm and mlx-swift-lm keep pictures out of the table; the app looks their id up.
@@ -198,16 +193,12 @@ def _vision_config(vision: FastViTSpec, side: int) -> dict[str, Any]:
 
 def _proved(source: Checkpoint, work: Work, dtype: MlxDtype, form: Form) -> Proof:
     """ExportError, and nothing is kept, when it isn't what its source is."""
-    asking, checking = Stage("asking the model itself"), Stage(f"checking {dtype.name}")
+    asking = Stage("asking the model itself")
     reference = reference_of(source, lambda share: work.tell(asking, 0.8 * share))
     answers = answers_of(source)
     work.tell(asking, 1.0)
-    try:
+    with work.checking(dtype.name):
         proof = _compared(source, work, dtype, form, reference, answers)
-    except ExportError:
-        work.give_up()
-        raise
-    work.tell(checking, 1.0)
     work.tell(Stage(proof.sentence(), lasting=True), 0.0)
     return proof
 

@@ -6,8 +6,7 @@ Written beside their place and put there when every dtype has proved itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import TypeVar
 from galago.checkpoints.clip import open_clip_checkpoint
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.selfcheck import Reference, reference_of
-from galago.disk import refusals
-from galago.errors import ExportError, OptionError
+from galago.errors import OptionError
 from galago.export.card import fastvlm_card, mobileclip_card
 from galago.export.clip_figures import ClipProof, seen_by
 from galago.export.clip_proof import prove_clip
@@ -43,7 +41,7 @@ from galago.export.overflow import Measured, measure
 from galago.export.proof import prove
 from galago.export.transformers_js import image_row, write_configuration
 from galago.export.transformers_js_clip import write_clip_configuration
-from galago.export.work import Work, check_target
+from galago.export.work import Work, check_target, writing
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
 from galago.text.tokens import load_tokenizer
@@ -88,14 +86,9 @@ def export_onnx(
     chosen = _chosen(dtypes, CLIP_DTYPES) if clip else _chosen(dtypes, DTYPES)
     check_target(out)
     started = time.monotonic()
-    refused = refusals(
-        full=f"the disk that holds {out.parent} is full: make room and run the same command again; "
-        "what was written is kept",
-        other=lambda error: f"{out} can't be written ({error.strerror or error})",
-    )
     measured: Measured | None = None
     proofs: Sequence[Proof | ClipProof]
-    with refused:
+    with writing(out):
         if clip:
             proofs = _mobileclip(model, [CLIP_DTYPES[name] for name in chosen], out, progress)
         else:
@@ -109,19 +102,6 @@ def _chosen(names: Sequence[str], known: Mapping[str, object]) -> list[str]:
         if name not in known:
             raise OptionError(f"dtype {name!r} is not possible here: use {', '.join(known)}")
     return list(dict.fromkeys(names))
-
-
-@contextmanager
-def _checking(work: Work, dtype: str) -> Iterator[Callable[[float], None]]:
-    """An export that strays is not kept, nor what was written with it; told is the share."""
-    stage = Stage(f"checking {dtype}")
-    work.tell(stage, 0.0)
-    try:
-        yield lambda share: work.tell(stage, share)
-    except ExportError:
-        work.give_up()
-        raise
-    work.tell(stage, 1.0)
 
 
 # -- FastVLM ---------------------------------------------------------------------------------------
@@ -140,7 +120,7 @@ def _fastvlm(
         _write(work, source, dtype, measured.wide_from, rows)
     proofs = []
     for dtype in dtypes:
-        with _checking(work, dtype.name) as tell:
+        with work.checking(dtype.name) as tell:
             proofs.append(prove(work.graphs, dtype, source, reference, answers, tell))
         work.tell(Stage(proofs[-1].sentence(), lasting=True), 0.0)
     names = {file_name(graph, dtype) for graph in GRAPHS for dtype in dtypes}
@@ -203,7 +183,7 @@ def _mobileclip(
     seen = seen_by(source)
     proofs = []
     for dtype in dtypes:
-        with _checking(work, dtype.name):
+        with work.checking(dtype.name):
             proofs.append(prove_clip(work.graphs, dtype, source, seen))
         work.tell(Stage(proofs[-1].sentence(), lasting=True), 0.0)
     names = {clip_file(graph, dtype) for graph in CLIP_GRAPHS for dtype in dtypes}

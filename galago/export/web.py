@@ -19,11 +19,11 @@ from galago import catalog
 from galago.checkpoints.clip import open_clip_checkpoint
 from galago.checkpoints.doubt import DOUBT
 from galago.checkpoints.vlm import open_checkpoint
-from galago.disk import discard_folder, optional_json, refusals
+from galago.disk import discard_folder, optional_json
 from galago.errors import OptionError
 from galago.export.onnx_folder import export_onnx
 from galago.export.web_phrases import write_phrases
-from galago.export.work import NOTES, begun_by, check_target, read_notes
+from galago.export.work import NOTES, begun_by, check_target, read_notes, writing
 from galago.hub.resolve import ResolvedModel, resolve
 from galago.places import slug
 from galago.progress import Progress, silent
@@ -140,11 +140,7 @@ def export_web(
     check_target(out)
     parts = _parts(model, dtypes, beside)
     work = out.with_name(f".{out.name}.galago-web")
-    with refusals(
-        full=f"the disk that holds {out.parent} is full: make room and run the same command again; "
-        "what was written is kept",
-        other=lambda error: f"{out} can't be written ({error.strerror or error})",
-    ):
+    with writing(out):
         proofs = [proof for part in parts for proof in _export(part, work, progress)]
         shutil.copytree(PAGE, work, dirs_exist_ok=True)
         (work / "runtime").mkdir(exist_ok=True)

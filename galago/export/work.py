@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from galago.disk import discard_folder
-from galago.errors import OptionError
+from galago.disk import discard_folder, refusals
+from galago.errors import ExportError, OptionError
 from galago.hub.resolve import ResolvedModel
-from galago.progress import Progress
+from galago.progress import Progress, Stage
 from galago.version import __version__
 
-__all__ = ["NOTES", "Work", "begun_by", "check_target", "read_notes"]
+__all__ = ["NOTES", "Work", "begun_by", "check_target", "read_notes", "writing"]
 
 NOTES = "galago-export.json"
 _FORMAT = 1  # of what is written; another one is written anew
@@ -29,6 +30,15 @@ def check_target(folder: Path) -> None:
     above = next(parent for parent in folder.absolute().parents if parent.exists())
     if not above.is_dir():
         raise OptionError(f"{above} is a file: a folder can't be made in it, name another place")
+
+
+def writing(out: Path) -> AbstractContextManager[None]:
+    """What the disk refuses while `out` is written, as a StorageError of one line."""
+    return refusals(
+        full=f"the disk that holds {out.parent} is full: make room and run the same command again; "
+        "what was written is kept",
+        other=lambda error: f"{out} can't be written ({error.strerror or error})",
+    )
 
 
 def begun_by(model: ResolvedModel, form: str | None = None) -> dict[str, Any]:
@@ -79,6 +89,18 @@ class Work:
         """Of these graphs those with weights beside them, and how many files that are."""
         found = self.notes["chunks"].items()
         return {name: count for name, count in found if count and name in names}
+
+    @contextmanager
+    def checking(self, dtype: str) -> Iterator[Callable[[float], None]]:
+        """An export that strays is not kept, nor what was written with it; told is the share."""
+        stage = Stage(f"checking {dtype}")
+        self.tell(stage, 0.0)
+        try:
+            yield lambda share: self.tell(stage, share)
+        except ExportError:
+            self.give_up()
+            raise
+        self.tell(stage, 1.0)
 
     def give_up(self) -> None:
         """Nothing of it is to be kept."""
