@@ -68,13 +68,17 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
+def _bare(home: Path) -> dict[str, str]:
+    """A user's environment: where a variable speaks of CI, ONNX Runtime is quiet by itself."""
+    paths = os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])
+    own = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "PYTHONPATH": paths}
+    return {"PATH": os.environ["PATH"], **own}
+
+
 @pytest.mark.parametrize(("code", "silent"), [(QUIET, True), ("import onnxruntime", False)])
 def test_onnxruntime_keeps_nothing_of_its_use(code: str, silent: bool, tmp_path: Path) -> None:
     """Left alone it keeps a database of events: were that to end, this test would say nothing."""
-    kept = {n: v for n, v in os.environ.items() if n not in ("HOME", "ORT_DISABLE_TELEMETRY")}
-    paths = os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])
-    env = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": paths}
-    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], env=_bare(tmp_path), check=True, timeout=120)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert (not files) == silent, files
 
@@ -83,9 +87,7 @@ def test_onnxruntime_keeps_nothing_of_its_use(code: str, silent: bool, tmp_path:
 @pytest.mark.parametrize(("code", "silent"), [(QUIET, True), ("import onnxruntime", False)])
 def test_onnxruntime_opens_no_socket(code: str, silent: bool, tmp_path: Path) -> None:
     """By the system's own record: what it does is done by compiled code, up to 45 seconds later."""
-    kept = {n: v for n, v in os.environ.items() if n not in ("HOME", "ORT_DISABLE_TELEMETRY")}
-    paths = os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")])
-    env = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": paths}
+    env = _bare(tmp_path)
     calls = tmp_path / "calls"
     traced = ["strace", "-f", "-e", "trace=socket", "-o", str(calls)]
     wait = "; import time; time.sleep(60)"
