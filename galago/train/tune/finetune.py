@@ -16,6 +16,7 @@ from galago.convert.selfcheck import SelfCheck
 from galago.disk import whole_folder
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
+from galago.rows.rows import Photo, Rows
 from galago.train.tune.answers import Score, ask_all, some
 from galago.train.tune.base import labeller_of, opened
 from galago.train.tune.card import Facts, card
@@ -23,7 +24,6 @@ from galago.train.tune.curve import draw
 from galago.train.tune.errors import FullMemoryError
 from galago.train.tune.log import LOG, read_log
 from galago.train.tune.options import TuneOptions
-from galago.train.tune.rows import Photo, Rows
 from galago.train.tune.work import Work, check_out, fingerprint, work_of
 from galago.vlm.fastvlm import FastVLM
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from galago.errors import OptionError
-from galago.train.tune.records import Data, Reading
-from galago.train.tune.rows import RowError, Turn
-from galago.train.tune.tables import read_table
+from galago.rows.records import Data, Reading
+from galago.rows.rows import RowError, Turn
+from galago.rows.tables import read_table
 
 
 def table(path: Path, text: str, encoding: str = "utf-8", question: str | None = None) -> Data:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from galago.disk import is_regular
 from galago.errors import OptionError
-from galago.train.tune.arrow import is_arrow, read_arrow
-from galago.train.tune.json_rows import read_json_rows
-from galago.train.tune.labelled import has_labels, read_labelled
-from galago.train.tune.records import Data, Reading
-from galago.train.tune.tables import read_table
-from galago.train.tune.tars import read_tars
+from galago.rows.arrow import is_arrow, read_arrow
+from galago.rows.json_rows import read_json_rows
+from galago.rows.labelled import has_labels, read_labelled
+from galago.rows.records import Data, Reading
+from galago.rows.tables import read_table
+from galago.rows.tars import read_tars
 
 __all__ = ["FORMATS", "read_data"]
 
@@ -23,17 +23,20 @@ FORMATS = (
 _JSON, _TABLES, _TARS = (".json", ".jsonl", ".ndjson"), (".csv", ".tsv"), (".tar",)
 
 
-def read_data(path: str, *, images: str | None = None, question: str | None = None) -> Data:
+def read_data(
+    path: str, *, images: str | None = None, question: str | None = None, several: bool = False
+) -> Data:
     """The rows of a file or a folder.
 
     images: the folder that pictures are named in, the file's own unless told.  question: what is
-    asked where data has answers alone; OptionError where it has questions of its own.
+    asked where data has answers alone; OptionError where it has questions of its own.  several: a
+    row may have several answers that are right.
 
     Raises OptionError for what isn't there, isn't data, or is damaged as a whole; rows are looked
     at when they are taken.
     """
     if not path.strip():
-        raise OptionError("--data is empty: give a file or a folder")
+        raise OptionError("the name of the data is empty: give a file or a folder")
     if question is not None and not question.strip():
         raise OptionError("--question is empty: leave it out, or ask something")
     path = os.path.abspath(os.path.expanduser(path))
@@ -42,11 +45,9 @@ def read_data(path: str, *, images: str | None = None, question: str | None = No
     if not os.path.isdir(path) and not is_regular(Path(path)):
         raise OptionError(f"{path} is neither a file nor a folder")
     try:
-        data = (
-            _of_folder(path, images, question)
-            if os.path.isdir(path)
-            else _of_file(path, images, question)
-        )
+        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        reading = Reading(_images(images, folder), question, several)
+        data = _of_folder(path, reading) if os.path.isdir(path) else _of_file(path, reading)
     except OSError as error:
         raise OptionError(f"{error.filename or path} can't be read: {error.strerror}") from None
     if len(data.rows) == 0:
@@ -58,8 +59,7 @@ def read_data(path: str, *, images: str | None = None, question: str | None = No
     return data
 
 
-def _of_file(path: str, images: str | None, question: str | None) -> Data:
-    reading = Reading(_images(images, os.path.dirname(path)), question)
+def _of_file(path: str, reading: Reading) -> Data:
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _JSON:
         return read_json_rows(path, reading)
@@ -72,8 +72,7 @@ def _of_file(path: str, images: str | None, question: str | None) -> Data:
     raise OptionError(f"{path} is none of the formats that are read: {FORMATS}")
 
 
-def _of_folder(folder: str, images: str | None, question: str | None) -> Data:
-    reading = Reading(_images(images, folder), question)
+def _of_folder(folder: str, reading: Reading) -> Data:
     if is_arrow(folder):
         return read_arrow(folder, reading)
     files = sorted(one.name for one in os.scandir(folder) if not one.name.startswith("."))
@@ -84,9 +83,9 @@ def _of_folder(folder: str, images: str | None, question: str | None) -> Data:
     if len(tables) > 1:
         raise OptionError(f"{folder} has several files of rows: give one of {', '.join(tables)}")
     if tables:
-        return _of_file(os.path.join(folder, tables[0]), images, question)
+        return _of_file(os.path.join(folder, tables[0]), reading)
     if has_labels(folder):
-        return read_labelled(folder, question)
+        return read_labelled(folder, reading.question)
     raise OptionError(
         f"{folder} holds no file of rows, no tars, and no folders with pictures in them; what is "
         f"read: {FORMATS}"

@@ -12,9 +12,9 @@ from PIL import Image
 
 from galago.errors import ImageError
 from galago.media.images import load_pixels
+from galago.rows.rows import PhotoFile, Row, RowError, Turn
 from galago.specs import ImageSpec
 from galago.text.chat import ImageSlot, user_message
-from galago.train.tune.rows import PhotoFile, Row, RowError, Turn
 
 
 def row(*questions: str, pictures: int = 1, system: str = "") -> Row:
@@ -119,3 +119,19 @@ def test_only_files_are_opened(tmp_path: Path) -> None:
                 use()
     with pytest.raises(ImageError, match="not a file"):
         PhotoFile("zero", "/dev/zero").source()
+
+
+def test_a_talk_ends_with_its_last_question() -> None:
+    turns = Turn("<image>\nWhich?", "A red one. "), Turn("Sour?", "Yes."), Turn("Why?", "So.")
+    row = Row((PhotoFile("a.png", "a.png"),), turns, "x", "Be brief.")
+    told = [(one.role, "".join(part for part in one.content if isinstance(part, str)))
+            for one in row.talk()]  # fmt: skip
+    assert [role for role, _ in told] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert told[2][1] == "A red one." and told[-1][1] == "Why?"

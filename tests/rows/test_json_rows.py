@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from galago.errors import OptionError
-from galago.train.tune import json_rows
-from galago.train.tune.json_rows import read_json_rows
-from galago.train.tune.records import Reading
-from galago.train.tune.rows import RowError
+from galago.rows import json_rows
+from galago.rows.json_rows import read_json_rows
+from galago.rows.records import Reading
+from galago.rows.rows import RowError
 from tests.helpers.rows import llava, write_json, write_lines
 
 

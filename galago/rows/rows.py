@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,7 +116,9 @@ class Row:
 
     Without any mark the pictures stand before the first question, as when galago is asked.  `where`
     is the row's place in its file ("train.json:17"); `name` what the file calls it, if anything;
-    `system` takes the place of the model's system prompt unless it is empty.
+    `system` takes the place of the model's system prompt unless it is empty.  `answers`: all that
+    are right, where the last question has more than its turn's; `record`: the row as its file has
+    it, with whatever else it says.
     """
 
     pictures: tuple[Photo, ...]
@@ -124,6 +126,8 @@ class Row:
     where: str
     system: str = ""
     name: str = ""
+    answers: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def faults(self) -> Iterator[str]:
         """What is wrong with the row as it stands, its pictures unopened."""
@@ -168,6 +172,15 @@ class Row:
             seen += first + len(parts) - 1
             messages.append(Message("user", tuple(content)))
         return messages
+
+    def talk(self) -> Iterator[Message]:
+        """The talk up to the last question, with the answers before it as they should have been."""
+        asked = self.messages()
+        first = 1 if self.system else 0
+        yield from asked[: first + 1]
+        for question, turn in zip(asked[first + 1 :], self.turns, strict=False):
+            yield Message("assistant", (turn.answer.strip(),))
+            yield question
 
     def _texts(self) -> list[str]:
         turns = [text for turn in self.turns for text in (turn.question, turn.answer)]

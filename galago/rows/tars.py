@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from galago.errors import ImageError, OptionError
 from galago.media.images import PICTURE_SUFFIXES, Source
+from galago.rows.records import TALKS, Data, Reading
+from galago.rows.rows import Photo, Row, RowError, Turn
+from galago.rows.texts import short
 from galago.text.presets import PRESETS
-from galago.train.tune.records import TALKS, Data, Reading, columns_of
-from galago.train.tune.rows import Photo, Row, RowError, Turn
-from galago.train.tune.texts import short
 
 __all__ = ["PhotoInTar", "TarRows", "read_tars"]
 
@@ -114,7 +114,7 @@ class TarRows:
         try:
             record = self._record(sample, self._paths[sample.tar], "")
             if self._says(record) and isinstance(record, dict):
-                return "" if TALKS & {*record} else columns_of(record, self._reading.question).asked
+                return "" if TALKS & {*record} else self._reading.columns(record).asked
         except (OptionError, OSError):
             return ""
         return self._reading.question or PRESETS["describe"] if "txt" in sample.texts else ""
@@ -124,7 +124,7 @@ class TarRows:
         if not isinstance(record, dict):
             return False
         try:
-            return bool(TALKS & {*record}) or bool(columns_of(record, self._reading.question))
+            return bool(TALKS & {*record}) or bool(self._reading.columns(record))
         except OptionError:
             return False
 

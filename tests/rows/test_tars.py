@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from galago.errors import ImageError, OptionError
+from galago.rows.records import Data, Reading
+from galago.rows.rows import RowError, Turn
+from galago.rows.tars import read_tars
 from galago.specs import ImageSpec
 from galago.text.presets import PRESETS
-from galago.train.tune.records import Data, Reading
-from galago.train.tune.rows import RowError, Turn
-from galago.train.tune.tars import read_tars
 from tests.helpers.rows import llava
 
 SPEC = ImageSpec(64, min_side=64)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from galago.errors import OptionError
-from galago.train.tune.labelled import has_labels, in_words, read_labelled
-from galago.train.tune.rows import Turn
+from galago.rows.labelled import has_labels, in_words, read_labelled
+from galago.rows.rows import Turn
 from tests.helpers.rows import paint
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from galago.errors import OptionError
 from galago.media.images import PICTURE_SUFFIXES
-from galago.train.tune.records import ABOUT_LABELS, Data
-from galago.train.tune.rows import PhotoFile, Row, Turn
+from galago.rows.records import ABOUT_LABELS, Data
+from galago.rows.rows import PhotoFile, Row, Turn
 
 __all__ = ["LabelledRows", "has_labels", "in_words", "read_labelled"]
 

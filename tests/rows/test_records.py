@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from galago.errors import OptionError
+from galago.rows.records import ABOUT_LABELS, Columns, Reading, columns_of
+from galago.rows.rows import PhotoFile, RowError, Turn
 from galago.text.presets import PRESETS
-from galago.train.tune.records import ABOUT_LABELS, Columns, Reading, columns_of
-from galago.train.tune.rows import PhotoFile, RowError, Turn
 from tests.helpers.rows import llava
 
 READING = Reading("/photos")
@@ -99,3 +99,30 @@ def test_columns_are_found_by_their_usual_names() -> None:
     assert columns_of(["image", "answer"], "Why?").asked == "Why?"
     with pytest.raises(OptionError, match="none of photo, foo is an answer"):
         columns_of(["photo", "foo"])
+
+
+def test_several_answers_are_right_only_where_nobody_learns() -> None:
+    record = {"image": "a.png", "question": "What?", "answers": ["red", " crimson", 7, "red", ""]}
+    row = Reading("/photos", several=True).row(record, "x")
+    assert row.answers == ("red", "crimson", "7") and row.turns == (Turn("What?", "red"),)
+    assert row.record == record
+    with pytest.raises(RowError, match="none of image, question, answers is an answer"):
+        READING.row(record, "x")
+    with pytest.raises(RowError, match="answer is not text but a list"):
+        READING.row(record | {"answer": ["red"]}, "x")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "answers"),
+    [
+        ("answers", "red | crimson", ("red", "crimson")),
+        ("answer", "red | crimson", ()),  # one text with a bar in it
+        ("answers", "red", ()),
+        ("answers", ["a|b"], ()),
+    ],
+)
+def test_a_cell_of_answers_is_cut_at_bars(
+    column: str, cell: object, answers: tuple[str, ...]
+) -> None:
+    record = {"image": "a.png", "question": "What?", column: cell}
+    assert Reading("/photos", several=True).row(record, "x").answers == answers

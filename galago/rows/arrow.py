@@ -13,9 +13,9 @@ from typing import Any
 
 from galago.errors import ImageError, MissingExtraError, OptionError
 from galago.media.images import Source
-from galago.train.tune.records import TALKS, Columns, Data, Reading, columns_of
-from galago.train.tune.rows import Photo, PhotoFile, Row, RowError
-from galago.train.tune.texts import short
+from galago.rows.records import TALKS, Columns, Data, Reading
+from galago.rows.rows import Photo, PhotoFile, Row, RowError
+from galago.rows.texts import short
 
 __all__ = ["ArrowRows", "PhotoInCell", "is_arrow", "read_arrow"]
 
@@ -66,7 +66,7 @@ def read_arrow(folder: str, reading: Reading) -> Data:
     columns = None
     if not TALKS & {*data.features}:
         try:
-            columns = columns_of(data.features, reading.question)
+            columns = reading.columns(data.features)
         except OptionError as error:
             raise OptionError(f"{folder}: {error}") from None
         asked = f"asked about each: {columns.asked!r}"
@@ -164,7 +164,7 @@ def _opened(folder: str, split: str) -> Any:
 
 def _loaded(folder: str) -> Any:
     try:
-        import datasets  # type: ignore[import-not-found]
+        import datasets
     except ImportError:
         raise MissingExtraError(
             f"{folder} is a data set of Hugging Face, which the package datasets reads", "train"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from galago.errors import OptionError
+from galago.rows.rows import MARK, Photo, PhotoFile, Row, RowError, Rows, Turn
 from galago.text.presets import PRESETS
-from galago.train.tune.rows import MARK, Photo, PhotoFile, Row, RowError, Rows, Turn
 
 __all__ = ["ABOUT_LABELS", "TALKS", "Columns", "Data", "Reading", "columns_of"]
 
@@ -25,6 +25,7 @@ _IMAGE = ("image", "images", "image_path", "file_name", "filename", "file", "pat
           "picture", "photo")  # fmt: skip
 _QUESTION = ("question", "query", "prompt", "instruction", "input")
 _ANSWER = ("answer", "response", "output", "completion", "target")
+_ANSWERS = "answers"  # several, each of them right: a list, or a text with | between them
 _CAPTION = ("caption", "text", "description")
 _LABEL = ("label", "class", "category")
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
@@ -58,10 +59,12 @@ class Columns:
     asked: str = ""
 
 
-def columns_of(names: Iterable[str], question: str | None = None) -> Columns:
+def columns_of(
+    names: Iterable[str], question: str | None = None, *, several: bool = False
+) -> Columns:
     """The columns of flat records; `question` is asked where they have none, if it is given.
 
-    OptionError where none has the usual name.
+    several: `answers` is a column of answers, too.  OptionError where none has the usual name.
     """
     known = {name.strip().lower(): name for name in reversed([*names])}
 
@@ -69,14 +72,15 @@ def columns_of(names: Iterable[str], question: str | None = None) -> Columns:
         return next((known[name] for name in usual if name in known), "")
 
     image, asking = first(_IMAGE), first(_QUESTION)
-    answer = first(_ANSWER) or first(_CAPTION) or first(_LABEL)
+    answers = (_ANSWERS, *_ANSWER) if several else _ANSWER
+    answer = first(answers) or first(_CAPTION) or first(_LABEL)
     if not answer:
         raise OptionError(f"none of {_listed(known.values())} is an answer, caption or label")
     asked = question
     if not asking and asked is None:
         kind = answer.strip().lower()
         asked = PRESETS["describe"] if kind in _CAPTION else ABOUT_LABELS
-        if kind in _ANSWER:
+        if kind in answers:
             raise OptionError(
                 f"none of {_listed(known.values())} is a question: name one question, or give one "
                 "that is asked about every picture"
@@ -89,10 +93,16 @@ class Reading:
     """How the records of one place are read.
 
     images: the folder that their pictures are in.  question: asked where a record has none.
+    several: an answer may be a list, of answers that are all right; who learns has to know one.
     """
 
     images: str
     question: str | None = None
+    several: bool = False
+
+    def columns(self, names: Iterable[str]) -> Columns:
+        """As columns_of."""
+        return columns_of(names, self.question, several=self.several)
 
     def row(
         self,
@@ -113,18 +123,29 @@ class Reading:
         if talk is not None:
             pictures = self._pictures(photos, record, ("image", "images"), where)
             system, turns = _turns(record[talk], where, talk)
-            return Row(pictures, turns, where, system, name)
+            return Row(pictures, turns, where, system, name, (), record)
         if columns is None:
             try:
-                columns = columns_of(map(str, record), self.question)
+                columns = self.columns(map(str, record))
             except OptionError as error:
                 raise RowError(where, str(error)) from None
         pictures = self._pictures(photos, record, (columns.image,), where)
         question = columns.asked
         if columns.question:
             question = _text(record.get(columns.question), where, columns.question)
-        answer = _text(record.get(columns.answer), where, columns.answer)
-        return Row(pictures, (Turn(question, answer),), where, "", name)
+        answers = self._answers(record.get(columns.answer), where, columns.answer)
+        turns = (Turn(question, answers[0] if answers else ""),)
+        return Row(pictures, turns, where, "", name, answers[1:] and answers, record)
+
+    def _answers(self, value: object, where: str, column: str) -> tuple[str, ...]:
+        """The answer, or all that are right."""
+        if not self.several:
+            return (_text(value, where, column),)
+        if column.strip().lower() == _ANSWERS and isinstance(value, str):
+            value = value.split("|")
+        listed = value if isinstance(value, list) else [value]
+        texts = (_text(one, where, column).strip() for one in listed)
+        return tuple(dict.fromkeys(text for text in texts if text))
 
     def _pictures(
         self,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from galago.errors import ImageError, MissingExtraError, OptionError
+from galago.rows.arrow import is_arrow, read_arrow
+from galago.rows.read import read_data
+from galago.rows.records import Reading
+from galago.rows.rows import Turn
 from galago.specs import ImageSpec
-from galago.train.tune.arrow import is_arrow, read_arrow
-from galago.train.tune.read import read_data
-from galago.train.tune.records import Reading
-from galago.train.tune.rows import Turn
 from tests.helpers.rows import paint
 
 SPEC = ImageSpec(64, min_side=64)

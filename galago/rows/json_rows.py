@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import IO
 
 from galago.errors import OptionError
-from galago.train.tune.records import TALKS, Data, Reading, columns_of
-from galago.train.tune.rows import Row, RowError
-from galago.train.tune.texts import check_text_file, short
+from galago.rows.records import TALKS, Data, Reading
+from galago.rows.rows import Row, RowError
+from galago.rows.texts import check_text_file, short
 
 __all__ = ["JsonRows", "read_json_rows"]
 
@@ -69,8 +69,7 @@ class JsonRows:
         """Whether the first record has no question of its own."""
         try:
             return (
-                not TALKS & {*self._names()}
-                and not columns_of(self._names(), self._reading.question).question
+                not TALKS & {*self._names()} and not self._reading.columns(self._names()).question
             )
         except OptionError:
             return False

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 
 from galago.errors import OptionError
-from galago.train.tune.records import Columns, Data, Reading, columns_of
-from galago.train.tune.rows import Row, RowError
-from galago.train.tune.texts import check_text_file, short
+from galago.rows.records import Columns, Data, Reading
+from galago.rows.rows import Row, RowError
+from galago.rows.texts import check_text_file, short
 
 __all__ = ["TableRows", "read_table"]
 
@@ -79,7 +79,7 @@ def _header(path: str, encoding: str, reading: Reading) -> tuple[str, Columns]:
     for delimiter in ways:
         _, names = next(_lines(path, encoding, delimiter))
         try:
-            return delimiter, columns_of(names, reading.question)
+            return delimiter, reading.columns(names)
         except OptionError as error:
             faults.append((len(names), str(error)))
     most = max(faults, key=lambda fault: fault[0])  # what separates them cuts the line up

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from galago.errors import OptionError
-from galago.train.tune.read import read_data
+from galago.rows.read import read_data
 from tests.helpers.rows import llava, paint, write_json, write_lines
 
 FLAT = [{"image": "a.png", "answer": "cat", "question": "What?"}]
@@ -55,7 +55,7 @@ def test_pictures_lie_beside_the_file_or_where_it_is_said(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("make", "options", "said"),
     [
-        ("", {}, "--data is empty"),
+        ("", {}, "the name of the data is empty"),
         ("nowhere", {}, "no such file or folder"),
         ("null\0byte", {}, "no such file or folder"),
         ("pipe", {}, "neither a file nor a folder"),
