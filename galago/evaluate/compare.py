@@ -11,6 +11,7 @@ from typing import Any
 from galago.errors import OptionError
 from galago.evaluate.outcomes import Outcome
 from galago.evaluate.paired import Difference, difference
+from galago.evaluate.report import rounded
 
 __all__ = ["Changed", "Comparison", "Judged", "compared", "earlier", "judged_of"]
 
@@ -62,8 +63,8 @@ class Comparison:
         return {
             "before": self.before,
             "after": self.after,
-            "right": asdict(self.right),
-            "scores": {name: asdict(one) for name, one in self.scores.items()},
+            "right": rounded(asdict(self.right)),
+            "scores": {name: rounded(asdict(one)) for name, one in self.scores.items()},
             "better": self.better,
             "worse": len(self.changed) - self.better,
             "changed": [asdict(one) for one in self.changed],

@@ -41,7 +41,8 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     share, z2 = right / count, _Z * _Z
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = _Z / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # rounding would leave an end a hair away from where it is exactly
+    return 0.0 if right == 0 else middle - half, 1.0 if right == count else middle + half
 
 
 def figure(

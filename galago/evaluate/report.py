@@ -13,7 +13,7 @@ from galago.evaluate.intervals import Figure, figure
 from galago.evaluate.outcomes import Outcome, Run
 from galago.evaluate.words import normalised
 
-__all__ = ["OTHER", "Report", "Task", "report", "worst"]
+__all__ = ["OTHER", "Report", "Task", "report", "rounded", "worst"]
 
 OTHER = ""  # in a confusion: what was said is none of the labels
 
@@ -55,13 +55,22 @@ class Report:
             "asked": len(run.outcomes),
             "anew": run.asked,
             "failed": [{"where": one.item.row.where, "error": one.why} for one in run.failures],
-            "right": asdict(self.right),
-            "tasks": [asdict(task) for task in self.tasks],
+            "right": rounded(asdict(self.right)),
+            "tasks": [rounded(asdict(task)) for task in self.tasks],
             "confusion": [list(one) for one in self.confusion],
             "top5": self.top5,
             "seconds": round(self.seconds, 4),
-            "calibration": asdict(self.calibration),
+            "calibration": rounded(asdict(self.calibration)),
         }
+
+
+def rounded(value: Any) -> Any:
+    """The same with six digits behind the point: more than any figure here is sure of."""
+    if isinstance(value, dict):
+        return {name: rounded(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def report(run: Run, labels: Sequence[str] = ()) -> Report:
