@@ -56,11 +56,10 @@ _OPTIONS = {
         "--name": "--album NAME",
     },
     "evaluate": {
-        "--output -o": "--out FOLDER writes everything",
-        "-n --num --samples --count": "--limit N asks fewer",
-        "--data -d": "the data stands without an option: evaluate own DATA",
-        "--prompt -p": "--suffix TEXT stands behind each question, --question TEXT where data has "
-        "none",
+        "--output -o": "galago evaluate own DATA --out FOLDER",
+        "-n --num --samples --count": "galago evaluate own DATA --limit N",
+        "--data -d": "the data stands without an option: galago evaluate own DATA",
+        "--prompt -p": "galago evaluate own DATA --suffix TEXT stands behind each question",
     },
     "cache": {
         "--clear --clean --delete --remove --rm": "it is a word: galago cache clear [WHAT]",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Figure", "drawn_sums", "figure", "wilson"]
+__all__ = ["ROUNDS", "Figure", "drawn_sums", "figure", "wilson"]
 
 _Z = 1.959963984540054  # the normal's 97.5th percentile
 ROUNDS = 2000  # of the bootstrap

@@ -21,11 +21,17 @@ from rich.progress import track
 from galago.disk import whole_folder
 from galago.errors import OptionError
 from galago.text.presets import PRESETS
-from galago.train.nano.data.assets import HELD_OUT_FONTS, build_emoji, build_photos, emoji_label
+from galago.train.nano.data.assets import (
+    HELD_OUT_FONTS,
+    Photo,
+    build_emoji,
+    build_photos,
+    emoji_label,
+)
 from galago.train.nano.data.tasks import Tasks
 from galago.train.nano.data.words import phrase
 
-__all__ = ["Question", "emoji", "fingers", "held_out", "notes", "objects", "write"]
+__all__ = ["NOTES", "Question", "emoji", "fingers", "held_out", "notes", "objects", "write"]
 
 NOTES = 500  # drawn notes that are read
 _METRICS = {"text": "characters"}  # of the others the answer is right or wrong
@@ -68,7 +74,7 @@ def fingers(tasks: Tasks) -> Iterator[Question]:
     """Every held-out picture of a hand, by source and number; 0 is a fist or no hand."""
     for photo in (photo for photos in tasks.hands.values() for photo in photos):
         count = photo.info["fingers"]
-        groups = photo.info["source"], f"n{count}"
+        groups = _source(photo), f"n{count}"
         picture = tasks.store.picture(photo)
         yield Question("fingers", groups, picture, PRESETS["count"], str(count))
 
@@ -97,7 +103,13 @@ def objects(tasks: Tasks) -> Iterator[Question]:
     for photo in tasks.objects:
         truth = phrase(photo.info["label"])
         picture = tasks.store.picture(photo)
-        yield Question("objects", (photo.info["source"],), picture, PRESETS["brief"], truth)
+        yield Question("objects", (_source(photo),), picture, PRESETS["brief"], truth)
+
+
+def _source(photo: Photo) -> str:
+    """The data set that a photograph is from; some shards name the very file, which is none."""
+    source = str(photo.info["source"])
+    return str(photo.info["shard"]) if "/" in source else source
 
 
 def write(questions: Iterable[Question], out: Path) -> int:
