@@ -1,0 +1,55 @@
+"""Random FastVLMs in every shape of the published ones, with weights that few bits don't ruin.
+
+real_vlm(folder, "7B")  15 GB in bf16, written run by run; "0.5B", "1.5B" too
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from galago import catalog
+from galago.bench.vlm.shapes import SHAPES, Shape, random_array, write_random
+from galago.checkpoints.names import HEAD, VISION, slots
+from galago.checkpoints.tensors import Float
+from galago.hub.resolve import local
+
+# What all layers add to what flows through, beside the embedding; and how far logits spread.
+_ADDED, _SPREAD = 2.5, 5.0
+
+
+def real_vlm(folder: Path, name: str, seed: int = 0) -> Path:
+    """A llava_qwen2 folder in the shape of FastVLM-`name`, with fastvlm-nano's tokenizer."""
+    shape = SHAPES[name]
+    write_random(folder, shape, seed, lambda *drawn: _settled(shape, *drawn))
+    embedded = local(catalog.DEFAULT)
+    assert embedded is not None
+    shutil.copyfile(embedded.folder / "tokenizer.json", folder / "tokenizer.json")
+    return folder
+
+
+def _settled(shape: Shape, rng: np.random.Generator, name: str, size: tuple[int, ...]) -> Float:
+    """As random_array, but no layer makes the rounding errors of those before it much larger.
+
+    Each adds little to a stream that remains, as in a trained model: blocks of a deep stage less
+    than those of a shallow one, layers of the decoder so much that all of them together outweigh
+    the embedding (else a tied model repeats one token) by a little.
+    """
+    array, text = random_array(rng, name, size), shape.text
+    if name.endswith(("o_proj.weight", "down_proj.weight")):
+        alone = 5 * text.layers**0.5  # what they add as they were drawn
+        return array * np.float32(_ADDED * 3 * text.hidden**-0.5 / alone)
+    if name == HEAD:
+        return array * np.float32(_SPREAD)
+    for slot in slots(shape.vision):
+        if slot.kind == "blocks" and name.startswith(f"{VISION}network.{slot.index}."):
+            share = np.float32(shape.vision.depths[slot.stage] ** -0.5)
+            if "layer_scale" in name:
+                return array * share
+            if name.endswith("token_mixer.reparam_conv.weight"):
+                middle = size[-1] // 2
+                array *= share
+                array[..., middle, middle] += 1 - share
+    return array
