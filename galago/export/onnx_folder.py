@@ -29,7 +29,7 @@ from galago.export.fastvlm import (
     write_embedding,
     write_vision,
 )
-from galago.export.figures import Answers, Proof, answers_of
+from galago.export.figures import UNASKED, Answers, Proof, answers_of
 from galago.export.mobileclip import (
     CLIP_DTYPES,
     CLIP_GRAPHS,
@@ -69,11 +69,14 @@ class Made:
 
     @property
     def remarks(self) -> list[str]:
-        """What float16 has to hold, for people."""
+        """What float16 has to hold, and what could not be compared, for people."""
         if self.largest is None:
             return []
         wide = f"; float32 from {self.wide_from} on" if self.wide_from else ""
-        return [f"largest magnitude in the trunk {self.largest:,.0f} (float16 holds 65,504{wide})"]
+        told = [f"largest magnitude in the trunk {self.largest:,.0f} (float16 holds 65,504{wide})"]
+        if any(isinstance(proof, Proof) and not proof.asked for proof in self.proofs):
+            told.append(f"answers were not compared: {UNASKED}")
+        return told
 
 
 def export_onnx(

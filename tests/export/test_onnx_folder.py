@@ -106,6 +106,15 @@ def test_the_figures_stand_in_the_card(made: Path) -> None:
     assert exact["passed"] and exact["same"] == exact["asked"] == 6 and exact["error"] < 1e-5
 
 
+def test_what_was_not_compared_is_said(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_folder, "answers_of", lambda *_: None)
+    made = export_onnx(model, ["q8"], tmp_path / "out")
+    line = "nswers were not compared: the source in float32 did not fit the memory"
+    assert made.remarks[-1] == f"a{line}" and f"A{line}" in (made.folder / "README.md").read_text()
+
+
 def test_a_template_that_asks_as_galago_does(made: Path) -> None:
     template = json.loads((made / "tokenizer_config.json").read_text())["chat_template"]
     jinja = pytest.importorskip("jinja2")

@@ -18,8 +18,9 @@ from galago.checkpoints.names import HEAD, VISION, slots
 from galago.checkpoints.tensors import Float
 from galago.hub.resolve import local
 
-# What all layers add to what flows through, beside the embedding; and how far logits spread.
-_ADDED, _SPREAD = 2.5, 5.0
+# What all layers add to an embedding, in its size; a tied model that adds less repeats one token.
+_ADDED = {True: 2.5, False: 1.0}
+_SPREAD = 4.0  # of the logits of an untied one
 
 
 def real_vlm(folder: Path, name: str, seed: int = 0) -> Path:
@@ -57,14 +58,13 @@ def _drawn() -> Float:
 def _settled(shape: Shape, rng: np.random.Generator, name: str, size: tuple[int, ...]) -> Float:
     """As random_array, but no layer makes the rounding errors of those before it much larger.
 
-    Each adds little to a stream that remains, as in a trained model: blocks of a deep stage less
-    than those of a shallow one, layers of the decoder so much that all of them together outweigh
-    the embedding (else a tied model repeats one token) by a little.
+    Each adds little to a stream that remains, as in a trained model; blocks of a deep stage less
+    than those of a shallow one.
     """
     array, text = random_array(_Pool(rng), name, size), shape.text
     if name.endswith(("o_proj.weight", "down_proj.weight")):
         alone = 5 * text.layers**0.5  # what they add as they were drawn
-        return array * np.float32(_ADDED * 3 * text.hidden**-0.5 / alone)
+        return array * np.float32(_ADDED[text.tied] * 3 * text.hidden**-0.5 / alone)
     if name == HEAD:
         return array * np.float32(_SPREAD)
     for slot in slots(shape.vision):
