@@ -2,13 +2,12 @@
 
 Core ML itself runs on Apple's systems alone.  What is read is the file as it lies on the disk,
 weights included, so that what was lost in writing shows.  Everything is computed in float32;
-float16 is kept where it is stored: in weights, inputs, outputs and states.  States become inputs,
-and outputs called `NAME.next`.
+float16 is kept where it is stored: in weights, inputs, outputs and states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from galago.engine.coreml import ct, load_program
-from galago.engine.exported import SETTINGS, maxima
-from galago.engine.mil_ops import OPERATIONS, Translation
+from galago.engine.exported import SETTINGS, greatest
+from galago.engine.mil_cuts import cut, held_by, inputs_of, variables_of
+from galago.engine.mil_ops import OPERATIONS, Translation, is_given
 from galago.engine.runtime import op, ov
 from galago.errors import ExportError
 
-__all__ = ["Package", "Port"]
+__all__ = ["Package", "Part", "Port", "Values"]
 
+Values = Mapping[str, npt.NDArray[Any]]
 _WEIGHTS = "Data/com.apple.CoreML/weights"
+_LARGEST = "largest in float16"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Port:
 
     kind: str
     shape: tuple[int | tuple[int, int], ...]
+
+    def sizes(self) -> list[int]:
+        """Of a shape without free dimensions."""
+        return [size for size in self.shape if isinstance(size, int)]
 
     def told(self) -> str:
         """As docs and cards show it."""
@@ -67,7 +73,8 @@ class Package:
         for one in function.operations:
             if one.op_type != "const" and one.op_type not in OPERATIONS:
                 raise ExportError(f"{path} can't be checked here: unknown operation {one.op_type}")
-        self._function, self._whole = function, None
+        self._function: Any = function
+        self._whole: Part | None = None
 
     def run(self, inputs: Values) -> dict[str, npt.NDArray[Any]]:
         """Outputs by name, copies.  A picture is given as (1, 3, H, W) of 0 to 255."""
@@ -91,19 +98,16 @@ class Package:
         ends = {var.name for var in self._function.outputs}
         for index, piece in enumerate(pieces):
             later = ends.union(*ahead[index + 1 :])
-            yield self._part(piece, later, watched=most is not None)
+            share = (index + 1) / len(pieces)
+            yield self._part(piece, later, share, watched=most is not None)
 
-    def _part(self, piece: Sequence[Any], later: set[str], *, watched: bool) -> Part:
-        made = Translation(
-            {name: [int(str(size)) for size in port.shape] for name, port in self.states.items()},
-            held_by(self.operations),
-        )
-        given = self._function.inputs
+    def _part(self, piece: Sequence[Any], later: set[str], share: float, *, watched: bool) -> Part:
+        held = held_by(self.operations)
+        shapes = {name: port.sizes() for name, port in self.states.items()}
+        made = Translation(shapes, held)
         for name, var in variables_of(piece).items():
-            if name in self.inputs:
-                made.input(name, given[name], self.inputs[name].kind)
-            elif name not in self.states and name not in made.held:
-                made.input(name, var)
+            if name not in shapes and name not in held:
+                made.input(name, var, self.inputs[name].kind if name in self.inputs else None)
         try:
             for one in piece:
                 made.keep(one, OPERATIONS[one.op_type](made, one))
@@ -111,7 +115,7 @@ class Package:
             raise ExportError(f"this program can't be checked here: {error}") from None
         results = {}
         for var in (var for one in piece for var in one.outputs):
-            if var.name in later and var.name not in made.held:
+            if var.name in later and var.name not in held:
                 node = made.value(var)
                 if var.name in self.outputs:
                     node = op.convert(node, _TYPES[self.outputs[var.name].kind])
@@ -119,37 +123,44 @@ class Package:
         for name, state in made.live.items():
             for row, node in state.rows.items():
                 results[f"{name}.{row}.next"] = op.convert(node, ov.Type.f16)
-        return Part(made, results, later if watched else None)
+        return Part(made, results, later, share, watched=watched)
 
 
 class Part:
     """Operations of a program, compiled.
 
-    `takes`, `gives`: names; `later`: what parts behind it need or the program gives; `largest`: the
-    largest magnitude so far that Core ML would hold in float16, 0 without any.  It is watched when
-    `later` is told.
+    `takes`, `gives`: names; `later`: those that the parts behind it or who runs it need; `share`:
+    how far it comes in the program; `largest`: where it is `watched`, the largest magnitude so far
+    that Core ML would hold in float16.
     """
 
     def __init__(
-        self, made: Translation, results: Mapping[str, Any], later: set[str] | None
+        self,
+        made: Translation,
+        results: Mapping[str, Any],
+        later: set[str],
+        share: float,
+        *,
+        watched: bool,
     ) -> None:
         self.takes, self.gives = tuple(made.parameters), tuple(results)
-        self.later, self.largest = later or set(), 0.0
+        self.later, self.share, self.largest = later, share, 0.0
+        self._watched = watched and bool(made.halves)
         ports = [_named(op.result(node), name) for name, node in results.items()]
-        if later is not None and made.halves:
-            most = [op.reshape(greatest(node), op.constant([1]), False) for node in made.halves]
+        if self._watched:
+            one = op.constant(np.array([1], np.int64))
+            most = [op.reshape(greatest(node), one, special_zero=False) for node in made.halves]
             ports.append(_named(op.result(op.concat(most, 0)), _LARGEST))
         model = ov.Model(ports, list(made.parameters.values()), "part")
         self._compiled = ov.Core().compile_model(model, "CPU", SETTINGS)
         self._request = self._compiled.create_infer_request()
-        self._watched = len(ports) > len(results)
 
     def run(self, values: Values) -> dict[str, npt.NDArray[Any]]:
         """What it gives, copies; of `values` it takes what it needs."""
         self._request.infer({name: values[name] for name in self.takes})
         if self._watched:
             found = self._request.get_tensor(_LARGEST).data
-            self.largest = max(self.largest, *(abs(float(one)) for one in found))
+            self.largest = float(np.maximum(self.largest, np.max(found)))  # NaN stays
         return {name: np.array(self._request.get_tensor(name).data) for name in self.gives}
 
 
