@@ -117,9 +117,14 @@ def _shares(right: Counter[str], seen: Counter[str]) -> Figures:
 
 
 def evaluate(
-    folder: Path, tasks: Tasks, seed: int, precision: str = "auto", notes: int = 500
+    folder: Path,
+    tasks: Tasks,
+    seed: int,
+    precision: str = "auto",
+    notes: int = 500,
+    out: Path | None = None,
 ) -> dict[str, Figures]:
-    """All four tasks; also written to `folder`/../figures-<precision>.json."""
+    """All four tasks; also written to figures-<precision>.json in `out`, or beside `folder`."""
     vlm = FastVLM.load(folder, precision=precision)
     figures = {
         "text": read_notes(vlm, tasks, notes, seed),
@@ -127,5 +132,5 @@ def evaluate(
         "emoji": name_emoji(vlm, tasks, seed),
         "objects": name_objects(vlm, tasks),
     }
-    (folder.parent / f"figures-{precision}.json").write_text(json.dumps(figures, indent=1))
+    ((out or folder.parent) / f"figures-{precision}.json").write_text(json.dumps(figures, indent=1))
     return figures
