@@ -21,7 +21,31 @@ from galago.vlm.sampling import SamplingOptions
 OPTIONS = SamplingOptions(max_tokens=96)
 # In half of a book's photographs there is somebody: what else was named is told apart.
 PEOPLE = frozenset(
-    ["person", "people", "man", "woman", "boy", "girl", "child", "baby", "kid", "student", "teacher", "soldier", "president", "worker", "player", "doctor", "nurse", "adult", "family", "crowd", "group", "couple", "human"]
+    {
+        "person",
+        "people",
+        "man",
+        "woman",
+        "boy",
+        "girl",
+        "child",
+        "baby",
+        "kid",
+        "student",
+        "teacher",
+        "soldier",
+        "president",
+        "worker",
+        "player",
+        "doctor",
+        "nurse",
+        "adult",
+        "family",
+        "crowd",
+        "group",
+        "couple",
+        "human",
+    }
 )
 SPOKEN = frozenset({"photo", "picture", "image", "emoji"})  # of every answer
 Figures = dict[str, Any]

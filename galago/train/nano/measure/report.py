@@ -25,9 +25,8 @@ def table(figures: dict[str, Any]) -> str:
 def _vlm(figures: dict[str, Any]) -> list[str]:
     whole, splits = figures["whole"], figures["splits"]
     fingers, text = whole["fingers"], whole["text"]
-    at = lambda *keys: _at(splits, *keys)  # noqa: E731
     rows = [
-        _row("fingers", percent(fingers["all"]), fingers["count"], at("fingers", "all")),
+        _row("fingers", percent(fingers["all"]), fingers["count"], _at(splits, "fingers", "all")),
         _row("fingers, mean of the counts 1–5", percent(fingers["mean_of_counts"]), "", "–"),
     ]
     titles = {
@@ -37,19 +36,19 @@ def _vlm(figures: dict[str, Any]) -> list[str]:
     }
     for source, title in titles.items():
         if source in text:
-            drawn = at("text", "cer_all") if source == "notes" else "–"
+            drawn = _at(splits, "text", "cer_all") if source == "notes" else "–"
             rows.append(_row(title, percent(text[source]["cer"]), text[source]["count"], drawn))
     for source, held in whole["everyday"].items():
         name, share = held["constant"]
         title = f"{source}: something rightly named"
         best = max(held["describe"], held["brief"], key=lambda one: one["right"])
-        objects = at("objects", "all") if source == "captions-openstax" else "–"
+        objects = _at(splits, "objects", "all") if source == "captions-openstax" else "–"
         rows.append(_row(title, percent(best["right"]), held["count"], objects))
         rows.append(
             _row(f"{source}: not counting people", percent(best["right_without_people"]), "", "–")
         )
         rows.append(_row(f'{source}: always "{name}" would be', percent(share), "", "–"))
-    emoji = at("emoji", "all")
+    emoji = _at(splits, "emoji", "all")
     return [*rows, _row("emoji of a design never seen", emoji, "", emoji)]
 
 

@@ -61,5 +61,5 @@ def _by_chance(album: int, right: int, first: int = 10) -> float:
     return 1 - comb(album - right, first) / comb(album, first) if album > first else 1.0
 
 
-def _share(values: np.ndarray) -> float:
-    return round(float(values.mean()), 4) if len(values) else 0.0
+def _share(values: Any) -> float:
+    return round(float(np.mean(values)), 4) if np.size(values) else 0.0

@@ -1,4 +1,4 @@
-"""Teachers as processes: a JSON line with a picture goes in, a JSON line with what is seen comes out.
+"""Teachers as processes: a JSON line with a picture goes in, one with what is seen comes out.
 
 Each needs packages that galago doesn't get along with (another NumPy, node), so each runs in an
 environment of its own, and only when shards are labelled. What they answer is kept beside the
