@@ -1,14 +1,16 @@
 """`python -m galago.train.nano.measure FOLDER --data SHARDS --packages NODE_MODULES --out DIR`.
 
 What a model of either kind makes of sources that were held out whole, beside the splits of those
-it was trained on: writes DIR/generalises.json and prints the table; --card puts it into the model's
-card too. By galago's own engine, without PyTorch; the same seed gives the same figures.
+it was trained on: writes DIR/generalises-NAME.json and prints the table; --card puts it into the
+model's card too. By galago's own engine, without PyTorch; the same seed gives the same figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +27,29 @@ def main() -> None:
     if not (vlm or clip):
         raise OptionError(f"{options.folder} holds neither {CONFIG} nor {CLIP_CONFIG}")
     options.out.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Any] = {
-        "kind": "vlm" if vlm else "clip",
-        "model": options.folder.name,
-        "seed": options.seed,
-        "splits": {} if options.whole_only else _splits(options, vlm),
-        "whole": _whole(options, vlm),
-    }
-    (options.out / "generalises.json").write_text(json.dumps(figures, indent=1), "utf-8")
+    kept = options.out / f"generalises-{options.folder.name}.json"
+    figures = _start(options, "vlm" if vlm else "clip", kept)
+    for part, measure in (_vlm if vlm else _clip)(options).items():
+        if options.only and part not in options.only:
+            continue
+        if part == "splits":
+            figures["splits"] = measure()
+        else:
+            figures["whole"][part] = measure()
+        kept.write_text(json.dumps(figures, indent=1), "utf-8")
     if options.card:
         write(figures, options.folder / "README.md")
     print(table(figures))
+
+
+def _start(options: argparse.Namespace, kind: str, kept: Path) -> dict[str, Any]:
+    """What is known already, where only a part is measured; otherwise nothing."""
+    if options.only and kept.is_file():
+        held: dict[str, Any] = json.loads(kept.read_text("utf-8"))
+        if held["seed"] == options.seed:
+            return held
+    about = {"kind": kind, "model": options.folder.name, "seed": options.seed}
+    return {**about, "splits": {}, "whole": {}}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,40 +62,41 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--notes", type=int, default=300, help="photographed notes to draw")
     parser.add_argument("--stamps", type=Path, help="Tux Paint's stamps, to name and find")
-    parser.add_argument("--whole-only", action="store_true", help="leave today's splits out")
+    parser.add_argument("--only", nargs="+", help="these parts, beside what --out has already")
     parser.add_argument("--card", action="store_true", help="put the table into the model's card")
     return parser
 
 
-def _splits(options: argparse.Namespace, vlm: bool) -> dict[str, Any]:
+def _vlm(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
+    from galago.train.nano.measure.answers import PARTS, measure_vlm
+    from galago.train.nano.vlm.evaluate import evaluate
+    from galago.vlm.fastvlm import FastVLM
+
+    vlm = FastVLM.load(options.folder)
+    given = (options.data, options.packages, options.seed, options.notes, options.stamps)
+    parts = {part: partial(measure_vlm, vlm, part, *given) for part in PARTS}
+    splits = lambda: evaluate(options.folder, _tasks(options), options.seed, out=options.out)  # noqa: E731
+    return {**parts, "splits": splits}
+
+
+def _clip(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
+    from galago.clip.mobileclip import MobileCLIP
+    from galago.train.nano.clip.evaluate import evaluate_clip
+    from galago.train.nano.measure.search import PARTS, measure_clip
+
+    clip = MobileCLIP.load(options.folder)
+    parts = {
+        part: partial(measure_clip, clip, part, options.data, options.stamps) for part in PARTS
+    }
+    splits = lambda: evaluate_clip(options.folder, _tasks(options), out=options.out)  # noqa: E731
+    return {**parts, "splits": splits}
+
+
+def _tasks(options: argparse.Namespace) -> Tasks:
     cache = options.out / "cache"
     build_photos(options.data, cache)
     build_emoji(options.packages / "@iconify-json", cache)
-    tasks = Tasks(cache, options.packages / "@fontsource", "val")
-    if vlm:
-        from galago.train.nano.vlm.evaluate import evaluate
-
-        return evaluate(options.folder, tasks, options.seed, out=options.out)
-    from galago.train.nano.clip.evaluate import evaluate_clip
-
-    return evaluate_clip(options.folder, tasks, out=options.out)
-
-
-def _whole(options: argparse.Namespace, vlm: bool) -> dict[str, Any]:
-    if vlm:
-        from galago.train.nano.measure.answers import measure_vlm
-
-        return measure_vlm(
-            options.folder,
-            options.data,
-            options.packages,
-            options.seed,
-            options.notes,
-            options.stamps,
-        )
-    from galago.train.nano.measure.search import measure_clip
-
-    return measure_clip(options.folder, options.data, options.stamps)
+    return Tasks(cache, options.packages / "@fontsource", "val")
 
 
 if __name__ == "__main__":

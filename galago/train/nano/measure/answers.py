@@ -48,6 +48,7 @@ PEOPLE = frozenset(
     }
 )
 SPOKEN = frozenset({"photo", "picture", "image", "emoji"})  # of every answer
+PARTS = ("fingers", "text", "everyday")
 Figures = dict[str, Any]
 
 
@@ -138,18 +139,17 @@ def named_in(answer: str, nouns: Collection[str]) -> set[str]:
 
 
 def measure_vlm(
-    folder: Path, data: Path, packages: Path, seed: int, count_notes: int, stamps: Path | None
+    vlm: FastVLM, part: str, data: Path, packages: Path, seed: int, drawn: int, stamps: Path | None
 ) -> Figures:
-    """Fingers, texts and everyday things of the sources held out whole, by galago's own code."""
-    vlm = FastVLM.load(folder)
+    """One of PARTS, of the sources held out whole, by galago's own code."""
+    if part == "fingers":
+        return count(vlm, pictures.hands(data))
+    if part == "text":
+        written = pictures.notes(data, packages, seed, drawn)
+        return read(vlm, [*written, *pictures.texts(data)])
     nouns = pictures.vocabulary(data)
     everyday = list(pictures.everyday(data, nouns))
     if stamps is not None:
         everyday += list(pictures.stamps(stamps, nouns))
         nouns |= {name for one in everyday for name in one.names}
-    written = [*pictures.notes(data, packages, seed, count_notes), *pictures.texts(data)]
-    return {
-        "fingers": count(vlm, pictures.hands(data)),
-        "text": read(vlm, written),
-        "everyday": name(vlm, everyday, nouns),
-    }
+    return name(vlm, everyday, nouns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from galago.train.nano.doubt.report import into_card
 from galago.train.nano.log import percent
 
 TITLE = "## What generalises"
@@ -24,11 +25,14 @@ def table(figures: dict[str, Any]) -> str:
 
 def _vlm(figures: dict[str, Any]) -> list[str]:
     whole, splits = figures["whole"], figures["splits"]
-    fingers, text = whole["fingers"], whole["text"]
-    rows = [
-        _row("fingers", percent(fingers["all"]), fingers["count"], _at(splits, "fingers", "all")),
-        _row("fingers, mean of the counts 1–5", percent(fingers["mean_of_counts"]), "", "–"),
-    ]
+    rows = []
+    if fingers := whole.get("fingers"):
+        on_splits = _at(splits, "fingers", "all")
+        rows += [
+            _row("fingers", percent(fingers["all"]), fingers["count"], on_splits),
+            _row("fingers, mean of the counts 1–5", percent(fingers["mean_of_counts"]), "", "–"),
+        ]
+    text = whole.get("text", {})
     titles = {
         "notes": "photographed notes: characters wrong",
         "text-lines": "lines cut out of photographs: characters wrong",
@@ -38,14 +42,14 @@ def _vlm(figures: dict[str, Any]) -> list[str]:
         if source in text:
             drawn = _at(splits, "text", "cer_all") if source == "notes" else "–"
             rows.append(_row(title, percent(text[source]["cer"]), text[source]["count"], drawn))
-    for source, held in whole["everyday"].items():
+    for source, held in whole.get("everyday", {}).items():
         name, share = held["constant"]
         title = f"{source}: something rightly named"
-        best = max(held["describe"], held["brief"], key=lambda one: one["right"])
+        said = held["describe"]
         objects = _at(splits, "objects", "all") if source == "captions-openstax" else "–"
-        rows.append(_row(title, percent(best["right"]), held["count"], objects))
+        rows.append(_row(title, percent(said["right"]), held["count"], objects))
         rows.append(
-            _row(f"{source}: not counting people", percent(best["right_without_people"]), "", "–")
+            _row(f"{source}: not counting people", percent(said["right_without_people"]), "", "–")
         )
         rows.append(_row(f'{source}: always "{name}" would be', percent(share), "", "–"))
     emoji = _at(splits, "emoji", "all")
@@ -55,6 +59,8 @@ def _vlm(figures: dict[str, Any]) -> list[str]:
 def _clip(figures: dict[str, Any]) -> list[str]:
     rows = []
     for source, held in figures["whole"].items():
+        if not held:
+            continue
         recalls = ", ".join(percent(held[f"at{k}"]) for k in (1, 5, 10))
         count = f"{held['queries']} queries, {held['album']} pictures"
         splits = figures["splits"].get("recall", {})
@@ -88,6 +94,4 @@ def _row(*cells: object) -> str:
 
 def write(figures: dict[str, Any], card: Path) -> None:
     """Put the table into a card, if there is one, in the place of an older one."""
-    from galago.train.nano.doubt.report import into_card
-
     into_card(card, table(figures), TITLE)

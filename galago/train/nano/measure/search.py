@@ -14,19 +14,18 @@ from galago.train.nano.data.words import phrase
 from galago.train.nano.measure import pictures
 from galago.train.nano.measure.pictures import Shown
 
+PARTS = ("everyday", "stamps")
 RARE = 2  # photographs of a thing, at most
 Figures = dict[str, Any]
 
 
-def measure_clip(folder: Path, data: Path, stamps: Path | None) -> Figures:
-    """Photographs found by what is in them; and of photographed things, whether the nearest other
-    one shows the same kind (which needs no words)."""
-    clip = MobileCLIP.load(folder)
+def measure_clip(clip: MobileCLIP, part: str, data: Path, stamps: Path | None) -> Figures:
+    """One of PARTS: the captioned photographs, or Tux Paint's stamps (nothing where there are
+    none), found by the names of what they show."""
     nouns = pictures.vocabulary(data)
-    figures = {"everyday": found(clip, list(pictures.everyday(data, nouns)))}
-    if stamps is not None:
-        figures["stamps"] = found(clip, list(pictures.stamps(stamps, nouns)))
-    return figures
+    if part == "everyday":
+        return found(clip, list(pictures.everyday(data, nouns)))
+    return found(clip, list(pictures.stamps(stamps, nouns))) if stamps is not None else {}
 
 
 def found(clip: MobileCLIP, album: Sequence[Shown]) -> Figures:
