@@ -56,9 +56,14 @@ def name(vlm: FastVLM, questions: Iterable[Question]) -> Figures:
 
 
 def evaluate(
-    folder: Path, tasks: Tasks, seed: int, precision: str = "auto", notes: int = NOTES
+    folder: Path,
+    tasks: Tasks,
+    seed: int,
+    precision: str = "auto",
+    notes: int = NOTES,
+    out: Path | None = None,
 ) -> dict[str, Figures]:
-    """All four tasks; also written to `folder`/../figures-<precision>.json."""
+    """All four tasks; also written to figures-<precision>.json in `out`, or beside `folder`."""
     vlm = FastVLM.load(folder, precision=precision)
     figures = {
         "text": read(vlm, track(held_out.notes(tasks, notes, seed), "text", notes)),
@@ -66,5 +71,5 @@ def evaluate(
         "emoji": name(vlm, track(list(held_out.emoji(tasks, seed)), "emoji")),
         "objects": name(vlm, track(held_out.objects(tasks), "objects", len(tasks.objects))),
     }
-    (folder.parent / f"figures-{precision}.json").write_text(json.dumps(figures, indent=1))
+    ((out or folder.parent) / f"figures-{precision}.json").write_text(json.dumps(figures, indent=1))
     return figures
