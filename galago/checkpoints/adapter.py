@@ -51,6 +51,11 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "trainable_token_indices": (),
     "target_parameters": ([],),
     "layer_replication": (),
+    "init_lora_weights": (True, False, "gaussian"),
+    "use_bdlora": (),
+    "kasa_config": (),
+    "velora_config": (),
+    "monteclora_config": (),
 }
 
 

@@ -85,7 +85,7 @@ def _stored(folder: Path) -> tuple[VLMSpec, list[Path], dict[str, LazyTensor]]:
     try:
         shards = weight_files(folder)
     except CheckpointError as error:
-        line = other_files(folder)
+        line = None if is_adapter(folder) else other_files(folder)
         raise CheckpointError(f"{folder} {line}") if line else error from None
     files = [SafetensorsFile(shard) for shard in shards]
     stored = unwrapped({name: t for file in files for name, t in file.tensors.items()})

@@ -30,7 +30,7 @@ class Lazy(Mapping[str, Float]):
     def __getitem__(self, name: str) -> Float:
         with torch.no_grad():
             found = self._make[name]()
-        return np.asarray(found.float().cpu().numpy(), np.float32)
+        return np.asarray(found.detach().float().cpu().numpy(), np.float32)
 
     def __contains__(self, name: object) -> bool:
         return name in self._make

@@ -164,7 +164,8 @@ class _Run:
         held = Batches(self.job.held, self.labeller, look) if len(self.job.held) else None
         course = teach(learner, lessons, held, self.made, self.options, self.progress)
         if not self.first:
-            return self._follow(learner)
+            self._follow(learner)
+            return None
         check = self._write(learner)
         after = self._score(str(self.job.out), "asking held-out questions after")
         facts = self._facts(course, counts, before, after, check, time.monotonic() - started)
