@@ -220,7 +220,9 @@ def _half(arrays: dict[str, np.ndarray]) -> None:
 
 
 def _stranger(arrays: dict[str, np.ndarray]) -> None:
-    arrays["base_model.model.model.layers.9.mlp.up_proj.lora_A.weight"] = next(iter(arrays.values()))
+    arrays["base_model.model.model.layers.9.mlp.up_proj.lora_A.weight"] = next(
+        iter(arrays.values())
+    )
 
 
 def _embedding(arrays: dict[str, np.ndarray]) -> None:

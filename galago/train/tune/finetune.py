@@ -275,7 +275,7 @@ class _Run:
             pictures=len(self._photos()), learns=counts[0], numbers=counts[1],
             side=self.image.side, options=self.options, course=course,
             devices=self.made.world_size, seconds=seconds, check=check, before=before, after=after,
-            dropped=job.dropped,
+            dropped=job.dropped, adapter=job.adapter,
         )  # fmt: skip
 
 
