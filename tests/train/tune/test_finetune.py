@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,26 +244,3 @@ def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path) -> No
     subprocess.run([*together, *pair], check=True, env=env)
     assert len(losses(one)) == len(losses(two)) > 10
     assert np.allclose(losses(one), losses(two), rtol=1e-3)
-
-
-@pytest.mark.slow
-def test_interrupted_it_continues_to_the_same_end(tmp_path: Path) -> None:
-    base = tiny_llava(tmp_path / "base")
-    rows_in(tmp_path / "data", 12)
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([sys.executable, *command(base, tmp_path / "data", whole)], check=True)
-    again = [sys.executable, *command(base, tmp_path / "data", cut)]
-    kills = int(os.environ.get("GALAGO_KILLS", "2"))
-    rng = np.random.default_rng(0)
-    for kill in range(kills):
-        running = subprocess.Popen(again)
-        log = tmp_path / "cut.work" / "training.jsonl"
-        while running.poll() is None and not (log.exists() and len(log.read_text()) > 200):
-            time.sleep(0.05)
-        time.sleep(float(rng.random()) * 2)
-        running.send_signal(signal.SIGINT if kill % 2 else signal.SIGKILL)
-        running.wait()
-    if not cut.exists():
-        subprocess.run(again, check=True)
-    assert losses(cut) == losses(whole)
-    assert json.loads((cut / "config.json").read_text())["hidden_size"] == 64
