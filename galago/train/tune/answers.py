@@ -14,7 +14,7 @@ from galago.rows.rows import Row, Rows
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Score", "ask_all", "same", "some"]
+__all__ = ["Answers", "Figure", "Score", "ask_all", "same", "some"]
 
 _MARGIN = 16  # more tokens than the right answer has: one that goes on is wrong already
 
@@ -44,6 +44,35 @@ class Score:
     def from_json(cls, value: dict[str, Any]) -> Score:
         examples = tuple((str(a), str(b), str(c)) for a, b, c in value["examples"])
         return cls(int(value["right"]), int(value["asked"]), examples)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Of `count` things `hits` are what `what` says."""
+
+    what: str
+    hits: int
+    count: int
+
+    def sentence(self) -> str:
+        return f"{self.hits:,} of {self.count:,} ({self.hits / max(1, self.count):.1%})"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered: to held-out questions, and to what galago's own models were taught;
+    None and empty where nobody asked."""
+
+    held_out: Score | None = None
+    own: tuple[Figure, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Answers:
+        held_out = value["held_out"] and Score.from_json(value["held_out"])
+        return cls(held_out, tuple(Figure(**one) for one in value["own"]))
 
 
 def same(said: str, right: str) -> bool:

@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.progress import track
 
+from galago.text.edits import edit_distance
 from galago.text.presets import PRESETS
 from galago.train.nano.data.captions import load_synonyms
 from galago.train.nano.doubt.pictures import singular
 from galago.train.nano.measure import pictures
 from galago.train.nano.measure.pictures import Shown, both, nouns_in
-from galago.train.nano.vlm.evaluate import edit_distance
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
