@@ -5,6 +5,9 @@ import { inWorker, keptDevice, LOSABLE, POSING, QUICK } from "./devices";
 import { NOTE } from "./places";
 import { expect, test } from "./site";
 
+// It would hand out the worker's script as it is.
+test.use({ serviceWorkers: "block" });
+
 const READ = "What is written in this image? Output only the text in the image.";
 const RUNTIME = /asyncify\.wasm$/;
 const TRIAL = 600_000;
@@ -33,6 +36,7 @@ test("one that is quicker answers from then on; when it is lost in the middle of
 
   await page.evaluate(() => new BroadcastChannel("gpu").postMessage("lose"));
   expect(await ask(page, READ, TRIAL)).toBe("Free\ncoffee");
+  await expect(page.locator("#loading-fell")).toBeVisible();
   await expect(page.locator("#loading-fell")).toContainText("The graphics processor stopped.");
   expect(await keptDevice(page)).toBe("wasm");
   await page.locator("#set-language").evaluate((select: HTMLSelectElement) => {

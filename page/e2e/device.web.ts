@@ -5,6 +5,9 @@ import { BROKEN, inWorker, keptDevice } from "./devices";
 import { NOTE } from "./places";
 import { expect, test } from "./site";
 
+// It would hand out the worker's script as it is.
+test.use({ serviceWorkers: "block" });
+
 const READ = "What is written in this image? Output only the text in the image.";
 const RUNTIME = /asyncify\.wasm$/;
 
@@ -35,6 +38,7 @@ test("a graphics processor that was quicker and can't be opened now: the other o
   await page.reload();
   await show(page, host.url, NOTE);
   expect(await ask(page, READ)).toBe("Free\ncoffee");
+  await expect(page.locator("#loading-fell")).toBeVisible();
   await expect(page.locator("#loading-fell")).toContainText("The graphics processor stopped.");
   expect(await keptDevice(page)).toBe("wasm");
 });
