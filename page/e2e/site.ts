@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import type { Page } from "@playwright/test";
 import { build } from "vite";
+import { speakOlder } from "./firefox";
 import { test as base } from "./galago";
 import { ENVIRONMENT, MADE, PYTHON, TOP } from "./places";
 
@@ -103,7 +104,14 @@ async function make(): Promise<string> {
 }
 
 /** Pages of a host; nothing else is asked, whoever asks: also workers. */
-export const test = base.extend<{ host: Host; copy: () => string }, { made: string }>({
+export const test = base.extend<{ host: Host; copy: () => string }, { made: string; spoken: void }>({
+  spoken: [
+    async ({ browser, browserName }, use) => {
+      if (browserName === "firefox") speakOlder(browser);
+      await use();
+    },
+    { scope: "worker", auto: true },
+  ],
   made: [async ({}, use) => use(await make()), { scope: "worker", timeout: 300_000 }],
   host: async ({ made, context }, use) => {
     const host = new Host(made);

@@ -9,6 +9,7 @@ import { Asking } from "./vlm/asking";
 
 let site: Site | null = null;
 let onLoading: (state: Loading) => void = () => {};
+let onFell = (): void => {};
 const loading = (state: Loading): void => onLoading(state);
 const held = async (): Promise<Site> => (site ??= await readSite(document.baseURI));
 const { info, ...album } = makeAlbum({ site: held, loading });
@@ -18,7 +19,7 @@ let tidied = false;
 
 function about(held: Site, { model, given }: Chosen): Asking {
   const key = `${model.folder} ${model.id}`;
-  const known = asking.get(key) ?? new Asking(held, model, given, loading);
+  const known = asking.get(key) ?? new Asking(held, model, given, loading, () => onFell());
   asking.set(key, known);
   return known;
 }
@@ -70,7 +71,10 @@ export const engine: Engine = {
   folders: null,
   copies: null,
   models,
-  connect: ({ loading }) => void (onLoading = loading),
+  connect: ({ loading, fell }) => {
+    onLoading = loading;
+    onFell = fell;
+  },
   pageInfo,
   isAlive: () => Promise.resolve(true),
   frame,
