@@ -1,4 +1,4 @@
-"""Adapters: the base's tensors with what LoRA learnt, and every way in which one can't be opened."""
+"""Adapters: the base with what LoRA learnt, and every way in which one can't be opened."""
 
 from __future__ import annotations
 
