@@ -84,7 +84,7 @@ $(TRAIN)/.run: pyproject.toml
 	@touch $@
 
 train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers beside, two processes, stops
-	@$(TRAIN)/bin/python -m pytest tests/train/tune
+	@$(TRAIN)/bin/python -m pytest tests/rows tests/train/tune
 
 train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
 	@GALAGO_KILLS=20 $(TRAIN)/bin/python -m pytest tests/train/tune/test_finetune.py -k interrupted

@@ -88,8 +88,21 @@ def finetune(
         typer.Option(metavar="N", help="End after so many judgements without a better; 0 never."),
     ] = 3,
     measured: Annotated[
-        int, typer.Option(metavar="N", help="Held-out answers asked before and after; 0 none.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="Held-out answers asked before and after, with what galago's own models knew; "
+            "0 none.",
+        ),
     ] = 100,
+    own_shards: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The tars that galago's own models are trained with: of them, too, held-out "
+            "pictures are asked.",
+        ),
+    ] = None,
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Less memory, a third more time.")
     ] = False,
@@ -169,7 +182,10 @@ def finetune(
 
     reading = DataOptions(images, question, held_out, skip_bad, check_all)
     folder = Path(os.path.abspath(os.path.expanduser(out)))
-    _run(model, data, folder, chosen, reading, (dry_run, resume, keep, as_json, offline, adapter))
+    _run(
+        model, data, folder, chosen, reading, own_shards,
+        (dry_run, resume, keep, as_json, offline, adapter),
+    )  # fmt: skip
 
 
 def _need_packages() -> None:
@@ -179,8 +195,9 @@ def _need_packages() -> None:
 
 
 def _run(
-    model: str, place: str, out: Path, chosen: Any, reading: Any, flags: tuple[bool, ...]
-) -> None:
+    model: str, place: str, out: Path, chosen: Any, reading: Any, own_shards: str | None,
+    flags: tuple[bool, ...],
+) -> None:  # fmt: skip
     from galago import catalog
     from galago.hub.resolve import resolve
     from galago.train.tune.base import labeller_of, opened
@@ -205,7 +222,7 @@ def _run(
 
             job = Job(
                 source, data.train, data.held_out, out, chosen,
-                f"{Path(place).name} ({data.data.kind})", data.notes, resume,
+                f"{Path(place).name} ({data.data.kind})", data.notes, own_shards, resume,
                 keep or chosen.tensorboard, adapter,
             )  # fmt: skip
             made = tune(job, progress)
@@ -240,4 +257,6 @@ def _tell(made: Tuned, as_json: bool) -> None:
         say(f"held-out loss {made.held_out_before:.3f} before, {made.held_out_after:.3f} after")
     if made.before is not None and made.after is not None:
         say(f"held-out answers: {made.before.sentence()} before, {made.after.sentence()} after")
+    for was, now in zip(made.own_before, made.own_after, strict=True):
+        say(f"{was.what}: {was.sentence()} before, {now.sentence()} after")
     write_record(made.to_json()) if as_json else write_place(str(made.folder))

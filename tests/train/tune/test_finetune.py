@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,17 +21,23 @@ pytest.importorskip("peft")
 from galago.convert.load import load_sessions  # noqa: E402
 from galago.errors import ModelError, OptionError, StorageError  # noqa: E402
 from galago.hub.resolve import resolve  # noqa: E402
-from galago.train.tune import loop  # noqa: E402
+from galago.rows.rows import PhotoFile, Row, Turn  # noqa: E402
+from galago.train.tune import loop, own_tasks  # noqa: E402
 from galago.train.tune.errors import FullMemoryError  # noqa: E402
 from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
 from galago.train.tune.learner import Learner  # noqa: E402
 from galago.train.tune.log import read_log  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
-from galago.train.tune.rows import PhotoFile, Row, Turn  # noqa: E402
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
 
 QUICK = TuneOptions(epochs=2, rate=5e-3, measured=1, rank=4)
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40)}
+
+
+@pytest.fixture(autouse=True)
+def few_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights read no note, and say much."""
+    monkeypatch.setattr(own_tasks, "NOTES", 2)
 
 
 def rows_in(folder: Path, each: int = 4) -> list[Row]:
@@ -74,7 +78,13 @@ def test_it_learns_and_galago_opens_it(
     assert made.held_out_after < made.held_out_before
     assert made.check.passed
     load_sessions(tmp_path / "out", "fp32")
-    assert "held-out loss" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    told = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "held-out loss" in told
+    own = [(figure.what, figure.count > 0) for figure in made.own_after]
+    assert bool(own) == (write is tiny_llava and options.measured > 0)
+    assert len(made.own_before) == len(own) and all(asked for _, asked in own)
+    assert all(f"| {what} | " in told for what, _ in own)
+    assert ("How much the base forgot" in told) == bool(own)
     assert not (tmp_path / "out.work").exists()
 
 
@@ -116,6 +126,23 @@ def test_one_row_is_learnt_and_nothing_is_held_out(tmp_path: Path) -> None:
     rows = rows_in(tmp_path / "data", 1)[:1]
     made = tune(tiny_llava(tmp_path / "base"), tmp_path / "out", QUICK, rows)
     assert made.steps == 2 and made.held_out_after is None and made.before is None
+
+
+def test_continued_with_other_questions_it_asks_the_base_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, rows, out = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data"), tmp_path / "out"
+
+    def stop(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Learner, "forward", stop)
+    with pytest.raises(KeyboardInterrupt):
+        tune(base, out, dataclasses.replace(QUICK, measured=0), rows)
+    monkeypatch.undo()
+    monkeypatch.setattr(own_tasks, "NOTES", 2)
+    made = tune(base, out, QUICK, rows)
+    assert made.before is not None and len(made.own_before) == len(made.own_after) == 2
 
 
 def test_a_loss_that_is_no_number_names_the_rows(tmp_path: Path) -> None:
@@ -217,26 +244,3 @@ def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path) -> No
     subprocess.run([*together, *pair], check=True, env=env)
     assert len(losses(one)) == len(losses(two)) > 10
     assert np.allclose(losses(one), losses(two), rtol=1e-3)
-
-
-@pytest.mark.slow
-def test_interrupted_it_continues_to_the_same_end(tmp_path: Path) -> None:
-    base = tiny_llava(tmp_path / "base")
-    rows_in(tmp_path / "data", 12)
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([sys.executable, *command(base, tmp_path / "data", whole)], check=True)
-    again = [sys.executable, *command(base, tmp_path / "data", cut)]
-    kills = int(os.environ.get("GALAGO_KILLS", "2"))
-    rng = np.random.default_rng(0)
-    for kill in range(kills):
-        running = subprocess.Popen(again)
-        log = tmp_path / "cut.work" / "training.jsonl"
-        while running.poll() is None and not (log.exists() and len(log.read_text()) > 200):
-            time.sleep(0.05)
-        time.sleep(float(rng.random()) * 2)
-        running.send_signal(signal.SIGINT if kill % 2 else signal.SIGKILL)
-        running.wait()
-    if not cut.exists():
-        subprocess.run(again, check=True)
-    assert losses(cut) == losses(whole)
-    assert json.loads((cut / "config.json").read_text())["hidden_size"] == 64
