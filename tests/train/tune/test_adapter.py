@@ -54,7 +54,7 @@ def test_it_is_the_merged_folder(
 ) -> None:
     base, rows = write(tmp_path / "base"), rows_in(tmp_path / "data")
     tune(base, tmp_path / "merged", options, rows)
-    made = tune(base, tmp_path / "out", options, rows, adapter=True)
+    made = tune(base, tmp_path / "out", replace(options, adapter=True), rows)
     assert made.check.passed
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {ADAPTER_BASE, ADAPTER_CONFIG, ADAPTER_WEIGHTS} <= names
@@ -79,7 +79,7 @@ def test_peft_on_transformers_says_the_same(tmp_path: Path) -> None:
     from transformers import FastVlmForConditionalGeneration
 
     base, rows = tiny_fast_vlm(tmp_path / "base", dtype="F32"), rows_in(tmp_path / "data")
-    tune(base, tmp_path / "out", QUICK, rows, adapter=True)
+    tune(base, tmp_path / "out", replace(QUICK, adapter=True), rows)
     plain = FastVlmForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
     adapted = PeftModel.from_pretrained(plain, str(tmp_path / "out")).eval()
     ours = load_sessions(tmp_path / "out", "fp32")
@@ -97,7 +97,7 @@ def test_peft_on_transformers_says_the_same(tmp_path: Path) -> None:
 
 def test_it_says_what_it_was_trained_on(tmp_path: Path) -> None:
     base, out = tiny_llava(tmp_path / "base"), tmp_path / "out"
-    tune(base, out, QUICK, rows_in(tmp_path / "data"), adapter=True)
+    tune(base, out, replace(QUICK, adapter=True), rows_in(tmp_path / "data"))
     told = json.loads((out / ADAPTER_CONFIG).read_text())
     assert told["base_model_name_or_path"] == str(base)
     assert told["modules_to_save"] == ["mm_projector"] and told["r"] == QUICK.rank
@@ -107,13 +107,6 @@ def test_it_says_what_it_was_trained_on(tmp_path: Path) -> None:
 
 def test_nothing_is_trained_on_an_adapter(tmp_path: Path) -> None:
     base, out = tiny_llava(tmp_path / "base"), tmp_path / "out"
-    tune(base, out, QUICK, rows_in(tmp_path / "data"), adapter=True)
+    tune(base, out, replace(QUICK, adapter=True), rows_in(tmp_path / "data"))
     with pytest.raises(OptionError, match=r"out is an adapter: train on its base.*galago export"):
         opened(resolve(out))
-
-
-@pytest.mark.parametrize("options", [replace(QUICK, full=True), replace(QUICK, parts=("vision",))])
-def test_an_adapter_is_loras(tmp_path: Path, options: TuneOptions) -> None:
-    base = tiny_llava(tmp_path / "base")
-    with pytest.raises(OptionError, match="--adapter keeps what LoRA learns"):
-        tune(base, tmp_path / "out", options, rows_in(tmp_path / "data"), adapter=True)

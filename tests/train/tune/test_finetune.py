@@ -23,7 +23,7 @@ from galago.errors import ModelError, OptionError, StorageError  # noqa: E402
 from galago.hub.resolve import resolve  # noqa: E402
 from galago.rows.rows import PhotoFile, Row, Turn  # noqa: E402
 from galago.train.tune import loop, own_tasks  # noqa: E402
-from galago.train.tune.errors import FullMemoryError  # noqa: E402
+from galago.train.tune.errors import DivergedError, FullMemoryError  # noqa: E402
 from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
 from galago.train.tune.learner import Learner  # noqa: E402
 from galago.train.tune.log import read_log  # noqa: E402
@@ -150,6 +150,26 @@ def test_a_loss_that_is_no_number_names_the_rows(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"diverged in step \d+"):
         tune(tiny_llava(tmp_path / "base"), tmp_path / "out", options, rows_in(tmp_path / "data"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_is_no_number_leaves_what_was_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, rows, out = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data"), tmp_path / "out"
+    forward, seen = Learner.forward, []
+
+    def spoilt(self: Learner, *more: Any, **named: Any) -> Any:
+        seen.append(0)
+        found = forward(self, *more, **named)
+        return {"loss": found["loss"] * float("nan")} if len(seen) == 6 else found
+
+    monkeypatch.setattr(Learner, "forward", spoilt)
+    options = TuneOptions(epochs=4, rate=1e-3, batch=2, measured=0, held_out=0.0)
+    job = Job(resolve(base), rows, [], out, options, "colours")
+    with pytest.raises(DivergedError, match=r"diverged in step 6 at rows:\d, rows:\d: .*--rate"):
+        finetune(job)
+    kept = loop.last_whole(tmp_path / "out.work")
+    assert kept is not None and kept.name == "checkpoint-5" and not out.exists()
 
 
 def test_other_options_do_not_continue(tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ def run(tmp_path: Path, out: str, *more: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [("--adapter",), ("--full", "--parts", "projector,decoder,vision")])
+@pytest.mark.parametrize(
+    "more", [("--adapter",), ("--full", "--parts", "projector,decoder,vision")]
+)
 def test_two_shards_are_one_process_with_twice_the_accumulation(
     tmp_path: Path, more: tuple[str, ...]
 ) -> None:
