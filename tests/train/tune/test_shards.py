@@ -21,7 +21,7 @@ from galago.errors import OptionError  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
 from galago.train.tune.shards import any_of_us, check_shards  # noqa: E402
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
-from tests.train.tune.test_finetune import losses, rows_in, tune  # noqa: E402
+from tests.helpers.tunings import losses, rows_in, tune  # noqa: E402
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 PAIR = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
