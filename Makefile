@@ -88,7 +88,7 @@ $(TRAIN)/.run: pyproject.toml
 	@touch $@
 
 train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers beside, two processes, stops
-	@$(ONE) $(TRAIN)/bin/python -m pytest tests/train/tune
+	@$(ONE) $(TRAIN)/bin/python -m pytest tests/rows tests/train/tune
 
 train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
 	@GALAGO_KILLS=20 $(ONE) $(TRAIN)/bin/python -m pytest tests/train/tune/test_stops.py

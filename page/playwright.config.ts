@@ -2,6 +2,7 @@ import { defineConfig } from "@playwright/test";
 import { CLIP } from "./e2e/places";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 const ARGS = [
   "--no-sandbox",
   "--disable-quic",
@@ -39,6 +40,18 @@ export default defineConfig({
       testMatch: "*.gpu.ts",
       timeout: 900_000,
       use: { launchOptions: { executablePath: CHROMIUM, args: [...ARGS, "--enable-unsafe-webgpu"] } },
+    },
+    {
+      name: "web-firefox", // Debian's, driven by WebDriver BiDi
+      testMatch: "*.web.ts",
+      use: {
+        browserName: "firefox",
+        channel: "moz-firefox",
+        launchOptions: {
+          executablePath: FIREFOX,
+          firefoxUserPrefs: { "media.navigator.streams.fake": true, "media.navigator.permission.disabled": true },
+        },
+      },
     },
     { name: "figures", testMatch: "figures.ts", timeout: 300_000 },
     { name: "screenshots", testMatch: /(^|\/)(web-)?screenshots\.ts$/ },

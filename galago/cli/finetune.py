@@ -106,6 +106,20 @@ def finetune(
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Less memory, a third more time.")
     ] = False,
+    fsdp: Annotated[
+        bool,
+        typer.Option(
+            "--fsdp",
+            help="Divide the model among the processes of torchrun or accelerate, for models that "
+            "one device can't hold.",
+        ),
+    ] = False,
+    adapter: Annotated[
+        bool,
+        typer.Option(
+            "--adapter", help="OUT holds what LoRA learnt alone, in peft's files, and needs MODEL."
+        ),
+    ] = False,
     no_features: Annotated[
         bool,
         typer.Option(
@@ -158,7 +172,7 @@ def finetune(
         batch=batch, accumulate=accumulate, rate=rate, resolution=resolution, seed=seed,
         precision=precision, held_out=held_out, patience=patience, measured=measured,
         checkpointing=checkpointing, features=not no_features, tensorboard=tensorboard,
-        cut=cut,
+        cut=cut, fsdp=fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true",
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)
@@ -170,7 +184,7 @@ def finetune(
     folder = Path(os.path.abspath(os.path.expanduser(out)))
     _run(
         model, data, folder, chosen, reading, own_shards,
-        (dry_run, resume, keep, as_json, offline),
+        (dry_run, resume, keep, as_json, offline, adapter),
     )  # fmt: skip
 
 
@@ -189,7 +203,7 @@ def _run(
     from galago.train.tune.base import labeller_of, opened
     from galago.train.tune.work import check_out
 
-    dry_run, resume, keep, as_json, offline = flags
+    dry_run, resume, keep, as_json, offline, adapter = flags
     first = os.environ.get("RANK", "0") == "0"  # torchrun starts several of us
     check_out(out)
     with stages(verbose=True) as shown:
@@ -209,7 +223,7 @@ def _run(
             job = Job(
                 source, data.train, data.held_out, out, chosen,
                 f"{Path(place).name} ({data.data.kind})", data.notes, own_shards, resume,
-                keep or chosen.tensorboard,
+                keep or chosen.tensorboard, adapter,
             )  # fmt: skip
             made = tune(job, progress)
             if made is not None:

@@ -41,6 +41,28 @@ __all__ = [
 
 Var = Any
 _CONTEXT = 2048  # places of a cache, which Core ML keeps whole: 25 MB of FastVLM-0.5B
+# Of coremltools' passes those that find something to do here: a network comes as it is to be, and
+# each pass of the usual ninety checks the whole program anew.
+_PASSES = [
+    f"common::{name}"
+    for name in (
+        "noop_elimination",
+        "const_elimination",
+        "const_deduplication",
+        "remove_symbolic_reshape",
+        "remove_redundant_ops",
+        "dedup_op_and_var_names",
+        "add_fp16_cast",
+        "add_int16_cast",
+        "update_output_dtypes",
+        "guard_negative_gather_indices",
+        "const_elimination",
+        "cast_optimization",
+        "canonicalize_inplace_pattern",
+        "topological_reorder",
+        "dead_code_elimination",
+    )
+]
 HEAD_BITS = 8  # at least, of the matrix that decides between neighbouring words
 
 
@@ -195,6 +217,7 @@ def _save(program: Program, path: Path, target: Any, half: bool = False, **ports
             minimum_deployment_target=target,
             compute_precision=precision,
             skip_model_load=True,
+            pass_pipeline=ct.PassPipeline(list(_PASSES), "galago"),
             package_dir=str(folder / path.name),
             **ports,
         )

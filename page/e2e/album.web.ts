@@ -19,14 +19,13 @@ test.beforeAll(() => {
   expect(status).toBe(1);
 });
 
-/** What the command line finds: names, and whether they match, all of them. */
-function found(words: string): { name: string; match: boolean }[] {
+/** What the command line finds: names, and whether they match, all of them; what it searched for instead. */
+function found(words: string): { photos: { name: string; match: boolean }[]; instead: string | null } {
   const args = ["-m", "galago", "search", words, "--all", "--json", "-k", "24"];
   const lines = execFileSync(PYTHON, args, { cwd: TOP, env: environment, stdio: ["ignore", "pipe", "ignore"] }).toString();
-  return lines.trim().split("\n").filter(Boolean).flatMap((line) => {
-    const { path, match } = JSON.parse(line) as { path?: string; match?: boolean };
-    return path === undefined ? [] : [{ name: path.split("/").pop() ?? "", match: match ?? false }];
-  });
+  const records = lines.trim().split("\n").filter(Boolean).map((line) => JSON.parse(line) as { path?: string; match?: boolean; searched_for?: string });
+  const photos = records.flatMap(({ path, match }) => (path === undefined ? [] : [{ name: path.split("/").pop() ?? "", match: match ?? false }]));
+  return { photos, instead: records[0]?.searched_for ?? null };
 }
 
 /** A photo and its smaller copy have scores within 0.001 of each other, which weights in 8 bits may turn round. */
@@ -61,22 +60,30 @@ test("a folder is handed over, searched as the command line does, and still ther
   await expect(line(page)).toHaveText(DONE, { timeout: 120_000 });
   await expect(page.locator("#run-unread li")).toContainText("damaged.jpg: it is no picture that this browser can open");
   await expect(page.locator("#files-kept-line")).toContainText("10 photos");
-  for (const words of ["a banana", "carrots", "a flower"]) {
+  for (const words of ["a banana", "carrots", "a flower", "找一张红色的花的照片", "香蕉鬽"]) {
     await search(page, words);
-    const expected = found(words);
+    const { photos: expected, instead } = found(words);
+    expect(instead !== null, words).toBe(/[一-鿿]/.test(words));
+    if (instead === null) await expect(page.locator("#instead")).toBeHidden();
+    else await expect(page.locator("#instead-words")).toHaveText(instead);
     const names = (tiles: Locator): Promise<string[]> => tiles.allTextContents().then((all) => all.map(plainly));
     await page.locator("#rest").evaluate((rest: HTMLDetailsElement) => (rest.open = true));
     const [matches, others] = [true, false].map((match) => expected.filter((one) => one.match === match).map(({ name }) => plainly(name)));
     await expect.poll(() => names(page.locator("#hits .tile > .name")), words).toEqual(matches);
     expect(await names(page.locator("#rest-hits .tile > .name")), words).toEqual(others);
   }
+  await expect(page.locator("#found")).toContainText("left out of the query: “鬽”");
+  await page.getByRole("button", { name: "Search as typed" }).click();
+  await expect(page.locator("#instead")).toBeHidden();
+  await expect(page.locator("#found")).toContainText("reads English only");
   await search(page, "a submarine in a harbour at night");
   await expect(page.locator("#found")).toContainText("No photo matches.");
   await settled(page);
   await context.setOffline(true);
   await page.reload();
   await expect(page.locator("#found")).toContainText("10 photos in this browser’s album");
-  await search(page, "carrots");
+  await search(page, "胡萝卜");
+  await expect(page.locator("#instead-words")).toHaveText("carrots");
   await expect(page.locator(".tile").first().locator("img")).toHaveJSProperty("complete", true);
   await page.locator(".tile").first().click();
   await expect(page.locator("#photo-shown")).toBeVisible(); // from what was kept: the file itself is gone

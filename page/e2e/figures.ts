@@ -26,7 +26,7 @@ async function figures(page: Page, address: string): Promise<string> {
 }
 
 test("first token of fastvlm-nano: WASM by threads, beside the server on this machine", async ({ page, host, browser }) => {
-  host.isolated = true;
+  host.isolated = "require-corp";
   const table: string[] = [];
   for (const threads of [1, 2]) table.push(`WASM, threads ${threads}: ${await figures(page, `${host.url}?threads=${threads}`)}`);
   const galago = new Galago();

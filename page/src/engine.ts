@@ -289,6 +289,7 @@ export interface Handlers {
   key: () => Promise<string>;
   lost: () => void;
   loading: (state: Loading) => void;
+  fell: () => void; // the graphics processor failed: the processor answers, more slowly
 }
 
 /** Errors are Refused, Busy, Lost, or what an AbortController has stopped. */

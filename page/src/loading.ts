@@ -19,25 +19,30 @@ const REST = 800; // ms that all must be there before the card goes: another par
 const rows = new Map<string, Row>();
 let timer = 0;
 
-const card = (): HTMLElement => byId("loading", HTMLElement);
+const part = (name: string): HTMLElement => byId(`loading${name}`, HTMLElement);
 const all = (): Loading[] => [...rows.values()].map(({ state }) => state);
 const pending = (): boolean => all().some(({ done, total }) => done < total);
 
-/** Show a state; the card goes when all that was begun is there. */
+/** Show a state; its line goes when all that was begun is there. */
 export function showLoading(state: Loading): void {
   const row = rows.get(state.name) ?? add(state);
   row.state = state;
   write(row);
-  byId("loading-kept", HTMLElement).hidden = all().every(({ kept }) => kept);
-  if (card().hidden && pending()) timer ||= setTimeout(appear, PATIENCE);
-  else if (!card().hidden && !pending()) timer ||= setTimeout(leave, REST);
+  part("-kept").hidden = all().every(({ kept }) => kept);
+  if (part("-title").hidden && pending()) timer ||= setTimeout(appear, PATIENCE);
+  else if (!part("-title").hidden && !pending()) timer ||= setTimeout(leave, REST);
+}
+
+/** That the graphics processor failed. */
+export function showFall(): void {
+  part("-fell").hidden = part("").hidden = false;
+  announce(t("loading.fell"));
 }
 
 function appear(): void {
   timer = 0;
   if (!pending()) return rows.forEach(remove);
-  byId("loading-title", HTMLElement).hidden = byId("loading-list", HTMLElement).hidden = false;
-  card().hidden = false;
+  part("-title").hidden = part("-list").hidden = part("").hidden = false;
   announce(t("loading.title"));
 }
 
@@ -45,9 +50,9 @@ function leave(): void {
   timer = 0;
   if (pending()) return;
   const whole = all().every(({ total }) => total > 0); // nothing was called off
-  // That it could not be kept stays to be read.
-  card().hidden = all().every(({ kept }) => kept);
-  byId("loading-title", HTMLElement).hidden = byId("loading-list", HTMLElement).hidden = true;
+  part("-title").hidden = part("-list").hidden = true;
+  // That it could not be kept, or by what it is computed, stays to be read.
+  part("").hidden = part("-kept").hidden && part("-fell").hidden;
   rows.forEach(remove);
   if (whole) announce(t("loading.done"));
 }
@@ -63,7 +68,7 @@ function add(state: Loading): Row {
   const item = make("li", {}, make("span", {}, state.name), bar, words);
   const row = { state, item, bar, words };
   rows.set(state.name, row);
-  byId("loading-list", HTMLElement).append(item);
+  part("-list").append(item);
   return row;
 }
 

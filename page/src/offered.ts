@@ -1,7 +1,7 @@
 import { engine } from "#engine";
 import { Busy, Lost, type PageInfo, type Preset } from "./engine";
 import { byId, sleep } from "./dom";
-import { showLoading } from "./loading";
+import { showFall, showLoading } from "./loading";
 import { isKey, listed, onLanguage, own, said, t, type Words } from "./i18n";
 import { announce } from "./voice";
 
@@ -63,7 +63,7 @@ function keyFromPerson(): Promise<string> {
 
 /** First contact. Goes on trying until somebody answers. */
 export async function start(): Promise<void> {
-  engine.connect({ key: keyFromPerson, lost: noteLost, loading: showLoading });
+  engine.connect({ key: keyFromPerson, lost: noteLost, loading: showLoading, fell: showFall });
   byId("key", HTMLDialogElement).addEventListener("cancel", (event) => event.preventDefault());
   while (info === null) {
     try {

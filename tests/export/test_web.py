@@ -17,8 +17,9 @@ from galago.clip.mobileclip import MobileCLIP
 from galago.errors import OptionError
 from galago.export import web
 from galago.export.web import RUNTIME, RUNTIME_FILES, WebSite, export_web, find_runtime
-from galago.export.web_phrases import PHRASES
+from galago.export.web_phrases import CHINESE, PHRASES
 from galago.hub.resolve import ResolvedModel, resolve
+from galago.places import DATA
 from tests.helpers.places import TOP
 
 
@@ -176,4 +177,6 @@ def test_what_albums_are_measured_by_comes_with_the_model(site: WebSite) -> None
     model = MobileCLIP.load("mobileclip2-nano", precision="fp32")
     expected = model.embed_texts([*shown, *absent])
     assert np.allclose(rows, expected, atol=1e-3)  # float16
-    assert PHRASES in {entry["path"] for entry in _told(site)["models"][1]["files"]}  # type: ignore[index]
+    files = {entry["path"]: entry["sha256"] for entry in _told(site)["models"][1]["files"]}  # type: ignore[index]
+    words = (DATA / CHINESE).read_bytes()
+    assert PHRASES in files and files[CHINESE] == hashlib.sha256(words).hexdigest()

@@ -123,11 +123,13 @@ def test_phrases(label: str, said: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_spoken_of(kind: str) -> None:
     answer = {"fingers": "3", "text": "two\nwords here"}.get(kind, "cup")
-    sample = Sample(kind, np.zeros((8, 8, 3), np.uint8), answer, 3)
+    sample = Sample(kind, np.zeros((8, 8, 3), np.uint8), answer, 3, names=("cup", "table"))
     rng = random.Random(0)
     spoken = [words.speak(sample, rng) for _ in range(300)]
     assert all(one.prompt and one.text for one in spoken)
     assert len({one.prompt for one in spoken}) > 8
+    if kind == "scene":
+        assert {one.text for one in spoken} == {"cup", "A cup.", "No."}
     if kind == "text":
         asked = [one for one in spoken if one.prompt in words.WORDS]
         assert asked and {one.text for one in asked} == {"3"}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
-from galago.text.chat import Message
-from galago.train.tune.rows import Row, Rows
+from galago.rows.rows import Row, Rows
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
@@ -97,7 +96,7 @@ def ask_all(model: FastVLM, rows: Sequence[Row], words: str, progress: Progress 
     right = 0
     examples: list[tuple[str, str, str]] = []
     for number, row in enumerate(rows):
-        messages = list(_told(row))
+        messages = list(row.talk())
         try:
             images = [model.encode(_open(photo)) for photo in row.pictures]
         except OptionError as error:
@@ -115,13 +114,3 @@ def ask_all(model: FastVLM, rows: Sequence[Row], words: str, progress: Progress 
 
 def _open(photo: Any) -> Any:
     return photo.source()
-
-
-def _told(row: Row) -> Iterator[Message]:
-    """The talk up to the last question."""
-    asked = row.messages()
-    first = 1 if row.system else 0
-    yield from asked[: first + 1]
-    for question, turn in zip(asked[first + 1 :], row.turns, strict=False):
-        yield Message("assistant", (turn.answer.strip(),))
-        yield question

@@ -36,6 +36,7 @@ class Facts:
     before: Answers
     after: Answers
     dropped: Sequence[str] = ()
+    adapter: bool = False
 
 
 def card(facts: Facts) -> str:
@@ -82,8 +83,17 @@ def card(facts: Facts) -> str:
         'galago describe -m path/to/this/folder picture.jpg -p "…"',
         "```",
         "",
+        *(_ADAPTER if facts.adapter else ()),
     ]
     return "\n".join(lines)
+
+
+_ADAPTER = (
+    "This folder is an adapter in peft's files: it needs the model that it was trained on, which "
+    "`adapter_config.json` names (`base_model_name_or_path`), with the very weights of "
+    "`adapter_base.json`.",
+    "",
+)
 
 
 def _rows_a_step(facts: Facts) -> int:

@@ -14,8 +14,10 @@ from typing import Any
 
 from galago.convert.selfcheck import SelfCheck
 from galago.disk import whole_folder
+from galago.errors import OptionError
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
+from galago.rows.rows import Photo, Rows
 from galago.train.tune.answers import Answers, Figure, Score, ask_all, some
 from galago.train.tune.base import labeller_of, opened
 from galago.train.tune.card import Facts, card
@@ -24,7 +26,6 @@ from galago.train.tune.errors import FullMemoryError
 from galago.train.tune.log import LOG, read_log
 from galago.train.tune.options import TuneOptions
 from galago.train.tune.own_tasks import OwnTasks
-from galago.train.tune.rows import Photo, Rows
 from galago.train.tune.work import Work, check_out, fingerprint, work_of
 from galago.vlm.fastvlm import FastVLM
 
@@ -38,6 +39,7 @@ class Job:
     `data` is what the card calls them; `dropped`: lines for the card about rows that were left out.
     `own_shards`: where held-out pictures of what galago's own models were taught are.
     `resume` continues a stopped training; `keep` leaves the work folder there at the end.
+    `adapter`: what LoRA learnt alone, which needs its base, instead of a whole model.
     """
 
     model: ResolvedModel
@@ -50,6 +52,13 @@ class Job:
     own_shards: str | None = None
     resume: bool = True
     keep: bool = False
+    adapter: bool = False
+
+    def __post_init__(self) -> None:
+        if self.adapter and not self.options.lora:
+            raise OptionError(
+                "--adapter keeps what LoRA learns: leave --full away, and the decoder in --parts"
+            )
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,7 @@ class _Run:
         held = Batches(self.job.held, self.labeller, look) if len(self.job.held) else None
         course = teach(learner, lessons, held, self.made, self.options, self.progress)
         if not self.first:
+            self._follow(learner)
             return None
         check = self._write(learner)
         after = self._answers(str(self.job.out), own, "after")
@@ -232,19 +242,44 @@ class _Run:
 
     def _write(self, learner: Any) -> SelfCheck:
         from galago.train.tune.proof import prove
-        from galago.train.tune.publish import write_merged
 
         self.progress(Stage("writing and checking the folder"), 0.0)
         out = self.job.out
         if out.is_dir():
             out.rmdir()  # empty, as check_out saw
         with whole_folder(out) as folder:
-            write_merged(self.source, dict(learner.changed()), folder, out.name, self.image.side)
+            self._write_model(learner, folder)
             check = prove(folder, learner, self.source)
             draw(read_log(self.work.folder), folder / "training.png")
             shutil.copyfile(self.work.folder / LOG, folder / LOG)
         self.progress(Stage(check.sentence(), lasting=True), 1.0)
         return check
+
+    def _write_model(self, learner: Any, folder: Path) -> None:
+        from galago.train.tune.adapter import write_adapter
+        from galago.train.tune.changed import changed, matrices, whole_parts
+        from galago.train.tune.learner import lora_config
+        from galago.train.tune.publish import write_merged
+
+        job, name, side = self.job, self.job.out.name, self.image.side
+        if not job.adapter:
+            return write_merged(self.source, changed(learner), folder, name, side)
+        config = lora_config(self.options.rank).to_dict()
+        found = matrices(learner), whole_parts(learner)
+        return write_adapter(self.source, job.model, config, *found, folder, name, side)
+
+    def _follow(self, learner: Any) -> None:
+        """What the other processes do while the first one writes: gather with it, if in shards."""
+        from galago.train.tune import adapter, changed, proof, publish, shards
+
+        if not shards.in_shards(learner):
+            return
+        if self.job.adapter:
+            found = changed.matrices(learner), changed.whole_parts(learner)
+            adapter.follow(self.source, *found)
+        else:
+            publish.follow(self.source, changed.changed(learner))
+        proof.help_prove(learner)
 
     def _facts(
         self, course: Any, counts: tuple[int, int], before: Answers, after: Answers,
@@ -258,7 +293,7 @@ class _Run:
             pictures=len(self._photos()), learns=counts[0], numbers=counts[1],
             side=self.image.side, options=self.options, course=course,
             devices=self.made.world_size, seconds=seconds, check=check, before=before, after=after,
-            dropped=job.dropped,
+            dropped=job.dropped, adapter=job.adapter,
         )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ class TuneOptions:
     measured: of how many held-out answers before and after are compared with the right ones.
     features: keep what a trunk that doesn't learn makes of each picture, instead of looking again.
     checkpointing: compute activations twice instead of holding them.
+    fsdp: the model is divided among the processes, instead of each holding it whole.
     cut: rows beyond the model's positions lose the end of their answers, instead of being faults.
     """
 
@@ -76,6 +77,7 @@ class TuneOptions:
     checkpointing: bool = False
     tensorboard: bool = False
     cut: bool = False
+    fsdp: bool = False
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in PARTS]

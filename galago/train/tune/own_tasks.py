@@ -23,14 +23,14 @@ from galago.checkpoints.folders import CONFIG
 from galago.disk import read_json
 from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
+from galago.rows.rows import Row, Turn
+from galago.rows.tars import PhotoInTar
+from galago.text.edits import edit_distance
 from galago.text.presets import PRESETS
 from galago.train.nano.data.assets import hand_split
 from galago.train.nano.data.render import render, words_line
 from galago.train.nano.data.words import phrase
-from galago.train.nano.vlm.evaluate import edit_distance
 from galago.train.tune.answers import Figure, ask_all, some
-from galago.train.tune.rows import Row, Turn
-from galago.train.tune.tars import PhotoInTar
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 

@@ -4,21 +4,24 @@ import { type Engine, type Loading, type PageInfo, Refused } from "../engine";
 import { makeAlbum } from "./album/album";
 import { readSite } from "./files";
 import { type Chosen, LocalModels } from "./models";
+import { keepPage } from "./offline";
 import type { Site } from "./site";
 import { Asking } from "./vlm/asking";
 
 let site: Site | null = null;
 let onLoading: (state: Loading) => void = () => {};
+let onFell = (): void => {};
 const loading = (state: Loading): void => onLoading(state);
 const held = async (): Promise<Site> => (site ??= await readSite(document.baseURI));
 const { info, ...album } = makeAlbum({ site: held, loading });
 const models = new LocalModels({ base: document.baseURI, site: held, loading });
 const asking = new Map<string, Asking>();
+let stays: Promise<void> = Promise.resolve(); // the page, as it is
 let tidied = false;
 
 function about(held: Site, { model, given }: Chosen): Asking {
   const key = `${model.folder} ${model.id}`;
-  const known = asking.get(key) ?? new Asking(held, model, given, loading);
+  const known = asking.get(key) ?? new Asking(held, model, given, loading, () => onFell());
   asking.set(key, known);
   return known;
 }
@@ -31,11 +34,12 @@ function find(id: string): Chosen | null {
 }
 
 async function pageInfo(): Promise<PageInfo> {
-  site = await readSite(document.baseURI);
+  const found = await readSite(document.baseURI);
+  site = found;
   if (!tidied) void models.tidy().catch(() => {}); // the next visit does it, then
   tidied = true;
   const answering = models.answering ?? find(site.default);
-  if (answering) about(site, answering).prepare();
+  if (answering) void stays.then(() => about(found, answering).prepare());
   const all = [...site.models, ...(models.answering ? [models.answering.model] : [])];
   return {
     version: site.version,
@@ -70,7 +74,11 @@ export const engine: Engine = {
   folders: null,
   copies: null,
   models,
-  connect: ({ loading }) => void (onLoading = loading),
+  connect({ loading, fell }) {
+    onLoading = loading;
+    onFell = fell;
+    stays = keepPage();
+  },
   pageInfo,
   isAlive: () => Promise.resolve(true),
   frame,

@@ -77,11 +77,10 @@ export class LocalModels implements Models {
   }
 
   async fromHub(id: string, signal: AbortSignal): Promise<void> {
-    const asked = askToKeep(); // right after the click
+    void askToKeep(); // right after the click; some browsers ask the person, who may not answer
     const problem = await this.problem();
     if (problem !== null) throw new Refused(problem);
     const model = this.remembered.of(id)?.model ?? (await listed(id, this.host.base, await this.presets(), signal));
-    await asked;
     // What arrives is remembered from now on, so that it can go on, and be freed.
     if (!this.kept(id)) this.remembered.note({ model, whole: false });
     await this.fetch(model, signal);

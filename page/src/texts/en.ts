@@ -286,6 +286,7 @@ export const en = {
   "loading.title": "Loading, once",
   "loading.bytes": "{done} of {total}",
   "loading.done": "Everything is loaded.",
+  "loading.fell": "The graphics processor stopped. Answers come without it from now on, perhaps more slowly.",
   "loading.kept": "This browser has no room to keep it, so it will be loaded again next time.",
 
   "server.lost": "galago does not answer. Is “galago serve” still running? Trying again…",

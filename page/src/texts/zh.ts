@@ -287,6 +287,7 @@ export const zh: Texts = {
   "loading.title": "正在加载（仅此一次）",
   "loading.bytes": "{done} / {total}",
   "loading.done": "已全部加载。",
+  "loading.fell": "图形处理器停止了工作。此后不再使用它来回答，可能会慢一些。",
   "loading.kept": "此浏览器没有空间保存，下次需要重新加载。",
 
   "server.lost": "galago 没有回应。“galago serve”还在运行吗？正在重试…",

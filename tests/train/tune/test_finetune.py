@@ -21,13 +21,13 @@ pytest.importorskip("peft")
 from galago.convert.load import load_sessions  # noqa: E402
 from galago.errors import ModelError, OptionError, StorageError  # noqa: E402
 from galago.hub.resolve import resolve  # noqa: E402
+from galago.rows.rows import PhotoFile, Row, Turn  # noqa: E402
 from galago.train.tune import loop, own_tasks  # noqa: E402
 from galago.train.tune.errors import FullMemoryError  # noqa: E402
 from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
 from galago.train.tune.learner import Learner  # noqa: E402
 from galago.train.tune.log import read_log  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
-from galago.train.tune.rows import PhotoFile, Row, Turn  # noqa: E402
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
 
 QUICK = TuneOptions(epochs=2, rate=5e-3, measured=1, rank=4)

@@ -3,8 +3,9 @@
 import { type Engine, type Found, type PageInfo, type Query, Refused, type Sight, type Sorted } from "../../engine";
 import { jpegOf } from "../../image-file";
 import { THUMB } from "../clip/clip";
-import { languageNote } from "../clip/language";
 import { fromDataUrl } from "../decode";
+import { isChinese } from "../text/chinese";
+import { type Asked, read, searchedFor } from "../text/queries";
 import { fileAt } from "./given";
 import { Handed } from "./handed";
 import { Indexing } from "./indexing";
@@ -80,26 +81,33 @@ class Here {
     return find(this.shelf, view, query, spoken, model.id, model.knows, signal);
   }
 
-  private async spoken({ text, image, minus }: Query, model: { id: string }): Promise<Spoken> {
+  private async spoken({ text, image, minus, as_is }: Query, { id }: { id: string }): Promise<Spoken> {
     const said = [text, minus].map((words) => words?.trim() ?? "");
-    const asked = said.flatMap((words, at) => (words ? [{ words, wanted: at === 0 }] : []));
+    const lexicon = as_is || !said.some(isChinese) ? null : await this.model.lexicon();
+    const [wanted, unwanted] = said.map((words) => (words ? [read(words, id, lexicon)] : [])) as [Asked[], Asked[]];
+    const asked = [...wanted, ...unwanted];
     const parts: Part[] = [];
-    const notes: string[] = [];
     const { clip } = await this.model.open();
     const { rows, strange, cut } = asked.length
-      ? await clip.read(asked.map(({ words }) => words))
+      ? await clip.read(asked.map(({ text }) => text))
       : { rows: new Float32Array(0), strange: [], cut: [] };
     const width = rows.length / Math.max(1, asked.length);
-    asked.forEach(({ wanted }, at) => parts.push({ vector: rows.slice(at * width, (at + 1) * width), kind: "words", wanted }));
+    asked.forEach((one, at) => {
+      parts.push({ vector: rows.slice(at * width, (at + 1) * width), kind: "words", wanted: wanted.includes(one) });
+    });
     if (image) {
       const vector = await clip.embedPicture(fromDataUrl(image));
       if (!(vector instanceof Float32Array)) throw new Refused(vector.reason);
       parts.push({ vector, kind: "picture", wanted: true });
     }
-    const note = asked.map(({ words }) => languageNote([words], model.id)).find((one) => one !== null);
-    if (note) notes.push(note);
+    const notes = [...new Set(asked.flatMap(({ notes }) => notes))];
     if (cut.some(Boolean)) notes.push("the model reads 77 tokens of a query; the end of yours is left out");
-    return { parts, notes, strange: asked.flatMap(({ words }, at) => (strange[at] ? [words] : [])), instead: null };
+    return {
+      parts,
+      notes,
+      strange: asked.flatMap(({ text }, at) => (strange[at] ? [text] : [])),
+      instead: searchedFor(wanted, unwanted),
+    };
   }
 
   async sights(ids: readonly number[], signal: AbortSignal): Promise<Sight[]> {

@@ -9,6 +9,7 @@ import { readTables } from "../clip/doubt";
 import { readFiles } from "../files";
 import { worker } from "../link";
 import type { Site, SiteModel } from "../site";
+import { Lexicon } from "../text/chinese";
 import { type Background, phrasesOf } from "./match";
 import { Rows } from "./rows";
 import { phrase, wordsOf } from "./sights";
@@ -16,6 +17,8 @@ import type { Store } from "./store";
 
 /** Vectors of phrases that came with the model: galago/export/web_phrases.py writes them. */
 const PHRASES = "phrases.tensors";
+/** Chinese words in English, beside the model too. */
+const CHINESE = "zh-en.txt";
 const NO_MODEL = "this page came without a model that finds photos: galago export --to web --with mobileclip2-nano adds one";
 
 /** What the album needs of the engine that it is a part of. */
@@ -29,6 +32,7 @@ export class Model {
   readonly words = wordsOf(sights);
   private phrases: Promise<Background> | null = null;
   private named: Promise<Rows> | null = null;
+  private chinese: Promise<Lexicon | null> | null = null;
 
   constructor(
     private readonly host: Host,
@@ -59,6 +63,14 @@ export class Model {
     }));
   }
 
+  /** What Chinese words mean; null where the page came without a list of them, or where it can't be had now. */
+  lexicon(): Promise<Lexicon | null> {
+    return (this.chinese ??= this.beside(CHINESE).then((file) => file && new Lexicon(new TextDecoder().decode(file))).catch(() => {
+      this.chinese = null;
+      return null;
+    }));
+  }
+
   /** The rows of `words`. */
   namedWords(): Promise<Rows> {
     return (this.named ??= this.kept("sights", this.words.map(phrase)).catch((error: unknown) => {
@@ -82,6 +94,7 @@ export class Model {
   private async kept(name: string, texts: readonly string[], told: () => void = () => {}): Promise<Rows> {
     const identity = identityOf(await this.about());
     const rows = await (await this.store()).phrases(name, identity, texts, async () => {
+      void this.beside(CHINESE).catch(() => {}); // to be kept, for searches without the network
       const came = await this.shipped(name, texts.length);
       if (came) return came;
       told();
@@ -92,11 +105,16 @@ export class Model {
 
   /** Rows that came with the model, if they are of so many texts. */
   private async shipped(name: string, count: number): Promise<Float32Array | null> {
-    const model = await this.about();
-    if (!model.files.some(({ path }) => path === PHRASES)) return null;
-    const [file] = await readFiles(document.baseURI, model, [PHRASES]);
+    const file = await this.beside(PHRASES);
     const table = file && readTables(file).get(name);
     return table?.shape[0] === count ? table.values : null;
+  }
+
+  /** A file that came with the model; null where there is none. */
+  private async beside(path: string): Promise<Uint8Array | null> {
+    const model = await this.about();
+    if (!model.files.some((file) => file.path === path)) return null;
+    return (await readFiles(document.baseURI, model, [path]))[0] ?? null;
   }
 }
 

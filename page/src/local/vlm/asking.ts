@@ -49,6 +49,7 @@ export class Asking {
     private readonly model: SiteModel,
     private readonly given: ReadonlyMap<string, Blob> | null, // its files, where not to be fetched
     private readonly onLoading: (state: Loading) => void,
+    private readonly onFell: () => void, // the graphics processor failed: the processor answers
   ) {
     this.known = new Known(site, model);
   }
@@ -56,7 +57,7 @@ export class Asking {
   /** Begin to read the model, so that it is there when it is asked. */
   prepare(): void {
     // What goes wrong is told to who asks.
-    void worker().vlm.load(this.setup(), this.onBytes()).catch(() => {});
+    void worker().vlm.load(this.setup(), this.onBytes()).then(({ fell }) => this.noteFall(fell), () => {});
   }
 
   /** Ask, and get the text so far with every piece that arrives. Aborting stops the work. */
@@ -73,10 +74,9 @@ export class Asking {
     const desk = worker().vlm;
     const { turns, shown } = asTurns(messages);
     const frames = shown.flatMap((picture) => (typeof picture === "string" ? [] : [picture.data.buffer]));
-    const asked = this.setup();
-    const reply = desk.ask(number, asked, turns, transfer(shown, frames), proxy(hear), this.onBytes());
-    const { text, doubted, device } = await stoppable(reply, signal, () => void desk.cancel(number));
-    if (asked.known === "webgpu" && device === "wasm") this.known.device = "wasm";
+    const reply = desk.ask(number, this.setup(), turns, transfer(shown, frames), proxy(hear), this.onBytes());
+    const { text, doubted, fell } = await stoppable(reply, signal, () => void desk.cancel(number));
+    this.noteFall(fell);
     answer.text = text;
     answer.doubt = doubted ? DOUBT : null;
     this.tryDevice();
@@ -90,6 +90,13 @@ export class Asking {
     void worker().vlm.tried(this.setup(), this.onBytes()).then((device) => {
       if (device !== null) this.known.device = device;
     }, () => {});
+  }
+
+  /** One that failed is not trusted again in this browser, until another version is here. */
+  private noteFall(fell: boolean): void {
+    if (!fell) return;
+    this.known.device = "wasm";
+    this.onFell();
   }
 
   private setup(): Setup {

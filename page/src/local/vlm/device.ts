@@ -70,6 +70,7 @@ export async function choose(model: SiteModel, asked: Device | null, known: Devi
   if (known === "wasm" && !asked && !large) return { device: "wasm", open: false };
   const problem = await noWebGpu(model, asked === "webgpu");
   if (problem === null && (asked || known || large)) return { device: "webgpu", open: false };
-  if (problem !== null && (asked || large)) return `${problem}${large ? `; ${model.id} is too large for it otherwise` : ""}`;
+  if (problem !== null && large) return `${model.id} is too large for the processor alone: ${problem}`;
+  if (problem !== null && asked) return problem;
   return { device: "wasm", open: problem === null };
 }
