@@ -12,7 +12,7 @@ export CHROMIUM
 TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # Of models so small a second thread is waited for longer than it works.
 ONE := OMP_NUM_THREADS=1
-TRAINED := tests/train/tune/test_example.py tests/train/tune/test_stops.py \
+TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finetune_stops.py \
 	tests/train/tune/test_finetune.py::test_transformers_says_the_same_of_a_merged_folder
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
@@ -91,7 +91,7 @@ train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers be
 	@$(ONE) $(TRAIN)/bin/python -m pytest tests/rows tests/train/tune
 
 train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
-	@GALAGO_KILLS=20 $(ONE) $(TRAIN)/bin/python -m pytest tests/train/tune/test_stops.py
+	@GALAGO_KILLS=20 $(ONE) $(TRAIN)/bin/python -m pytest tests/train/tune/test_finetune_stops.py
 
 train-ci: $(PARITY)/.run ## the quickest of them, in parity's environment: the worked example, a LoRA, a kill
 	@GALAGO_KILLS=1 $(ONE) $(PARITY)/bin/python -m pytest $(TRAINED)
