@@ -81,8 +81,17 @@ def pasted(cutout: Cutout, scene: Image.Image, rng: random.Random) -> Image.Imag
 
 def caption_of(info: dict[str, Any], rng: random.Random) -> str:
     """One of a photograph's captions that is short enough, as a sentence; "" where none is."""
-    fit = [text for text in map(sentence, info.get("captions", ())) if 3 < len(text) <= LONGEST]
+    fit = _fitting(info)
     return rng.choice(fit) if fit else ""
+
+
+def short_caption(info: dict[str, Any]) -> str:
+    """The first of those, the same each time; "" where there is none."""
+    return next(iter(_fitting(info)), "")
+
+
+def _fitting(info: dict[str, Any]) -> list[str]:
+    return [text for text in map(sentence, info.get("captions", ())) if 3 < len(text) <= LONGEST]
 
 
 def sentence(text: str) -> str:
