@@ -6,6 +6,9 @@ app/FastVLM), those of the towers are apple/coreml-mobileclip's.
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -228,14 +231,27 @@ def _save(program: Program, path: Path, target: Any, half: bool = False, **ports
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A place for what coremltools writes on its way, on the same disk; gone afterwards."""
+    """A place for what coremltools writes on its way, on the same disk; gone afterwards.
+
+    OSError for a disk that is full, of which its C++ says many things but that.
+    """
     usual = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix=".coreml-", dir=path.parent) as folder:
         tempfile.tempdir = folder
         try:
             yield Path(folder)
+        except Exception as error:
+            if not isinstance(error, OSError) and _is_full(Path(folder)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise
         finally:
             tempfile.tempdir = usual
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether its disk has no room for what lies in it once more, which is what was to be done."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return shutil.disk_usage(folder).free <= size
 
 
 # -- tensors ---------------------------------------------------------------------------------------
