@@ -7,8 +7,9 @@ TRAIN := .venv-train
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
+FIREFOX ?= /usr/bin/firefox-esr
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-export CHROMIUM
+export CHROMIUM FIREFOX
 TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # Of models so small a second thread is waited for longer than it works.
 ONE := OMP_NUM_THREADS=1
@@ -17,7 +18,7 @@ TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finet
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -49,6 +50,11 @@ page/node_modules/.package-lock.json: page/package-lock.json
 	@echo "installing Chromium (once)"
 	@$(SUDO) apt-get update -qq
 	@$(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-noto-cjk > /dev/null
+
+/usr/bin/firefox-esr:
+	@echo "installing Firefox (once)"
+	@$(SUDO) apt-get update -qq
+	@$(SUDO) apt-get install -y -qq --no-install-recommends firefox-esr > /dev/null
 
 $(PARITY)/.run: pyproject.toml
 	@test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
@@ -145,6 +151,9 @@ web-e2e: $(VENV)/.dev page $(CHROMIUM) ## the page without a server in a real br
 
 web-gpu: $(VENV)/.dev page $(CHROMIUM) ## the page without a server by WebGPU, computed by a program: minutes
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web-gpu $(ARGS)
+
+web-firefox: $(VENV)/.dev page $(FIREFOX) ## the page without a server in Firefox: minutes
+	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web-firefox $(ARGS)
 
 screenshots: $(VENV)/.serve page $(CHROMIUM) ## write docs/screenshots again
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots
