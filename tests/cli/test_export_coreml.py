@@ -1,4 +1,4 @@
-"""`galago export --to coreml` on the command line: nano in every form, and one line for the rest."""
+"""`galago export --to coreml` on the command line: nano in every form, a line for the rest."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_cuts_of_a_decoder(tiny: Path, tmp_path: Path) -> None:
     held = held_by(operations)
     assert set(held.values()) == {"key_cache", "value_cache"}
     pieces = cut(operations, 1, None)
-    assert sum(pieces, []) == operations and len(pieces) > 10
+    assert [one for piece in pieces for one in piece] == operations and len(pieces) > 10
     for piece in pieces:
         kinds = [one.op_type for one in piece]
         assert kinds.count("slice_update") == kinds.count("coreml_update_state")
