@@ -59,6 +59,7 @@ __all__ = [
     "clip_name",
     "export_coreml",
     "need",
+    "ports_of",
     "trunk_name",
 ]
 
@@ -140,8 +141,9 @@ def _fastvlm(
 ) -> tuple[list[Proof], tuple[str, ...]]:
     source = open_checkpoint(model.folder)
     trunk = trunk_name(source, any_trunk)
-    _afford(source, dtypes)
+    wanted = _afford(source, dtypes)
     work = _work(model, out, progress)
+    work.tell(Stage(f"this takes about {wanted / 1e9:.1f} GB of memory", lasting=True), 0.0)
     for name, write in _writers(source, trunk, dtypes).items():
         work.tell(Stage(f"writing {name}"), 0.0)
         _package(work, name, write)
@@ -149,7 +151,7 @@ def _fastvlm(
     reference = reference_of(source, lambda share: work.tell(stage, 0.8 * share), whole=True)
     answers = answers_of(source, whole=True)
     work.tell(stage, 1.0)
-    ports = _ports(source, trunk)
+    ports = ports_of(source, trunk)
     proofs, largest = [], 0.0
     listed: list[Listed] = []
     vision = CoreMLVision(*(_opened(work, name, ports, listed) for name in (trunk, "projector")))
@@ -176,13 +178,15 @@ def _fastvlm(
     return proofs, tuple(said)
 
 
-def _afford(source: Checkpoint, dtypes: Sequence[str]) -> None:
+def _afford(source: Checkpoint, dtypes: Sequence[str]) -> int:
+    """The bytes that it takes; OptionError where they aren't free."""
     free, wanted = memory.available(), max(need(source, dtype) for dtype in dtypes)
     if free is not None and wanted > free:
         raise OptionError(
             f"writing this decoder to Core ML takes about {wanted / 1e9:.0f} GB of memory and "
             f"{free / 1e9:.0f} GB are free: close other programs, or use a larger computer"
         )
+    return wanted
 
 
 def _table(dtype: str) -> str:
@@ -204,7 +208,7 @@ def _writers(
     return found
 
 
-def _ports(source: Checkpoint, trunk: str) -> dict[str, dict[str, Port]]:
+def ports_of(source: Checkpoint, trunk: str) -> dict[str, dict[str, Port]]:
     """What each package must have; a table's and a decoder's outputs have no shape of their own."""
     text, side, context = source.spec.text, source.spec.image.side, context_of(source)
     tokens, width = _seen(source)

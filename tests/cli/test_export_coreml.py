@@ -1,4 +1,4 @@
-"""`galago export --to coreml` as a command: nano in every form, and one line for the rest."""
+"""`galago export --to coreml` on the command line: nano in every form, a line for the rest."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_mobileclip_as_apple_calls_it(capsys: Capture, tmp_path: Path) -> None:
         "mobileclip2_nano_image", "mobileclip2_nano_text",
     }  # fmt: skip
     image, text = (Package(out / f"mobileclip2_nano_{part}.mlpackage") for part in _PARTS)
-    assert image.inputs == {"image": Port("image", (3, 256, 256))}
+    assert image.inputs == {"image": Port("image", (3, 192, 192))}
     assert text.inputs == {"text": Port("int32", (1, 77))}
     assert image.outputs == text.outputs and list(text.outputs) == ["final_emb_1"]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 pytest.importorskip("coremltools", reason="needs the extra coreml")
 
 from galago import memory
+from galago.bench.vlm.shapes import SHAPES
 from galago.checkpoints.names import EMBEDDING
 from galago.checkpoints.tensors import read_float
 from galago.checkpoints.vlm import open_checkpoint
@@ -25,11 +29,12 @@ from galago.export.figures import Answers, answers_of
 from galago.hub.resolve import ResolvedModel, resolve
 from tests.helpers.checkpoints import tiny_llava
 from tests.helpers.clips import tiny_clip
+from tests.helpers.once import once
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ResolvedModel:
-    return resolve(tiny_llava(tmp_path_factory.mktemp("source") / "tiny"))
+def model(tiny: Path) -> ResolvedModel:
+    return resolve(tiny)
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +58,27 @@ def made(
     asked: tuple[Reference, Answers | None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    out = tmp_path_factory.mktemp("out") / "two words"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "_TOKENS", 3)
-        patch.setattr(coreml_folder, "reference_of", lambda *_, **__: asked[0])
-        patch.setattr(coreml_folder, "answers_of", lambda *_, **__: asked[1])
-        return export_coreml(True, model, ["fp16", "int8"], out).folder
+    """In fp16 and int8, written once for all processes that test."""
+
+    def write(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(figures, "_TOKENS", 3)
+            patch.setattr(coreml_folder, "reference_of", lambda *_, **__: asked[0])
+            patch.setattr(coreml_folder, "answers_of", lambda *_, **__: asked[1])
+            export_coreml(True, model, ["fp16", "int8"], folder / "two words")
+
+    return once(tmp_path_factory, "coreml-made", write) / "two words"
+
+
+@pytest.fixture
+def ready_made(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trunk, projector and table are copied: how they are written is no matter here."""
+    for name in ("vision", "projector", "embedding"):
+        monkeypatch.setattr(coreml_folder, f"write_{name}", _copier(made))
+
+
+def _copier(made: Path) -> Callable[..., None]:
+    return lambda *given: shutil.copytree(made / given[-1].name, given[-1]) and None
 
 
 def test_a_whole_folder(made: Path) -> None:
@@ -145,8 +165,28 @@ def test_memory_that_is_not_there(
     assert not list(tmp_path.iterdir())
 
 
-def test_one_that_strays_is_not_kept(
+def test_memory_of_the_published_sizes(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/export-apps.md tells of 7B, and that it is said before anything is written."""
+    source, found = open_checkpoint(model.folder), {}
+    for name, shape in SHAPES.items():
+        large = replace(source, spec=replace(source.spec, text=shape.text))
+        found[name] = [round(need(large, dtype) / 1e9) for dtype in ("fp16", "int4")]
+    assert found["7B"] == [20, 13] and found["0.5B"] == [3, 2]
+    told: list[str] = []
+    monkeypatch.setattr(coreml_folder, "write_vision", _stop)
+    with pytest.raises(KeyboardInterrupt):
+        export_coreml(True, model, ["int8"], tmp_path / "out", lambda *given: told.append(given[0]))
+    assert told == ["this takes about 0.7 GB of memory", "writing trunk_16x128"]
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_one_that_strays_is_not_kept(
+    model: ResolvedModel, ready_made: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(source: object, bits: int | None, path: Path) -> None:
         other = tiny_llava(tmp_path / "other", seed=1)
@@ -160,7 +200,7 @@ def test_one_that_strays_is_not_kept(
 
 
 def test_stopped_and_continued(
-    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: ResolvedModel, ready_made: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C keeps what is whole; a full disk is told; the next try writes only what lacks."""
     out, real, written = tmp_path / "out", coreml_folder.write_decoder, []
