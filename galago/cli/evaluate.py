@@ -219,13 +219,14 @@ def own(
             record["comparison"] = comparison.to_json() if comparison else None
             if place is not None:
                 write_results(place, record, asked, name, pool)
-            if as_json:
-                write_record(record)
-                continue
-            tell_report(name, done)
-            if comparison is not None:
-                tell_comparison(comparison)
+            write_record(record) if as_json else _tell(name, done, comparison)
     raise typer.Exit(max(codes))
+
+
+def _tell(name: str, done: Report, comparison: Comparison | None) -> None:
+    tell_report(name, done)
+    if comparison is not None:
+        tell_comparison(comparison)
 
 
 def _earlier(folder: str | None) -> tuple[str, list[Judged]] | None:
