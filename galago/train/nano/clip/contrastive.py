@@ -152,9 +152,9 @@ class Batches:
             if alone:  # between the labels' and the others'
                 texts.insert(place, "")
                 told.insert(place, told[0])
-            told_of = self.held.own_rows is not None and row in self.held.own
-            if told_of and (alone or rng.random() < 0.5):
-                texts[place], told[place] = self.held.own[row], self.held.own_rows[row]
+            own = self.held.own_rows
+            if own is not None and row in self.held.own and (alone or rng.random() < 0.5):
+                texts[place], told[place] = self.held.own[row], own[row]
         return texts, told
 
     def _labels(self, rng: random.Random, count: int) -> list[int]:

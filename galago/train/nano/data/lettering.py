@@ -1,4 +1,4 @@
-"""Real lettering: lines of text in photographs, read by people's shards or by the teacher "text"."""
+"""Real lettering: lines of text in photographs, by shards and the teacher "text"."""
 
 from __future__ import annotations
 
