@@ -63,6 +63,7 @@ def test_a_caption_is_said_and_its_nouns_are_learned(tasks: WideTasks) -> None:
 
 
 def test_a_drawing_is_pasted_and_named(tasks: WideTasks) -> None:
+    assert len(tasks.cutouts) == 1  # the other one is of the val part
     for seed in range(6):
         sample = tasks.sample("pasted", random.Random(seed), 64)
         assert sample.answer == "A drawing of a red pen." and sample.photo == -1
