@@ -152,9 +152,11 @@ class Batches:
             if alone:  # between the labels' and the others'
                 texts.insert(place, "")
                 told.insert(place, told[0])
-            own = self.held.own_rows
-            if own is not None and row in self.held.own and (alone or rng.random() < 0.5):
-                texts[place], told[place] = self.held.own[row], own[row]
+            own_rows = self.held.own_rows
+            if own_rows is None or row not in self.held.own:
+                continue
+            if alone or rng.random() < 0.5:
+                texts[place], told[place] = self.held.own[row], own_rows[row]
         return texts, told
 
     def _labels(self, rng: random.Random, count: int) -> list[int]:
