@@ -21,6 +21,7 @@ def test_a_batch_lists_scenes_and_whose_teacher_is_known() -> None:
         Sample("scene", PICTURE, "A dog.", photo=1, names=("dog",), nouns=(0, 3)),
         Sample("scene", PICTURE, "A drawing of a pen.", names=("pen",), nouns=(2,)),
         Sample("object", PICTURE, "cup", 5, photo=0),
+        Sample("text", PICTURE, "EXIT"),  # real lettering: no cells
     ]
     teacher = np.array([[3.0, 4.0], [0.0, 2.0]], np.float16)
     batch = direct.collate(samples, teacher)
@@ -31,6 +32,7 @@ def test_a_batch_lists_scenes_and_whose_teacher_is_known() -> None:
     ]
     assert batch["teacher_rows"].tolist() == [1, 3]
     assert torch.allclose(batch["teacher"], torch.tensor([[0.0, 1.0], [0.6, 0.8]]))
+    assert batch["text_rows"].tolist() == [] and "classes" not in batch
     assert direct.collate(samples[:1], teacher)["nouns"].shape == (0, 2)
 
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from galago.train.nano.data import assets, things
 from galago.train.nano.data.wide import WideTasks, street
+from galago.train.nano.teach.workers import place_of
 
 
 def add(tar: tarfile.TarFile, number: int, info: dict[str, Any], picture: Image.Image) -> None:
@@ -62,6 +63,7 @@ def test_a_caption_is_said_and_its_nouns_are_learned(tasks: WideTasks) -> None:
 
 
 def test_a_drawing_is_pasted_and_named(tasks: WideTasks) -> None:
+    assert len(tasks.cutouts) == 1  # the other one is of the val part
     for seed in range(6):
         sample = tasks.sample("pasted", random.Random(seed), 64)
         assert sample.answer == "A drawing of a red pen." and sample.photo == -1
@@ -93,3 +95,25 @@ def test_streets_have_names() -> None:
     rng = random.Random(1)
     assert all(len(street(["maple"], rng).split()) in (2, 3) for _ in range(20))
     assert "Maple" in street(["maple"], rng)
+
+
+def test_lines_are_read_and_things_seen_where_teachers_are_sure(tasks: WideTasks) -> None:
+    labels = tasks.cache / "labels"
+    flat, slanted = [[2, 3], [50, 3], [50, 20], [2, 20]], [[2, 3], [50, 23], [50, 36], [2, 18]]
+    lines = [
+        {"text": "EXIT 2", "score": 0.99, "corners": flat},
+        {"text": "unsure", "score": 0.5, "corners": flat},
+        {"text": "slanted", "score": 0.99, "corners": slanted},
+        {"text": "größer", "score": 0.99, "corners": flat},
+    ]
+    seen = [{"kind": 16, "score": 0.9}, {"kind": 16, "score": 0.8}, {"kind": 0, "score": 0.3}]
+    for teacher, row in (("text", {"lines": lines}), ("things", {"things": seen})):
+        path = place_of(labels, teacher, "captions-openstax-0")
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"key": "00001", **row}) + "\n")
+    wide = WideTasks(tasks.cache, tasks.fonts_folder, "train", {}, labels, tasks.shards)
+    assert [line.text for line in wide.lines] == ["EXIT 2"]
+    sample = wide.sample("lines", random.Random(1), 64)
+    assert sample.answer == "EXIT 2" and sample.cells is None and sample.kind == "text"
+    assert things.find_seen(wide.captioned, labels)[0][1] == ("dog",)
+    assert len(things.KINDS) == 80 == len(set(things.KINDS))

@@ -11,16 +11,15 @@ from __future__ import annotations
 import base64
 import io
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from galago.train.nano.data.assets import Photo, PhotoStore
-from galago.train.nano.teach.workers import Row, read_rows
+from galago.train.nano.teach.workers import read_photos
 
 SHARES = (0.09, 0.36)  # of the picture that the hand's box takes
 SURE = 0.98  # a count is believed from here on; a score says that there is a hand at all
@@ -42,7 +41,8 @@ class Cut:
 def find_cuts(photos: Sequence[Photo], folder: Path) -> dict[int, list[Cut]]:
     """Of photographs of one counted hand those in which the teacher saw just that, by count."""
     cuts: dict[int, list[Cut]] = {n: [] for n in range(6)}
-    for photo, hands in _seen(photos, folder, "hands"):
+    for photo, row in read_photos(photos, folder, "hands"):
+        hands = row["hands"]
         if len(hands) == 1 and hands[0]["score"] >= SEEN:
             wrist, knuckle = hands[0]["points"][0], hands[0]["points"][9]
             outline = base64.b64decode(hands[0]["mask"])
@@ -57,26 +57,13 @@ def find_counted(
     """Of photographs of anything: those with one hand whose count is sure, and those in which the
     teacher, at its most willing, found no hand."""
     counted, empty = [], []
-    for photo, counts in _seen(photos, folder, "counts"):
+    for photo, row in read_photos(photos, folder, "counts"):
+        counts = row["counts"]
         if not counts:
             empty.append(photo)
         elif len(counts) == 1 and counts[0]["chance"] >= SURE:
             counted.append((photo, counts[0]["count"]))
     return counted, empty
-
-
-def _seen(
-    photos: Sequence[Photo], folder: Path, teacher: str
-) -> Iterator[tuple[Photo, list[dict[str, Any]]]]:
-    """What a teacher says of those photographs that it was asked about."""
-    shards: dict[str, dict[str, Row]] = {}
-    for photo in photos:
-        shard = photo.info["shard"]
-        if shard not in shards:
-            shards[shard] = read_rows(folder, teacher, shard)
-        row = shards[shard].get(photo.info["key"])
-        if row is not None:
-            yield photo, row[teacher]
 
 
 def held_up(cut: Cut, store: PhotoStore, scene: Image.Image, rng: random.Random) -> Image.Image:

@@ -20,12 +20,24 @@ from PIL import Image
 
 from galago.train.nano.data.assets import Photo, samples, split_of
 from galago.train.nano.data.words import phrase
+from galago.train.nano.teach.workers import read_photos
 
 LEAST_SEEN = 4  # pictures of a noun that is worth a read-out
 LONGEST = 90  # letters of a caption that a small decoder is asked for
 SURE = 0.45  # of the detector
 SHARES = (0.12, 0.7)  # of the picture's side that a pasted drawing takes
 CUTOUTS = "cutouts-openclipart.tar"
+
+
+_KINDS = """\
+person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign
+parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella
+handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove
+skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple
+sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed
+dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink
+refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"""
+KINDS = tuple(re.split("[,\n]", _KINDS))  # COCO's, in the detector's order
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,18 @@ def pasted(cutout: Cutout, scene: Image.Image, rng: random.Random) -> Image.Imag
     )
     page.paste(drawn, at, drawn)
     return page
+
+
+def find_seen(photos: Sequence[Photo], folder: Path) -> list[tuple[Photo, tuple[str, ...]]]:
+    """Photographs in which the detector ("things") is sure of something, and of what, the surest
+    first."""
+    found = []
+    for photo, row in read_photos(photos, folder, "things"):
+        sure = (KINDS[one["kind"]] for one in row["things"] if one["score"] >= SURE)
+        names = tuple(dict.fromkeys(sure))
+        if names:
+            found.append((photo, names))
+    return found
 
 
 def caption_of(info: dict[str, Any], rng: random.Random) -> str:

@@ -1,7 +1,8 @@
 """The samples that a model needs to generalise: rooms, photographed notes, scenes, pasted things.
 
-Beside the kinds of tasks.py: "rooms" (fingers), "photographed" (text), "captioned" and "pasted"
-(scenes). What teachers said of the pictures is read from where galago/train/nano/teach keeps it.
+Beside the kinds of tasks.py: "rooms" (fingers), "photographed" and "lines" (text), "captioned",
+"seen" and "pasted" (scenes). What teachers said of the pictures is read from where
+galago/train/nano/teach keeps it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from galago.train.nano.data import hands, render, things
+from galago.train.nano.data import hands, lettering, render, things
 from galago.train.nano.data.assets import Photo
 from galago.train.nano.data.photographed import photographed
-from galago.train.nano.data.tasks import Sample, Tasks, cropped, jitter, squared
+from galago.train.nano.data.tasks import Sample, Tasks, cropped, jitter, letterboxed, squared
 
 STREETS = ("Street", "St", "Road", "Rd", "Ave", "Lane", "Square", "Drive", "Way", "Hill")
 LETTERS = 20  # on a line of a photographed note; one note in five has longer ones
@@ -80,6 +81,21 @@ class WideTasks(Tasks):
             return [], []
         return hands.find_counted(self.captioned, self.labels_folder)
 
+    @cached_property
+    def seen(self) -> list[tuple[Photo, tuple[str, ...]]]:
+        """Photographs without a caption, and what the detector is sure of in them."""
+        if self.labels_folder is None:
+            return []
+        return things.find_seen(self.objects, self.labels_folder)
+
+    @cached_property
+    def lines(self) -> list[lettering.Line]:
+        """Lines of lettering in photographs."""
+        lines = lettering.shard_lines(self.store.select("read", self.split))
+        if self.labels_folder is not None:
+            lines += lettering.read_lines(self.captioned, self.labels_folder)
+        return lines
+
     def _room(self, rng: random.Random, side: int, least: float = 0.35) -> Image.Image:
         return squared(cropped(self.store.picture(rng.choice(self.rooms)), rng, least), side, rng)
 
@@ -135,6 +151,21 @@ class WideTasks(Tasks):
         while len(line := render.words_line(rng, self.words, words)) > longest:
             words = max(1, words - 1)
         return line
+
+    def _lines(self, rng: random.Random, side: int) -> Sample:
+        if not self.lines:
+            return self._photographed(rng, side)
+        line = rng.choice(self.lines)
+        picture = letterboxed(lettering.cut(line, self.store, rng), side)
+        return Sample("text", np.asarray(jitter(picture, rng, 0.7)), line.text)
+
+    def _seen(self, rng: random.Random, side: int) -> Sample:
+        if not self.seen:
+            return self._captioned(rng, side)
+        photo, names = rng.choice(self.seen)
+        picture = squared(cropped(self.store.picture(photo), rng, 0.8), side, rng)
+        said = things.listed(names)
+        return self._scene(jitter(picture, rng, 0.7), said, names, self.rows[photo.offset])
 
     def _captioned(self, rng: random.Random, side: int) -> Sample:
         photo = rng.choice(self.captioned)

@@ -14,7 +14,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
@@ -27,6 +27,16 @@ SCRIPTS = {
     "things": "things_worker.mjs",
 }
 Row = dict[str, Any]
+
+
+class HasInfo(Protocol):
+    """What a photograph is here: what its shard says of it, with `shard` and `key`."""
+
+    @property
+    def info(self) -> Row: ...
+
+
+Told = TypeVar("Told", bound=HasInfo)
 
 
 def command_of(teacher: str, place: Path) -> tuple[list[str], Path | None]:
@@ -99,3 +109,15 @@ def read_rows(folder: Path, teacher: str, shard: str) -> dict[str, Row]:
                 continue
             rows[row["key"]] = row
     return rows
+
+
+def read_photos(photos: Iterable[Told], folder: Path, teacher: str) -> Iterator[tuple[Told, Row]]:
+    """What a teacher says of those photographs of a store that it was asked about."""
+    shards: dict[str, dict[str, Row]] = {}
+    for photo in photos:
+        shard = photo.info["shard"]
+        if shard not in shards:
+            shards[shard] = read_rows(folder, teacher, shard)
+        row = shards[shard].get(photo.info["key"])
+        if row is not None:
+            yield photo, row

@@ -113,6 +113,8 @@ def collate(samples: Sequence[Sample], teacher: np.ndarray) -> Batch:
     batch: Batch = {"pixels": pixels_of(samples)}
     for kind in KINDS:
         rows = [i for i, s in enumerate(samples) if s.kind == kind]
+        if kind == "text":  # of real lettering nobody knows where each letter stands
+            rows = [i for i in rows if samples[i].cells is not None]
         batch[f"{kind}_rows"] = torch.tensor(rows, dtype=torch.long)
         batch[f"{kind}_labels"] = torch.tensor([samples[i].label for i in rows], dtype=torch.long)
     seen = [i for i, s in enumerate(samples) if s.photo >= 0]
