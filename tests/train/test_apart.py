@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from galago.train.nano.data import assets
-from galago.train.nano.data.held_out import APART, BOOKS, FONTS, is_apart
+from galago.train.nano.data.apart import APART, BOOKS, FONTS, is_apart
 
 ROOMS, BOOKS_0 = "hands-rooms", "captions-openstax-0"
 HANDS: dict[str, str] = {"task": "fingers"}

@@ -20,7 +20,7 @@ from PIL import Image
 
 from galago.errors import OptionError
 from galago.train.nano.config import CONFIGS
-from galago.train.nano.data.held_out import APART, FONTS, is_apart
+from galago.train.nano.data.apart import APART, FONTS, is_apart
 
 SHORT_SIDE = 160  # px; the shorter side of what shows one thing
 LARGER = ("captions", "labels", "hands-rooms")  # shards of scenes: as large as they are
@@ -51,7 +51,7 @@ class PhotoStore:
 
     def select(self, task: str, split: str) -> list[Photo]:
         """The photographs of a task ("object", "fingers", "background", "caption") in a split:
-        "train", "val", or "apart" (held_out.py)."""
+        "train", "val", or "apart" (apart.py)."""
         return [p for p in self.photos if p.info["task"] == task and p.info["split"] == split]
 
 

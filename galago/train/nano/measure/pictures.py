@@ -1,4 +1,4 @@
-"""Pictures of the sources that are held out whole (data/held_out.py), with what is true of them."""
+"""Pictures of the sources that are held out whole (data/apart.py), with what is true of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from PIL import Image
 
 from galago.errors import OptionError
 from galago.train.nano.data import render
+from galago.train.nano.data.apart import is_apart
 from galago.train.nano.data.assets import find_words, font_families, samples
-from galago.train.nano.data.held_out import is_apart
 from galago.train.nano.data.photographed import photographed
 from galago.train.nano.doubt.pictures import cut_out, folder_rows, singular
 

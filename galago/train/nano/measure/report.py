@@ -12,7 +12,7 @@ TITLE = "## What generalises"
 HEAD = """\
 Measured by `python -m galago.train.nano.measure`, seed {seed}. Sources held out whole: no picture,
 person, book, font, paper or light of theirs was trained on
-(`galago/train/nano/data/held_out.py`). Beside them the splits of the sources that were trained on.
+(`galago/train/nano/data/apart.py`). Beside them the splits of the sources that were trained on.
 """
 
 

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from galago.errors import OptionError
+from galago.train.nano.data.apart import is_apart
 from galago.train.nano.data.assets import samples
-from galago.train.nano.data.held_out import is_apart
 from galago.train.nano.teach.workers import place_of, read_rows
 
 STEPS = 600
