@@ -161,6 +161,7 @@ test("the hub's model: asked after the click alone, stopped, gone on with, kept,
   hub.slow = null;
 
   await page.reload(); // what has arrived outlives what is tidied up at the next visit
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true); // and the hub can be asked from such a page
   await open(page);
   await expect(button(`Go on fetching ${ID}`)).toBeEnabled();
   expect(hub.asked.length).toBe(stopped);
