@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from galago.errors import StorageError
@@ -20,9 +21,11 @@ __all__ = [
     "as_path",
     "cache_dir",
     "config_file",
+    "copies_of",
     "graphs_dir",
     "home_path",
     "slug",
+    "sources_dir",
 ]
 
 DATA = Path(__file__).parent / "data"
@@ -54,6 +57,29 @@ def graphs_dir() -> Path | None:
         return cache_dir() / "graphs"
     except StorageError:  # the embedded models need no cache
         return None
+
+
+def sources_dir(repository: str) -> Path:
+    """Where galago keeps what it fetched of a repository, a folder a revision."""
+    return cache_dir() / "sources" / slug(repository)
+
+
+def copies_of(repository: str) -> Iterator[tuple[Path, Path]]:
+    """A repository's folder and a copy in it, ours before those of the hub's own client."""
+    ours = sources_dir(repository)
+    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}"
+    for home, folder in ((ours, ours), (theirs, theirs / "snapshots")):
+        for copy in folder.glob("*"):
+            yield home, copy
+
+
+def _hub_cache() -> Path:
+    """Where the hub's own client keeps what it fetches (its documented variables)."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return home_path(cache)
+    if home := os.environ.get("HF_HOME"):
+        return home_path(home) / "hub"
+    return home_path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface" / "hub"
 
 
 def albums_dir() -> Path:

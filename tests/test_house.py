@@ -26,10 +26,12 @@ ROOMS: dict[str, set[str]] = {
     "convert": {"engine", "checkpoints", "hub", "media", "text"},
     "clip": {"engine", "checkpoints", "hub", "media", "text"},
     "vlm": {"media", "text"},
+    "rows": {"media", "text"},
     "album": {"media"},  # a model is passed in
     "server": {"media", "text", "vlm"},  # models and the album are passed in
     "llm": {"text", "vlm"},
-    "train": {"checkpoints", "engine", "convert", "hub", "media", "text", "vlm", "clip"},
+    "train": {"checkpoints", "engine", "convert", "hub", "media", "text", "rows", "vlm", "clip"},
+    "evaluate": {"media", "text", "rows", "vlm", "clip"},  # models are passed in
     "export": {"checkpoints", "engine", "convert", "hub", "media", "text", "vlm", "clip"},
     "bench": {"checkpoints", "engine", "convert", "hub", "album", "vlm", "clip"},
     "__main__": {"cli"},

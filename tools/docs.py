@@ -45,11 +45,14 @@ def help_of(*verb: str) -> str:
 
 def cli() -> str:
     from galago.cli.app import app
+    from galago.cli.verbs import VERBS
 
     parts = [help_of()]
-    for command in app.registered_commands:
-        verb = str(getattr(command.callback, "__name__", command.name))
+    groups = {str(group.typer_instance.info.name): group for group in app.registered_groups}
+    for verb in VERBS:
         parts.append(f"## galago {verb}\n\n{help_of(verb)}")
+        for inner in groups[verb].typer_instance.registered_commands if verb in groups else ():
+            parts.append(help_of(verb, str(inner.name)))
     return "\n".join(parts)
 
 

@@ -65,26 +65,36 @@ def grouped_sheet(
     groups: Iterable[tuple[str, Iterable[tuple[str, Sequence[str]]]]],
     note: str = "",
     thumbnail: Callable[[str, int], bytes] = images.thumbnail,
+    linked: Callable[[str], bool] = lambda path: True,
 ) -> Iterator[str]:
-    """As contact_sheet, of groups as (heading, photos), and photos as (path, lines of caption)."""
+    """As contact_sheet, of groups as (heading, photos), and photos as (path, lines of caption).
+
+    `linked`: whether something lies at a path, or it is only what `thumbnail` knows a picture by.
+    """
     told = f'<p class="note">{_text(note)}</p>\n' if note else ""
     yield _HEAD.format(title=_text(title), note=told)
     for heading, photos in groups:
         yield f"<h2>{_text(heading)}</h2>\n"
         for path, lines in photos:
-            yield _figure(path, "\n".join(lines), thumbnail, ' class="lines"')
+            yield _figure(path, "\n".join(lines), thumbnail, ' class="lines"', linked(path))
     yield _TAIL
 
 
-def _figure(path: str, caption: str, thumbnail: Callable[[str, int], bytes], more: str = "") -> str:
+def _figure(
+    path: str,
+    caption: str,
+    thumbnail: Callable[[str, int], bytes],
+    more: str = "",
+    linked: bool = True,
+) -> str:
     try:
         data = b64encode(thumbnail(path, _SIDE)).decode("ascii")
         inside = f'<img alt="{_text(caption)}" src="data:image/jpeg;base64,{data}">'
     except ImageError as error:
         inside = f"<p>{_text(str(error))}</p>"
-    link = html.escape(Path(path).absolute().as_uri())
+    link = f' href="{html.escape(Path(path).absolute().as_uri())}"' if linked else ""
     return (
-        f'<figure><a class="frame" href="{link}">{inside}</a>'
+        f'<figure><a class="frame"{link}>{inside}</a>'
         f"<figcaption{more}>{_text(caption)}</figcaption></figure>\n"
     )
 

@@ -12,8 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from galago.errors import CheckpointError
+
 Array = npt.NDArray[Any]
 Float = npt.NDArray[np.float32]
+_RUN = 1 << 22  # numbers that are computed at a time
 
 NUMPY_TYPES: dict[str, str] = {
     "F64": "<f8",
@@ -129,6 +132,45 @@ class ScaledTensor:
 
 
 @dataclass(frozen=True)
+class AdaptedTensor:
+    """A matrix with what LoRA learnt added, rounded to `dtype`; computed on each read.
+
+    base (out, in) + scale * up (out, rank) @ down (rank, in), in runs of rows of which one at a
+    time is held as float32.
+    """
+
+    name: str
+    base: LazyTensor | ScaledTensor
+    down: LazyTensor
+    up: LazyTensor
+    scale: float
+    dtype: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.base.shape
+
+    def read(self) -> npt.NDArray[Any]:
+        """A new array; CheckpointError for numbers that `dtype` can't hold."""
+        stored, down = self.base.read(), read_float(self.down)
+        up = read_float(self.up) * np.float32(self.scale)
+        out = np.empty(self.shape, NUMPY_TYPES[self.dtype])
+        step = max(1, _RUN // max(1, self.shape[1]))
+        for at in range(0, len(out), step):
+            rows = slice(at, at + step)
+            whole = widen(stored[rows], self.base.dtype) + up[rows] @ down
+            try:
+                out[rows] = narrowed(whole, self.dtype)
+            except ValueError as error:
+                raise CheckpointError(f"the adapter makes {self.name} {error}") from None
+        return out
+
+    def release(self) -> None:
+        """As LazyTensor.release."""
+        self.base.release()
+
+
+@dataclass(frozen=True)
 class Entry:
     """The planned place of one tensor."""
 
@@ -168,6 +210,15 @@ def to_bf16(array: Float) -> npt.NDArray[np.uint16]:
     return np.asarray(rounded >> np.uint32(16), dtype=np.uint16)
 
 
+def narrowed(array: Float, dtype: str) -> npt.NDArray[Any]:
+    """float32 as F32, F16 or BF16 (its bits); ValueError for numbers that it can't hold."""
+    with np.errstate(over="ignore"):
+        found = to_bf16(array) if dtype == "BF16" else array.astype(NUMPY_TYPES[dtype])
+    if not np.isfinite(array).all() or (dtype == "F16" and not np.isfinite(found).all()):
+        raise ValueError(f"numbers that {dtype} can't hold")
+    return found
+
+
 @dataclass(frozen=True)
 class InMemory:
     """A tensor held in memory, read like one of a file."""
@@ -193,7 +244,7 @@ class FusedTensor:
         return self.compute()
 
 
-Tensor = LazyTensor | ScaledTensor
+Tensor = LazyTensor | ScaledTensor | AdaptedTensor
 
 
 def scaled(stored: Mapping[str, LazyTensor]) -> dict[str, Tensor]:

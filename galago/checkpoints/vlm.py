@@ -2,9 +2,10 @@
 
 Three layouts are read, sharded or not: llava_qwen2 (Apple's repositories and archives), galago's
 own models (the same, with a "galago" block in the configuration; tensors may be I8 with a float32
-`NAME.scale` of one number a row), and transformers' fast_vlm. Their code is never run and pickles
-are never opened. Tensors come out under one naming (names.py), and each one that is needed
-is checked for presence and shape when the folder is opened.
+`NAME.scale` of one number a row), and transformers' fast_vlm; of each also an adapter (adapter.py),
+with the tensors of its base as they become by it. Their code is never run and pickles are never
+opened. Tensors come out under one naming (names.py), and each one that is needed is checked for
+presence and shape when the folder is opened.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from galago.checkpoints.folders import CONFIG, weight_files
+from galago.checkpoints.adapter import adapted, check_base
+from galago.checkpoints.folders import (
+    ADAPTER_BASE,
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    is_adapter,
+    weight_files,
+)
 from galago.checkpoints.names import (
     EMBEDDING,
     HEAD,
@@ -52,6 +61,7 @@ class Checkpoint:
 
     `tensors` maps canonical names to LazyTensor (BF16, F16 or F32); `files` are the tokenizer's
     files; `identity` is {file name: size in bytes} of everything the conversion depends on.
+    `adapter`: most tensors come from another folder.
     """
 
     folder: Path
@@ -59,6 +69,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     files: tuple[Path, ...]
     identity: Mapping[str, int]
+    adapter: bool = False
 
 
 def open_spec(folder: Path | str) -> VLMSpec:
@@ -74,7 +85,7 @@ def _stored(folder: Path) -> tuple[VLMSpec, list[Path], dict[str, LazyTensor]]:
     try:
         shards = weight_files(folder)
     except CheckpointError as error:
-        line = other_files(folder)
+        line = None if is_adapter(folder) else other_files(folder)
         raise CheckpointError(f"{folder} {line}") if line else error from None
     files = [SafetensorsFile(shard) for shard in shards]
     stored = unwrapped({name: t for file in files for name, t in file.tensors.items()})
@@ -92,12 +103,18 @@ def open_checkpoint(folder: Path | str) -> Checkpoint:
     if spec.layout == "fast_vlm":
         stored = {fast_vlm_to_llava(n, spec.vision): t for n, t in stored.items()}
     found: Mapping[str, Tensor] = scaled(stored) if spec.layout == "galago" else stored
+    adapter = is_adapter(folder)
+    if adapter:
+        check_base(folder)
+        found = adapted(folder, found, spec)
     spec = replace(spec, text=replace(spec.text, tied=_is_tied(found)))
     tensors = _needed(folder, found, spec)
     files = tuple(folder / name for name in _TOKENIZER_FILES if (folder / name).is_file())
     sources = [*shards, folder / CONFIG, *files]
+    if adapter:
+        sources += [folder / name for name in (ADAPTER_BASE, ADAPTER_CONFIG, ADAPTER_WEIGHTS)]
     identity = {path.name: path.stat().st_size for path in sources}
-    return Checkpoint(folder, spec, tensors, files, identity)
+    return Checkpoint(folder, spec, tensors, files, identity, adapter)
 
 
 def _is_tied(stored: Mapping[str, Tensor]) -> bool:

@@ -171,8 +171,13 @@ def write_llava(folder: Path, arrays: Mapping[str, Array], config: Mapping[str, 
 
 
 def open_clip_config(spec: ClipSpec) -> dict[str, Any]:
-    """The open_clip_config.json of a model; what is no published one stands in a "galago" block."""
+    """The open_clip_config.json of a model; what is no published one stands in a "galago" block.
+
+    ValueError for a text tower with mixers (the first MobileCLIP-S0), which open_clip has not.
+    """
     text, image = spec.text, spec.image
+    if text.mixers:
+        raise ValueError(f"open_clip has no text tower like that of {spec.name}")
     published = next((name for name, trunk in TRUNKS.items() if trunk == spec.vision), None)
     if text.vocab != CLIP_VOCAB:  # only galago's own models may have a smaller one
         published = None
@@ -203,12 +208,16 @@ def open_clip_config(spec: ClipSpec) -> dict[str, Any]:
 
 
 def write_open_clip(folder: Path, arrays: Mapping[str, Array], spec: ClipSpec) -> None:
-    """An open_clip folder of arrays by the names of galago.checkpoints.clip_names."""
+    """An open_clip folder of arrays by the names of galago.checkpoints.clip_names.
+
+    ValueError as open_clip_config.
+    """
+    config = open_clip_config(spec)
     folder.mkdir(parents=True, exist_ok=True)
     # Its own name in the published layout has no dot there.
     named = {name.replace(".in_proj.", ".in_proj_"): array for name, array in arrays.items()}
     write_arrays(folder / CLIP_WEIGHTS, named)
-    _write_json(folder / CLIP_CONFIG, open_clip_config(spec))
+    _write_json(folder / CLIP_CONFIG, config)
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from galago.cli.completion import InstallCompletion, ShowCompletion, learn_shell
 from galago.cli.describe import describe
 from galago.cli.doctor import doctor
 from galago.cli.duplicates import duplicates
+from galago.cli.evaluate import evaluate
 from galago.cli.export import export
 from galago.cli.finetune import finetune
 from galago.cli.forget import forget
@@ -86,6 +87,9 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
-    *(mcp, models, pull, use, cache, finetune, export, doctor, bench),
+    *(mcp, models, pull, use, cache, finetune, evaluate, export, doctor, bench),
 ):
-    app.command()(_verb)
+    if isinstance(_verb, typer.Typer):  # a verb of several words
+        app.add_typer(_verb)
+    else:
+        app.command()(_verb)

@@ -88,10 +88,37 @@ def finetune(
         typer.Option(metavar="N", help="End after so many judgements without a better; 0 never."),
     ] = 3,
     measured: Annotated[
-        int, typer.Option(metavar="N", help="Held-out answers asked before and after; 0 none.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="Held-out answers asked before and after, with what galago's own models knew; "
+            "0 none.",
+        ),
     ] = 100,
+    own_shards: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The tars that galago's own models are trained with: of them, too, held-out "
+            "pictures are asked.",
+        ),
+    ] = None,
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Less memory, a third more time.")
+    ] = False,
+    fsdp: Annotated[
+        bool,
+        typer.Option(
+            "--fsdp",
+            help="Divide the model among the processes of torchrun or accelerate, for models that "
+            "one device can't hold.",
+        ),
+    ] = False,
+    adapter: Annotated[
+        bool,
+        typer.Option(
+            "--adapter", help="OUT holds what LoRA learnt alone, in peft's files, and needs MODEL."
+        ),
     ] = False,
     no_features: Annotated[
         bool,
@@ -130,7 +157,7 @@ def finetune(
     every verb opens, compared with what was trained before it is kept. Stopped, the same command
     continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
     -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
-    torch, transformers, peft and others: the extra `train`.
+    torch, transformers, peft and others: the extra `finetune`.
 
     \b
     Examples:
@@ -145,7 +172,7 @@ def finetune(
         batch=batch, accumulate=accumulate, rate=rate, resolution=resolution, seed=seed,
         precision=precision, held_out=held_out, patience=patience, measured=measured,
         checkpointing=checkpointing, features=not no_features, tensorboard=tensorboard,
-        cut=cut,
+        cut=cut, adapter=adapter, fsdp=fsdp or _launched_with_fsdp(),
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)
@@ -155,18 +182,27 @@ def finetune(
 
     reading = DataOptions(images, question, held_out, skip_bad, check_all)
     folder = Path(os.path.abspath(os.path.expanduser(out)))
-    _run(model, data, folder, chosen, reading, (dry_run, resume, keep, as_json, offline))
+    _run(
+        model, data, folder, chosen, reading, own_shards,
+        (dry_run, resume, keep, as_json, offline),
+    )  # fmt: skip
+
+
+def _launched_with_fsdp() -> bool:
+    """Whether accelerate launch was told to."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def _need_packages() -> None:
     lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
-        raise MissingExtraError(f"this needs {', '.join(lacking)}", "train")
+        raise MissingExtraError(f"this needs {', '.join(lacking)}", "finetune")
 
 
 def _run(
-    model: str, place: str, out: Path, chosen: Any, reading: Any, flags: tuple[bool, ...]
-) -> None:
+    model: str, place: str, out: Path, chosen: Any, reading: Any, own_shards: str | None,
+    flags: tuple[bool, ...],
+) -> None:  # fmt: skip
     from galago import catalog
     from galago.hub.resolve import resolve
     from galago.train.tune.base import labeller_of, opened
@@ -191,8 +227,8 @@ def _run(
 
             job = Job(
                 source, data.train, data.held_out, out, chosen,
-                f"{Path(place).name} ({data.data.kind})", data.notes, resume,
-                keep or chosen.tensorboard,
+                f"{Path(place).name} ({data.data.kind})", data.notes, own_shards, resume,
+                keep or chosen.tensorboard, data.digest,
             )  # fmt: skip
             made = tune(job, progress)
             if made is not None:
@@ -226,4 +262,6 @@ def _tell(made: Tuned, as_json: bool) -> None:
         say(f"held-out loss {made.held_out_before:.3f} before, {made.held_out_after:.3f} after")
     if made.before is not None and made.after is not None:
         say(f"held-out answers: {made.before.sentence()} before, {made.after.sentence()} after")
+    for was, now in zip(made.own_before, made.own_after, strict=True):
+        say(f"{was.what}: {was.sentence()} before, {now.sentence()} after")
     write_record(made.to_json()) if as_json else write_place(str(made.folder))

@@ -55,6 +55,12 @@ _OPTIONS = {
         "--force --rebuild": "--fresh encodes everything again",
         "--name": "--album NAME",
     },
+    "evaluate": {
+        "--output -o": "galago evaluate own DATA --out FOLDER",
+        "-n --num --samples --count": "galago evaluate own DATA --limit N",
+        "--data -d": "the data stands without an option: galago evaluate own DATA",
+        "--prompt -p": "galago evaluate own DATA --suffix TEXT stands behind each question",
+    },
     "cache": {
         "--clear --clean --delete --remove --rm": "it is a word: galago cache clear [WHAT]",
         "--force -f": "--yes removes without asking",
@@ -88,6 +94,8 @@ def explained(error: Any, arguments: Sequence[str]) -> str:
             told = told.replace(of_python, plain)
         meant = _MORE.get(verb) if "extra argument" in told else None
     command = f"galago {verb}".strip()
+    path = str(getattr(getattr(error, "ctx", None), "command_path", ""))
+    command = path if path.startswith(f"{command} ") else command  # of a verb of several words
     return f"{told}; {meant or f'`{command} --help` shows what there is'}"
 
 

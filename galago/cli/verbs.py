@@ -24,6 +24,7 @@ VERBS = (
         "use",
         "cache",
         "finetune",
+        "evaluate",
         "export",
         "doctor",
         "bench",
@@ -52,6 +53,7 @@ _MEANT = {
     "pull": "download fetch get install convert upgrade",
     "use": "default set select switch choose config settings",
     "finetune": "fine-tune tune train teach learn lora sft",
+    "evaluate own": "eval accuracy score test judge metrics",
     "export": "onnx transformersjs",
     "cache": "clean clear prune purge rm remove delete uninstall du storage disk space",
     "doctor": "report debug check diagnose diagnostics env selftest",
@@ -70,6 +72,10 @@ class Verbs(TyperGroup):
         if args and args[0] in OPTIONS and (len(args) == 1 or args[1].startswith("-")):
             args = [args[0], "auto", *args[1:]]
         return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of VERBS, also those of several words, which Typer puts first."""
+        return [name for name in VERBS if name in self.commands]
 
     if not TYPE_CHECKING:  # its types differ between Typer's versions
 

@@ -33,6 +33,7 @@ _ABOUT = {
     "graphs": "compiled for this processor, made again at the next start",
     "phrases": "vectors of labels and of an album's calibration, made again",
     "bench": "models and finished rows of galago bench",
+    "evaluate": "answers of galago evaluate, asked again when they are needed",
 }
 
 

@@ -200,7 +200,7 @@ def reference_of(
     sequences = [np.concatenate([seen, words]) for seen in features]
     count = min(len(ids), _POSITIONS)
     takes = [np.arange(len(s) - count, len(s)) for s in sequences]
-    logits = _reference(source, full, sequences, takes)
+    logits = _reference(source, full, sequences, takes, lambda share: progress(0.4 + 0.5 * share))
     progress(1.0)
     return Reference(pixels, features, sequences, takes, logits)
 
@@ -217,7 +217,15 @@ def check_conversion(
     ours = _encode(VisionSession(tensors, spec, plan), found.pixels)
     progress(0.8)
     # Both decoders see the same inputs, so that the two comparisons don't blur into each other.
-    converted = run_decoder(tensors, spec.text, plan, found.sequences, found.takes, head=True)
+    converted = run_decoder(
+        tensors,
+        spec.text,
+        plan,
+        found.sequences,
+        found.takes,
+        head=True,
+        progress=lambda share: progress(0.8 + 0.2 * share),
+    )
     progress(1.0)
     return judge(
         list(zip(found.features, ours, strict=True)),
@@ -264,10 +272,13 @@ def _reference(
     plan: PrecisionPlan,
     sequences: Sequence[Float],
     takes: Sequence[npt.NDArray[np.int64]],
+    progress: Callable[[float], None],
 ) -> list[Float]:
     """Logits in float32 from the source's tensors."""
     text = source.spec.text
-    hidden = run_decoder(source.tensors, text, plan, sequences, takes, head=False)
+    hidden = run_decoder(
+        source.tensors, text, plan, sequences, takes, head=False, progress=progress
+    )
     norm = source.tensors["model.norm.weight"]
     gain = widen(norm.read(), norm.dtype)
     normed = [

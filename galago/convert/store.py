@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.checkpoints.folders import MANIFEST
+from galago.checkpoints.folders import MANIFEST, weight_files
 from galago.checkpoints.limits import check_types
 from galago.convert.folder import FORMAT, is_converted
 from galago.disk import discard_folder, read_json
@@ -208,7 +208,7 @@ def _convert(source: ResolvedModel, precision: str, force: bool, progress: Progr
     checkpoint = open_checkpoint(source.folder)
     plan = precision_here(precision, checkpoint.spec)
     folder = _folder(source, plan)
-    weights = sum(path.stat().st_size for path in source.folder.glob("*.safetensors"))
+    weights = sum(path.stat().st_size for path in weight_files(source.folder))
     check_space(cache_dir(), int(weights * _GROWTH[plan.language]), f"converting {source.name}")
     _clear(source.name, folder)
     figures = convert(checkpoint, folder, plan, progress, source=source.identity, force=force)

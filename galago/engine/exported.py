@@ -13,7 +13,7 @@ from galago.checkpoints.tensors import Float
 from galago.engine.runtime import op, ov
 from galago.errors import ExportError
 
-__all__ = ["SETTINGS", "Exported", "largest", "maxima"]
+__all__ = ["SETTINGS", "Exported", "greatest", "largest", "maxima"]
 
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -68,14 +68,17 @@ def maxima(
     model: ov.Model, ports: Sequence[Any], inputs: Mapping[str, npt.NDArray[Any]]
 ) -> list[float]:
     """The largest magnitude of each of these results, in order."""
-    probes = []
-    for port in ports:
-        size = op.abs(port)
-        axes = op.constant(np.arange(len(size.get_output_partial_shape(0)), dtype=np.int64))
-        probes.append(op.result(op.reduce_max(size, axes, keep_dims=False)))
+    probes = [op.result(greatest(port)) for port in ports]
     probe = ov.Model(probes, model.get_parameters(), "largest")
     found = ov.Core().compile_model(probe, "CPU", SETTINGS)(dict(inputs))
     return [float(value) for value in found.values()]
+
+
+def greatest(port: Any) -> Any:
+    """The node of the largest magnitude in a result, a scalar."""
+    size = op.abs(port)
+    axes = op.constant(np.arange(len(size.get_output_partial_shape(0)), dtype=np.int64))
+    return op.reduce_max(size, axes, keep_dims=False)
 
 
 def _is_fixed(node: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ def run_decoder(
     takes: Sequence[npt.NDArray[np.int64]],
     *,
     head: bool,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> list[Float]:
     """Run whole sequences (T, hidden) through the decoder, a few layers in memory at a time.
 
@@ -50,6 +51,7 @@ def run_decoder(
         del compiled, model
         for name in held:  # memory-mapped tensors leave the process again
             let_go(weights[name])
+        progress(layers.stop / spec.layers)
     return [x[0] for x in flowing]
 
 

@@ -2,63 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from galago.engine.runtime import op, ov
 
-__all__ = ["OPERATIONS", "Translation"]
+__all__ = ["OPERATIONS", "STATEFUL", "Held", "Translation", "first_of", "is_given"]
 
 Node = Any
 Operation = Any  # of MIL
 _WIDE = {np.dtype(np.float16): np.float32, np.dtype(np.float64): np.float32}
-# Weights and the mask laid out: nothing is computed that could leave float16.
-_GIVEN = {"constexpr_blockwise_shift_scale", "tile"}
+_LAID_OUT = {"tile"}  # nothing is computed that could leave float16
 _CASTS = {"fp32": "f32", "fp16": "f32", "int32": "i32", "bool": "boolean"}
 
 
+@dataclass(frozen=True)
+class Held:
+    """A state as it was at some moment: the rows of its first axis that were written by then; the
+    others are as they came."""
+
+    name: str
+    rows: Mapping[int, Node]
+
+
 class Translation:
-    """A graph being made.  `halves`: results that Core ML holds in float16; `live`: of each state
-    its value as it is now."""
+    """A graph being made, of a whole program or of operations between two cuts.
 
-    def __init__(self) -> None:
-        self.parameters: list[Node] = []
+    `halves`: results that Core ML holds in float16; `live`: of each state what it is now.  A row of
+    a state is a parameter `NAME.ROW` of its own, so that no step copies all of it.
+    """
+
+    def __init__(self, states: Mapping[str, Sequence[int]], held: Mapping[str, str]) -> None:
+        """`states`: shapes; `held`: of the variables that are a state, which."""
+        self.parameters: dict[str, Node] = {}
         self.halves: list[Node] = []
-        self.live: dict[str, Node] = {}
-        self._made: dict[str, Node] = {}
+        self.live = {name: Held(name, {}) for name in states}
+        self._states, self._held = states, held
+        self._made: dict[str, Any] = {}
 
-    def input(self, name: str, var: Any, kind: str) -> None:
-        """A parameter in its own type, float16 widened behind it."""
+    def input(self, name: str, var: Any, kind: str | None = None) -> None:
+        """A parameter in its own type, float16 widened behind it; in float32 without a `kind`."""
         shape = [int(one) if isinstance(one, int | np.integer) else -1 for one in var.shape]
+        if kind is None:
+            kind = "int32" if var.is_tensor_or_scalar_of("int32") else "float32"
         element = {"int32": ov.Type.i32, "float16": ov.Type.f16}.get(kind, ov.Type.f32)
         self._made[var.name] = self._parameter(name, shape, element)
 
-    def state(self, name: str, shape: list[int]) -> None:
-        """A parameter in float16."""
-        self.live[name] = self._parameter(name, shape, ov.Type.f16)
+    def row(self, state: Held, row: int) -> Node:
+        """Float32 in a state's own shape, but one row."""
+        if row in state.rows:
+            return state.rows[row]
+        name = f"{state.name}.{row}"
+        if name not in self._made:
+            shape = [1, *self._states[state.name][1:]]
+            self._made[name] = self._parameter(name, shape, ov.Type.f16)
+        return self._made[name]
 
     def _parameter(self, name: str, shape: list[int], element: Any) -> Node:
         node = op.parameter(ov.PartialShape(shape), element, name=name)
         node.output(0).set_names({name})
-        self.parameters.append(node)
+        self.parameters[name] = node
         return op.convert(node, "f32") if element == ov.Type.f16 else node
 
-    def value(self, var: Any) -> Node:
-        """A variable of MIL, made before or constant."""
+    def value(self, var: Any) -> Any:
+        """A variable of MIL, made before, constant, or a state that an earlier part has held."""
         if var.name not in self._made:
-            array = np.asarray(var.val)
-            self._made[var.name] = op.constant(array.astype(_WIDE.get(array.dtype, array.dtype)))
+            if var.name in self._held:
+                return Held(self._held[var.name], {})
+            if var.val is None and var.op is not None and is_given(var.op):
+                self._made[var.name] = OPERATIONS[var.op.op_type](self, var.op)
+            else:
+                array = np.asarray(var.val)
+                wide = array.astype(_WIDE.get(array.dtype, array.dtype))
+                self._made[var.name] = op.constant(wide)
         return self._made[var.name]
 
-    def keep(self, one: Operation, made: Node | list[Node]) -> None:
+    def keep(self, one: Operation, made: Any) -> None:
         """Under the names of the operation's outputs."""
-        nodes = made if isinstance(made, list) else [made]
-        for var, node in zip(one.outputs, nodes, strict=True):
+        for var, node in zip(one.outputs, made if isinstance(made, list) else [made], strict=True):
             self._made[var.name] = node
-            if var.is_tensor_or_scalar_of("fp16") and one.op_type not in _GIVEN:
+            half = var.is_tensor_or_scalar_of("fp16") and one.op_type not in _LAID_OUT
+            if half and not isinstance(node, Held):
                 self.halves.append(node)
+
+
+def is_given(one: Operation) -> bool:
+    """Whether it is a weight, which is made where it is used."""
+    return bool(one.op_type == "const" or one.op_type.startswith("constexpr_"))
 
 
 def _value(t: Translation, one: Operation, name: str = "x") -> Node:
@@ -166,11 +199,34 @@ def _slice(t: Translation, one: Operation) -> Node:
     steps = _integers([1] * rank if steps is None else steps)
     begin, end = (op.convert(_value(t, one, name), "i64") for name in ("begin", "end"))
     first, last, gone = mask("begin_mask"), mask("end_mask"), mask("squeeze_mask")
-    return op.strided_slice(_value(t, one), begin, end, steps, first, last, [], gone, [])
+    x = _value(t, one)
+    if isinstance(x, Held):
+        x = t.row(x, first_of(one))
+        first[0] = last[0] = 1  # all of the one row
+    return op.strided_slice(x, begin, end, steps, first, last, [], gone, [])
 
 
-def _slice_update(t: Translation, one: Operation) -> Node:
-    """`x` with a box replaced: what lies before and behind it joined, an axis at a time."""
+def first_of(one: Operation) -> int:
+    """The row of a state's first axis that an operation takes; ValueError unless it is one."""
+    begin, end = (_first(one.inputs[name]) for name in ("begin", "end"))
+    if begin is None or end != begin + 1:
+        raise ValueError("a state of which several rows are taken at once")
+    return begin
+
+
+def _first(var: Any) -> int | None:
+    """The first of several numbers, where it is constant."""
+    if var.val is None and var.op is not None and var.op.op_type == "concat":
+        var = var.op.inputs["values"][0]
+    return None if var.val is None else int(np.ravel(var.val)[0])
+
+
+def _slice_update(t: Translation, one: Operation) -> Held:
+    """A state with a box of a row replaced: what lies before and behind it joined, an axis at a
+    time, and rounded to float16 as Core ML keeps it."""
+    state, row = _value(t, one), first_of(one)
+    if not isinstance(state, Held):
+        raise ValueError("an update of what is no state")
     begin, end = (op.convert(_value(t, one, name), "i64") for name in ("begin", "end"))
 
     def at(places: Node, axis: int) -> Node:
@@ -186,7 +242,8 @@ def _slice_update(t: Translation, one: Operation) -> Node:
         behind = op.slice(x, high, _integers([2**31 - 1]), step, along)
         return op.concat([before, inside, behind], axis=axis)
 
-    return put(_value(t, one), 0)
+    rounded = op.convert(op.convert(put(t.row(state, row), 1), ov.Type.f16), "f32")
+    return Held(state.name, {**state.rows, row: rounded})
 
 
 def _widened(t: Translation, one: Operation) -> Node:
@@ -210,14 +267,16 @@ def _select(t: Translation, one: Operation) -> Node:
     return op.select(*(_value(t, one, name) for name in ("cond", "a", "b")))
 
 
-def _update_state(t: Translation, one: Operation) -> Node:
-    """As Core ML keeps it: rounded to float16."""
-    rounded = op.convert(op.convert(_value(t, one, "value"), ov.Type.f16), "f32")
-    t.live[one.inputs["state"].name] = rounded
-    return rounded
+def _update_state(t: Translation, one: Operation) -> Held:
+    state = one.inputs["state"].name
+    t.live[state] = Held(state, _value(t, one, "value").rows)
+    return t.live[state]
 
 
-OPERATIONS: dict[str, Callable[[Translation, Operation], Node | list[Node]]] = {
+# What gives a state, and under which name it is given one.
+STATEFUL = {"read_state": "input", "slice_update": "x", "coreml_update_state": "state"}
+
+OPERATIONS: dict[str, Callable[[Translation, Operation], Any]] = {
     "add": _binary(op.add),
     "sub": _binary(op.subtract),
     "mul": _binary(op.multiply),

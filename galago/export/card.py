@@ -10,7 +10,7 @@ from galago.checkpoints.vlm import Checkpoint
 from galago.export.card_head import head
 from galago.export.clip_figures import ClipProof
 from galago.export.fastvlm import DTYPES, GRAPHS, file_name
-from galago.export.figures import Proof
+from galago.export.figures import UNASKED, Proof
 from galago.export.mobileclip import CLIP_DTYPES, CLIP_GRAPHS, clip_file
 from galago.export.overflow import BOUND, Measured
 from galago.hub.resolve import ResolvedModel
@@ -72,7 +72,7 @@ def fastvlm_card(
     """The text; sizes are looked up among the written graphs."""
     told = "; then both were asked ready questions, and equal answers were counted"
     if not proofs[0].asked:
-        told = ". Answers were not compared: the source in float32 did not fit the memory"
+        told = f". Answers were not compared: {UNASKED}"
     lines = [
         *head(model, "ONNX"),
         f"Pictures: {source.spec.image.side} px square. Graphs: `pixel_values` (batch, 3, height, "

@@ -6,9 +6,12 @@ app/FastVLM), those of the towers are apple/coreml-mobileclip's.
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,28 @@ __all__ = [
 
 Var = Any
 _CONTEXT = 2048  # places of a cache, which Core ML keeps whole: 25 MB of FastVLM-0.5B
+# Of coremltools' passes those that find something to do here: a network comes as it is to be, and
+# each pass of the usual ninety checks the whole program anew.
+_PASSES = [
+    f"common::{name}"
+    for name in (
+        "noop_elimination",
+        "const_elimination",
+        "const_deduplication",
+        "remove_symbolic_reshape",
+        "remove_redundant_ops",
+        "dedup_op_and_var_names",
+        "add_fp16_cast",
+        "add_int16_cast",
+        "update_output_dtypes",
+        "guard_negative_gather_indices",
+        "const_elimination",
+        "cast_optimization",
+        "canonicalize_inplace_pattern",
+        "topological_reorder",
+        "dead_code_elimination",
+    )
+]
 HEAD_BITS = 8  # at least, of the matrix that decides between neighbouring words
 
 
@@ -188,13 +213,15 @@ def _program(
 def _save(program: Program, path: Path, target: Any, half: bool = False, **ports: Any) -> None:
     """`half`: computed in float16 where the program says float32."""
     precision = ct.precision.FLOAT16 if half else ct.precision.FLOAT32
-    with _beside(path) as folder:
+
+    def convert(folder: Path) -> None:
         model = ct.convert(
             program,
             convert_to="mlprogram",
             minimum_deployment_target=target,
             compute_precision=precision,
             skip_model_load=True,
+            pass_pipeline=ct.PassPipeline(list(_PASSES), "galago"),
             package_dir=str(folder / path.name),
             **ports,
         )
@@ -202,17 +229,46 @@ def _save(program: Program, path: Path, target: Any, half: bool = False, **ports
         model.short_description = f"Made by galago {__version__}"
         model.save(str(path))
 
+    _beside(path, convert)
 
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A place for what coremltools writes on its way, on the same disk; gone afterwards."""
+
+def _beside(path: Path, write: Callable[[Path], None]) -> None:
+    """With a place for what coremltools writes on its way, on the same disk; gone afterwards.
+
+    OSError for a disk that is full, of which its C++ says many things but that.
+    """
     usual = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix=".coreml-", dir=path.parent) as folder:
         tempfile.tempdir = folder
         try:
-            yield Path(folder)
+            write(Path(folder))
+        except Exception as error:
+            number = getattr(error, "errno", None)  # shutil's errors have none either
+            if number == errno.ENOSPC or (number is None and _is_full(Path(folder))):
+                _close_files(error, Path(folder))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+            raise
         finally:
             tempfile.tempdir = usual
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether its disk has no room for what lies in it once more, which is what was to be done."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return shutil.disk_usage(folder).free <= size
+
+
+def _close_files(error: BaseException, folder: Path) -> None:
+    """What coremltools left open, while it is there and has room: closed later, each would print a
+    traceback of its own."""
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    chain: BaseException | None = error
+    while chain is not None:
+        chain.__traceback__ = None  # whose frames hold the files
+        chain = chain.__context__
+    gc.collect()
 
 
 # -- tensors ---------------------------------------------------------------------------------------

@@ -36,7 +36,13 @@ from galago.export.coreml import (
     write_vision,
 )
 from galago.export.coreml_card import Listed, coreml_card, coreml_clip_card
-from galago.export.coreml_proof import expect, prove_coreml, prove_coreml_clip
+from galago.export.coreml_proof import (
+    CoreMLLanguage,
+    CoreMLVision,
+    expect,
+    prove_coreml,
+    prove_coreml_clip,
+)
 from galago.export.figures import Proof, answers_of
 from galago.export.token_files import ends_of, token_files, write_json_files
 from galago.export.transformers_js import image_row
@@ -146,22 +152,16 @@ def _fastvlm(
     ports = _ports(source, trunk)
     proofs, largest = [], 0.0
     listed: list[Listed] = []
-    fixed = {
-        part: _opened(work, name, ports, listed)
-        for part, name in {"trunk": trunk, "projector": "projector"}.items()
-    }
+    vision = CoreMLVision(*(_opened(work, name, ports, listed) for name in (trunk, "projector")))
     tables: dict[str, Package] = {}
     for dtype in dtypes:
-        with work.checking(dtype):
-            table, decoder = _table(dtype), f"decoder_{dtype}"
+        with work.checking(dtype) as tell:
+            table = _table(dtype)
             if table not in tables:
                 tables[table] = _opened(work, table, ports, listed)
-            packages = {
-                **fixed,
-                "table": tables[table],
-                "decoder": _opened(work, decoder, ports, listed),
-            }
-            proof, most = prove_coreml(dtype, packages, source, reference, answers)
+            decoder = _opened(work, f"decoder_{dtype}", ports, listed)
+            language = CoreMLLanguage(tables[table], decoder, source.spec.text)
+            proof, most = prove_coreml(dtype, vision, language, source, reference, answers, tell)
         proofs.append(proof)
         largest = max(largest, most)
         work.tell(Stage(proof.sentence(), lasting=True), 0.0)

@@ -6,11 +6,12 @@ room float16 leaves is measured: a result that it can't hold would be infinite o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from galago.checkpoints.clip import ClipCheckpoint
 from galago.checkpoints.tensors import Float
@@ -19,14 +20,14 @@ from galago.convert.selfcheck import Reference
 from galago.engine.mil import Package, Port
 from galago.errors import ExportError
 from galago.export.clip_figures import ClipProof, Seen, compared_vectors
-from galago.export.figures import Answers, Proof, ask, compared, logits_through
+from galago.export.coreml_parts import decoder_inputs, empty_state, read_logits
+from galago.export.figures import Answers, Proof, ask, compared
 from galago.specs import Qwen2Spec
 from galago.text.tokens import load_tokenizer
 from galago.vlm.fastvlm import FastVLM
 
 __all__ = [
     "HALF_MOST",
-    "MASKED",
     "CoreMLLanguage",
     "CoreMLVision",
     "expect",
@@ -35,24 +36,30 @@ __all__ = [
 ]
 
 HALF_MOST = 65504.0  # the largest number of float16
-MASKED = -1e4  # added to the score of what a token doesn't see
 _EXACT = 1e-3  # of features relative to the largest: they leave the projector in float16
+_ONE = 1 << 40  # more bytes than a tower has: it stays in one part
 _BOUNDS = {"fp16": "bf16", "int8": "int8", "int4": "int4"}
 
 
 class CoreMLVision:
-    """A trunk and a projector, as galago.vlm.reply.VisionModel."""
+    """A trunk and a projector, as galago.vlm.reply.VisionModel.
+
+    A picture is looked at once: all dtypes have the same trunk.
+    """
 
     def __init__(self, trunk: Package, projector: Package) -> None:
         self._trunk, self._projector = trunk, projector
+        self._seen: dict[bytes, Float] = {}
 
     def encode(self, pixel_values: Float) -> Float:
         """(1, 3, H, W) -> (1, T, hidden)"""
         images = np.ascontiguousarray(pixel_values, np.float32)
-        seen = self._trunk.run({"images": images})["image_features"]
-        return np.asarray(
-            self._projector.run({"image_features": seen})["inputs_embeds"], np.float32
-        )
+        picture = hashlib.sha256(images.tobytes()).digest()
+        if picture not in self._seen:
+            seen = self._trunk.run({"images": images})["image_features"]
+            made = self._projector.run({"image_features": seen})["inputs_embeds"]
+            self._seen[picture] = np.asarray(made, np.float32)
+        return self._seen[picture]
 
     def release(self) -> None:
         """Nothing is held that a later call would not need."""
@@ -82,30 +89,18 @@ class CoreMLLanguage:
 
 
 class CoreMLCache:
-    """The states, handed in and out."""
+    """The state, handed in and out row by row."""
 
     def __init__(self, decoder: Package) -> None:
         self._decoder = decoder
-        self._states: dict[str, NDArray[np.float16]] = {
-            name: np.zeros([size for size in port.shape if isinstance(size, int)], np.float16)
-            for name, port in decoder.states.items()
-        }
+        self._state = empty_state(decoder)
         self.length = 0
-
-    def inputs(self, inputs_embeds: Float) -> dict[str, NDArray[np.float16]]:
-        """What the decoder is given for (T, hidden) more."""
-        new = len(inputs_embeds)
-        places = np.arange(self.length + new)
-        hidden = places[None] > places[self.length :, None]
-        mask = np.where(hidden, np.float16(MASKED), np.float16(0))
-        embeds = np.ascontiguousarray(inputs_embeds[None], np.float16)
-        return {"inputs_embeds": embeds, "causal_mask": mask[None, None], **self._states}
 
     def append(self, inputs_embeds: Float) -> Float:
         """Feed (T, hidden) -> logits (vocab,) after the last."""
-        found = self._decoder.run(self.inputs(inputs_embeds))
+        found = self._decoder.run({**decoder_inputs(inputs_embeds, self.length), **self._state})
         self.length += len(inputs_embeds)
-        self._states = {name: found[f"{name}.next"] for name in self._states}
+        self._state = {name: found[f"{name}.next"] for name in self._state}
         return np.asarray(found["logits"][0, -1], np.float32)
 
     def append_all(self, inputs_embeds: Float) -> Float:
@@ -130,24 +125,22 @@ def expect(package: Package, path: Path, ports: Mapping[str, Port]) -> None:
 
 def prove_coreml(
     dtype: str,
-    packages: Mapping[str, Package],
+    vision: CoreMLVision,
+    language: CoreMLLanguage,
     source: Checkpoint,
     reference: Reference,
     answers: Answers | None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Proof, float]:
-    """`packages`: trunk, projector, table and decoder of this dtype -> figures, and the largest
-    magnitude that the decoder holds in float16.
+    """Figures of this dtype's packages, and the largest magnitude that the decoder holds in
+    float16.
 
     ExportError when they stray, or a result would leave float16: the export must not be kept.
     """
-    vision = CoreMLVision(packages["trunk"], packages["projector"])
-    language = CoreMLLanguage(packages["table"], packages["decoder"], source.spec.text)
-    largest = _largest(language.decoder, CoreMLCache(language.decoder), reference.sequences)
+    counts = [len(take) for take in reference.takes]
+    logits, largest = read_logits(language.decoder, reference.sequences, counts, progress)
+    _fits(largest)
     features = [vision.encode(pixels)[0] for pixels in reference.pixels]
-    logits = [
-        logits_through(language, sequence, len(take))
-        for sequence, take in zip(reference.sequences, reference.takes, strict=True)
-    ]
     both = None
     if answers is not None:
         vlm = FastVLM(vision, language, load_tokenizer(source.folder), source.spec)
@@ -157,10 +150,6 @@ def prove_coreml(
     if not proof.error <= _EXACT:
         raise ExportError(f"the trunk strays from its source and was not kept: {proof.sentence()}")
     return proof, largest
-
-
-def _largest(decoder: Package, cache: CoreMLCache, sequences: Sequence[Float]) -> float:
-    return _fits(max(decoder.largest(cache.inputs(one)) for one in sequences))
 
 
 def _fits(largest: float) -> float:
@@ -183,11 +172,9 @@ def prove_coreml_clip(
     mean, std = (np.reshape(one, (1, 3, 1, 1)).astype(np.float32) for one in (spec.mean, spec.std))
     pictures = np.rint((seen.pixels * std + mean) * 255).astype(np.float32)  # as a phone has them
     ids = seen.ids.astype(np.int32)
-    largest = max(
-        image.largest({"image": pictures[:1]}), *(text.largest({"text": row[None]}) for row in ids)
-    )
-    _fits(largest)
-    images = [image.run({"image": one[None]})["final_emb_1"][0] for one in pictures]
-    texts = [text.run({"text": row[None]})["final_emb_1"][0] for row in ids]
+    (image_part,), (text_part,) = (list(one.parts(_ONE)) for one in (image, text))
+    images = [image_part.run({"image": one[None]})["final_emb_1"][0] for one in pictures]
+    texts = [text_part.run({"text": row[None]})["final_emb_1"][0] for row in ids]
+    largest = _fits(max(image_part.largest, text_part.largest))
     proof = compared_vectors(dtype, seen, np.stack(images), np.stack(texts))
     return proof, largest

@@ -28,11 +28,13 @@ from galago.vlm.decode import LanguageModel
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Answers", "Proof", "answers_of", "ask", "compared", "logits_through"]
+__all__ = ["UNASKED", "Answers", "Proof", "answers_of", "ask", "compared", "logits_through"]
 
 _EXACT = 1e-4  # of features in float32, relative to the largest
 _QUESTIONS = ("describe", "read")
 _TOKENS = 48
+
+UNASKED = "the source in float32 did not fit the memory"
 
 Answers = list[tuple[str, str, str]]  # picture, question, what was said
 

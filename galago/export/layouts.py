@@ -138,7 +138,8 @@ _NAMES = {"transformers": "the layout of transformers (fast_vlm)", "llava": "LLa
 
 def _plan(layout: Layout, source: Checkpoint) -> _Plan:
     spec = source.spec
-    if spec.layout == {"transformers": "fast_vlm", "llava": "llava_qwen2"}[layout]:
+    same = spec.layout == {"transformers": "fast_vlm", "llava": "llava_qwen2"}[layout]
+    if same and not source.adapter:  # an adapter becomes the whole model
         raise OptionError(f"{source.folder} has the layout {spec.layout} already: copy the folder")
     tokenizer = load_tokenizer(source.folder)
     vocab = spec.text.vocab

@@ -17,9 +17,10 @@ from galago.engine.quantise import group_size, int4_groups, int8_rows
 from galago.export.writer import Get
 from galago.specs import Qwen2Spec
 
-__all__ = ["DecoderMil", "MilWriter", "few_bits"]
+__all__ = ["LAST", "DecoderMil", "MilWriter", "few_bits"]
 
 Var = Any  # a Var of MIL
+LAST = "last_token"  # the variable behind which a decoder looks at its newest token alone
 _BLOCK = 32  # weights that share a scale in int4
 
 
@@ -247,6 +248,7 @@ class DecoderMil(MilWriter):
             end=[1, 0, x.shape[2]],
             begin_mask=[True, False, True],
             end_mask=[True, True, True],
+            name=LAST,
         )
 
     def _heads(self, x: Var, heads: int) -> Var:

@@ -16,6 +16,7 @@ from galago.checkpoints.clip import open_clip_checkpoint
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.selfcheck import Reference, reference_of
 from galago.errors import OptionError
+from galago.export.asked import forget_asked, keep_asked, kept_asked
 from galago.export.card import fastvlm_card, mobileclip_card
 from galago.export.clip_figures import ClipProof, seen_by
 from galago.export.clip_proof import prove_clip
@@ -28,7 +29,7 @@ from galago.export.fastvlm import (
     write_embedding,
     write_vision,
 )
-from galago.export.figures import Answers, Proof, answers_of
+from galago.export.figures import UNASKED, Answers, Proof, answers_of
 from galago.export.mobileclip import (
     CLIP_DTYPES,
     CLIP_GRAPHS,
@@ -38,9 +39,10 @@ from galago.export.mobileclip import (
     write_text,
 )
 from galago.export.overflow import Measured, measure
-from galago.export.proof import prove
+from galago.export.proof import prove, read_proof
 from galago.export.transformers_js import image_row, write_configuration
 from galago.export.transformers_js_clip import write_clip_configuration
+from galago.export.watched import watched
 from galago.export.work import Work, check_target, writing
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
@@ -67,11 +69,14 @@ class Made:
 
     @property
     def remarks(self) -> list[str]:
-        """What float16 has to hold, for people."""
+        """What float16 has to hold, and what could not be compared, for people."""
         if self.largest is None:
             return []
         wide = f"; float32 from {self.wide_from} on" if self.wide_from else ""
-        return [f"largest magnitude in the trunk {self.largest:,.0f} (float16 holds 65,504{wide})"]
+        told = [f"largest magnitude in the trunk {self.largest:,.0f} (float16 holds 65,504{wide})"]
+        if any(isinstance(proof, Proof) and not proof.asked for proof in self.proofs):
+            told.append(f"answers were not compared: {UNASKED}")
+        return told
 
 
 def export_onnx(
@@ -116,13 +121,8 @@ def _fastvlm(
     measured = _measured(source, work, reference)
     _, rows = image_row(source, load_tokenizer(source.folder))
     for dtype in dtypes:
-        work.tell(Stage(f"writing {dtype.name}"), 0.0)
         _write(work, source, dtype, measured.wide_from, rows)
-    proofs = []
-    for dtype in dtypes:
-        with work.checking(dtype.name) as tell:
-            proofs.append(prove(work.graphs, dtype, source, reference, answers, tell))
-        work.tell(Stage(proofs[-1].sentence(), lasting=True), 0.0)
+    proofs = [_proved(work, source, dtype, reference, answers) for dtype in dtypes]
     names = {file_name(graph, dtype) for graph in GRAPHS for dtype in dtypes}
     half = {one.name: "float16" for one in dtypes if one.half_cache}
     write_configuration(work.folder, source, work.chunks(names), half)
@@ -131,14 +131,18 @@ def _fastvlm(
         "wide_from": measured.wide_from,
         "proofs": [proof.to_json() for proof in proofs],
     }
+    forget_asked(work.folder)
     work.finish(names, fastvlm_card(model, source, work.graphs, proofs, measured), told)
     return proofs, measured
 
 
 def _asked(source: Checkpoint, work: Work) -> tuple[Reference, Answers | None]:
+    if kept := kept_asked(work.folder):
+        return kept
     stage = Stage("asking the model itself")
     reference = reference_of(source, lambda share: work.tell(stage, 0.8 * share))
     answers = answers_of(source)
+    keep_asked(work.folder, reference, answers)
     work.tell(stage, 1.0)
     return reference, answers
 
@@ -160,11 +164,29 @@ def _measured(source: Checkpoint, work: Work, reference: Reference) -> Measured:
 
 def _write(work: Work, source: Checkpoint, dtype: Dtype, wide_from: str | None, rows: int) -> None:
     """The three graphs of a dtype."""
+    stage = Stage(f"writing {dtype.name}")
+    source = watched(source, lambda share: work.tell(stage, share))
     vision, embedding, decoder = (file_name(graph, dtype) for graph in GRAPHS)
     wide = wide_from if dtype.vision.half else None
     work.graph(vision, lambda path: write_vision(source, dtype, path, wide))
     work.graph(embedding, lambda path: write_embedding(source, dtype, path, rows))
     work.graph(decoder, lambda path: write_decoder(source, dtype, path))
+    work.tell(stage, 1.0)
+
+
+def _proved(
+    work: Work, source: Checkpoint, dtype: Dtype, reference: Reference, answers: Answers | None
+) -> Proof:
+    """The figures of a dtype, of an earlier try where it passed then."""
+    passed = work.notes.get("passed", {})
+    if dtype.name in passed:
+        proof = read_proof(passed[dtype.name])
+    else:
+        with work.checking(dtype.name) as tell:
+            proof = prove(work.graphs, dtype, source, reference, answers, tell)
+        work.note(passed={**passed, dtype.name: proof.to_json()})
+    work.tell(Stage(proof.sentence(), lasting=True), 0.0)
+    return proof
 
 
 # -- MobileCLIP ------------------------------------------------------------------------------------

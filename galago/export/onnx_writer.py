@@ -27,7 +27,8 @@ __all__ = ["MICROSOFT", "OnnxWriter", "Shape", "Storage"]
 MICROSOFT = "com.microsoft"
 Shape = list[int | str]  # a name: any length
 _OPSET, _IR = 21, 10
-_RUN = 64 << 20  # bytes of a matrix that is quantised a part at a time
+_RUN = 64 << 20  # bytes of a matrix that is turned a part at a time
+_CACHED = 2 << 20  # and of one that is quantised: what stays in a processor's cache, twice as quick
 _LARGE = 2048  # numbers of a weight from which on int8 pays
 
 
@@ -170,14 +171,14 @@ class OnnxWriter:
     def matrix(self, name: str, array: Float) -> str:
         """W of x @ W.T, (O, I), as (I, O)."""
         if not self._half and self._storage.int8 and array.size > _LARGE:
-            values, scale = zip(*(int8_rows(rows) for rows in _pieces(array)), strict=True)
+            values, scale = zip(*(int8_rows(rows) for rows in _pieces(array, _CACHED)), strict=True)
             narrow = np.ascontiguousarray(np.concatenate(values).T)
             return self._widened(name, narrow, np.concatenate(scale).reshape(1, -1))
         name = f"{name}.half" if self._half else name
         if name in self._constants:
             return name
         # A run of columns at a time: a vocabulary's matrix has gigabytes as float32.
-        columns = (piece.T for piece in _pieces(array, axis=1))
+        columns = (piece.T for piece in _pieces(array, _RUN, axis=1))
         return self.stream(name, self.kind, array.T.shape, columns)
 
     # -- trunks ------------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ class OnnxWriter:
 
         def runs() -> Iterator[tuple[Array, Float]]:
             for matrix in matrices:
-                yield from (blocks(rows, bits, size) for rows in _pieces(matrix))
+                yield from (blocks(rows, bits, size) for rows in _pieces(matrix, _CACHED))
 
         scales: list[Float] = []
 
@@ -318,7 +319,7 @@ class OnnxWriter:
 _PARTS = ("weight", "bias")
 
 
-def _pieces(matrix: Float, axis: int = 0) -> list[Float]:
-    """Views of a matrix, cut along `axis` into runs of `_RUN` bytes."""
-    count = -(-matrix.nbytes // _RUN)
+def _pieces(matrix: Float, run: int, axis: int = 0) -> list[Float]:
+    """Views of a matrix, cut along `axis` into runs of so many bytes."""
+    count = -(-matrix.nbytes // run)
     return np.array_split(matrix, min(count, matrix.shape[axis]), axis)

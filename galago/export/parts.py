@@ -25,6 +25,7 @@ from galago.specs import Qwen2Spec
 __all__ = ["read_logits"]
 
 _EMBEDS, _LOGITS, _MASK = "inputs_embeds", "logits", "attention_mask"
+_STEPS = 9  # positions of a large decoder that are looked at singly: each reads all of its weights
 Values = dict[str, npt.NDArray[Any]]
 
 
@@ -38,15 +39,21 @@ def read_logits(
     """Logits (count, vocab) of the last `counts` positions of whole sequences (T, hidden).
 
     `path`: a decoder of `write_decoder`.  All positions but the first of these go one by one
-    through the cache.  Raises ExportError as Exported does.
+    through the cache; of a decoder in several parts, whose seams give every position, the last few.
+    Raises ExportError as Exported does.
     """
     model = onnx.load(path, load_external_data=False)
+    parts = list(_parts(spec))
     flowing = [
-        [{_EMBEDS: np.ascontiguousarray(run[None])} for run in _runs(sequence, count)]
+        [
+            {_EMBEDS: np.ascontiguousarray(run[None])}
+            for run in _runs(sequence, count if len(parts) == 1 else min(count, _STEPS))
+        ]
         for sequence, count in zip(sequences, counts, strict=True)
     ]
-    parts = list(_parts(spec))
     for index, (layers, ends) in enumerate(parts):
+        if not layers:
+            flowing = [_rows(steps, n) for steps, n in zip(flowing, counts, strict=True)]
         with _opened(model, path, spec, list(flowing[0][0]), layers, ends) as graph:
             flowing = [_through(graph, spec, steps, layers, ends) for steps in flowing]
         progress((index + 1) / len(parts))
@@ -56,6 +63,13 @@ def read_logits(
 def _runs(sequence: Float, count: int) -> list[Float]:
     start = len(sequence) - count + 1
     return [sequence[:start], *(row[None] for row in sequence[start:])]
+
+
+def _rows(steps: Sequence[Values], count: int) -> list[Values]:
+    """The last `count` positions, each by itself: the output is that of the last one seen."""
+    (name,) = steps[0]
+    last = np.concatenate([step[name] for step in steps], axis=1)[:, -count:]
+    return [{name: last[:, at : at + 1]} for at in range(count)]
 
 
 def _parts(spec: Qwen2Spec) -> Iterator[tuple[range, list[str]]]:

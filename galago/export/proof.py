@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from galago.checkpoints.vlm import Checkpoint
-from galago.convert.selfcheck import Reference
+from galago.convert.selfcheck import BOUNDS, Reference, SelfCheck
 from galago.export.fastvlm import GRAPHS, Dtype, file_name
 from galago.export.figures import Answers, Proof, ask, compared
 from galago.export.parts import read_logits
@@ -14,7 +16,7 @@ from galago.export.readback import ExportedLanguage, ExportedVision
 from galago.text.tokens import load_tokenizer
 from galago.vlm.fastvlm import FastVLM
 
-__all__ = ["prove"]
+__all__ = ["prove", "read_proof"]
 
 # To which of the self-check's bounds each must hold.
 _BOUNDS = {
@@ -50,3 +52,12 @@ def prove(
         vlm = FastVLM(vision, language, load_tokenizer(source.folder), source.spec)
         both = answers, ask(vlm, [(picture, question) for picture, question, _ in answers])
     return compared(dtype.name, _BOUNDS[dtype.name], reference, features, logits, both)
+
+
+def read_proof(figures: Mapping[str, Any]) -> Proof:
+    """What Proof.to_json made figures of."""
+    own = {field.name for field in dataclasses.fields(SelfCheck)} - {"bounds"}
+    bounds = BOUNDS[_BOUNDS[figures["dtype"]]]
+    check = SelfCheck(**{name: figures[name] for name in own}, bounds=bounds)
+    rest = {name: figures[name] for name in ("dtype", "error", "same", "asked")}
+    return Proof(check=check, **rest)

@@ -8,20 +8,20 @@ to a callback.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from galago import catalog
-from galago.checkpoints.folders import is_complete, kind_of_folder
-from galago.errors import HubError, OfflineError, UnknownModelError
+from galago.checkpoints.folders import is_adapter, is_complete, kind_of_folder, weight_files
+from galago.errors import CheckpointError, HubError, OfflineError, UnknownModelError
 from galago.hub.fetch import fetch
-from galago.places import as_path, cache_dir, home_path, slug
+from galago.places import as_path, copies_of, sources_dir
 from galago.progress import Progress, Stage, silent
 
 __all__ = [
@@ -156,7 +156,7 @@ def resolve(
         raise OfflineError(_not_here(wanted))
     try:
         here = found.folder if found else None
-        target = _sources(wanted.repository)
+        target = sources_dir(wanted.repository)
         folder = fetch(wanted.repository, wanted.row, target, progress, here=here, kind=kind)
     except HubError as error:
         if found is None:
@@ -189,7 +189,7 @@ def is_partial(name: Name) -> bool:
     wanted = understand(name)
     if wanted.repository is None or local(wanted) is not None:
         return False
-    return any(copy.is_dir() for _, copy in _copies(wanted.repository))
+    return any(copy.is_dir() for _, copy in copies_of(wanted.repository))
 
 
 def _not_here(wanted: Wanted) -> str:
@@ -226,13 +226,17 @@ def _resolved(
     name: str, folder: Path, row: catalog.Model | None = None, revision: str | None = None
 ) -> ResolvedModel:
     """Identity: a hub snapshot is fixed by its revision; a plain folder by place, sizes and times,
-    as trained-on weights keep their size."""
+    as trained-on weights keep their size; an adapter by its base too."""
     files: dict[str, Any] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.is_file() and path.suffix in {".safetensors", ".json", ".txt", ".model", ".pt"}:
             stat = path.stat()
             files[path.name] = stat.st_size if revision else [stat.st_size, stat.st_mtime_ns]
     identity: dict[str, Any] = {"name": name, "files": files}
+    if is_adapter(folder):
+        with contextlib.suppress(CheckpointError):  # told when it is opened
+            states = [(path, path.stat()) for path in weight_files(folder)]
+            identity["base"] = {str(p): [s.st_size, s.st_mtime_ns] for p, s in states}
     if revision:
         identity["revision"] = revision
     else:
@@ -240,34 +244,12 @@ def _resolved(
     return ResolvedModel(name, folder, row, identity)
 
 
-def _sources(repository: str) -> Path:
-    return cache_dir() / "sources" / slug(repository)
-
-
-def _hub_cache() -> Path:
-    """Where the hub's own client keeps what it fetches (its documented variables)."""
-    if cache := os.environ.get("HF_HUB_CACHE"):
-        return home_path(cache)
-    if home := os.environ.get("HF_HOME"):
-        return home_path(home) / "hub"
-    return home_path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface" / "hub"
-
-
 def _snapshot(repository: str, layout: catalog.Layout | None) -> Path | None:
     """A whole copy of a repository: the newest of ours, else of the hub client's cache."""
-    whole = [(home, c) for home, c in _copies(repository) if is_complete(c, layout)]
+    whole = [(home, c) for home, c in copies_of(repository) if is_complete(c, layout)]
     whole = [(home, copy) for home, copy in whole if _lies_in(copy, home)]
     copies = [copy for home, copy in whole if home == whole[0][0]]
     return max(copies, key=lambda copy: copy.stat().st_mtime) if copies else None
-
-
-def _copies(repository: str) -> Iterator[tuple[Path, Path]]:
-    """A repository's folder and a copy in it, ours before those of the hub's client."""
-    ours = _sources(repository)
-    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}"
-    for home, folder in ((ours, ours), (theirs, theirs / "snapshots")):
-        for copy in folder.glob("*"):
-            yield home, copy
 
 
 def _lies_in(copy: Path, home: Path) -> bool:

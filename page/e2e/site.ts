@@ -23,9 +23,9 @@ export class Host {
   private address = "127.0.0.1";
   range = true; // whether it sends parts of files
   shared = false; // whether pages of other hosts may read what it sends
-  isolated = false; // whether it sends the headers that threads need
+  isolated: false | "require-corp" | "credentialless" = false; // the headers that threads need, and of which kind
   cut: { path: RegExp; after: number; times: number } | null = null; // break off after so many bytes
-  slow: { path: RegExp; pause: number } | null = null; // ms between pieces of 64 kB
+  slow: { path: RegExp; pause: number } | null = null; // ms before each piece of 64 kB
   readonly asked: { path: string; range: string | undefined; bytes: number }[] = [];
 
   constructor(readonly folder: string) {}
@@ -71,18 +71,18 @@ export class Host {
       ...(this.shared && { "Access-Control-Allow-Origin": "*" }),
       ...(this.isolated && {
         "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Embedder-Policy": this.isolated,
       }),
       ...(from && { "Content-Range": `bytes ${from}-${whole.length - 1}/${whole.length}` }),
     });
     const cut = this.cut !== null && this.cut.path.test(path) && this.cut.times-- > 0 ? this.cut.after : Infinity;
     for (let at = 0; at < body.length; at += 65_536) {
       if (at >= cut) return void response.destroy();
+      if (this.slow?.path.test(path)) await new Promise((done) => setTimeout(done, this.slow?.pause));
       const piece = body.subarray(at, at + 65_536);
       noted.bytes += piece.length;
       if (!response.write(piece)) await drained(response);
       if (response.destroyed) return;
-      if (this.slow?.path.test(path)) await new Promise((done) => setTimeout(done, this.slow?.pause));
     }
     response.end();
   }
@@ -106,7 +106,10 @@ async function make(): Promise<string> {
 }
 
 /** Pages of a host; nothing else is asked, whoever asks: also workers. */
-export const test = base.extend<{ host: Host; copy: () => string }, { made: string; spoken: void }>({
+export const test = base.extend<{ again: boolean; host: Host; copy: () => string }, { made: string; spoken: void }>({
+  // Whether a first visit's page may be opened again to have threads. Tests are quicker than people, and
+  // would have it go from under their hands.
+  again: [false, { option: true }],
   spoken: [
     async ({ browser, browserName }, use) => {
       if (browserName === "firefox") speakOlder(browser);
@@ -115,7 +118,8 @@ export const test = base.extend<{ host: Host; copy: () => string }, { made: stri
     { scope: "worker", auto: true },
   ],
   made: [async ({}, use) => use(await make()), { scope: "worker", timeout: 300_000 }],
-  host: async ({ made, context }, use) => {
+  host: async ({ made, context, again }, use) => {
+    if (!again) await context.addInitScript(() => location.protocol === "http:" && sessionStorage.setItem("galago-opened-again", ""));
     const host = new Host(made);
     await host.start();
     const strange: string[] = [];

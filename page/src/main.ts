@@ -82,7 +82,3 @@ byId("album-add", HTMLButtonElement).addEventListener("click", () => {
   add?.focus();
 });
 void start();
-if (engine.here && "serviceWorker" in navigator) {
-  // Without it the page works all the same, with the network alone.
-  void navigator.serviceWorker.register("sw.js").catch(() => {});
-}

@@ -20,25 +20,14 @@ from galago.clip.mobileclip import MobileCLIP
 from galago.engine.clip_sessions import ImageTower
 from galago.errors import CheckpointError
 from galago.specs import ClipSpec
-from tests.helpers.checkpoints import Arrays, random_array
-from tests.helpers.clips import TINY_MCI, first_name
+from tests.helpers.checkpoints import Arrays
+from tests.helpers.clips import TINY_MCI, clip_tensors, first_named
 from tests.helpers.pickles import write_pt
 
 
 def first_names(spec: ClipSpec) -> Arrays:
     """Random tensors as the files of the first MobileCLIP name them."""
-    rng = np.random.default_rng(3)
-    found = {}
-    for name, shape in clip_shapes(spec).items():
-        array = np.float32(3) if name == "logit_scale" else random_array(rng, name, shape)
-        if "head" in name:
-            continue
-        if name in ("text.positional_embedding", "visual.trunk.pos_embed"):
-            array = array.reshape(1, 1, *shape[-2:])
-        found[first_name(name)] = np.asarray(array)
-    part = "head" if isinstance(spec.vision, specs.FastViTSpec) else "classifier"
-    projection = random_array(rng, "proj", (spec.vision.features, spec.embed))
-    return found | {f"image_encoder.model.{part}.proj": projection}
+    return first_named(clip_tensors(spec, seed=3))
 
 
 VIT = specs.ViTSpec(32, 1, 2, 16, stem="conv", class_position=False, stem_padding=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago.checkpoints.clip_config import SECOND, read_clip_spec
+from galago.checkpoints.clip_config import FIRST, SECOND, read_clip_spec
 from galago.checkpoints.folders import CLIP_CONFIG, CONFIG, WEIGHTS
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.vlm import open_spec
@@ -20,6 +20,7 @@ from galago.checkpoints.writing import (
     open_clip_config,
     write_arrays,
     write_llava,
+    write_open_clip,
 )
 from galago.specs import FASTVITHD, ClipSpec, ImageSpec
 from tests.helpers.checkpoints import FULL_TEXT, TINY_TEXT, TINY_VISION, random_tensors
@@ -58,6 +59,13 @@ def test_a_mobileclip_reads_back(tmp_path: Path, spec: ClipSpec) -> None:
     assert ("galago" in config["model_cfg"]) == (spec is TINY_CLIP)
     (folder / CLIP_CONFIG).write_text(json.dumps(config))
     assert read_clip_spec(folder) == spec
+
+
+def test_what_open_clip_has_no_words_for_is_not_written(tmp_path: Path) -> None:
+    mixers = next(spec for spec in FIRST if spec.text.mixers)
+    with pytest.raises(ValueError, match="no text tower like that of MobileCLIP-S0"):
+        write_open_clip(tmp_path / "S0", {}, mixers)
+    assert not (tmp_path / "S0").exists()
 
 
 def test_arrays_are_stored_as_their_types_say(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from galago.checkpoints.vlm import open_checkpoint
 from galago.convert.load import load_sessions
-from galago.convert.selfcheck import judge
+from galago.convert.selfcheck import judge, reference_of
+from galago.engine import layers
+from tests.helpers.checkpoints import TINY_TEXT, tiny_llava
 from tests.helpers.running import compare
 
 
@@ -65,3 +69,13 @@ def test_a_check_of_nothing_is_a_failure(precision: str) -> None:
         assert not judge(*nothing, precision).passed  # type: ignore[arg-type]
     empty = logits[:0]
     assert not judge([(features, features)], [(empty, empty)], precision).passed
+
+
+def test_how_far_the_reference_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer at a time: of a large model that takes minutes."""
+    told: list[float] = []
+    monkeypatch.setattr(layers, "layers_at_once", lambda _: 1)
+    text = replace(TINY_TEXT, layers=5)
+    reference_of(open_checkpoint(tiny_llava(tmp_path, text=text)), told.append)
+    assert told == sorted(told) and told[-1] == 1
+    assert len({share for share in told if 0.4 < share < 1}) == 5

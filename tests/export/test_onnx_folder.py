@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -105,6 +106,15 @@ def test_the_figures_stand_in_the_card(made: Path) -> None:
     assert exact["passed"] and exact["same"] == exact["asked"] == 6 and exact["error"] < 1e-5
 
 
+def test_what_was_not_compared_is_said(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_folder, "answers_of", lambda *_: None)
+    made = export_onnx(model, ["q8"], tmp_path / "out")
+    line = "nswers were not compared: the source in float32 did not fit the memory"
+    assert made.remarks[-1] == f"a{line}" and f"A{line}" in (made.folder / "README.md").read_text()
+
+
 def test_a_template_that_asks_as_galago_does(made: Path) -> None:
     template = json.loads((made / "tokenizer_config.json").read_text())["chat_template"]
     jinja = pytest.importorskip("jinja2")
@@ -163,6 +173,37 @@ def test_what_was_stopped_is_continued(
     assert _left(out) == ["out"] and written == ["fp32", "q8"]
     kept = {path.name for path in (out / "onnx").iterdir()}
     assert kept == {file_name(graph, DTYPES["q8"]) for graph in GRAPHS}
+
+
+def test_a_check_that_was_stopped_is_continued(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proved: list[str] = []
+    real = onnx_folder.prove
+
+    def stopped(folder: Path, dtype: fastvlm.Dtype, *rest: Any) -> Proof:
+        if dtype.name == "q8" and not proved[1:]:
+            proved.append("stopped")
+            raise KeyboardInterrupt
+        proved.append(dtype.name)
+        return real(folder, dtype, *rest)
+
+    monkeypatch.setattr(onnx_folder, "prove", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_onnx(model, ["int8", "q8"], tmp_path / "out")
+    monkeypatch.setattr(onnx_folder, "reference_of", None)  # nobody asks again
+    made = export_onnx(model, ["int8", "q8"], tmp_path / "out")
+    assert proved == ["int8", "stopped", "q8"]
+    assert [(proof.dtype, proof.passed) for proof in made.proofs] == [("int8", True), ("q8", True)]
+    assert not list(made.folder.glob("*asked*"))
+
+
+def test_how_far_it_is_written_is_told(model: ResolvedModel, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    export_onnx(model, ["q8"], tmp_path / "out", lambda *stage: told.append(stage))
+    shares = [share for stage, share in told if stage == "writing q8"]
+    assert shares == sorted(shares) and len(set(shares)) > 100
+    assert shares[0] == 0 and shares[-1] == 1 and shares[-2] > 0.9
 
 
 def test_another_source_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

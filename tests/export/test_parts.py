@@ -39,6 +39,7 @@ def test_parts_say_what_the_whole_says(
     opened, real = [], Exported
     monkeypatch.setattr(parts, "Exported", lambda file: opened.append(file) or real(file))
     monkeypatch.setattr(parts, "layers_at_once", lambda _: 2)
+    monkeypatch.setattr(parts, "_STEPS", 3)
     found = read_logits(path, TEXT, sequences, [4, 6])
     assert len(opened) == 4 and sorted(graphs.iterdir()) == before  # 2 + 2 + 1 layers, the head
     for sequence, logits in zip(sequences, found, strict=True):

@@ -23,6 +23,7 @@ from galago.checkpoints.tensors import to_bf16
 from galago.checkpoints.writing import write_open_clip
 from galago.specs import CLIP_SMALLEST_VOCAB, MCI0, ClipSpec, ClipTextSpec, FastViTSpec
 from tests.helpers.checkpoints import Arrays, random_array
+from tests.helpers.pickles import write_pt
 
 TINY_MCI = FastViTSpec(
     depths=(1, 1, 1, 1),
@@ -80,9 +81,17 @@ def _settle(arrays: Arrays, trunk: FastViTSpec) -> None:
 
 
 def real_clip(folder: Path, name: str, seed: int = 0) -> Path:
-    """Random weights in every shape of the published model of this name; returns the folder."""
+    """Random weights in every shape of the published model of this name; returns the folder.
+
+    The first S0 in Apple's own layout: open_clip has none for its text tower.
+    """
     spec = next(spec for spec in MODELS if spec.name == name)
-    write_open_clip(folder, clip_tensors(spec, seed=seed), spec)
+    arrays = clip_tensors(spec, seed=seed)
+    if spec.text.mixers:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_pt(folder / "mobileclip_s0.pt", first_named(arrays))
+    else:
+        write_open_clip(folder, arrays, spec)
     return folder
 
 
@@ -127,6 +136,23 @@ BLOCK = {
     "mlp.c_fc": "pre_norm_ffn.1", "mlp.fc1": "pre_norm_ffn.1", "mlp.c_proj": "pre_norm_ffn.4",
     "mlp.fc2": "pre_norm_ffn.4",
 }  # fmt: skip
+
+
+def first_named(arrays: Arrays) -> Arrays:
+    """open_clip's fused arrays as Apple's files of the first MobileCLIP name and lay them.
+
+    There the pictures' projection has no bias: that one is left out.
+    """
+    found: Arrays = {}
+    for name, array in arrays.items():
+        if re.fullmatch(r"visual\.trunk\.head(\.fc)?\.weight", name):
+            part = "head" if name.endswith("fc.weight") else "classifier"
+            found[f"image_encoder.model.{part}.proj"] = np.ascontiguousarray(array.T)
+        elif not name.startswith("visual.trunk.head"):
+            if name in ("text.positional_embedding", "visual.trunk.pos_embed"):
+                array = array.reshape(1, 1, *array.shape[-2:])
+            found[first_name(name.replace(".in_proj_", ".in_proj."))] = array
+    return found
 
 
 def first_name(name: str) -> str:

@@ -51,7 +51,9 @@ from galago.train.nano.vlm.language import VisionLanguageModel
 from galago.train.nano.vlm.publish import canonical, publish
 
 Report = Callable[[str, float], float]
-TASKS: Any = SimpleNamespace(labels=["cup", "pen"], emoji=([], [], [], ["smile", "tree"]))
+TASKS: Any = SimpleNamespace(
+    labels=["cup", "pen"], emoji=([], [], [], ["smile", "tree"]), nouns=["cat"]
+)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, Qwen2Spec
 __all__ = [
     "NANO",
     "SHAPES",
+    "Draw",
     "Shape",
     "build",
     "converted_folder",
@@ -43,6 +44,8 @@ __all__ = [
 NANO = "nano"  # the embedded model, whose weights are trained
 _RUN = 16 << 20  # numbers drawn at once: 64 MB as float32
 _END = 2  # the id that ends a reply
+
+Draw = Callable[[np.random.Generator, str, tuple[int, ...]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,10 @@ def text_config(text: Qwen2Spec) -> dict[str, Any]:
     return text_to_json(text) | {"eos_token_id": _END}
 
 
-def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:
+def write_random(folder: Path, shape: Shape, seed: int = 0, draw: Draw = random_array) -> Path:
     """A llava_qwen2 folder in BF16 without a tokenizer; of a tied model both copies, as published.
 
-    Same seed, same tensors, however they are cut into runs.
+    Same seed, same tensors, however they are cut into runs; `draw` makes the numbers of a run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plan = {n: Entry("BF16", s) for n, s in every_shape(shape.vision, shape.text).items()}
@@ -119,7 +122,7 @@ def write_random(folder: Path, shape: Shape, seed: int = 0) -> Path:
         step = max(1, _RUN // max(1, int(np.prod(entry.shape[1:]))))
         for start in range(0, entry.shape[0], step):
             run = (min(step, entry.shape[0] - start), *entry.shape[1:])
-            yield to_bf16(random_array(rng, source, run))
+            yield to_bf16(draw(rng, source, run))
 
     write_runs(folder / WEIGHTS, plan, runs)
     config = llava_config(shape.vision, shape.text, ImageSpec(shape.side), end=_END)

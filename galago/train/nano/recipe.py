@@ -20,6 +20,8 @@ class Places:
     out: Path  # checkpoints, logs and the model
     fonts: Path  # npm's @fontsource
     start: Path | None = None  # the published folder that it starts from
+    labels: Path | None = None  # what teachers said of the pictures (galago/train/nano/teach)
+    shards: Path | None = None
 
     @property
     def cache(self) -> Path:

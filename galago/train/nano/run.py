@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--from", dest="first", help="begin at this stage (with --start)")
     parser.add_argument("--stage", help="stop after this stage")
     parser.add_argument("--start", type=Path, help="published folder to start from")
+    parser.add_argument("--labels", type=Path, help="what teachers said (…nano.teach --out)")
     options = parser.parse_args()
     places = _places(options)
     build_photos(options.data, places.cache)
@@ -71,7 +72,8 @@ def chosen(
 
 
 def _places(options: argparse.Namespace) -> Places:
-    return Places(options.out, options.packages / "@fontsource", options.start)
+    fonts = options.packages / "@fontsource"
+    return Places(options.out, fonts, options.start, options.labels, options.data)
 
 
 def _train(rank: int, options: argparse.Namespace) -> None:

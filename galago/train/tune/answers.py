@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
-from galago.text.chat import Message
-from galago.train.tune.rows import Row, Rows
+from galago.rows.rows import Row, Rows
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
-__all__ = ["Score", "ask_all", "same", "some"]
+__all__ = ["Answers", "Figure", "Score", "ask_all", "same", "some"]
 
 _MARGIN = 16  # more tokens than the right answer has: one that goes on is wrong already
 
@@ -47,6 +46,35 @@ class Score:
         return cls(int(value["right"]), int(value["asked"]), examples)
 
 
+@dataclass(frozen=True)
+class Figure:
+    """Of `count` things `hits` are what `what` says."""
+
+    what: str
+    hits: int
+    count: int
+
+    def sentence(self) -> str:
+        return f"{self.hits:,} of {self.count:,} ({self.hits / max(1, self.count):.1%})"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered: to held-out questions, and to what galago's own models were taught;
+    None and empty where nobody asked."""
+
+    held_out: Score | None = None
+    own: tuple[Figure, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Answers:
+        held_out = value["held_out"] and Score.from_json(value["held_out"])
+        return cls(held_out, tuple(Figure(**one) for one in value["own"]))
+
+
 def same(said: str, right: str) -> bool:
     """Whether an answer is the right one, to the letter but for case, spaces and a full stop."""
     return _plain(said) == _plain(right)
@@ -68,7 +96,7 @@ def ask_all(model: FastVLM, rows: Sequence[Row], words: str, progress: Progress 
     right = 0
     examples: list[tuple[str, str, str]] = []
     for number, row in enumerate(rows):
-        messages = list(_told(row))
+        messages = list(row.talk())
         try:
             images = [model.encode(_open(photo)) for photo in row.pictures]
         except OptionError as error:
@@ -86,13 +114,3 @@ def ask_all(model: FastVLM, rows: Sequence[Row], words: str, progress: Progress 
 
 def _open(photo: Any) -> Any:
     return photo.source()
-
-
-def _told(row: Row) -> Iterator[Message]:
-    """The talk up to the last question."""
-    asked = row.messages()
-    first = 1 if row.system else 0
-    yield from asked[: first + 1]
-    for question, turn in zip(asked[first + 1 :], row.turns, strict=False):
-        yield Message("assistant", (turn.answer.strip(),))
-        yield question

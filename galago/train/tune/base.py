@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from galago.checkpoints.folders import is_adapter
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.folder import is_converted
 from galago.errors import OptionError
@@ -20,6 +21,11 @@ def opened(model: ResolvedModel) -> Checkpoint:
     if is_converted(model.folder):
         raise OptionError(
             f"{model.name} is a conversion in fewer bits: train on the model it was made from"
+        )
+    if is_adapter(model.folder):
+        raise OptionError(
+            f"{model.name} is an adapter: train on its base, or on the whole model that `galago "
+            f"export {model.folder} OUT --to llava` (or transformers) writes"
         )
     return open_checkpoint(model.folder)
 

@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import Dataset
 
 from galago.checkpoints.tensors import Float
+from galago.rows.rows import Photo, Rows
 from galago.specs import ImageSpec
 from galago.train.tune.labels import IGNORED, Example, Labeller
-from galago.train.tune.rows import Photo, Rows
 
 __all__ = ["Batches", "Item", "Look", "collate", "pixels_of"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galago.convert.selfcheck import SelfCheck
-from galago.train.tune.answers import Score
+from galago.train.tune.answers import Answers, Figure, Score
 from galago.train.tune.loop import Course
 from galago.train.tune.options import TuneOptions
 from galago.version import __version__
@@ -33,8 +33,8 @@ class Facts:
     devices: int
     seconds: float
     check: SelfCheck
-    before: Score | None
-    after: Score | None
+    before: Answers
+    after: Answers
     dropped: Sequence[str] = ()
 
 
@@ -60,6 +60,7 @@ def card(facts: Facts) -> str:
         "",
         "Answers are exact ones, but for case, spaces and a final full stop, said greedily by "
         "galago; rows held out by a hash of their pictures were never trained on.",
+        *_forgotten(facts.after.own),
         "",
         "The folder was opened again and compared with what was trained: "
         f"{facts.check.sentence()}.",
@@ -74,15 +75,24 @@ def card(facts: Facts) -> str:
         f"at 1, seed {options.seed}, precision {options.precision}.",
         *(f"- {line}" for line in facts.dropped),
         "",
-        *_examples(facts.after),
+        *_examples(facts.after.held_out),
         "## Use",
         "",
         "```bash",
         'galago describe -m path/to/this/folder picture.jpg -p "…"',
         "```",
         "",
+        *(_ADAPTER if options.adapter else ()),
     ]
     return "\n".join(lines)
+
+
+_ADAPTER = (
+    "This folder is an adapter in peft's files: it needs the model that it was trained on, which "
+    "`adapter_config.json` names (`base_model_name_or_path`), with the very weights of "
+    "`adapter_base.json`.",
+    "",
+)
 
 
 def _rows_a_step(facts: Facts) -> int:
@@ -94,10 +104,24 @@ def _figures(facts: Facts) -> list[str]:
     course, lines = facts.course, []
     if course.before is not None and course.after is not None:
         lines.append(f"| held-out loss | {course.before:.3f} | {course.after:.3f} |")
-    if facts.before and facts.after:
-        pair = (facts.before, facts.after)
+    before, after = facts.before, facts.after
+    if before.held_out and after.held_out:
+        pair = (before.held_out, after.held_out)
         lines.append(f"| held-out answers | {' | '.join(one.sentence() for one in pair)} |")
+    for was, now in zip(before.own, after.own, strict=True):
+        lines.append(f"| {was.what} | {was.sentence()} | {now.sentence()} |")
     return lines or [f"| last training loss (nothing was held out) | | {course.loss:.3f} |"]
+
+
+def _forgotten(own: Sequence[Figure]) -> list[str]:
+    if not own:
+        return []
+    asked = "Notes are drawn at 384 px in DejaVu's fonts, of which no model of galago's saw any"
+    if len(own) > 2:
+        asked += "; the other pictures are of the held-out part of the base's own training data"
+    else:
+        asked += "; what else the base was taught (things, fingers, emoji) wasn't asked"
+    return ["", f"How much the base forgot: {asked}."]
 
 
 def _learns(options: TuneOptions) -> str:

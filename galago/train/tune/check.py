@@ -8,10 +8,10 @@ from hashlib import blake2b
 from galago.errors import ImageError, OptionError
 from galago.media.about import about
 from galago.progress import Progress, Stage, silent
+from galago.rows.records import Data
+from galago.rows.rows import Photo, Row, RowError
 from galago.specs import ImageSpec
 from galago.train.tune.labels import Labeller
-from galago.train.tune.records import Data
-from galago.train.tune.rows import Photo, Row, RowError
 from galago.train.tune.split import Groups
 
 __all__ = ["SHOWN", "FaultyDataError", "Report", "check"]

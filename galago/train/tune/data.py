@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from galago.progress import Progress, Stage, silent
+from galago.rows.read import read_data
+from galago.rows.records import Data
+from galago.rows.rows import Row, Rows
 from galago.specs import ImageSpec
 from galago.train.tune.check import FaultyDataError, Report, check
 from galago.train.tune.labels import Labeller
-from galago.train.tune.read import read_data
-from galago.train.tune.records import Data
-from galago.train.tune.rows import Row, Rows
 from galago.train.tune.split import check_share
 
 __all__ = ["DataOptions", "Part", "TuneData", "load_data"]

@@ -24,8 +24,8 @@ from galago.engine.graph import fastvit
 from galago.engine.network import Network
 from galago.engine.processor import options
 from galago.engine.vlm_weights import collect, vision_items
+from galago.rows.rows import Photo
 from galago.specs import ImageSpec
-from galago.train.tune.rows import Photo
 
 __all__ = ["FeatureStore", "TrunkSession"]
 

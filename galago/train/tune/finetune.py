@@ -16,14 +16,15 @@ from galago.convert.selfcheck import SelfCheck
 from galago.disk import whole_folder
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
-from galago.train.tune.answers import Score, ask_all, some
+from galago.rows.rows import Photo, Rows
+from galago.train.tune.answers import Answers, Figure, Score, ask_all, some
 from galago.train.tune.base import labeller_of, opened
 from galago.train.tune.card import Facts, card
 from galago.train.tune.curve import draw
 from galago.train.tune.errors import FullMemoryError
 from galago.train.tune.log import LOG, read_log
 from galago.train.tune.options import TuneOptions
-from galago.train.tune.rows import Photo, Rows
+from galago.train.tune.own_tasks import OwnTasks
 from galago.train.tune.work import Work, check_out, fingerprint, work_of
 from galago.vlm.fastvlm import FastVLM
 
@@ -35,7 +36,9 @@ class Job:
     """What is to be made: of which model, out of which rows, where.
 
     `data` is what the card calls them; `dropped`: lines for the card about rows that were left out.
+    `own_shards`: where held-out pictures of what galago's own models were taught are.
     `resume` continues a stopped training; `keep` leaves the work folder there at the end.
+    `digest` tells whether the rows are those of before, where they were looked at already.
     """
 
     model: ResolvedModel
@@ -45,13 +48,16 @@ class Job:
     options: TuneOptions
     data: str
     dropped: Sequence[str] = ()
+    own_shards: str | None = None
     resume: bool = True
     keep: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was made; `before` and `after` are the scores of held-out answers, if any were asked."""
+    """What was made; `before` and `after` are the scores of held-out answers, if any were asked,
+    `own_before` and `own_after` what one of galago's own models remembers of its own tasks."""
 
     folder: Path
     steps: int
@@ -61,6 +67,8 @@ class Tuned:
     held_out_after: float | None
     before: Score | None
     after: Score | None
+    own_before: tuple[Figure, ...]
+    own_after: tuple[Figure, ...]
     check: SelfCheck
     seconds: float
 
@@ -85,7 +93,7 @@ def finetune(job: Job, progress: Progress = silent) -> Tuned | None:
         return None
     with work.alone():
         model = f"{job.model.name} {job.model.digest}"
-        data = f"{fingerprint(job.train)} {fingerprint(job.held)}"
+        data = job.digest or f"{fingerprint(job.train)} {fingerprint(job.held)}"
         work.agree(model, data, job.options, resume=job.resume)
         made = _tune(job, work, progress)
     if not job.keep:
@@ -142,8 +150,9 @@ class _Run:
         from galago.train.tune.loop import teach
 
         started = time.monotonic()
+        own = self._own() if self.first else None
         look = self._look()
-        before = self._before() if self.first else None
+        before = self._before(own) if self.first else Answers()
         self._together()
         self.progress(Stage("loading the model into PyTorch"), 0.0)
         set_seed(self.options.seed)  # LoRA begins with drawn numbers
@@ -155,14 +164,15 @@ class _Run:
         held = Batches(self.job.held, self.labeller, look) if len(self.job.held) else None
         course = teach(learner, lessons, held, self.made, self.options, self.progress)
         if not self.first:
+            self._follow(learner)
             return None
         check = self._write(learner)
-        after = self._score(str(self.job.out), "asking held-out questions after")
+        after = self._answers(str(self.job.out), own, "after")
         facts = self._facts(course, counts, before, after, check, time.monotonic() - started)
         (self.job.out / "README.md").write_text(card(facts), "utf-8")
         return Tuned(
             self.job.out, course.steps, course.best, course.loss, course.before, course.after,
-            before, after, check, facts.seconds,
+            before.held_out, after.held_out, before.own, after.own, check, facts.seconds,
         )  # fmt: skip
 
     def _together(self) -> None:
@@ -196,40 +206,76 @@ class _Run:
                 found |= dict.fromkeys(rows[at].pictures)
         return list(found)
 
-    def _before(self) -> Score | None:
-        if known := self.work.remembered("before.json"):
-            return Score.from_json(known)
-        score = self._score(self.job.model, "asking held-out questions before")
-        if score is not None:
-            self.work.remember("before.json", score.to_json())
-        return score
-
-    def _score(self, model: str | ResolvedModel, words: str) -> Score | None:
-        rows = some(self.job.held, self.options.measured)
-        if not rows:
+    def _own(self) -> OwnTasks | None:
+        """Found before the training, so that what can't be read isn't told behind it."""
+        if not self.options.measured:
             return None
+        return OwnTasks.of(self.source.folder, self.job.own_shards)
+
+    def _before(self, own: OwnTasks | None) -> Answers:
+        # Both may change when a training is continued; then it is asked again.
+        asked = {"measured": self.options.measured, "own_shards": self.job.own_shards}
+        known = self.work.remembered("before.json")
+        if known.get("asked") == asked:
+            return Answers.from_json(known)
+        found = self._answers(self.job.model, own, "before")
+        self.work.remember("before.json", {"asked": asked, **found.to_json()})
+        return found
+
+    def _answers(self, model: str | ResolvedModel, own: OwnTasks | None, when: str) -> Answers:
+        rows = some(self.job.held, self.options.measured)
+        if not rows and own is None:
+            return Answers()
         name = model if isinstance(model, str) else _name_of(model)
         vlm = FastVLM.load(name, resolution=self.image.side, offline=True, progress=self.progress)
-        return ask_all(vlm, rows, words, self.progress)
+        words = f"asking held-out questions {when}"
+        score = ask_all(vlm, rows, words, self.progress) if rows else None
+        words = f"asking what it knew {when}"
+        return Answers(score, own.ask(vlm, words, self.progress) if own else ())
 
     def _write(self, learner: Any) -> SelfCheck:
         from galago.train.tune.proof import prove
-        from galago.train.tune.publish import write_merged
 
         self.progress(Stage("writing and checking the folder"), 0.0)
         out = self.job.out
         if out.is_dir():
             out.rmdir()  # empty, as check_out saw
         with whole_folder(out) as folder:
-            write_merged(self.source, dict(learner.changed()), folder, out.name, self.image.side)
+            self._write_model(learner, folder)
             check = prove(folder, learner, self.source)
             draw(read_log(self.work.folder), folder / "training.png")
             shutil.copyfile(self.work.folder / LOG, folder / LOG)
         self.progress(Stage(check.sentence(), lasting=True), 1.0)
         return check
 
+    def _write_model(self, learner: Any, folder: Path) -> None:
+        from galago.train.tune.adapter import write_adapter
+        from galago.train.tune.changed import changed, matrices, whole_parts
+        from galago.train.tune.learner import lora_config
+        from galago.train.tune.publish import write_merged
+
+        job, name, side = self.job, self.job.out.name, self.image.side
+        if not self.options.adapter:
+            return write_merged(self.source, changed(learner), folder, name, side)
+        config = lora_config(self.options.rank).to_dict()
+        found = matrices(learner), whole_parts(learner)
+        return write_adapter(self.source, job.model, config, *found, folder, name, side)
+
+    def _follow(self, learner: Any) -> None:
+        """What the other processes do while the first one writes: gather with it, if in shards."""
+        from galago.train.tune import adapter, changed, proof, publish, shards
+
+        if not shards.in_shards(learner):
+            return
+        if self.options.adapter:
+            found = changed.matrices(learner), changed.whole_parts(learner)
+            adapter.follow(self.source, *found)
+        else:
+            publish.follow(self.source, changed.changed(learner))
+        proof.help_prove(learner)
+
     def _facts(
-        self, course: Any, counts: tuple[int, int], before: Score | None, after: Score | None,
+        self, course: Any, counts: tuple[int, int], before: Answers, after: Answers,
         check: SelfCheck, seconds: float,
     ) -> Facts:  # fmt: skip
         job, row = self.job, self.job.model.row

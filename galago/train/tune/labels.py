@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.rows.rows import Row, RowError
 from galago.specs import ImageSpec, PromptSpec, VLMSpec
 from galago.text.chat import IM_END, ImageSlot, Piece, chat_pieces
 from galago.text.tokens import Tokenizer
-from galago.train.tune.rows import Row, RowError
 
 __all__ = ["IGNORED", "Example", "Labeller", "image_tokens"]
 

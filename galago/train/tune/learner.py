@@ -1,25 +1,22 @@
 """The model in training: FastVLM's parts in PyTorch, by galago's names, and what of them learns.
 
 One path for every published layout: weights come from a Checkpoint by their canonical names and go
-back by them (`changed`).  The decoder is transformers' Qwen2, LoRA is peft's.
+back by them (galago.train.tune.changed).  The decoder is transformers' Qwen2, LoRA is peft's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
+from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.initialization import no_init_weights
 
-from galago.checkpoints.names import PROJECTOR, VISION, text_shapes, timm_to_llava
-from galago.checkpoints.tensors import Float, read_float
+from galago.checkpoints.names import PROJECTOR, text_shapes
+from galago.checkpoints.tensors import read_float
 from galago.checkpoints.vlm import Checkpoint
 from galago.checkpoints.vlm_config import text_to_json
 from galago.train.tune.options import TuneOptions
@@ -127,6 +124,19 @@ class Learner(nn.Module):
             pictures = self.trunk(pictures)
         return self.projector(pictures.to(self.projector[0].weight.dtype))  # type: ignore[no-any-return]
 
+    def say(self, embeds: torch.Tensor, takes: torch.Tensor) -> torch.Tensor:
+        """Embeddings (T, hidden) -> logits (n, vocab) at the positions `takes`."""
+        table = self.decoder.get_input_embeddings().weight
+        embeds = embeds[None].to(table.device, table.dtype)
+        hidden = self.decoder.model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+        return self.decoder.lm_head(hidden[0, takes.to(table.device)])  # type: ignore[no-any-return]
+
+    def probe(
+        self, pictures: torch.Tensor, embeds: torch.Tensor, takes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `look` and `say` give; a way in of its own, so that FSDP gathers what they use."""
+        return self.look(pictures), self.say(embeds, takes)
+
     # -- what was learnt ---------------------------------------------------------------------------
 
     def learnt(self) -> dict[str, nn.Parameter]:
@@ -137,29 +147,6 @@ class Learner(nn.Module):
         """How many numbers learn, and how many there are."""
         every = [(p.numel(), p.requires_grad) for p in self.parameters()]
         return sum(n for n, learns in every if learns), sum(n for n, _ in every)
-
-    def adapter(self) -> dict[str, torch.Tensor]:
-        """LoRA's own matrices, as peft stores them but without its prefix."""
-        return dict(get_peft_model_state_dict(self.decoder)) if self.lora else {}
-
-    @torch.no_grad()
-    def changed(self) -> Iterator[tuple[str, Float]]:
-        """Canonical names and merged weights, float32, of every tensor that training may change."""
-        if self.trunk is not None and next(self.trunk.parameters()).requires_grad:
-            for name, tensor in self.trunk.net.named_parameters():
-                yield VISION + timm_to_llava(name, self.spec.vision), _array(tensor)
-        for name, tensor in self.projector.named_parameters():
-            if tensor.requires_grad:
-                yield PROJECTOR + name, _array(tensor)
-        known = text_shapes(self.spec.text)
-        for name, tensor in self.decoder.named_parameters():
-            if tensor.requires_grad and name in known:
-                yield name, _array(tensor)
-        for name, module in self.decoder.named_modules():
-            if isinstance(module, LoraLayer):
-                base = module.get_base_layer().weight
-                delta = module.get_delta_weight("default")
-                yield f"{name}.weight", _array(base.float() + delta.float())
 
 
 def lora_config(rank: int) -> LoraConfig:
@@ -172,7 +159,3 @@ def lora_config(rank: int) -> LoraConfig:
         target_modules=list(LINEAR),
         task_type="CAUSAL_LM",
     )
-
-
-def _array(tensor: torch.Tensor) -> Float:
-    return np.asarray(tensor.detach().float().cpu().numpy(), np.float32)

@@ -10,15 +10,17 @@ import contextlib
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import save_fsdp_optimizer
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import SCHEDULER_NAME
 from transformers.trainer_callback import PrinterCallback
 
 from galago.disk import refusal
@@ -29,6 +31,16 @@ from galago.train.tune.errors import DivergedError
 from galago.train.tune.learner import Learner
 from galago.train.tune.log import Log
 from galago.train.tune.options import TuneOptions
+from galago.train.tune.shards import (
+    LAYER,
+    any_of_us,
+    check_shards,
+    gathered,
+    in_shards,
+    put,
+    settle,
+    shard,
+)
 
 __all__ = ["Course", "arguments", "last_whole", "teach"]
 
@@ -80,14 +92,26 @@ def arguments(options: TuneOptions, work: Path, rows: int) -> TrainingArguments:
         "dataloader_pin_memory": torch.cuda.is_available(),
         "log_level": "error",
     }
+    if options.fsdp:
+        common |= {"fsdp": True, "fsdp_config": dict(_FSDP)}
     if options.tensorboard:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(work / "tensorboard"))
     made = TrainingArguments(**common)
+    if options.fsdp:
+        check_shards(made.world_size)
     made.gradient_accumulation_steps = options.accumulated(made.world_size)
     every = max(1, _steps(made, rows) // _JUDGED)
     made.save_strategy, made.save_steps = "steps", every  # type: ignore[assignment]
     made.eval_steps = every
     return made
+
+
+# Each process keeps its share of a checkpoint: nobody gathers the optimizer's numbers.
+_FSDP = {
+    "version": 2,
+    "transformer_layer_cls_to_wrap": [LAYER],
+    "state_dict_type": "SHARDED_STATE_DICT",
+}
 
 
 def _bf16_here() -> bool:
@@ -128,11 +152,12 @@ def teach(
         train_dataset=lessons,
         eval_dataset=held,
         data_collator=collate,
-        callbacks=[_Keeping(log, learner), _Telling(progress)],
+        callbacks=[_Telling(progress)],
     )
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise OptionError("FSDP and DeepSpeed aren't supported: every device holds the whole model")
+    if trainer.is_deepspeed_enabled:
+        raise OptionError("DeepSpeed isn't supported: --fsdp divides a model among devices")
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Keeping(log, trainer.learnt))
     if made.should_save:
         _clear(work, before)
     trainer.accelerator.wait_for_everyone()
@@ -143,6 +168,7 @@ def teach(
         if interrupts.met:
             raise KeyboardInterrupt
     trainer.accelerator.wait_for_everyone()
+    settle(learner)
     best = log.best()
     if best is not None and best != trainer.state.global_step:
         _restore(learner, load_file(log.best_file))
@@ -164,6 +190,12 @@ def _memory() -> Iterator[None]:
 class _Trainer(Trainer):
     """Keeps what learns alone, stops at a loss that is no number, and tells a full disk."""
 
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        if self.args.fsdp_plugin_args is not None:
+            shard(self.accelerator, self.args.fsdp_plugin_args)
+            self.is_fsdp_enabled = True
+
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
@@ -184,12 +216,14 @@ class _Trainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         step = self.state.global_step
-        learnt = self._learnt()
+        learnt = self.learnt()
         if not all(bool(torch.isfinite(tensor).all()) for tensor in learnt.values()):
             raise DivergedError(step, [])
+        del learnt
         folder = Path(self.args.output_dir, f"checkpoint-{step}")
         try:
             super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()  # each has written its part
             if self.args.should_save:
                 mark(folder)
         except Exception as error:
@@ -203,19 +237,33 @@ class _Trainer(Trainer):
                 f"{self.args.output_dir} ({left}); make room and run the same command again"
             ) from error
 
-    def _save(
-        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
-    ) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         folder = Path(output_dir or self.args.output_dir)
-        learnt = self._learnt()
+        learnt = self.learnt()
         if self.args.should_save:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(learnt, folder / LEARNT)
 
-    def _learnt(self) -> dict[str, torch.Tensor]:
-        """What learns, by the learner's names."""
-        found = self.accelerator.unwrap_model(self.model).learnt()
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            return super()._save_optimizer_and_scheduler(output_dir)
+        # As the Trainer does, but for the model: what doesn't learn is with the base.
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir, SCHEDULER_NAME))
+        return None
+
+    def learnt(self) -> dict[str, torch.Tensor]:
+        """What learns, by the learner's names; of shards all processes must ask, the first gets."""
+        learner = self.accelerator.unwrap_model(self.model)
+        settle(learner)
+        found = {}
+        for name, tensor in learner.learnt().items():
+            whole = gathered(tensor.detach())
+            if self.args.should_save or not in_shards(learner):
+                found[name] = whole.cpu().contiguous()
+        return found
 
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: nn.Module | None = None
@@ -224,17 +272,17 @@ class _Trainer(Trainer):
         _restore(learner, load_file(Path(resume_from_checkpoint, LEARNT)))
 
 
-@torch.no_grad()
 def _restore(learner: Learner, held: dict[str, torch.Tensor]) -> None:
     for name, parameter in learner.learnt().items():
-        parameter.copy_(held[name])
+        put(parameter, held[name])
 
 
 def mark(folder: Path) -> None:
     """Say that a checkpoint is whole: everything in it is on the disk before the mark is."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
     with (folder / WHOLE).open("wb") as file:
         os.fsync(file.fileno())
 
@@ -267,8 +315,8 @@ def _is_full(error: BaseException) -> bool:
 class _Keeping(TrainerCallback):
     """Writes the log, keeps the best weights, ends a training that gets no better."""
 
-    def __init__(self, log: Log, learner: Learner) -> None:
-        self._log, self._learner = log, learner
+    def __init__(self, log: Log, learnt: Callable[[], dict[str, torch.Tensor]]) -> None:
+        self._log, self._learnt = log, learnt
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if state.is_world_process_zero and logs and "loss" in logs:
@@ -278,8 +326,8 @@ class _Keeping(TrainerCallback):
         if not state.global_step:
             return self._log.begin(metrics["eval_loss"], args.should_save)
         better = self._log.judge(state.global_step, metrics["eval_loss"], args.should_save)
+        learnt = self._learnt() if better else {}
         if better and args.should_save:
-            learnt = {n: p.detach().cpu().contiguous() for n, p in self._learner.learnt().items()}
             part = self._log.best_file.with_suffix(".part")
             save_file(learnt, part)
             part.replace(self._log.best_file)
@@ -287,7 +335,7 @@ class _Keeping(TrainerCallback):
             control.should_training_stop = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._log.due(_KEPT_SECONDS):
+        if any_of_us(self._log.due(_KEPT_SECONDS), args.device):
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -342,5 +390,6 @@ class _Interrupts(TrainerCallback):
         self.met = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.met = any_of_us(self.met, args.device)
         if self.met:
             control.should_save = control.should_training_stop = True

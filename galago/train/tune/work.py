@@ -13,8 +13,8 @@ from typing import Any
 
 from galago.disk import discard_folder, one_at_a_time, optional_json, refusals
 from galago.errors import OptionError, StorageError
+from galago.rows.rows import Rows
 from galago.train.tune.options import TuneOptions
-from galago.train.tune.rows import Rows
 from galago.version import __version__
 
 __all__ = ["Work", "check_out", "fingerprint", "work_of"]
@@ -22,7 +22,7 @@ __all__ = ["Work", "check_out", "fingerprint", "work_of"]
 _PLAN = "plan.json"
 _LOOKED = 1000  # rows that tell data from other data; more would take longer than they tell
 # What may change when a training is continued: none of it changes what is learnt.
-_FREE = ("measured", "tensorboard", "checkpointing")
+_FREE = ("measured", "tensorboard", "checkpointing", "adapter")
 
 
 def work_of(out: Path) -> Path:

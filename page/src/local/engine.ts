@@ -4,6 +4,7 @@ import { type Engine, type Loading, type PageInfo, Refused } from "../engine";
 import { makeAlbum } from "./album/album";
 import { readSite } from "./files";
 import { type Chosen, LocalModels } from "./models";
+import { keepPage } from "./offline";
 import type { Site } from "./site";
 import { Asking } from "./vlm/asking";
 
@@ -15,6 +16,7 @@ const held = async (): Promise<Site> => (site ??= await readSite(document.baseUR
 const { info, ...album } = makeAlbum({ site: held, loading });
 const models = new LocalModels({ base: document.baseURI, site: held, loading });
 const asking = new Map<string, Asking>();
+let stays: Promise<void> = Promise.resolve(); // the page, as it is
 let tidied = false;
 
 function about(held: Site, { model, given }: Chosen): Asking {
@@ -32,11 +34,12 @@ function find(id: string): Chosen | null {
 }
 
 async function pageInfo(): Promise<PageInfo> {
-  site = await readSite(document.baseURI);
+  const found = await readSite(document.baseURI);
+  site = found;
   if (!tidied) void models.tidy().catch(() => {}); // the next visit does it, then
   tidied = true;
   const answering = models.answering ?? find(site.default);
-  if (answering) about(site, answering).prepare();
+  if (answering) void stays.then(() => about(found, answering).prepare());
   const all = [...site.models, ...(models.answering ? [models.answering.model] : [])];
   return {
     version: site.version,
@@ -71,9 +74,10 @@ export const engine: Engine = {
   folders: null,
   copies: null,
   models,
-  connect: ({ loading, fell }) => {
+  connect({ loading, fell }) {
     onLoading = loading;
     onFell = fell;
+    stays = keepPage();
   },
   pageInfo,
   isAlive: () => Promise.resolve(true),

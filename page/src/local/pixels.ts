@@ -45,15 +45,19 @@ export function normalise(pixels: Uint8ClampedArray, spec: ImageSpec): Float32Ar
   const size = pixels.length / 3;
   const out = new Float32Array(3 * size);
   const plain = spec.mean.every((value) => value === 0) && spec.std.every((value) => value === 1);
-  const levels = new Float32Array(256);
+  const levels = new Float32Array(3 * 256);
   for (let c = 0; c < 3; c++) {
+    const [mean, std] = [Math.fround(spec.mean[c]!), Math.fround(spec.std[c]!)];
     for (let level = 0; level < 256; level++) {
       // Rounded after every step, as float32 does.
       const value = Math.fround(level * Math.fround(1 / 255));
-      const [mean, std] = [Math.fround(spec.mean[c]!), Math.fround(spec.std[c]!)];
-      levels[level] = plain ? value : Math.fround(value - mean) / std;
+      levels[256 * c + level] = plain ? value : Math.fround(value - mean) / std;
     }
-    for (let i = 0; i < size; i++) out[c * size + i] = levels[pixels[3 * i + c]!]!;
+  }
+  for (let i = 0, at = 0; i < size; i++) {
+    out[i] = levels[pixels[at++]!]!;
+    out[size + i] = levels[256 + pixels[at++]!]!;
+    out[2 * size + i] = levels[512 + pixels[at++]!]!;
   }
   return out;
 }

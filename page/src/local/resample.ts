@@ -3,6 +3,8 @@
  * bits, rows first, rounded to 8 bits, then columns. What lies beyond a picture is of one colour.
  */
 
+import { BITS, weighIn } from "./weigh";
+
 export type Filter = "bicubic" | "bilinear";
 export type Colour = readonly [number, number, number];
 
@@ -27,7 +29,6 @@ interface Weights {
   beyond: Int32Array; // what the colour weighs
 }
 
-const BITS = 22;
 const HALF = 1 << (BITS - 1);
 const SUPPORT = { bicubic: 2, bilinear: 1 };
 
@@ -73,58 +74,25 @@ function weightsOf(line: Line, filter: Filter): Weights {
   return found;
 }
 
-/** Rows `top` to `bottom` of RGBA pixels with their columns resized: RGB. */
-function acrossRows(
-  pixels: Uint8ClampedArray, width: number, top: number, bottom: number, across: Weights, count: number, colour: Colour,
-): Uint8ClampedArray {
-  const { begin, end, weights, taps, beyond } = across;
-  const out = new Uint8ClampedArray((bottom - top) * count * 3);
-  const [red, green, blue] = colour;
-  let to = 0;
-  for (let y = top; y < bottom; y++) {
-    const row = y * width * 4;
-    for (let n = 0; n < count; n++) {
-      const outside = beyond[n]!;
-      let r = HALF + outside * red;
-      let g = HALF + outside * green;
-      let b = HALF + outside * blue;
-      let weight = n * taps;
-      const stop = row + end[n]! * 4;
-      for (let at = row + begin[n]! * 4; at < stop; at += 4) {
-        const w = weights[weight++]!;
-        r = (r + Math.imul(pixels[at]!, w)) | 0;
-        g = (g + Math.imul(pixels[at + 1]!, w)) | 0;
-        b = (b + Math.imul(pixels[at + 2]!, w)) | 0;
-      }
-      out[to++] = r >> BITS; // clamped as it is stored
-      out[to++] = g >> BITS;
-      out[to++] = b >> BITS;
-    }
+const PAGE = 65_536; // bytes by which WebAssembly's memory grows
+const BAND = 262_144; // bytes of the picture that lie in it at a time
+
+/** The memory in which sums are made; it grows, and is kept for the next picture. */
+class Room {
+  readonly memory = new WebAssembly.Memory({ initial: 1 });
+  readonly weigh = weighIn(this.memory);
+
+  /** Addresses of parts of so many bytes; what was there before is overwritten. */
+  parts(...sizes: number[]): number[] {
+    let used = 0;
+    const places = sizes.map((size) => (used += Math.ceil(size / 16) * 16) - Math.ceil(size / 16) * 16);
+    const missing = used - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    return places;
   }
-  return out;
 }
 
-/** RGB rows, of which the first is row `top` of the picture, resized to `count` rows. */
-function downColumns(
-  rows: Uint8ClampedArray, top: number, width: number, down: Weights, count: number, colour: Colour,
-): Uint8ClampedArray {
-  const { begin, end, weights, taps, beyond } = down;
-  const wide = width * 3;
-  const out = new Uint8ClampedArray(count * wide);
-  const sums = new Int32Array(wide);
-  for (let n = 0; n < count; n++) {
-    for (let i = 0; i < wide; i++) sums[i] = HALF + beyond[n]! * colour[i % 3]!;
-    let weight = n * taps;
-    for (let y = begin[n]!; y < end[n]!; y++) {
-      const w = weights[weight++]!;
-      const row = (y - top) * wide;
-      for (let i = 0; i < wide; i++) sums[i] = (sums[i]! + Math.imul(rows[row + i]!, w)) | 0;
-    }
-    const to = n * wide;
-    for (let i = 0; i < wide; i++) out[to + i] = sums[i]! >> BITS;
-  }
-  return out;
-}
+let room: Room | null = null; // made when it is needed
 
 /** RGBA pixels, `width` a row, resized along both lines: RGB, `across.count` a row. */
 export function resample(
@@ -132,13 +100,53 @@ export function resample(
 ): Uint8ClampedArray {
   const horizontal = weightsOf(across, filter);
   const vertical = weightsOf(down, filter);
-  let top = down.size;
-  let bottom = 0;
-  for (let n = 0; n < down.count; n++) {
-    if (vertical.begin[n]! >= vertical.end[n]!) continue;
-    top = Math.min(top, vertical.begin[n]!);
-    bottom = Math.max(bottom, vertical.end[n]!);
+  const [top, bottom] = extent(vertical);
+  const row = width * 4;
+  const wide = across.count * 4;
+  const band = Math.max(1, Math.floor(BAND / row)); // rows
+  room ??= new Room();
+  const { memory, weigh } = room;
+  const [start, ofColumns, ofRows, picture, rows, out] = room.parts(
+    16, horizontal.weights.byteLength, vertical.weights.byteLength, band * row, (bottom - top) * wide, down.count * wide,
+  ) as [number, number, number, number, number, number];
+  const bytes = new Uint8Array(memory.buffer);
+  const starts = new Int32Array(memory.buffer, start, 3);
+  new Int32Array(memory.buffer, ofColumns).set(horizontal.weights);
+  new Int32Array(memory.buffer, ofRows).set(vertical.weights);
+
+  /** `count` pixels, each of the one before moved by `next`, of those that make up pixel `n` of a line. */
+  const sumUp = (
+    { begin, end, taps, beyond }: Weights, weights: number, n: number,
+    origin: number, next: number, step: number, to: number, stride: number, count: number,
+  ): void => {
+    for (let c = 0; c < 3; c++) starts[c] = HALF + beyond[n]! * colour[c]!;
+    const first = weights + n * taps * 4;
+    const last = first + Math.max(0, end[n]! - begin[n]!) * 4;
+    weigh(origin + begin[n]! * step, next, step, first, last, start, to, stride, count);
+  };
+  for (let y = top; y < bottom; y += band) {
+    const count = Math.min(band, bottom - y);
+    bytes.set(pixels.subarray(y * row, (y + count) * row), picture);
+    const to = rows + (y - top) * wide;
+    for (let n = 0; n < across.count; n++) sumUp(horizontal, ofColumns, n, picture, row, 4, to + n * 4, wide, count);
   }
-  const rows = acrossRows(pixels, width, top, Math.max(top, bottom), horizontal, across.count, colour);
-  return downColumns(rows, top, across.count, vertical, down.count, colour);
+  for (let n = 0; n < down.count; n++) sumUp(vertical, ofRows, n, rows - top * wide, 4, wide, out + n * wide, 4, across.count);
+  return withoutAlpha(bytes.subarray(out, out + down.count * wide));
+}
+
+/** The first pixel that any of these is made of, and the one behind the last. */
+function extent({ begin, end }: Weights): [number, number] {
+  const used = [...begin.keys()].filter((n) => begin[n]! < end[n]!);
+  if (used.length === 0) return [0, 0];
+  return [Math.min(...used.map((n) => begin[n]!)), Math.max(...used.map((n) => end[n]!))];
+}
+
+function withoutAlpha(pixels: Uint8Array): Uint8ClampedArray {
+  const out = new Uint8ClampedArray((pixels.length / 4) * 3);
+  for (let at = 0, to = 0; at < pixels.length; at += 4) {
+    out[to++] = pixels[at]!;
+    out[to++] = pixels[at + 1]!;
+    out[to++] = pixels[at + 2]!;
+  }
+  return out;
 }

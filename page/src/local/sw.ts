@@ -46,10 +46,22 @@ here.addEventListener("fetch", (event) => {
   const path = request.url.split(/[?#]/)[0] ?? "";
   if (request.method !== "GET" || !path.startsWith(here.registration.scope)) return;
   const name = path.slice(here.registration.scope.length);
-  if (name === "" || name === "index.html") event.respondWith(kept(address("index.html"), request));
-  else if (shell.files.includes(name) || name.startsWith("assets/")) event.respondWith(kept(path, request));
-  else if (name === "site.json" || /^runtime\/.*\.mjs$/.test(name)) event.respondWith(newest(path, request));
+  const answer = (found: Promise<Response>): void => event.respondWith(found.then(isolated));
+  if (name === "" || name === "index.html") answer(kept(address("index.html"), request));
+  else if (shell.files.includes(name) || name.startsWith("assets/")) answer(kept(path, request));
+  else if (name === "site.json" || /^runtime\/.*\.mjs$/.test(name)) answer(newest(path, request));
 });
+
+/** What browsers ask of a page, and of the scripts of its workers, before its threads may share memory. */
+const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+/** The response with these headers; those that its host sent are left as they are. */
+function isolated(response: Response): Response {
+  if (response.type === "opaqueredirect" || response.type === "error") return response; // can't be made anew
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(ISOLATION)) if (!headers.has(name)) headers.set(name, value);
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
 
 /** What the page fetched before this worker saw it: site.json, and the scripts of the runtime named there. */
 async function keepSite(): Promise<void> {

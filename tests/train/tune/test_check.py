@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from galago.progress import Stage
+from galago.rows.read import read_data
 from galago.specs import ImageSpec
 from galago.train.tune.check import SHOWN, Report, check
 from galago.train.tune.labels import Labeller
-from galago.train.tune.read import read_data
 from tests.helpers.fakes import fake_spec, fake_tokenizer
 from tests.helpers.rows import llava, paint, write_lines
 

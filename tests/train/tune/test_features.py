@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from galago.checkpoints.vlm import open_checkpoint
+from galago.rows.rows import PhotoFile
 from galago.train.tune.features import FeatureStore, TrunkSession
-from galago.train.tune.rows import PhotoFile
 from tests.helpers.checkpoints import tiny_llava
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -23,37 +20,19 @@ pytest.importorskip("peft")
 from galago.convert.load import load_sessions  # noqa: E402
 from galago.errors import ModelError, OptionError, StorageError  # noqa: E402
 from galago.hub.resolve import resolve  # noqa: E402
-from galago.train.tune import loop  # noqa: E402
-from galago.train.tune.errors import FullMemoryError  # noqa: E402
-from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
+from galago.train.tune import loop, own_tasks  # noqa: E402
+from galago.train.tune.errors import DivergedError, FullMemoryError  # noqa: E402
+from galago.train.tune.finetune import Job, finetune  # noqa: E402
 from galago.train.tune.learner import Learner  # noqa: E402
-from galago.train.tune.log import read_log  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
-from galago.train.tune.rows import PhotoFile, Row, Turn  # noqa: E402
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
-
-QUICK = TuneOptions(epochs=2, rate=5e-3, measured=1, rank=4)
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40)}
+from tests.helpers.tunings import QUICK, losses, rows_in, tune  # noqa: E402
 
 
-def rows_in(folder: Path, each: int = 4) -> list[Row]:
-    found = []
-    for colour, value in COLOURS.items():
-        (folder / colour).mkdir(parents=True, exist_ok=True)
-        for number in range(each):
-            path = folder / colour / f"{number}.png"
-            Image.new("RGB", (60 + number, 50), value).save(path)
-            turn = Turn("What colour?", colour)
-            found.append(Row((PhotoFile(path.name, str(path)),), (turn,), f"rows:{len(found)}"))
-    return found
-
-
-def tune(base: Path, out: Path, options: TuneOptions, rows: list[Row], **more: object) -> Tuned:
-    held = rows[:2] if len(rows) > 2 else []
-    job = Job(resolve(base), rows[len(held) :], held, out, options, "colours", **more)  # type: ignore[arg-type]
-    made = finetune(job)
-    assert made is not None
-    return made
+@pytest.fixture(autouse=True)
+def few_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights read no note, and say much."""
+    monkeypatch.setattr(own_tasks, "NOTES", 2)
 
 
 @pytest.mark.parametrize("write", [tiny_llava, tiny_fast_vlm])
@@ -74,7 +53,13 @@ def test_it_learns_and_galago_opens_it(
     assert made.held_out_after < made.held_out_before
     assert made.check.passed
     load_sessions(tmp_path / "out", "fp32")
-    assert "held-out loss" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    told = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "held-out loss" in told
+    own = [(figure.what, figure.count > 0) for figure in made.own_after]
+    assert bool(own) == (write is tiny_llava and options.measured > 0)
+    assert len(made.own_before) == len(own) and all(asked for _, asked in own)
+    assert all(f"| {what} | " in told for what, _ in own)
+    assert ("How much the base forgot" in told) == bool(own)
     assert not (tmp_path / "out.work").exists()
 
 
@@ -118,11 +103,48 @@ def test_one_row_is_learnt_and_nothing_is_held_out(tmp_path: Path) -> None:
     assert made.steps == 2 and made.held_out_after is None and made.before is None
 
 
+def test_continued_with_other_questions_it_asks_the_base_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, rows, out = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data"), tmp_path / "out"
+
+    def stop(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Learner, "forward", stop)
+    with pytest.raises(KeyboardInterrupt):
+        tune(base, out, dataclasses.replace(QUICK, measured=0), rows)
+    monkeypatch.undo()
+    monkeypatch.setattr(own_tasks, "NOTES", 2)
+    made = tune(base, out, QUICK, rows)
+    assert made.before is not None and len(made.own_before) == len(made.own_after) == 2
+
+
 def test_a_loss_that_is_no_number_names_the_rows(tmp_path: Path) -> None:
     options = TuneOptions(epochs=5, rate=1e30, measured=0, patience=0)
     with pytest.raises(ModelError, match=r"diverged in step \d+"):
         tune(tiny_llava(tmp_path / "base"), tmp_path / "out", options, rows_in(tmp_path / "data"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_is_no_number_leaves_what_was_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, rows, out = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data"), tmp_path / "out"
+    forward, seen = Learner.forward, []
+
+    def spoilt(self: Learner, *more: Any, **named: Any) -> Any:
+        seen.append(0)
+        found = forward(self, *more, **named)
+        return {"loss": found["loss"] * float("nan")} if len(seen) == 6 else found
+
+    monkeypatch.setattr(Learner, "forward", spoilt)
+    options = TuneOptions(epochs=4, rate=1e-3, batch=2, measured=0, held_out=0.0)
+    job = Job(resolve(base), rows, [], out, options, "colours")
+    with pytest.raises(DivergedError, match=r"diverged in step 6 at rows:\d, rows:\d: .*--rate"):
+        finetune(job)
+    kept = loop.last_whole(tmp_path / "out.work")
+    assert kept is not None and kept.name == "checkpoint-5" and not out.exists()
 
 
 def test_other_options_do_not_continue(tmp_path: Path) -> None:
@@ -199,10 +221,6 @@ def command(base: Path, data: Path, out: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def losses(out: Path) -> list[float]:
-    return [line["loss"] for line in read_log(out) if "loss" in line]
-
-
 @pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path) -> None:
     base = tiny_llava(tmp_path / "base")
@@ -217,26 +235,3 @@ def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path) -> No
     subprocess.run([*together, *pair], check=True, env=env)
     assert len(losses(one)) == len(losses(two)) > 10
     assert np.allclose(losses(one), losses(two), rtol=1e-3)
-
-
-@pytest.mark.slow
-def test_interrupted_it_continues_to_the_same_end(tmp_path: Path) -> None:
-    base = tiny_llava(tmp_path / "base")
-    rows_in(tmp_path / "data", 12)
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([sys.executable, *command(base, tmp_path / "data", whole)], check=True)
-    again = [sys.executable, *command(base, tmp_path / "data", cut)]
-    kills = int(os.environ.get("GALAGO_KILLS", "2"))
-    rng = np.random.default_rng(0)
-    for kill in range(kills):
-        running = subprocess.Popen(again)
-        log = tmp_path / "cut.work" / "training.jsonl"
-        while running.poll() is None and not (log.exists() and len(log.read_text()) > 200):
-            time.sleep(0.05)
-        time.sleep(float(rng.random()) * 2)
-        running.send_signal(signal.SIGINT if kill % 2 else signal.SIGKILL)
-        running.wait()
-    if not cut.exists():
-        subprocess.run(again, check=True)
-    assert losses(cut) == losses(whole)
-    assert json.loads((cut / "config.json").read_text())["hidden_size"] == 64

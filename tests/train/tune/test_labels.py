@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galago.rows.rows import PhotoFile, Row, RowError, Turn
 from galago.text.tokens import Tokenizer
 from galago.train.tune.labels import IGNORED, Labeller, image_tokens
-from galago.train.tune.rows import PhotoFile, Row, RowError, Turn
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.prefix import Key
 from tests.helpers.fakes import control, fake_spec, fake_tokenizer, fake_vlm

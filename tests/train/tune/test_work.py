@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from galago.errors import OptionError
+from galago.rows.rows import Row, Turn
 from galago.train.tune.options import TuneOptions
-from galago.train.tune.rows import Row, Turn
 from galago.train.tune.work import Work, check_out, fingerprint, work_of
 
 

@@ -19,8 +19,11 @@ from galago.train.nano.data.words import phrase
 Figures = dict[str, dict[str, float | int]]
 
 
-def evaluate_clip(folder: Path, tasks: Tasks, precision: str = "auto") -> Figures:
-    """Zero-shot labels, and photographs found by words, over every held-out photograph."""
+def evaluate_clip(
+    folder: Path, tasks: Tasks, precision: str = "auto", out: Path | None = None
+) -> Figures:
+    """Zero-shot labels, and photographs found by words, over every held-out photograph; also
+    written to clip-figures-<precision>.json in `out`, or beside `folder`."""
     clip = MobileCLIP.load(folder, precision=precision)
     truth = [photo.info["label"] for photo in tasks.objects]
     with Progress() as bar:
@@ -38,7 +41,8 @@ def evaluate_clip(folder: Path, tasks: Tasks, precision: str = "auto") -> Figure
             rows, clip.embed_texts([f"a photo of a {word}." for word in unseen]), truth, unseen
         ),
     }
-    (folder.parent / f"clip-figures-{precision}.json").write_text(json.dumps(figures, indent=1))
+    place = (out or folder.parent) / f"clip-figures-{precision}.json"
+    place.write_text(json.dumps(figures, indent=1))
     return figures
 
 

@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from galago.errors import OptionError
 from galago.train.nano.config import CONFIGS
+from galago.train.nano.data.held_out import APART, FONTS, is_apart
 
-SHORT_SIDE = 160  # px; the shards' photographs have this shorter side
+SHORT_SIDE = 160  # px; the shorter side of what shows one thing
+LARGER = ("captions", "labels", "hands-rooms")  # shards of scenes: as large as they are
 
 
 @dataclass(frozen=True)
@@ -47,23 +50,31 @@ class PhotoStore:
         return Image.fromarray(flat.reshape(photo.height, photo.width, 3))
 
     def select(self, task: str, split: str) -> list[Photo]:
-        """The photographs of a task ("object", "fingers", "background"), "train" or "val"."""
+        """The photographs of a task ("object", "fingers", "background", "caption") in a split:
+        "train", "val", or "apart" (held_out.py)."""
         return [p for p in self.photos if p.info["task"] == task and p.info["split"] == split]
 
 
 def build_photos(shards: Path, out: Path) -> None:
-    """Decode every shard under `shards` into `out`/photos.bin and photos.json (done once)."""
+    """Decode every shard under `shards` into `out`/photos.bin and photos.json (done once).
+
+    OptionError where there are none: an empty file would be taken for what was decoded.
+    """
     if (out / "photos.json").exists():
         return
+    if not any(shards.glob("*.tar")):
+        raise OptionError(f"{shards} holds no shards (NAME.tar): --data is the folder of them")
     out.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[int, int, int, dict[str, Any]]] = []
     offset = 0
     with open(out / "photos.bin", "wb") as sink:
         for shard in sorted(shards.glob("*.tar")):
             for info, data in samples(shard):
-                picture = _shrunk(Image.open(io.BytesIO(data)).convert("RGB"))
+                picture = Image.open(io.BytesIO(data)).convert("RGB")
+                if not shard.stem.startswith(LARGER):
+                    picture = _shrunk(picture)
                 info["shard"] = shard.stem
-                info.setdefault("split", hand_split(info))
+                info["split"] = split_of(info, shard.stem)
                 sink.write(picture.tobytes())
                 rows.append((offset, picture.height, picture.width, info))
                 offset += picture.width * picture.height * 3
@@ -103,6 +114,15 @@ def _shrunk(picture: Image.Image) -> Image.Image:
 # person).
 HELD_OUT_CROPS = frozenset({"996", "5", "15", "46", "Hand"})
 HELD_OUT_SIGNS_FROM = 5500
+
+
+def split_of(info: dict[str, Any], shard: str) -> str:
+    """ "train", "val" or "apart": which side of the figures a picture stands on."""
+    if is_apart(info, shard):
+        return APART
+    if shard == "hands-rooms":  # what is left has fives alone: nothing to measure counting with
+        return "train"
+    return str(info.get("split") or hand_split(info))
 
 
 def hand_split(info: dict[str, Any]) -> str:
@@ -202,8 +222,12 @@ HELD_OUT_FONTS = ("kalam", "short-stack", "handlee", "lora", "nunito", "ibm-plex
 
 
 def font_families(packages: Path, split: str) -> Sequence[str]:
+    """Families under `packages`: "val" are the held-out ones, "apart" those with more hands."""
     names = sorted(p.name for p in packages.iterdir() if p.is_dir())
-    return [n for n in names if (n in HELD_OUT_FONTS) == (split == "val")]
+    chosen = {"val": HELD_OUT_FONTS, "apart": (*HELD_OUT_FONTS, *FONTS)}
+    if split in chosen:
+        return [n for n in names if n in chosen[split]]
+    return [n for n in names if n not in chosen["apart"]]
 
 
 def find_words(allowed: Container[str], most: int = 14000) -> list[str]:

@@ -37,7 +37,7 @@ def load_teacher() -> torch.nn.Module:
 
 
 def build_teacher_features(cache: Path, batch: int = 64) -> None:
-    """Write `cache`/teacher.npy, float16 (photos, 1280), zero rows for what is not an object."""
+    """Write `cache`/teacher.npy, float16 (photos, 1280), zero rows for what shows hands alone."""
     out = cache / "teacher.npy"
     if out.exists():
         return
@@ -46,7 +46,7 @@ def build_teacher_features(cache: Path, batch: int = 64) -> None:
     # that layout is unsafe.
     model = load_teacher().to(memory_format=torch.channels_last)
     features = np.zeros((len(store.photos), FEATURES), np.float16)
-    wanted = [i for i, p in enumerate(store.photos) if p.info["task"] == "object"]
+    wanted = [i for i, p in enumerate(store.photos) if p.info["task"] in ("object", "caption")]
     for start in track(range(0, len(wanted), batch), description="teacher features"):
         rows = wanted[start : start + batch]
         pixels = torch.stack([teacher_pixels(store.picture(store.photos[i])) for i in rows])

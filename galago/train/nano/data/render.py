@@ -73,13 +73,21 @@ class Rendered:
 
 
 @lru_cache(maxsize=8192)  # opening a compressed font costs as much as drawing with it
-def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+def open_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font file at a size in pixels, kept open."""
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=1)
 def _grain() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((1024, 1024), dtype=np.float32)
+
+
+def grain(rng: random.Random, height: int, width: int) -> np.ndarray:
+    """(height, width) float32 of white noise, each at most 1024; a view of one kept field."""
+    field = _grain()
+    i, j = rng.randrange(len(field) - height), rng.randrange(len(field) - width)
+    return field[i : i + height, j : j + width]
 
 
 def words_line(rng: random.Random, words: Sequence[str], count: int) -> str:
@@ -137,7 +145,7 @@ def render(
     natural part of it. `background` is a photograph to write on; None draws paper.
     """
     size, widths, pitch = _fit(lines, font_path, rng, side, dense)
-    font = _font(font_path, size)
+    font = open_font(font_path, size)
     block_w, block_h = max(widths), pitch * len(lines)
     paper, ink = _paper(rng, side, background)
     left = rng.uniform(4, max(4.1, side - block_w - 4))
@@ -160,14 +168,14 @@ def render(
             before = after
     mask, boxes = _warp(mask, boxes, rng, side)
     picture = _compose(paper, ink, mask, rng)
-    classes, centres = _cells(boxes, side)
+    classes, centres = cells_of(boxes, side)
     return Rendered(picture, "\n".join(lines), classes, centres, font_path)
 
 
 def _fit(
     lines: Sequence[str], font_path: str, rng: random.Random, side: int, dense: bool
 ) -> tuple[int, list[float], int]:
-    probe = _font(font_path, 32)
+    probe = open_font(font_path, 32)
     widest = max(probe.getlength(line) for line in lines) / 32
     spacing = rng.uniform(1.15, 1.5)
     largest = min((side - 10) / max(widest, 0.1), (side - 8) / (spacing * len(lines)))
@@ -176,7 +184,7 @@ def _fit(
     size = int(min(largest, rng.uniform(low, max(low, largest))))
     size = max(size, 9)
     size -= size % max(1, size // 12)  # few sizes, so that opened fonts are met again
-    font = _font(font_path, size)
+    font = open_font(font_path, size)
     return size, [font.getlength(line) for line in lines], max(int(size * spacing), 1)
 
 
@@ -264,13 +272,12 @@ def _compose(
         shape = (side, 1, 1) if rng.random() < 0.5 else (1, side, 1)
         array = np.multiply(array, slope.reshape(shape), dtype=np.float32)
     if rng.random() < 0.6:
-        grain = _grain()
-        i, j = rng.randrange(len(grain) - side), rng.randrange(len(grain) - side)
-        array = array + grain[i : i + side, j : j + side, None] * rng.uniform(1, 14)
+        array = array + grain(rng, side, side)[..., None] * rng.uniform(1, 14)
     return np.clip(array, 0, 255).astype(np.uint8)
 
 
-def _cells(boxes: list[Box], side: int) -> tuple[np.ndarray, np.ndarray]:
+def cells_of(boxes: list[Box], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes in pixels -> the class and the centre flag of each cell, as Rendered has them."""
     rows = columns = side // CELL
     classes = np.zeros((rows, columns), np.uint8)
     centres = np.zeros((rows, columns), bool)

@@ -25,8 +25,9 @@ from galago.train.nano.data.assets import (
     load_emoji,
 )
 
-KINDS = ("object", "fingers", "emoji", "text")
+KINDS = ("object", "fingers", "emoji", "text", "scene")
 SHORT_LINE = 12  # letters and spaces on a line of a note
+PLAIN_WALLS = ("finger-counting", "sign-language-digits")
 IGNORED = -100  # torch's cross_entropy skips it
 
 
@@ -41,6 +42,8 @@ class Sample:
     photo: int = -1  # row in the photo store, for teacher features
     cells: render.Rendered | None = field(default=None, repr=False)
     present: bool = True  # False where a question about fingers meets a picture without a hand
+    names: tuple[str, ...] = ()  # of what a scene shows, the chief one first
+    nouns: tuple[int, ...] = ()  # those of them that the read-out has
 
 
 @dataclass
@@ -70,6 +73,11 @@ class Tasks:
     @cached_property
     def label_index(self) -> dict[str, int]:
         return {label: i for i, label in enumerate(self.labels)}
+
+    @cached_property
+    def nouns(self) -> list[str]:
+        """What a read-out of scenes would tell apart: none here (wide.py)."""
+        return []
 
     @cached_property
     def objects(self) -> list[Photo]:
@@ -110,8 +118,8 @@ class Tasks:
         photo = rng.choice(self.objects)
         if rng.random() < 0.5:
             photo = rng.choice(rng.choice(self.by_label))
-        picture = _crop(self.store.picture(photo), rng, 0.45)
-        return self.object_sample(photo, jitter(_square(picture, side, rng), rng))
+        picture = cropped(self.store.picture(photo), rng, 0.45)
+        return self.object_sample(photo, jitter(squared(picture, side, rng), rng))
 
     @cached_property
     def by_label(self) -> list[list[Photo]]:
@@ -130,20 +138,22 @@ class Tasks:
         count = rng.randrange(6)
         if count == 0 and rng.random() < 0.25:  # no hand at all
             scene = self.store.picture(rng.choice(self.scenes))
-            picture = jitter(_square(_crop(scene, rng, 0.4), side, rng), rng)
+            picture = jitter(squared(cropped(scene, rng, 0.4), side, rng), rng)
             return Sample("fingers", np.asarray(picture), "0", 0, present=False)
         photo = rng.choice(self.hands[count])
         picture = self.store.picture(photo)
-        plain = photo.info["source"] != "hands-dataset"
+        plain = photo.info.get("source") in PLAIN_WALLS
         if plain and rng.random() < 0.6:
-            scene = _square(_crop(self.store.picture(rng.choice(self.scenes)), rng, 0.4), side, rng)
+            scene = squared(
+                cropped(self.store.picture(rng.choice(self.scenes)), rng, 0.4), side, rng
+            )
             if photo.offset not in self.masks:
                 self.masks[photo.offset] = hand_mask(picture)
-            dim = photo.info["source"] == "finger-counting"
+            dim = photo.info.get("source") == "finger-counting"
             picture = _paste_hand(picture, self.masks[photo.offset], scene, rng, dim)
         else:
             picture = _turn(picture, rng, 18)
-            picture = _square(_crop(picture, rng, 0.75), side, rng)
+            picture = squared(cropped(picture, rng, 0.75), side, rng)
         if rng.random() < 0.15:  # skin and light of few people: shape must do without colour
             picture = picture.convert("L").convert("RGB")
         return Sample("fingers", np.asarray(jitter(picture, rng)), str(count), count)
@@ -202,7 +212,7 @@ class Tasks:
         font = rng.choice(rng.choice(self.fonts))
         scene = None
         if rng.random() < 0.2:
-            scene = _crop(self.store.picture(rng.choice(self.scenes)), rng, 0.3)
+            scene = cropped(self.store.picture(rng.choice(self.scenes)), rng, 0.3)
         drawn = render.render(lines, font, rng, side, scene, dense)
         return Sample("text", drawn.picture, drawn.text, cells=drawn)
 
@@ -219,13 +229,15 @@ def letterboxed(picture: Image.Image, side: int) -> Image.Image:
     return page
 
 
-def _square(picture: Image.Image, side: int, rng: random.Random) -> Image.Image:
+def squared(picture: Image.Image, side: int, rng: random.Random) -> Image.Image:
+    """Letterboxed or stretched to a square, by a coin."""
     if rng.random() < 0.5:
         return letterboxed(picture, side)
     return picture.resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _crop(picture: Image.Image, rng: random.Random, least: float) -> Image.Image:
+def cropped(picture: Image.Image, rng: random.Random, least: float) -> Image.Image:
+    """A part of at least a share of the area, mirrored by a coin."""
     area, ratio = rng.uniform(least, 1.0), np.exp(rng.uniform(-0.2, 0.2))
     w = min(picture.width, int(picture.width * np.sqrt(area) * ratio))
     h = min(picture.height, int(picture.height * np.sqrt(area) / ratio))

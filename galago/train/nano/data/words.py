@@ -80,6 +80,8 @@ def phrase(label: str) -> str:
 def speak(sample: Sample, rng: random.Random) -> Spoken:
     """A random question about a sample that its truth can answer."""
     chance = rng.random()
+    if sample.kind == "scene":  # who knows what hands and letters are in it
+        return _speak_scene(sample, rng)
     if chance < 0.03:
         asked = rng.choice(list(ASKED_KIND))
         shown = sample.kind == asked and sample.present
@@ -131,6 +133,19 @@ def _speak_text(sample: Sample, rng: random.Random) -> Spoken:
     return Spoken(prompt, ((start, False), (flat, True)))
 
 
+def _speak_scene(sample: Sample, rng: random.Random) -> Spoken:
+    """Its caption; in short, or by name, the chief thing in it."""
+    chance = rng.random()
+    if chance < 0.03:
+        return _said(ASKED_KIND["emoji"], "No.")
+    if chance < 0.55:
+        return _said(_pick(DESCRIBE, rng), sample.answer)
+    chief = f"{_capital(phrase(sample.names[0]))}."
+    if chance < 0.85:
+        return _said(_pick(BRIEF, rng), chief if rng.random() < 0.5 else sample.answer)
+    return _said(rng.choice(NAME[:-1]), chief)
+
+
 _SPEAKERS = {
     "object": _speak_named,
     "emoji": _speak_named,
@@ -144,8 +159,9 @@ def _pick(prompts: Sequence[str], rng: random.Random) -> str:
     return prompts[0] if rng.random() < 0.5 else rng.choice(prompts)
 
 
-def corpus(labels: Sequence[str], system: str) -> Iterator[str]:
-    """What the vocabulary is made for: the template, every prompt and every fixed phrase."""
+def corpus(labels: Sequence[str], system: str, captions: Sequence[str] = ()) -> Iterator[str]:
+    """What the vocabulary is made for: the template, every prompt, every fixed phrase, captions."""
+    yield from captions
     for _ in range(50):
         yield f"system\n{system}\nuser\nassistant\n"
         yield from (*READ, *COUNT, *DESCRIBE, *BRIEF, *NAME, *WORDS, *ASKED_KIND.values())
@@ -157,7 +173,9 @@ def corpus(labels: Sequence[str], system: str) -> Iterator[str]:
         yield f"{_capital(phrase(label))}."
 
 
-def build_tokenizer(out: Path, size: int, labels: Sequence[str], system: str) -> None:
+def build_tokenizer(
+    out: Path, size: int, labels: Sequence[str], system: str, captions: Sequence[str] = ()
+) -> None:
     """A byte-level tokenizer of `size` tokens in `out`/tokenizer.json, with Qwen2's word breaks."""
     tokenizer = Tokenizer(models.BPE())
     words = pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated", invert=False)
@@ -170,6 +188,6 @@ def build_tokenizer(out: Path, size: int, labels: Sequence[str], system: str) ->
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(labels, system), trainer)
+    tokenizer.train_from_iterator(corpus(labels, system, captions), trainer)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"))

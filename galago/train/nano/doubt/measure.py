@@ -12,10 +12,10 @@ from rich.progress import track
 
 from galago.checkpoints.tensors import Float
 from galago.clip.mobileclip import MobileCLIP
+from galago.text.edits import edit_distance
 from galago.text.presets import PRESETS
 from galago.train.nano.data.words import NUMBERS, phrase
 from galago.train.nano.doubt.pictures import Shown
-from galago.train.nano.vlm.evaluate import edit_distance
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 

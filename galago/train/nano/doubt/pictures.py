@@ -91,7 +91,7 @@ def unknown(
     Whole groups (a book's pictures) are fitted with or measured with; `held_out`: measured alone.
     """
     avoided = {singular(name) for name in taught}
-    rows = _folder(place) if place.is_dir() else _captioned(place)
+    rows = folder_rows(place) if place.is_dir() else _captioned(place)
     fit = [row for row in rows if not names_any(row[1], avoided)]
     fit.sort(key=lambda row: _number(f"{seed}-{row[0]}"))
     for key, _, group, data in fit[:most]:
@@ -125,7 +125,7 @@ def _labels(shard: Path) -> Iterator[str]:
 
 
 def _named(folder: Path) -> Iterator[str]:
-    for _, words, _, _ in _folder(folder):
+    for _, words, _, _ in folder_rows(folder):
         yield words.split(" ; ")[1]
 
 
@@ -177,7 +177,7 @@ def _captioned(shard: Path) -> list[tuple[str, str, str, bytes]]:
     return rows
 
 
-def _folder(folder: Path) -> list[tuple[str, str, str, bytes]]:
+def folder_rows(folder: Path) -> list[tuple[str, str, str, bytes]]:
     """The same of pictures in a folder, named by a .txt beside them and by their paths.
 
     Mirrored and turned copies (Tux Paint's stamps have them) are left out.

@@ -98,19 +98,19 @@ def _row(name: str, cells: Sequence[str]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def into_card(card: Path, text: str) -> None:
+def into_card(card: Path, text: str, title: str = TITLE) -> None:
     """Put the table into a card, in the place of an older one or before its last part."""
     if not card.is_file():
         return
     told = card.read_text("utf-8")
-    head, _, rest = told.partition(f"{TITLE}\n")
+    head, _, rest = told.partition(f"{title}\n")
     if rest:
         _, found, after = rest.partition("\n## ")
         after = f"## {after}" if found else ""
     else:
         head, found, after = told.rpartition("\n## ")
         head, after = f"{head}\n", f"## {after}"
-    card.write_text(f"{head}{TITLE}\n\n{text}\n{after}", "utf-8")
+    card.write_text(f"{head}{title}\n\n{text}\n{after}", "utf-8")
 
 
 def _counts(counts: dict[str, int]) -> str:

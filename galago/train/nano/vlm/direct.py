@@ -32,6 +32,8 @@ class DirectModel(nn.Module):
     def __init__(self, config: TrainConfig, tasks: Tasks) -> None:
         super().__init__()
         classes = {"object": len(tasks.labels), "emoji": len(tasks.emoji[3]), "fingers": 6}
+        if tasks.nouns:
+            classes["scene"] = len(tasks.nouns)
         self.trunk = build_trunk(config.vision)
         self.heads = EncoderHeads(config.vision, classes, FEATURES)
 
@@ -49,8 +51,11 @@ class DirectModel(nn.Module):
             rows = batch[f"{kind}_rows"]
             if len(rows):
                 logits = self.heads.pooled[kind](pooled[rows]).float()
+                if kind == "scene":
+                    losses[kind] = noun_loss(logits, batch["nouns"])
+                    continue
                 losses[kind] = F.cross_entropy(logits, batch[f"{kind}_labels"], label_smoothing=0.1)
-        rows = batch["object_rows"]
+        rows = batch["teacher_rows"]
         if len(rows):
             guess = F.normalize(self.heads.teacher(pooled[rows]).float(), dim=-1)
             losses["teacher"] = 1 - (guess * batch["teacher"]).sum(-1).mean()
@@ -60,6 +65,18 @@ class DirectModel(nn.Module):
                 logits = self.heads.cell_logits(features[rows], name)
                 losses[name] = cell_loss(logits, batch["classes"], batch["centres"])
         return losses
+
+
+def noun_loss(logits: torch.Tensor, nouns: torch.Tensor) -> torch.Tensor:
+    """Which of the nouns are there: (B, nouns) of logits, (n, 2) of picture and noun.
+
+    Binary, for several are; what is there weighs as much as all that isn't, or "nothing" wins.
+    """
+    truth = torch.zeros_like(logits)
+    truth[nouns[:, 0], nouns[:, 1]] = 1
+    each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    there = (each * truth).sum() / truth.sum().clamp_min(1)
+    return 0.5 * there + 0.5 * (each * (1 - truth)).sum() / (1 - truth).sum().clamp_min(1) * 20
 
 
 def cell_loss(logits: torch.Tensor, classes: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
@@ -79,6 +96,7 @@ LOSS_WEIGHTS = {
     "object": 0.6,
     "emoji": 0.3,
     "fingers": 0.6,
+    "scene": 0.4,
     "teacher": 4.0,
     "cells": 3.0,
     "middle": 1.5,
@@ -97,9 +115,13 @@ def collate(samples: Sequence[Sample], teacher: np.ndarray) -> Batch:
         rows = [i for i, s in enumerate(samples) if s.kind == kind]
         batch[f"{kind}_rows"] = torch.tensor(rows, dtype=torch.long)
         batch[f"{kind}_labels"] = torch.tensor([samples[i].label for i in rows], dtype=torch.long)
-    photos = [s.photo for s in samples if s.kind == "object"]
-    target = teacher[photos].astype(np.float32)
+    seen = [i for i, s in enumerate(samples) if s.photo >= 0]
+    batch["teacher_rows"] = torch.tensor(seen, dtype=torch.long)
+    target = teacher[[samples[i].photo for i in seen]].astype(np.float32)
     batch["teacher"] = F.normalize(torch.from_numpy(target), dim=-1)
+    scenes = [s for s in samples if s.kind == "scene"]
+    pairs = [(row, noun) for row, s in enumerate(scenes) for noun in s.nouns]
+    batch["nouns"] = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
     cells = [s.cells for s in samples if s.cells is not None]
     if cells:
         batch["classes"] = torch.from_numpy(np.stack([c.classes for c in cells])).long()

@@ -15,6 +15,7 @@ from galago.train.nano.config import StageConfig, TrainConfig
 from galago.train.nano.data.assets import emoji_label
 from galago.train.nano.data.image_teacher import build_teacher_features, load_teacher_features
 from galago.train.nano.data.tasks import Sample, Tasks
+from galago.train.nano.data.wide import WideTasks
 from galago.train.nano.data.words import build_tokenizer
 from galago.train.nano.log import draw_curves
 from galago.train.nano.model import normalised
@@ -32,8 +33,10 @@ class VLMRecipe:
 
     def __init__(self, config: TrainConfig, places: Places) -> None:
         self.config, self.places = config, places
-        self.train = Tasks(places.cache, places.fonts, "train")
-        self.held_out = Tasks(places.cache, places.fonts, "val")
+        given = (places.labels, places.shards)
+        self.train, self.held_out = (
+            WideTasks(places.cache, places.fonts, split, {}, *given) for split in ("train", "val")
+        )
 
     def prepare(self, stages: Sequence[StageConfig]) -> None:
         if any(map(language.needs_teacher, stages)):
@@ -42,7 +45,8 @@ class VLMRecipe:
             return
         names = [*self.train.labels, *map(emoji_label, self.train.emoji[3])]
         vocab = self.config.text.vocab
-        build_tokenizer(self.places.tokenizer, vocab, names, PromptSpec().system)
+        system = PromptSpec().system
+        build_tokenizer(self.places.tokenizer, vocab, names, system, self.said)
 
     def stage(self, stage: StageConfig) -> Stage:
         return self._direct(stage) if stage.loss == "direct" else self._language(stage)
@@ -59,6 +63,12 @@ class VLMRecipe:
         draw_curves(config.stages, out)
         write_card(config, figures, out, folder)
         print(json.dumps(figures, indent=1))
+
+    @property
+    def said(self) -> list[str]:
+        """Captions, where a stage asks for scenes."""
+        kinds = {kind for stage in self.config.stages for _, some in stage.batch for kind in some}
+        return self.train.captions if kinds & {"captioned", "pasted"} else []
 
     @cached_property
     def teacher(self) -> np.ndarray:

@@ -1,0 +1,190 @@
+"""Hands cut out along what a teacher saw, and put into other rooms.
+
+Hands before plain walls taught a trunk the walls. Here a hand takes a tenth to a third of a
+photograph of anything: held up on an arm with a sleeve, of other skin, either way round, in the
+light and the focus of the scene. Landmarks and outlines are rows of the teacher "hands"
+(galago/train/nano/teach); "counts" says how many fingers a hand of any other photograph shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from galago.train.nano.data.assets import Photo, PhotoStore
+from galago.train.nano.teach.workers import Row, read_rows
+
+SHARES = (0.09, 0.36)  # of the picture that the hand's box takes
+SURE = 0.98  # a count is believed from here on; a score says that there is a hand at all
+SEEN = 0.8
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One hand of a photograph: its outline (PNG), its fingers, wrist and middle knuckle (shares
+    of width and height)."""
+
+    photo: Photo
+    fingers: int
+    outline: bytes
+    wrist: tuple[float, float]
+    knuckle: tuple[float, float]
+
+
+def find_cuts(photos: Sequence[Photo], folder: Path) -> dict[int, list[Cut]]:
+    """Of photographs of one counted hand those in which the teacher saw just that, by count."""
+    cuts: dict[int, list[Cut]] = {n: [] for n in range(6)}
+    for photo, hands in _seen(photos, folder, "hands"):
+        if len(hands) == 1 and hands[0]["score"] >= SEEN:
+            wrist, knuckle = hands[0]["points"][0], hands[0]["points"][9]
+            outline = base64.b64decode(hands[0]["mask"])
+            cut = Cut(photo, photo.info["fingers"], outline, tuple(wrist[:2]), tuple(knuckle[:2]))
+            cuts[cut.fingers].append(cut)
+    return cuts
+
+
+def find_counted(
+    photos: Sequence[Photo], folder: Path
+) -> tuple[list[tuple[Photo, int]], list[Photo]]:
+    """Of photographs of anything: those with one hand whose count is sure, and those in which the
+    teacher, at its most willing, found no hand."""
+    counted, empty = [], []
+    for photo, counts in _seen(photos, folder, "counts"):
+        if not counts:
+            empty.append(photo)
+        elif len(counts) == 1 and counts[0]["chance"] >= SURE:
+            counted.append((photo, counts[0]["count"]))
+    return counted, empty
+
+
+def _seen(
+    photos: Sequence[Photo], folder: Path, teacher: str
+) -> Iterator[tuple[Photo, list[dict[str, Any]]]]:
+    """What a teacher says of those photographs that it was asked about."""
+    shards: dict[str, dict[str, Row]] = {}
+    for photo in photos:
+        shard = photo.info["shard"]
+        if shard not in shards:
+            shards[shard] = read_rows(folder, teacher, shard)
+        row = shards[shard].get(photo.info["key"])
+        if row is not None:
+            yield photo, row[teacher]
+
+
+def held_up(cut: Cut, store: PhotoStore, scene: Image.Image, rng: random.Random) -> Image.Image:
+    """The hand on the scene (square), on an arm that comes from the edge."""
+    picture = store.picture(cut.photo)
+    mask = Image.open(io.BytesIO(cut.outline)).convert("L").resize(picture.size)
+    box = mask.getbbox()
+    if box is None:
+        return scene
+    at = [np.array(p) * picture.size - box[:2] for p in (cut.wrist, cut.knuckle)]
+    hand, mask = picture.crop(box), mask.crop(box).filter(ImageFilter.GaussianBlur(0.7))
+    side = scene.width
+    share = rng.uniform(*SHARES)
+    scale = side * (share / (hand.width * hand.height)) ** 0.5
+    hand, mask, at = _resized(hand, mask, at, scale)
+    if rng.random() < 0.5:
+        hand = hand.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        mask = mask.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        at = [np.array((hand.width - x, y)) for x, y in at]
+    hand, mask, at = _turned(hand, mask, at, rng.gauss(0, 14))
+    hand = _toned(hand, mask, scene, rng)
+    # Mostly whole; a hand at the edge of a picture is one too.
+    slack = 0.02 * side
+    x = rng.uniform(-slack, max(-slack, side - hand.width + slack))
+    y = rng.uniform(-slack, max(-slack, side - hand.height + slack))
+    page = _arm(scene.copy(), hand, mask, [p + np.array((x, y)) for p in at], rng)
+    page.paste(hand, (int(x), int(y)), mask)
+    return page
+
+
+def _resized(
+    hand: Image.Image, mask: Image.Image, at: list[np.ndarray], scale: float
+) -> tuple[Image.Image, Image.Image, list[np.ndarray]]:
+    size = (max(4, round(hand.width * scale)), max(4, round(hand.height * scale)))
+    return hand.resize(size), mask.resize(size), [p * scale for p in at]
+
+
+def _turned(
+    hand: Image.Image, mask: Image.Image, at: list[np.ndarray], degrees: float
+) -> tuple[Image.Image, Image.Image, list[np.ndarray]]:
+    middle = np.array(hand.size) / 2
+    angle = np.deg2rad(-degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    hand = hand.rotate(degrees, Image.Resampling.BILINEAR, expand=True)
+    mask = mask.rotate(degrees, Image.Resampling.BILINEAR, expand=True)
+    return hand, mask, [turn @ (p - middle) + np.array(hand.size) / 2 for p in at]
+
+
+def _toned(
+    hand: Image.Image, mask: Image.Image, scene: Image.Image, rng: random.Random
+) -> Image.Image:
+    """Skin from dark to pale, drawn towards the light of the scene, in its focus."""
+    array = np.asarray(hand, np.float32)
+    inside = np.asarray(mask) > 128
+    lightness = float(array[inside].mean()) if inside.any() else 128.0
+    light = float(np.asarray(scene.resize((8, 8)), np.float32).mean())
+    wanted = rng.uniform(55, 205) * (0.6 + 0.4 * light / 120)
+    gain = np.clip(wanted / max(lightness, 8.0), 0.35, 2.6)
+    tint = np.ones(3, np.float32)
+    if rng.random() < 0.8 and inside.any():  # of a skin's colour, whatever the camera made of it
+        red, blue = rng.uniform(1.12, 1.55), rng.uniform(0.58, 0.95)
+        seen = array[inside].mean(0) + 1
+        tint = np.array([red * seen[1] / seen[0], 1.0, blue * seen[1] / seen[2]], np.float32)
+        tint = np.clip(tint, 0.6, 1.7) / tint.mean().clip(0.6, 1.7)
+    hand = Image.fromarray(np.clip(array * gain * tint, 0, 255).astype(np.uint8))
+    if rng.random() < 0.35:
+        hand = hand.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.4)))
+    return hand
+
+
+def _arm(
+    page: Image.Image,
+    hand: Image.Image,
+    mask: Image.Image,
+    at: Sequence[np.ndarray],
+    rng: random.Random,
+) -> Image.Image:
+    """Skin from the wrist on, and mostly a sleeve over it, out of the picture."""
+    wrist, knuckle = at
+    away = wrist - knuckle
+    palm = float(np.hypot(*away))
+    if palm < 2:
+        return page
+    away = away / palm
+    angle = rng.gauss(0, 0.25)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    away, across = turn @ away, turn @ np.array([-away[1], away[0]])
+    inside = np.asarray(hand)[np.asarray(mask) > 200]
+    skin = tuple(int(v) for v in np.median(inside, axis=0)) if len(inside) else (150, 110, 90)
+    far = 3.0 * page.width
+    draw = ImageDraw.Draw(page)
+    wide = palm * rng.uniform(0.30, 0.40)
+    draw.polygon(
+        _band(wrist - away * palm * 0.15, wrist + away * far, across, wide, wide * 2), skin
+    )
+    if rng.random() < 0.75:
+        cuff = wrist + away * palm * rng.uniform(0.1, 1.4)
+        cloth = tuple(rng.randint(10, 245) for _ in range(3))
+        wide *= rng.uniform(1.15, 1.6)
+        draw.polygon(_band(cuff, cuff + away * far, across, wide, wide * 2), cloth)
+        shade = tuple(int(v * 0.8) for v in cloth)
+        draw.polygon(_band(cuff, cuff + away * palm * 0.12, across, wide, wide), shade)
+    return page
+
+
+def _band(
+    start: np.ndarray, end: np.ndarray, across: np.ndarray, first: float, last: float
+) -> list[tuple[float, float]]:
+    near, far = across * first, across * last
+    corners = (start - near, start + near, end + far, end - far)
+    return [(float(x), float(y)) for x, y in corners]

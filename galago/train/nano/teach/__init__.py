@@ -1,0 +1,1 @@
+"""Teachers that label pictures once, each in an environment of its own; kept beside the shards."""
