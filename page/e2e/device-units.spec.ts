@@ -134,6 +134,7 @@ test("questions are answered while a trial waits for its files", async () => {
   });
   await ask(desk, setup(null));
   const trial = desk.tried(setup(null), () => {});
+  await new Promise((done) => setTimeout(done, 10)); // by now it waits
   expect((await ask(desk, setup(null))).device).toBe("wasm");
   come();
   expect(await trial).toBe("wasm");

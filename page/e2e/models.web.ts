@@ -129,7 +129,7 @@ async function stand(site: string, folder: string): Promise<{ page: Host; hub: H
   return { page, hub };
 }
 
-test("the hub's model: asked after the click alone, stopped, gone on with, kept, used again, removed", async ({ page, copy }) => {
+test("the hub's model: asked after the click alone, stopped, gone on with, kept, used again, removed", CHROMIUM, async ({ page, copy }) => {
   test.setTimeout(240_000);
   const { page: host, hub } = await stand(copy(), join(MADE, "hub"));
   const weights = /\.onnx$/;
@@ -138,7 +138,7 @@ test("the hub's model: asked after the click alone, stopped, gone on with, kept,
     const adapter = { features: new Set<string>(), info: { vendor: "acme", architecture: "", device: "", description: "" } };
     Object.defineProperty(Navigator.prototype, "gpu", { get: () => ({ requestAdapter: () => Promise.resolve(adapter) }) });
     // A browser asks the person whether the page may keep so much, and nobody answers.
-    StorageManager.prototype.persist = () => new Promise(() => {});
+    if ("storage" in navigator) navigator.storage.persist = () => new Promise(() => {});
   });
   await show(page, host.url, NOTE);
   expect(await ask(page, READ)).toBe("Free\ncoffee");

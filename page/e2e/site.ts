@@ -143,7 +143,7 @@ export const test = base.extend<{ again: boolean; host: Host; copy: () => string
 
 /**
  * Of tests that Firefox can't be driven through: DevTools, whole folders, a camera's pictures from a file; axe
- * makes Debian's crash while a page loads.
+ * makes Debian's crash while a page loads. A host that is gone it reports as an error of the page.
  */
 export const CHROMIUM = { tag: "@chromium" };
 
