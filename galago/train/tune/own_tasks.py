@@ -27,7 +27,7 @@ from galago.rows.rows import Row, Turn
 from galago.rows.tars import PhotoInTar
 from galago.text.edits import edit_distance
 from galago.text.presets import PRESETS
-from galago.train.nano.data.assets import hand_split
+from galago.train.nano.data.assets import split_of
 from galago.train.nano.data.render import render, words_line
 from galago.train.nano.data.words import phrase
 from galago.train.tune.answers import Figure, ask_all, some
@@ -159,7 +159,7 @@ def _held(path: Path) -> Iterator[tuple[str, Row]]:
                 told[key] = json.load(io.BytesIO(stream.read()))
     for key, info in told.items():
         task = {"object": "objects", "fingers": "fingers"}.get(str(info.get("task")))
-        if task is None or key not in places or info.get("split", hand_split(info)) != "val":
+        if task is None or key not in places or split_of(info, path.stem) != "val":
             continue
         fingers = task == "fingers"
         turn = (

@@ -56,30 +56,37 @@ def test_killed_at_random_it_continues_to_the_same_end(
         "--data", str(tmp_path / "data"), "--rate", "1e-4", "--epochs", "8", "--patience", "0",
         "--measured", "0", "--batch", "2",
     )  # fmt: skip
-    rng, killed, steps, ends = np.random.default_rng(0), 0, [], 0
+    rng, done, ends = np.random.default_rng(0), 0, 0
+    steps: list[int] = []
     with Nursery(LOADED) as nursery:
         began = time.monotonic()
         assert nursery.start("finetune", str(base), str(whole), *options).wait() == 0
         lasted = time.monotonic() - began
         wanted, made = losses(whole), weights(whole)
         assert len(wanted) > 50
-        while killed < KILLS or not ends:
+        while len(steps) < KILLS or not ends:
             running = nursery.start("finetune", str(base), str(cut), *options)
-            number = signal.SIGINT if killed % 3 == 2 else signal.SIGKILL
-            if killed < KILLS:
-                _await(cut, int(rng.integers(len(wanted))), 5 * lasted)
-                time.sleep(float(rng.random()) * lasted / 10)
+            number = signal.SIGINT if len(steps) % 3 == 2 else signal.SIGKILL
+            # One that was killed behind its last step may end.
+            if len(steps) < KILLS and done < len(wanted):
+                # Every fifth while it starts; else within the next quarter of the steps.
+                ahead = int(rng.integers(1, len(wanted) // 4)) if rng.random() > 0.2 else 0
+                _await(cut, min(done + ahead, len(wanted)) if ahead else 0, 5 * lasted)
+                time.sleep(float(rng.random()) * 0.1)
                 running.kill(number)
             code = running.wait()
-            if code == 0:  # it came to its end: here is the proof, and another one begins
+            if code == 0:  # here is the proof, and another one begins
                 ends += 1
                 assert losses(cut) == wanted
                 assert weights(cut) == made
                 assert not cut.with_name("cut.work").exists()
                 shutil.rmtree(cut)
+                done = 0
                 continue
             assert code == (130 if number == signal.SIGINT else -number)
-            killed += 1
-            steps.append(len(losses(cut.with_name("cut.work"))))
+            done = len(losses(cut.with_name("cut.work")))
+            steps.append(done)
     with capsys.disabled():
-        print(f"\n{killed} kills at steps {steps} of {len(wanted)}, {ends} trainings ended alike")
+        print(
+            f"\n{len(steps)} kills at steps {steps} of {len(wanted)}, {ends} trainings ended alike"
+        )
