@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago.checkpoints.adapter import digest_of, peft_name
 from galago.checkpoints.folders import (
     ADAPTER_BASE,
     ADAPTER_CONFIG,
@@ -20,7 +19,6 @@ from galago.checkpoints.folders import (
     is_adapter,
     is_complete,
     kind_of_folder,
-    weight_files,
 )
 from galago.checkpoints.names import PROJECTOR
 from galago.checkpoints.tensors import read_float, to_bf16, widen
@@ -30,51 +28,14 @@ from galago.convert.load import load_sessions
 from galago.errors import CheckpointError
 from galago.hub.resolve import resolve
 from galago.places import MODELS
+from tests.helpers.adapters import ALPHA, LAYER, RANK, adapter, matrices
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava
 
-LAYER = "model.layers.1.mlp.up_proj"
-RANK, ALPHA = 4, 8
 Base = Callable[[Path], Path]
 
 
 def nano(folder: Path) -> Path:
     return MODELS / "fastvlm-nano"
-
-
-def matrices(base: Path, rank: int = RANK) -> dict[str, np.ndarray]:
-    """LoRA of one layer and a projector, under peft's names."""
-    source, rng = open_checkpoint(base), np.random.default_rng(0)
-    rows, columns = source.tensors[f"{LAYER}.weight"].shape
-    return {
-        peft_name(f"{LAYER}.lora_A.weight", source.spec): _drawn(rng, (rank, columns)),
-        peft_name(f"{LAYER}.lora_B.weight", source.spec): _drawn(rng, (rows, rank)),
-        **{
-            peft_name(n, source.spec): to_bf16(read_float(t) + np.float32(0.5))
-            for n, t in source.tensors.items()
-            if n.startswith(PROJECTOR)
-        },
-    }
-
-
-def _drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape).astype(np.float32)
-
-
-def adapter(base: Path, out: Path, place: str | None = None, **config: Any) -> Path:
-    out.mkdir()
-    for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
-        if (base / name).exists():
-            shutil.copy(base / name, out / name)
-    write_arrays(out / ADAPTER_WEIGHTS, matrices(base))
-    told = {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, "bias": "none", **config}
-    told["base_model_name_or_path"] = place or str(base)
-    (out / ADAPTER_CONFIG).write_text(json.dumps(told))
-    files = {
-        path.name: {"size": path.stat().st_size, "sha256": digest_of(path)}
-        for path in weight_files(base)
-    }
-    (out / ADAPTER_BASE).write_text(json.dumps({"format": 1, "files": files}))
-    return out
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, np.ndarray]], object], base: Path) -> None:

@@ -21,6 +21,7 @@ from galago.export.layouts import Layout, export_layout
 from galago.export.shards import as_stored
 from galago.hub.resolve import resolve
 from galago.text.tokens import load_tokenizer
+from tests.helpers.adapters import adapter
 from tests.helpers.checkpoints import TINY_TEXT, TINY_VISION, tiny_fast_vlm, tiny_llava
 
 
@@ -197,3 +198,12 @@ def test_a_trunk_that_timm_has_not(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="has no trunk of this shape"):
         export_layout("transformers", resolve(source), tmp_path / "out")
     assert [one.name for one in tmp_path.iterdir()] == ["source"]
+
+
+def test_an_adapter_becomes_the_whole_model_in_its_own_layout(tmp_path: Path) -> None:
+    model = resolve(adapter(tiny_fast_vlm(tmp_path / "base"), tmp_path / "adapter"))
+    export_layout("transformers", model, tmp_path / "whole")
+    parts, whole = open_checkpoint(model.folder), open_checkpoint(tmp_path / "whole")
+    assert parts.adapter and not whole.adapter
+    for name, tensor in parts.tensors.items():
+        assert (tensor.read() == whole.tensors[name].read()).all(), name
