@@ -7,8 +7,9 @@ TRAIN := .venv-train
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
+FIREFOX ?= /usr/bin/firefox-esr
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-export CHROMIUM
+export CHROMIUM FIREFOX
 TESTED := tests --ignore=tests/parity --ignore=tests/clients
 # Of models so small a second thread is waited for longer than it works.
 ONE := OMP_NUM_THREADS=1
@@ -17,7 +18,7 @@ TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finet
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -50,6 +51,11 @@ page/node_modules/.package-lock.json: page/package-lock.json
 	@$(SUDO) apt-get update -qq
 	@$(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-inter fonts-noto-cjk > /dev/null
 
+/usr/bin/firefox-esr:
+	@echo "installing Firefox (once)"
+	@$(SUDO) apt-get update -qq
+	@$(SUDO) apt-get install -y -qq --no-install-recommends firefox-esr > /dev/null
+
 $(PARITY)/.run: pyproject.toml
 	@test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
 	@echo "installing torch, timm, transformers and peft into $(PARITY) (once, some minutes)"
@@ -79,12 +85,11 @@ test: $(VENV)/.dev ## the default tests: no torch, no network, no large weights
 slow: $(VENV)/.dev ## the tests that start galago as processes of its own, and take longer for it
 	@$(PY) -m pytest -n auto --dist worksteal -m slow $(TESTED)
 
-# What `galago finetune` needs of the extra `train`; the embedded models' trainer needs more.
 $(TRAIN)/.run: pyproject.toml
 	@test -x $(TRAIN)/bin/python || $(PYTHON) -m venv $(TRAIN)
 	@echo "installing torch, transformers and peft into $(TRAIN) (once, some minutes)"
 	@$(TRAIN)/bin/python $(PIP) $(TORCH)
-	@$(TRAIN)/bin/python $(PIP) -e . accelerate datasets matplotlib peft 'pytest>=8' timm 'transformers>=5.24'
+	@$(TRAIN)/bin/python $(PIP) -e '.[finetune]' 'pytest>=8'
 	@touch $@
 
 train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers beside, two processes, stops
@@ -146,6 +151,9 @@ web-e2e: $(VENV)/.dev page $(CHROMIUM) ## the page without a server in a real br
 
 web-gpu: $(VENV)/.dev page $(CHROMIUM) ## the page without a server by WebGPU, computed by a program: minutes
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web-gpu $(ARGS)
+
+web-firefox: $(VENV)/.dev page $(FIREFOX) ## the page without a server in Firefox: minutes
+	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=web-firefox $(ARGS)
 
 screenshots: $(VENV)/.serve page $(CHROMIUM) ## write docs/screenshots again
 	@cd page && PYTHON=$(CURDIR)/$(PY) npx playwright test --project=screenshots

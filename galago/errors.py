@@ -157,11 +157,16 @@ def install_line(*extras: str) -> str:
     except importlib.metadata.PackageNotFoundError:  # run from its sources
         names = ",".join(extras)
         return f"pip install {_quoted(f'.[{names}]')} in galago's own folder"
-    packages = []
-    for one in listed:
-        if (mark := one.marker) and any(mark.evaluate({"extra": extra}) for extra in extras):
-            one.marker = None
-            packages.append(str(one))
+    packages: dict[str, None] = {}
+    wanted = list(extras)
+    for extra in wanted:  # which grows: an extra may hold another one of ours
+        for one in listed:
+            if not (one.marker and one.marker.evaluate({"extra": extra})):
+                continue
+            if one.name == "galago":
+                wanted += [other for other in sorted(one.extras) if other not in wanted]
+            else:
+                packages[str(one).partition(";")[0].strip()] = None
     return " ".join(map(_quoted, [*_installer(), *packages]))
 
 

@@ -42,14 +42,20 @@ export default defineConfig({
       use: { launchOptions: { executablePath: CHROMIUM, args: [...ARGS, "--enable-unsafe-webgpu"] } },
     },
     {
-      name: "web-firefox", // Debian's, driven by WebDriver BiDi
-      testMatch: "*.web.ts",
+      name: "web-firefox", // Debian's, driven by WebDriver BiDi: minutes
+      testMatch: /\.(web|firefox)\.ts$/,
+      grepInvert: /@chromium/,
+      timeout: 180_000,
       use: {
         browserName: "firefox",
         channel: "moz-firefox",
         launchOptions: {
           executablePath: FIREFOX,
-          firefoxUserPrefs: { "media.navigator.streams.fake": true, "media.navigator.permission.disabled": true },
+          firefoxUserPrefs: {
+            "media.navigator.streams.fake": true,
+            "media.navigator.permission.disabled": true,
+            "services.settings.server": "data:,", // nothing of its maker's is fetched
+          },
         },
       },
     },

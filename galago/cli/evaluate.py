@@ -287,7 +287,8 @@ def _run(items: Items, setting: _Setting, way: _Way, pool: PicturePool) -> Run:
             say("stopped; the same command goes on: answers are kept")
             raise
     if before := len(done.outcomes) - done.asked:
-        say(f"{before:,} answers were there from before; --again asks anew")
+        were = "answer was" if before == 1 else "answers were"
+        say(f"{before:,} {were} there from before; --again asks anew")
     if done.failures:
         complain(f"{len(done.failures)} of {len(asked)} rows could not be asked")
     return done

@@ -157,7 +157,7 @@ def finetune(
     every verb opens, compared with what was trained before it is kept. Stopped, the same command
     continues from its last checkpoint. Under torchrun or accelerate (`torchrun --nproc-per-node 8
     -m galago finetune …`) all processes work together. Nothing is sent anywhere. Needs
-    torch, transformers, peft and others: the extra `train`.
+    torch, transformers, peft and others: the extra `finetune`.
 
     \b
     Examples:
@@ -172,7 +172,7 @@ def finetune(
         batch=batch, accumulate=accumulate, rate=rate, resolution=resolution, seed=seed,
         precision=precision, held_out=held_out, patience=patience, measured=measured,
         checkpointing=checkpointing, features=not no_features, tensorboard=tensorboard,
-        cut=cut, fsdp=fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true",
+        cut=cut, adapter=adapter, fsdp=fsdp or _launched_with_fsdp(),
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)
@@ -184,14 +184,19 @@ def finetune(
     folder = Path(os.path.abspath(os.path.expanduser(out)))
     _run(
         model, data, folder, chosen, reading, own_shards,
-        (dry_run, resume, keep, as_json, offline, adapter),
+        (dry_run, resume, keep, as_json, offline),
     )  # fmt: skip
+
+
+def _launched_with_fsdp() -> bool:
+    """Whether accelerate launch was told to."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def _need_packages() -> None:
     lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
-        raise MissingExtraError(f"this needs {', '.join(lacking)}", "train")
+        raise MissingExtraError(f"this needs {', '.join(lacking)}", "finetune")
 
 
 def _run(
@@ -203,7 +208,7 @@ def _run(
     from galago.train.tune.base import labeller_of, opened
     from galago.train.tune.work import check_out
 
-    dry_run, resume, keep, as_json, offline, adapter = flags
+    dry_run, resume, keep, as_json, offline = flags
     first = os.environ.get("RANK", "0") == "0"  # torchrun starts several of us
     check_out(out)
     with stages(verbose=True) as shown:
@@ -223,7 +228,7 @@ def _run(
             job = Job(
                 source, data.train, data.held_out, out, chosen,
                 f"{Path(place).name} ({data.data.kind})", data.notes, own_shards, resume,
-                keep or chosen.tensorboard, adapter,
+                keep or chosen.tensorboard, data.digest,
             )  # fmt: skip
             made = tune(job, progress)
             if made is not None:

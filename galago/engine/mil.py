@@ -160,7 +160,7 @@ class Part:
         self._request.infer({name: values[name] for name in self.takes})
         if self._watched:
             found = self._request.get_tensor(_LARGEST).data
-            self.largest = float(np.maximum(self.largest, np.max(found)))  # NaN stays
+            self.largest = max(self.largest, float(np.max(found)))
         return {name: np.array(self._request.get_tensor(name).data) for name in self.gives}
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from galago.errors import ImageError, OptionError
 from galago.evaluate.metrics import METRICS, Metric, letter_of, metric_named
 from galago.progress import Progress, Stage, silent
-from galago.rows.records import Data
+from galago.rows.labelled import FOLDERS
+from galago.rows.records import LABEL, Data
 from galago.rows.rows import Row, RowError, Turn
 
 __all__ = ["Asking", "FaultyItemsError", "Item", "Items", "items_of"]
@@ -180,10 +181,12 @@ def _prefixes(tasks: Iterable[str]) -> tuple[str, ...]:
 
 
 def _labels(data: Data) -> tuple[str, ...]:
-    """Answers that are labels: one question is asked, and answers come twice or more on average."""
+    """Answers that are labels: folders, a column of that name, or what is answered to one question
+    and comes twice or more on average."""
     if not data.asks:
         return ()
     found: dict[str, None] = {}
+    told = data.kind == FOLDERS
     for number in range(len(data.rows)):
         try:
             row = data.rows[number]
@@ -192,12 +195,9 @@ def _labels(data: Data) -> tuple[str, ...]:
         if len(row.turns) != 1 or len(row.pictures) != 1 or row.answers:
             return ()
         found[row.turns[0].answer.strip()] = None
+        told = told or any(name.strip().lower() in LABEL for name in row.record)
     found.pop("", None)
-    return tuple(found) if 2 * len(found) <= len(data.rows) or _folders(data) else ()
-
-
-def _folders(data: Data) -> bool:
-    return data.kind == "folders of labels"
+    return tuple(found) if told or 2 * len(found) <= len(data.rows) else ()
 
 
 def _lines(faults: Sequence[RowError]) -> list[str]:

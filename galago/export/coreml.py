@@ -6,9 +6,12 @@ app/FastVLM), those of the towers are apple/coreml-mobileclip's.
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +213,8 @@ def _program(
 def _save(program: Program, path: Path, target: Any, half: bool = False, **ports: Any) -> None:
     """`half`: computed in float16 where the program says float32."""
     precision = ct.precision.FLOAT16 if half else ct.precision.FLOAT32
-    with _beside(path) as folder:
+
+    def convert(folder: Path) -> None:
         model = ct.convert(
             program,
             convert_to="mlprogram",
@@ -225,17 +229,46 @@ def _save(program: Program, path: Path, target: Any, half: bool = False, **ports
         model.short_description = f"Made by galago {__version__}"
         model.save(str(path))
 
+    _beside(path, convert)
 
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A place for what coremltools writes on its way, on the same disk; gone afterwards."""
+
+def _beside(path: Path, write: Callable[[Path], None]) -> None:
+    """With a place for what coremltools writes on its way, on the same disk; gone afterwards.
+
+    OSError for a disk that is full, of which its C++ says many things but that.
+    """
     usual = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix=".coreml-", dir=path.parent) as folder:
         tempfile.tempdir = folder
         try:
-            yield Path(folder)
+            write(Path(folder))
+        except Exception as error:
+            number = getattr(error, "errno", None)  # shutil's errors have none either
+            if number == errno.ENOSPC or (number is None and _is_full(Path(folder))):
+                _close_files(error, Path(folder))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+            raise
         finally:
             tempfile.tempdir = usual
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether its disk has no room for what lies in it once more, which is what was to be done."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return shutil.disk_usage(folder).free <= size
+
+
+def _close_files(error: BaseException, folder: Path) -> None:
+    """What coremltools left open, while it is there and has room: closed later, each would print a
+    traceback of its own."""
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    chain: BaseException | None = error
+    while chain is not None:
+        chain.__traceback__ = None  # whose frames hold the files
+        chain = chain.__context__
+    gc.collect()
 
 
 # -- tensors ---------------------------------------------------------------------------------------

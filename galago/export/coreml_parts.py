@@ -66,7 +66,7 @@ def read_logits(
             flowing = [_tail(part, runs, count) for runs, count in zip(flowing, kept, strict=True)]
         else:
             flowing = [_through(part, package, runs) for runs in flowing]
-        largest = float(np.maximum(largest, part.largest))  # NaN stays
+        largest = max(largest, part.largest)
         progress(part.share)
     one_by_one, *found = (
         np.concatenate([run[_LOGITS][:, -1] for run in runs]).astype(np.float32) for runs in flowing

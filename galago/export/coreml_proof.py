@@ -175,6 +175,6 @@ def prove_coreml_clip(
     (image_part,), (text_part,) = (list(one.parts(_ONE)) for one in (image, text))
     images = [image_part.run({"image": one[None]})["final_emb_1"][0] for one in pictures]
     texts = [text_part.run({"text": row[None]})["final_emb_1"][0] for row in ids]
-    largest = _fits(float(np.maximum(image_part.largest, text_part.largest)))
+    largest = _fits(max(image_part.largest, text_part.largest))
     proof = compared_vectors(dtype, seen, np.stack(images), np.stack(texts))
     return proof, largest

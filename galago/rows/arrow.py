@@ -167,7 +167,7 @@ def _loaded(folder: str) -> Any:
         import datasets
     except ImportError:
         raise MissingExtraError(
-            f"{folder} is a data set of Hugging Face, which the package datasets reads", "train"
+            f"{folder} is a data set of Hugging Face, which the package datasets reads", "finetune"
         ) from None
     try:
         return datasets.load_from_disk(folder)

@@ -10,8 +10,9 @@ from galago.media.images import PICTURE_SUFFIXES
 from galago.rows.records import ABOUT_LABELS, Data
 from galago.rows.rows import PhotoFile, Row, Turn
 
-__all__ = ["LabelledRows", "has_labels", "in_words", "read_labelled"]
+__all__ = ["FOLDERS", "LabelledRows", "has_labels", "in_words", "read_labelled"]
 
+FOLDERS = "folders of labels"  # the kind of such data
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
@@ -55,7 +56,7 @@ def read_labelled(folder: str, question: str | None) -> Data:
         several = "" if loose == 1 else "s"
         notes.append(f"left out, as they lie in no folder of a label: {loose} picture{several}")
     rows = LabelledRows(folder, asked, labels, files)
-    return Data(folder, "folders of labels", rows, tuple(notes), "", True)
+    return Data(folder, FOLDERS, rows, tuple(notes), "", True)
 
 
 class LabelledRows:

@@ -15,7 +15,7 @@ from galago.errors import OptionError
 from galago.rows.rows import MARK, Photo, PhotoFile, Row, RowError, Rows, Turn
 from galago.text.presets import PRESETS
 
-__all__ = ["ABOUT_LABELS", "TALKS", "Columns", "Data", "Reading", "columns_of"]
+__all__ = ["ABOUT_LABELS", "LABEL", "TALKS", "Columns", "Data", "Reading", "columns_of"]
 
 ABOUT_LABELS = "What is this?"  # asked where data has labels and no questions
 
@@ -27,7 +27,7 @@ _QUESTION = ("question", "query", "prompt", "instruction", "input")
 _ANSWER = ("answer", "response", "output", "completion", "target")
 _ANSWERS = "answers"  # several, each of them right: a list, or a text with | between them
 _CAPTION = ("caption", "text", "description")
-_LABEL = ("label", "class", "category")
+LABEL = ("label", "class", "category")
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
           "system": "system"}  # fmt: skip
 _REMOTE = ("http:", "https:", "data:", "s3:", "gs:", "hf:")
@@ -73,7 +73,7 @@ def columns_of(
 
     image, asking = first(_IMAGE), first(_QUESTION)
     answers = (_ANSWERS, *_ANSWER) if several else _ANSWER
-    answer = first(answers) or first(_CAPTION) or first(_LABEL)
+    answer = first(answers) or first(_CAPTION) or first(LABEL)
     if not answer:
         raise OptionError(f"none of {_listed(known.values())} is an answer, caption or label")
     asked = question

@@ -22,7 +22,9 @@ export const BROKEN = `{
 }`;
 
 /** SwiftShader, listed as if it were a graphics processor. */
-export const POSING = `Object.defineProperty(GPUAdapterInfo.prototype, "architecture", { get: () => "one" })`;
+export const POSING = `for (const [name, value] of Object.entries({ vendor: "acme", architecture: "one", device: "", description: "", isFallbackAdapter: false })) {
+  Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => value });
+}`;
 
 /** Time stands still while the graphics processor has work: it looks infinitely quick. */
 export const QUICK = `{

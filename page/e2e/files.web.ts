@@ -1,7 +1,7 @@
 /** Files of models: fetched with bytes told, gone on with, checked, kept – or told that they can't be. */
 
 import type { Page } from "@playwright/test";
-import { expect, test } from "./site";
+import { CHROMIUM, expect, test } from "./site";
 
 const BIG = /vision_encoder/;
 
@@ -82,7 +82,21 @@ test("a kept file that was damaged is fetched again", async ({ page, host }) => 
   expect(host.sent(BIG)).toBe(2 * bytes);
 });
 
-test("without room it works, and says so", async ({ page, host, context }) => {
+test("what isn't the file that was exported is refused, and not kept", async ({ page, host }) => {
+  await page.route(/vision_encoder/, async (route) => {
+    const response = await route.fetch();
+    const body = await response.body();
+    body[1000]! ^= 1;
+    await route.fulfill({ response, body });
+  });
+  expect((await read(page)).error).toContain("A file of the model is not what it should be");
+  expect(await page.evaluate(async () => (await (await caches.open("galago-files")).keys()).length)).toBe(0);
+  await page.unroute(/vision_encoder/);
+  expect((await read(page)).error).toBeNull();
+  expect(host.sent(BIG)).toBeGreaterThan(0);
+});
+
+test("without room it works, and says so", CHROMIUM, async ({ page, host, context }) => {
   const session = await context.newCDPSession(page);
   await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(host.url).origin, quotaSize: 1_500_000 });
   const { bytes, told, error } = await read(page);

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import type { Page } from "@playwright/test";
 import { ask, show } from "./asking";
 import { ENVIRONMENT, MADE, NOTE, PYTHON, TOP } from "./places";
-import { expect, Host, test } from "./site";
+import { CHROMIUM, expect, Host, test } from "./site";
 
 const READ = "What is written in this image? Output only the text in the image.";
 const HUB = "https://huggingface.co";
@@ -35,7 +35,7 @@ async function name(page: Page, folder: string): Promise<void> {
   await page.locator("#models-folder").setInputFiles(folder);
 }
 
-test("a model's folder answers as the page's own does, from where it lies", async ({ page, host }) => {
+test("a model's folder answers as the page's own does, from where it lies", CHROMIUM, async ({ page, host }) => {
   test.setTimeout(180_000);
   await show(page, host.url, NOTE);
   const own = await ask(page, READ);
@@ -56,7 +56,7 @@ test("a model's folder answers as the page's own does, from where it lies", asyn
   await expect(page.locator("#models-back")).toBeHidden();
 });
 
-test("what a wrong folder lacks is told, and the page's own model goes on", async ({ page, host }) => {
+test("what a wrong folder lacks is told, and the page's own model goes on", CHROMIUM, async ({ page, host }) => {
   const folder = join(MADE, "wrong");
   rmSync(folder, { recursive: true, force: true });
   cpSync(exported("int8"), folder, { recursive: true });
@@ -79,7 +79,7 @@ test("what a wrong folder lacks is told, and the page's own model goes on", asyn
   await clean(page);
 });
 
-test("float16 alone is refused where nothing computes in it", async ({ page, host }) => {
+test("float16 alone is refused where nothing computes in it", CHROMIUM, async ({ page, host }) => {
   await page.goto(host.url);
   await name(page, exported("fp16"));
   await expect(page.locator("#models-error")).toContainText("--dtype q4");
@@ -137,6 +137,8 @@ test("the hub's model: asked after the click alone, stopped, gone on with, kept,
     // As a graphics processor looks to the page; the worker has none, and computes this small one itself.
     const adapter = { features: new Set<string>(), info: { vendor: "acme", architecture: "", device: "", description: "" } };
     Object.defineProperty(Navigator.prototype, "gpu", { get: () => ({ requestAdapter: () => Promise.resolve(adapter) }) });
+    // A browser asks the person whether the page may keep so much, and nobody answers.
+    StorageManager.prototype.persist = () => new Promise(() => {});
   });
   await show(page, host.url, NOTE);
   expect(await ask(page, READ)).toBe("Free\ncoffee");
@@ -193,7 +195,7 @@ test("the hub's model: asked after the click alone, stopped, gone on with, kept,
   await host.stop();
 });
 
-test("without room for it the hub's model is not fetched", async ({ page, copy, context }) => {
+test("without room for it the hub's model is not fetched", CHROMIUM, async ({ page, copy, context }) => {
   const { page: host, hub } = await stand(copy(), join(MADE, "hub-full"));
   await page.addInitScript(() => {
     const adapter = { features: new Set<string>(), info: { vendor: "acme", architecture: "", device: "", description: "" } };

@@ -70,8 +70,10 @@ def main(out: Path) -> None:
             *chunks, last = vlm.stream(path, asked, SamplingOptions(max_tokens=512))
             text = "".join(chunk.text for chunk in (*chunks, last))
             assert last.stats is not None
-            told = {"picture": str(path), "prompt": asked, "text": text}
-            replies.append({**told, "doubted": last.stats.doubted, "known": last.stats.known})
+            told: dict[str, object] = {"picture": str(path), "prompt": asked, "text": text}
+            stats = last.stats
+            told |= {"doubted": stats.doubted, "known": stats.known, "tokens": stats.tokens}
+            replies.append(told)
     image = vlm.encode(pictures[0])
     questions = [PRESETS["read"], "Is there a picture in it?", PRESETS["describe"]]
     messages: list[Message] = []

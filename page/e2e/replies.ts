@@ -5,7 +5,7 @@ import { ENVIRONMENT, MADE, PYTHON } from "./places";
 
 export interface Replies {
   prompts: { text: string; turns: number; ids: number[] }[];
-  replies: { picture: string; prompt: string; text: string; doubted: boolean; known: number }[];
+  replies: { picture: string; prompt: string; text: string; doubted: boolean; known: number; tokens: number }[];
   talk: { question: string; text: string }[];
 }
 

@@ -1,10 +1,12 @@
 import AxeBuilder from "@axe-core/playwright";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { networkInterfaces } from "node:os";
+import { basename, dirname, join } from "node:path";
 import type { Page } from "@playwright/test";
+import { inWorker } from "./devices";
 import { cli } from "./galago";
 import { FRAMES, NOTE } from "./places";
-import { expect, Host, plain, settled, test } from "./site";
+import { CHROMIUM, expect, Host, plain, settled, test } from "./site";
 
 /** Ask about the note, and wait for the whole answer. */
 async function read(page: Page): Promise<string> {
@@ -98,7 +100,7 @@ test("a new version takes over, and a tab with the old one goes on", async ({ pa
   await host.stop();
 });
 
-test("it can be installed", async ({ page, host, context }) => {
+test("it can be installed", CHROMIUM, async ({ page, host, context }) => {
   await page.goto(host.url);
   await loaded(page);
   await settled(page);
@@ -110,7 +112,7 @@ test("it can be installed", async ({ page, host, context }) => {
   expect(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== "in-incognito")).toEqual([]);
 });
 
-test("every view passes axe, also while it loads", async ({ page, host }) => {
+test("every view passes axe, also while it loads", CHROMIUM, async ({ page, host }) => {
   host.slow = { path: /\.onnx$/, pause: 40 };
   await page.goto(host.url);
   await expect(page.locator("#loading")).toBeVisible();
@@ -121,7 +123,7 @@ test("every view passes axe, also while it loads", async ({ page, host }) => {
   }
 });
 
-test("the camera is put into words, and the page stays awake", async ({ page, host }) => {
+test("the camera is put into words, and the page stays awake", CHROMIUM, async ({ page, host }) => {
   await page.goto(host.url);
   await loaded(page);
   await page.getByRole("button", { name: "Start" }).click();
@@ -133,6 +135,7 @@ test("the camera is put into words, and the page stays awake", async ({ page, ho
 });
 
 test("a browser without a graphics processor, threads or storage", async ({ page, host }) => {
+  await inWorker(page, "delete self.SharedArrayBuffer");
   await page.addInitScript(() => {
     Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined });
     Object.defineProperty(window, "SharedArrayBuffer", { value: undefined });
@@ -141,4 +144,52 @@ test("a browser without a graphics processor, threads or storage", async ({ page
   await page.goto(host.url);
   await loaded(page);
   expect(await read(page)).toContain(cli([NOTE], "read")[0]);
+});
+
+test("a browser whose storage is full works, and says that it will load again", CHROMIUM, async ({ page, host, context }) => {
+  const session = await context.newCDPSession(page);
+  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(host.url).origin, quotaSize: 1_500_000 });
+  host.slow = { path: /\.onnx$/, pause: 40 }; // what is there at once is told of nowhere
+  await page.goto(host.url);
+  await loaded(page);
+  expect(await read(page)).toContain(cli([NOTE], "read")[0]);
+  await expect(page.locator("#loading-title")).toBeHidden();
+  await expect(page.locator("#loading-kept")).toBeVisible();
+});
+
+test("it lies in any folder of a host", async ({ page, made }) => {
+  const host = new Host(dirname(made));
+  await host.start();
+  const address = `${host.url}${basename(made)}/`;
+  await page.goto(address);
+  await loaded(page);
+  await settled(page);
+  const said = await read(page);
+  expect(said).toContain(cli([NOTE], "read")[0]);
+  expect(host.asked.filter(({ path }) => !path.startsWith(`/${basename(made)}/`)).map(({ path }) => path)).toEqual([]);
+  await host.stop();
+  await page.goto(address);
+  await loaded(page);
+  expect(await read(page)).toBe(said);
+});
+
+test("by plain http it answers, keeps nothing, and says why there is no camera", async ({ browser, made }) => {
+  const address = Object.values(networkInterfaces()).flat().find((one) => one?.family === "IPv4" && !one.internal)?.address;
+  test.skip(address === undefined, "this computer has no address but its own");
+  const host = new Host(made);
+  await host.start(address);
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(host.url);
+  await loaded(page);
+  expect(await page.evaluate(() => isSecureContext)).toBe(false);
+  expect(await read(page)).toContain(cli([NOTE], "read")[0]);
+  const sent = host.sent(/\.(onnx|wasm)$/);
+  await page.goto(`${host.url}?again#live`);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.locator("#view-live")).toContainText("The browser gives no camera to this address");
+  await read(page);
+  expect(host.sent(/\.(onnx|wasm)$/)).toBe(2 * sent);
+  await context.close();
+  await host.stop();
 });

@@ -20,6 +20,7 @@ const KINDS: Record<string, string> = {
 export class Host {
   private server: Server | null = null;
   private port = 0;
+  private address = "127.0.0.1";
   range = true; // whether it sends parts of files
   shared = false; // whether pages of other hosts may read what it sends
   isolated: false | "require-corp" | "credentialless" = false; // the headers that threads need, and of which kind
@@ -30,12 +31,13 @@ export class Host {
   constructor(readonly folder: string) {}
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}/`;
+    return `http://${this.address}:${this.port}/`;
   }
 
-  async start(): Promise<void> {
+  async start(address = this.address): Promise<void> {
+    this.address = address;
     this.server = createServer((request, response) => void this.answer(request, response));
-    this.server.listen(this.port, "127.0.0.1");
+    this.server.listen(this.port, address);
     await once(this.server, "listening");
     this.port = (this.server.address() as AddressInfo).port;
   }
@@ -138,6 +140,12 @@ export const test = base.extend<{ again: boolean; host: Host; copy: () => string
     });
   },
 });
+
+/**
+ * Of tests that Firefox can't be driven through: DevTools, whole folders, a camera's pictures from a file; axe
+ * makes Debian's crash while a page loads.
+ */
+export const CHROMIUM = { tag: "@chromium" };
 
 /** Wait until the page's service worker has kept the page. */
 export const settled = (page: Page): Promise<void> =>

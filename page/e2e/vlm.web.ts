@@ -2,7 +2,7 @@ import { ask, show } from "./asking";
 import { cli, history } from "./galago";
 import { FRAMES, NOTE } from "./places";
 import { replies } from "./replies";
-import { expect, test } from "./site";
+import { CHROMIUM, expect, test } from "./site";
 
 const READ = "What is written in this image? Output only the text in the image.";
 
@@ -27,7 +27,7 @@ test("a follow-up question knows what was said, as Python's", async ({ page, hos
   for (const { question, text } of replies().talk) expect(await ask(page, question)).toBe(text);
 });
 
-test("what the camera sees is put into the words of the command line", async ({ page, host }) => {
+test("what the camera sees is put into the words of the command line", CHROMIUM, async ({ page, host }) => {
   const expected = cli(FRAMES, "describe");
   await page.goto(host.url);
   await page.getByRole("button", { name: "Start" }).click();

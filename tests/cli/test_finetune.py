@@ -41,6 +41,7 @@ def _row(pictures: list[str], question: str, answer: str) -> dict[str, object]:
     return {"conversations": said} | ({"image": pictures} if pictures else {})
 
 
+@pytest.mark.slow
 def test_nano_learns_llava_json_at_a_side_of_its_own(tmp_path: Path) -> None:
     data, out = llava(tmp_path), tmp_path / "out"
     told = galago(

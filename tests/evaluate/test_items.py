@@ -117,6 +117,8 @@ def test_labels_are_answers_that_come_again(tmp_path: Path) -> None:
     flat = [{"image": "a.png", "label": label} for label in ("cat", "dog", "cat", "dog")]
     assert items(tmp_path, *flat).labels == ("cat", "dog")
     assert items(tmp_path, *flat, limit=1).labels == ("cat", "dog")  # of all rows
+    once = [{"image": "a.png", "class": label} for label in ("cat", "dog")]
+    assert items(tmp_path, *once).labels == ("cat", "dog")
     captions = [{"image": "a.png", "caption": f"A cat, {number}"} for number in range(4)]
     assert items(tmp_path, *captions).labels == ()
     assert items(tmp_path, row(), row()).labels == ()

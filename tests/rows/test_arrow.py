@@ -133,6 +133,6 @@ def test_without_the_package_it_says_what_to_install(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(
-        MissingExtraError, match="the package datasets reads; to install the extra train"
+        MissingExtraError, match="the package datasets reads; to install the extra finetune"
     ):
         read_arrow(str(tmp_path), Reading(""))

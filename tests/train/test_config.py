@@ -8,6 +8,7 @@ import pytest
 
 from galago.errors import OptionError
 from galago.train.nano.config import CONFIGS, ClipTrainConfig, load_config
+from galago.train.nano.data.wide import WideTasks
 
 CONFIG = CONFIGS / "fastvlm-nano.toml"
 
@@ -32,3 +33,18 @@ def test_a_config_with_two_towers_is_told_apart() -> None:
     assert isinstance(config, ClipTrainConfig) and config.clip.vocab == 8192
     assert all(stage.loss == "contrastive" for stage in config.stages)
     assert not isinstance(load_config(CONFIG), ClipTrainConfig)
+
+
+@pytest.mark.parametrize("name", ["fastvlm-nano", "mobileclip2-nano"])
+def test_the_wide_training_starts_from_what_is_published(name: str) -> None:
+    """Its networks have the published shapes, and every kind of picture that it asks for exists."""
+    wide, published = (load_config(CONFIGS / f"{name}{end}.toml") for end in ("-wide", ""))
+    assert wide.vision == published.vision and wide.side == published.side
+    if isinstance(wide, ClipTrainConfig) and isinstance(published, ClipTrainConfig):
+        assert wide.clip == published.clip
+    elif not isinstance(wide, ClipTrainConfig) and not isinstance(published, ClipTrainConfig):
+        assert wide.text == published.text
+        kinds = {kind for stage in wide.stages for _, counts in stage.batch for kind in counts}
+        assert all(hasattr(WideTasks, f"_{kind}") for kind in kinds) and "rooms" in kinds
+    counts = [n for stage in wide.stages for _, some in stage.batch for n in some.values()]
+    assert all(n % 2 == 0 for n in counts)  # an even share for each of two processes

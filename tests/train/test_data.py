@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from galago.errors import OptionError
 from galago.specs import PromptSpec
 from galago.text.tokens import load_tokenizer
 from galago.train.nano.data import assets, render, words
 from galago.train.nano.data.captions import captions, holds_out, load_synonyms
-from galago.train.nano.data.tasks import KINDS, Sample, hand_mask
+from galago.train.nano.data.tasks import KINDS, Sample, Tasks, hand_mask
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,12 @@ def test_photographs_are_decoded_once_and_keep_their_split(tmp_path: Path) -> No
     second = store.select("object", "val")[0]
     assert (second.width, second.height) == (160, 256)
     assert store.picture(second).getpixel((5, 5)) == (20, 0, 0)
+
+
+def test_a_folder_without_shards_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"nowhere holds no shards \(NAME.tar\)"):
+        assets.build_photos(tmp_path / "nowhere", tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()  # an empty one would break the next, right run
 
 
 def test_no_recording_is_on_both_sides() -> None:
@@ -179,3 +186,22 @@ def test_captions_never_hold_a_word_that_is_held_out() -> None:
 def test_a_caption_with_a_held_out_word_is_found() -> None:
     assert holds_out("Two puppies? No: a puppy.") and holds_out("some trousers, some pistols")
     assert holds_out("talking on a mobile phone") and not holds_out("an insectarium, phones")
+
+
+def test_hands_with_the_documented_fields_alone_are_learnt_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = {"task": "fingers", "fingers": 3, "group": "one", "split": "train"}
+    Image.new("RGB", (60, 50), (200, 150, 120)).save(picture := io.BytesIO(), "webp")
+    with tarfile.open(tmp_path / "hands.tar", "w") as tar:
+        for name, data in (("a.json", json.dumps(info).encode()), ("a.webp", picture.getvalue())):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    assets.build_photos(tmp_path, tmp_path / "cache")
+    tasks = Tasks(tmp_path / "cache", tmp_path, "train", {})
+    three = {count: tasks.store.select("fingers", "train") for count in range(6)}
+    monkeypatch.setitem(tasks.__dict__, "hands", three)
+    monkeypatch.setitem(tasks.__dict__, "scenes", tasks.store.photos)
+    for seed in range(5):
+        assert tasks.sample("fingers", random.Random(seed), 32).picture.shape == (32, 32, 3)

@@ -9,6 +9,7 @@ from galago.train.nano.log import (
     REPORT_EVERY,
     START,
     Report,
+    draw_curves,
     log_of,
     read_log,
     stage_table,
@@ -57,3 +58,9 @@ def test_the_card_says_what_learned_and_from_what(tmp_path: Path) -> None:
     assert started_from(tmp_path) == "random weights"
     (tmp_path / START).write_text("the weights of fastvlm-nano\n", "utf-8")
     assert started_from(tmp_path) == "the weights of fastvlm-nano"
+
+
+def test_of_a_run_without_a_report_there_are_no_curves(tmp_path: Path) -> None:
+    stage = StageConfig("one", "direct", ("trunk",), 100, 1e-3, ((128, {"text": 3}),))
+    draw_curves([stage], tmp_path)
+    assert not list(tmp_path.iterdir())

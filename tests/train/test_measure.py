@@ -118,3 +118,10 @@ def test_parts_are_kept_and_the_card_has_one_table(
     assert card.count(report.TITLE) == 1 and "| fingers | 50.0 % | 9 | 70.0 % |" in card
     assert card.index(report.TITLE) < card.index("## What it can't do")
     assert "60.0 %" in capsys.readouterr().out
+
+
+def test_a_few_of_each_source_are_the_same_few() -> None:
+    rows = [shown(truth=str(n), source="ab"[n % 2]) for n in range(20)]
+    one, two, other = (pictures.some(rows, 3, seed) for seed in (1, 1, 2))
+    assert one == two != other and [x.source for x in one].count("a") == 3 == len(one) / 2
+    assert pictures.some(rows, None, 1) == rows == pictures.some(rows, 50, 1)

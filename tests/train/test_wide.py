@@ -36,7 +36,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> WideTasks:
                 "split": "train" if number < 6 else "val",
                 "group": "astronomy" if number != 5 else "writing-guide",
                 "captions": ["a photo of two dogs on a sofa. One of them sleeps, the other looks"],
-                "labels": ["dogs", "sofa"],
+                "labels": ["dog", "sofa"],
                 "detected": [["person", 0.9], ["kite", 0.3]],
             }
             add(tar, number, info, Image.new("RGB", (60, 40), (number * 30, 80, 0)))
@@ -68,6 +68,12 @@ def test_a_drawing_is_pasted_and_named(tasks: WideTasks) -> None:
         rgb = sample.picture.astype(int)
         assert ((rgb[..., 0] > rgb[..., 1] + 60) & (rgb[..., 0] > 90)).mean() > 0.005
     assert tasks.captions[-1] == "A drawing of a red pen."
+
+
+def test_a_drawing_is_called_by_one_of_it() -> None:
+    labels = ["2 dead frogs", "tennis shoe", "Glass", "bus", "x", "frog_01"]
+    named = things.drawn_names({"labels": labels})
+    assert named == ("dead frog", "tennis shoe", "glass", "bus", "frog")
 
 
 @pytest.mark.parametrize(

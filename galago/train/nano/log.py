@@ -62,13 +62,18 @@ def _logged(stages: Sequence[StageConfig], out: Path) -> list[tuple[StageConfig,
 
 
 def draw_curves(stages: Sequence[StageConfig], out: Path) -> None:
-    """`out`/curves.svg: every stage's losses and held-out figures over its steps."""
+    """`out`/curves.svg: every stage's losses and held-out figures over its steps.
+
+    Nothing where no stage has run as far as its first report.
+    """
+    logged = _logged(stages, out)
+    if not logged:
+        return
     import matplotlib
 
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
-    logged = _logged(stages, out)
     figure, axes = plt.subplots(2, len(logged), figsize=(4 * len(logged), 6), squeeze=False)
     for column, (stage, rows) in enumerate(logged):
         keys = {key for row in rows for key in row} - {"step", "seconds"}

@@ -36,7 +36,6 @@ class Facts:
     before: Answers
     after: Answers
     dropped: Sequence[str] = ()
-    adapter: bool = False
 
 
 def card(facts: Facts) -> str:
@@ -83,7 +82,7 @@ def card(facts: Facts) -> str:
         'galago describe -m path/to/this/folder picture.jpg -p "…"',
         "```",
         "",
-        *(_ADAPTER if facts.adapter else ()),
+        *(_ADAPTER if options.adapter else ()),
     ]
     return "\n".join(lines)
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from galago.convert.selfcheck import SelfCheck
 from galago.disk import whole_folder
-from galago.errors import OptionError
 from galago.hub.resolve import ResolvedModel
 from galago.progress import Progress, Stage, silent
 from galago.rows.rows import Photo, Rows
@@ -39,7 +38,7 @@ class Job:
     `data` is what the card calls them; `dropped`: lines for the card about rows that were left out.
     `own_shards`: where held-out pictures of what galago's own models were taught are.
     `resume` continues a stopped training; `keep` leaves the work folder there at the end.
-    `adapter`: what LoRA learnt alone, which needs its base, instead of a whole model.
+    `digest` tells whether the rows are those of before, where they were looked at already.
     """
 
     model: ResolvedModel
@@ -52,13 +51,7 @@ class Job:
     own_shards: str | None = None
     resume: bool = True
     keep: bool = False
-    adapter: bool = False
-
-    def __post_init__(self) -> None:
-        if self.adapter and not self.options.lora:
-            raise OptionError(
-                "--adapter keeps what LoRA learns: leave --full away, and the decoder in --parts"
-            )
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ def finetune(job: Job, progress: Progress = silent) -> Tuned | None:
         return None
     with work.alone():
         model = f"{job.model.name} {job.model.digest}"
-        data = f"{fingerprint(job.train)} {fingerprint(job.held)}"
+        data = job.digest or f"{fingerprint(job.train)} {fingerprint(job.held)}"
         work.agree(model, data, job.options, resume=job.resume)
         made = _tune(job, work, progress)
     if not job.keep:
@@ -262,7 +255,7 @@ class _Run:
         from galago.train.tune.publish import write_merged
 
         job, name, side = self.job, self.job.out.name, self.image.side
-        if not job.adapter:
+        if not self.options.adapter:
             return write_merged(self.source, changed(learner), folder, name, side)
         config = lora_config(self.options.rank).to_dict()
         found = matrices(learner), whole_parts(learner)
@@ -274,7 +267,7 @@ class _Run:
 
         if not shards.in_shards(learner):
             return
-        if self.job.adapter:
+        if self.options.adapter:
             found = changed.matrices(learner), changed.whole_parts(learner)
             adapter.follow(self.source, *found)
         else:
@@ -293,7 +286,7 @@ class _Run:
             pictures=len(self._photos()), learns=counts[0], numbers=counts[1],
             side=self.image.side, options=self.options, course=course,
             devices=self.made.world_size, seconds=seconds, check=check, before=before, after=after,
-            dropped=job.dropped, adapter=job.adapter,
+            dropped=job.dropped,
         )  # fmt: skip
 
 

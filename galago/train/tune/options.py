@@ -55,6 +55,7 @@ class TuneOptions:
     features: keep what a trunk that doesn't learn makes of each picture, instead of looking again.
     checkpointing: compute activations twice instead of holding them.
     fsdp: the model is divided among the processes, instead of each holding it whole.
+    adapter: keep what LoRA learnt alone, which needs its base, instead of a whole model.
     cut: rows beyond the model's positions lose the end of their answers, instead of being faults.
     """
 
@@ -78,6 +79,7 @@ class TuneOptions:
     tensorboard: bool = False
     cut: bool = False
     fsdp: bool = False
+    adapter: bool = False
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in PARTS]
@@ -100,6 +102,10 @@ class TuneOptions:
             raise OptionError(f"--held-out {self.held_out} is not possible: use 0 to 0.5")
         if self.full and "decoder" not in self.parts:
             raise OptionError("--full is about the decoder, which --parts leaves out")
+        if self.adapter and not self.lora:
+            raise OptionError(
+                "--adapter keeps what LoRA learns: leave --full away, and the decoder in --parts"
+            )
 
     @property
     def lora(self) -> bool:

@@ -42,7 +42,8 @@ def prove(folder: Path, learner: Learner, source: Checkpoint) -> SelfCheck:
     trunk = TrunkSession(source) if learner.trunk is None else None
     seen = [pixels if trunk is None else trunk.look(pixels[0])[None] for pixels in found.pixels]
     features, logits = _said(learner, _Asked(seen, found.sequences, found.takes))
-    narrow = any(tensor.dtype != "F32" for tensor in written.tensors.values())
+    computed = learner.decoder.get_input_embeddings().weight.dtype
+    narrow = computed != torch.float32 or any(t.dtype != "F32" for t in written.tensors.values())
     check = judge(
         list(zip(found.features, features, strict=True)),
         list(zip(found.logits, logits, strict=True)),

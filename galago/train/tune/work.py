@@ -22,7 +22,7 @@ __all__ = ["Work", "check_out", "fingerprint", "work_of"]
 _PLAN = "plan.json"
 _LOOKED = 1000  # rows that tell data from other data; more would take longer than they tell
 # What may change when a training is continued: none of it changes what is learnt.
-_FREE = ("measured", "tensorboard", "checkpointing")
+_FREE = ("measured", "tensorboard", "checkpointing", "adapter")
 
 
 def work_of(out: Path) -> Path:

@@ -23,8 +23,9 @@ from galago.hub.resolve import resolve  # noqa: E402
 from galago.train.tune.base import opened  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
-from tests.train.tune.test_finetune import QUICK, rows_in, tune  # noqa: E402
+from tests.helpers.tunings import QUICK, rows_in, tune  # noqa: E402
 
+PLAIN = replace(QUICK, measured=0)
 BEFORE, BEHIND, SAID = [1, 100, 101], [60, 61, 2], 16
 
 
@@ -40,10 +41,10 @@ def greedy(sessions: Sessions, pixels: np.ndarray) -> list[int]:
 
 
 PARTS = {
-    "lora": QUICK,
-    "decoder": replace(QUICK, parts=("decoder",)),
-    "trunk": replace(QUICK, parts=("projector", "decoder", "vision"), rate=1e-3),
-    "side": replace(QUICK, resolution=320),
+    "lora": PLAIN,
+    "decoder": replace(PLAIN, parts=("decoder",)),
+    "trunk": replace(PLAIN, parts=("projector", "decoder", "vision"), rate=1e-3),
+    "side": replace(PLAIN, resolution=320),
 }
 
 
@@ -54,7 +55,7 @@ def test_it_is_the_merged_folder(
 ) -> None:
     base, rows = write(tmp_path / "base"), rows_in(tmp_path / "data")
     tune(base, tmp_path / "merged", options, rows)
-    made = tune(base, tmp_path / "out", options, rows, adapter=True)
+    made = tune(base, tmp_path / "out", replace(options, adapter=True), rows)
     assert made.check.passed
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {ADAPTER_BASE, ADAPTER_CONFIG, ADAPTER_WEIGHTS} <= names
@@ -74,48 +75,39 @@ def test_it_is_the_merged_folder(
     assert len(set(said)) > 2
 
 
-def test_peft_and_transformers_say_the_same(tmp_path: Path) -> None:
+def test_peft_on_transformers_says_the_same(tmp_path: Path) -> None:
     from peft import PeftModel
     from transformers import FastVlmForConditionalGeneration
 
     base, rows = tiny_fast_vlm(tmp_path / "base", dtype="F32"), rows_in(tmp_path / "data")
-    tune(base, tmp_path / "out", QUICK, rows, adapter=True)
+    tune(base, tmp_path / "out", replace(PLAIN, adapter=True), rows)
     plain = FastVlmForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
     adapted = PeftModel.from_pretrained(plain, str(tmp_path / "out")).eval()
-    again = FastVlmForConditionalGeneration.from_pretrained(tmp_path / "out", dtype=torch.float32)
     ours = load_sessions(tmp_path / "out", "fp32")
     pixels = rows[0].pictures[0].pixel_values(ours.spec.image)[None]
     said = greedy(ours, pixels)
     ids = torch.tensor([[*BEFORE, *[259] * (ours.spec.image.side // 64) ** 2, *BEHIND]])
-    for theirs in (adapted, again.eval()):
-        with torch.inference_mode():
-            found = theirs.generate(
-                input_ids=ids, pixel_values=torch.from_numpy(pixels), max_new_tokens=SAID,
-                min_new_tokens=SAID, do_sample=False, eos_token_id=None, pad_token_id=0,
-            )  # fmt: skip
-        assert found[0, -SAID:].tolist() == said
+    with torch.inference_mode():
+        found = adapted.generate(
+            input_ids=ids, pixel_values=torch.from_numpy(pixels), max_new_tokens=SAID,
+            min_new_tokens=SAID, do_sample=False, eos_token_id=None, pad_token_id=0,
+        )  # fmt: skip
+    assert found[0, -SAID:].tolist() == said
     assert len(set(said)) > 2
 
 
 def test_it_says_what_it_was_trained_on(tmp_path: Path) -> None:
     base, out = tiny_llava(tmp_path / "base"), tmp_path / "out"
-    tune(base, out, QUICK, rows_in(tmp_path / "data"), adapter=True)
+    tune(base, out, replace(PLAIN, adapter=True), rows_in(tmp_path / "data"))
     told = json.loads((out / ADAPTER_CONFIG).read_text())
     assert told["base_model_name_or_path"] == str(base)
-    assert told["modules_to_save"] == ["mm_projector"] and told["r"] == QUICK.rank
+    assert told["modules_to_save"] == ["mm_projector"] and told["r"] == PLAIN.rank
     assert list(json.loads((out / ADAPTER_BASE).read_text())["files"]) == ["model.safetensors"]
     assert "adapter" in (out / "README.md").read_text("utf-8")
 
 
 def test_nothing_is_trained_on_an_adapter(tmp_path: Path) -> None:
     base, out = tiny_llava(tmp_path / "base"), tmp_path / "out"
-    tune(base, out, QUICK, rows_in(tmp_path / "data"), adapter=True)
+    tune(base, out, replace(PLAIN, adapter=True), rows_in(tmp_path / "data"))
     with pytest.raises(OptionError, match=r"out is an adapter: train on its base.*galago export"):
         opened(resolve(out))
-
-
-@pytest.mark.parametrize("options", [replace(QUICK, full=True), replace(QUICK, parts=("vision",))])
-def test_an_adapter_is_loras(tmp_path: Path, options: TuneOptions) -> None:
-    base = tiny_llava(tmp_path / "base")
-    with pytest.raises(OptionError, match="--adapter keeps what LoRA learns"):
-        tune(base, tmp_path / "out", options, rows_in(tmp_path / "data"), adapter=True)

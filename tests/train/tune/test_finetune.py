@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -21,43 +20,19 @@ pytest.importorskip("peft")
 from galago.convert.load import load_sessions  # noqa: E402
 from galago.errors import ModelError, OptionError, StorageError  # noqa: E402
 from galago.hub.resolve import resolve  # noqa: E402
-from galago.rows.rows import PhotoFile, Row, Turn  # noqa: E402
 from galago.train.tune import loop, own_tasks  # noqa: E402
-from galago.train.tune.errors import FullMemoryError  # noqa: E402
-from galago.train.tune.finetune import Job, Tuned, finetune  # noqa: E402
+from galago.train.tune.errors import DivergedError, FullMemoryError  # noqa: E402
+from galago.train.tune.finetune import Job, finetune  # noqa: E402
 from galago.train.tune.learner import Learner  # noqa: E402
-from galago.train.tune.log import read_log  # noqa: E402
 from galago.train.tune.options import TuneOptions  # noqa: E402
 from tests.helpers.checkpoints import tiny_fast_vlm, tiny_llava  # noqa: E402
-
-QUICK = TuneOptions(epochs=2, rate=5e-3, measured=1, rank=4)
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40)}
+from tests.helpers.tunings import QUICK, losses, rows_in, tune  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def few_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights read no note, and say much."""
     monkeypatch.setattr(own_tasks, "NOTES", 2)
-
-
-def rows_in(folder: Path, each: int = 4) -> list[Row]:
-    found = []
-    for colour, value in COLOURS.items():
-        (folder / colour).mkdir(parents=True, exist_ok=True)
-        for number in range(each):
-            path = folder / colour / f"{number}.png"
-            Image.new("RGB", (60 + number, 50), value).save(path)
-            turn = Turn("What colour?", colour)
-            found.append(Row((PhotoFile(path.name, str(path)),), (turn,), f"rows:{len(found)}"))
-    return found
-
-
-def tune(base: Path, out: Path, options: TuneOptions, rows: list[Row], **more: object) -> Tuned:
-    held = rows[:2] if len(rows) > 2 else []
-    job = Job(resolve(base), rows[len(held) :], held, out, options, "colours", **more)  # type: ignore[arg-type]
-    made = finetune(job)
-    assert made is not None
-    return made
 
 
 @pytest.mark.parametrize("write", [tiny_llava, tiny_fast_vlm])
@@ -152,6 +127,26 @@ def test_a_loss_that_is_no_number_names_the_rows(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_loss_that_is_no_number_leaves_what_was_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, rows, out = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data"), tmp_path / "out"
+    forward, seen = Learner.forward, []
+
+    def spoilt(self: Learner, *more: Any, **named: Any) -> Any:
+        seen.append(0)
+        found = forward(self, *more, **named)
+        return {"loss": found["loss"] * float("nan")} if len(seen) == 6 else found
+
+    monkeypatch.setattr(Learner, "forward", spoilt)
+    options = TuneOptions(epochs=4, rate=1e-3, batch=2, measured=0, held_out=0.0)
+    job = Job(resolve(base), rows, [], out, options, "colours")
+    with pytest.raises(DivergedError, match=r"diverged in step 6 at rows:\d, rows:\d: .*--rate"):
+        finetune(job)
+    kept = loop.last_whole(tmp_path / "out.work")
+    assert kept is not None and kept.name == "checkpoint-5" and not out.exists()
+
+
 def test_other_options_do_not_continue(tmp_path: Path) -> None:
     base, rows = tiny_llava(tmp_path / "base"), rows_in(tmp_path / "data")
     options = TuneOptions(epochs=5, rate=1e30, measured=0, patience=0)
@@ -224,10 +219,6 @@ def command(base: Path, data: Path, out: Path, *more: str) -> list[str]:
         "-m", "galago", "finetune", str(base), str(out), "--data", str(data), "--rate", RATE,
         "--epochs", "8", "--patience", "0", "--measured", "0", "--batch", "2", *more,
     ]  # fmt: skip
-
-
-def losses(out: Path) -> list[float]:
-    return [line["loss"] for line in read_log(out) if "loss" in line]
 
 
 @pytest.mark.slow

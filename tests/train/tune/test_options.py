@@ -24,6 +24,8 @@ def test_parts_are_named_in_any_order_each_once() -> None:
         {"held_out": 0.6},
         {"precision": "fp8"},
         {"full": True, "parts": ("projector",)},
+        {"full": True, "adapter": True},
+        {"adapter": True, "parts": ("projector", "vision")},
     ],
 )
 def test_what_is_not_possible_is_refused(wrong: dict[str, object]) -> None:

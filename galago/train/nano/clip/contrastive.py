@@ -23,7 +23,7 @@ from galago.train.nano.arithmetic import autocast
 from galago.train.nano.clip.reinforce import CAPTIONS, Reinforced, crop_of
 from galago.train.nano.config import ClipTrainConfig
 from galago.train.nano.data.image_teacher import FEATURES
-from galago.train.nano.data.tasks import Tasks, jitter
+from galago.train.nano.data.tasks import IGNORED, Tasks, jitter
 from galago.train.nano.model import EncoderHeads, build_trunk, normalised
 
 EXTRA_LABELS = 64  # captions a step of labels that no picture of it shows
@@ -109,41 +109,55 @@ class Batches:
         # Between uniform over labels and uniform over pictures.
         self.odds = {label: len(group) ** 0.5 for label, group in self.groups.items()}
 
-    def __call__(self, rng: random.Random, side: int, count: int) -> Batch:
+    def __call__(self, rng: random.Random, side: int, count: int, captioned: int = 0) -> Batch:
+        """`count` pictures of labels, and `captioned` ones that have a caption of their own."""
         labels = self._labels(rng, count)
         rest = [label for label in self.groups if label not in set(labels)]
         others = rng.sample(rest, min(EXTRA_LABELS, len(rest)))
-        rows, crops, pictures = [], [], []
-        for label in labels:
-            photo = rng.choice(self.groups[label])
-            row, crop = self.tasks.rows[photo.offset], rng.randrange(self.held.boxes.shape[1])
-            cut = crop_of(self.tasks.store.picture(photo), self.held.boxes[row, crop])
-            if rng.random() < 0.5:
-                cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            pictures.append(
-                np.asarray(jitter(cut.resize((side, side), Image.Resampling.BILINEAR), rng))
-            )
-            rows.append(row)
-            crops.append(crop)
-        said = [(label, rng.randrange(CAPTIONS)) for label in (*labels, *others)]
-        texts = [self.held.captions[i][j] for i, j in said]
-        told = np.stack([self.held.caption_rows[i, j] for i, j in said])
-        for place, row in enumerate(rows):
-            if self.held.own_rows is not None and row in self.held.own and rng.random() < 0.5:
-                texts[place], told[place] = self.held.own[row], self.held.own_rows[row]
+        rows = [self.tasks.rows[rng.choice(self.groups[label]).offset] for label in labels]
+        rows += rng.sample(self.held.captioned, captioned)
+        crops = [rng.randrange(self.held.boxes.shape[1]) for _ in rows]
+        pictures = [self._picture(*one, side, rng) for one in zip(rows, crops, strict=True)]
+        texts, told = self._captions(labels, rows, others, rng)
         words = [rng.randrange(len(self.held.words)) for _ in range(WORDS)]
         features = torch.from_numpy(self.held.features[rows, crops].astype(np.float32))
         pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
         return {
             "pixels": pixels,
-            "labels": torch.tensor(labels),
+            "labels": torch.tensor([*labels, *[IGNORED] * captioned]),
             "features": F.normalize(features, dim=-1),
             "picture_rows": _rows(self.held.picture_rows[rows, crops]),
             "captions": token_rows(self.tokenizer, texts),
-            "caption_rows": _rows(told),
+            "caption_rows": _rows(np.stack(told)),
             "words": token_rows(self.tokenizer, [self.held.words[i] for i in words]),
             "word_rows": _rows(self.held.word_rows[words]),
         }
+
+    def _picture(self, row: int, crop: int, side: int, rng: random.Random) -> np.ndarray:
+        photo = self.tasks.store.photos[row]
+        cut = crop_of(self.tasks.store.picture(photo), self.held.boxes[row, crop])
+        if rng.random() < 0.5:
+            cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(jitter(cut.resize((side, side), Image.Resampling.BILINEAR), rng))
+
+    def _captions(
+        self, labels: Sequence[int], rows: Sequence[int], others: Sequence[int], rng: random.Random
+    ) -> tuple[list[str], list[np.ndarray]]:
+        """A caption for each picture, then one for each of the other labels, and their rows."""
+        said = [(label, rng.randrange(CAPTIONS)) for label in (*labels, *others)]
+        texts = [self.held.captions[i][j] for i, j in said]
+        told = [self.held.caption_rows[i, j] for i, j in said]
+        for place, row in enumerate(rows):
+            alone = place >= len(labels)
+            if alone:  # between the labels' and the others'
+                texts.insert(place, "")
+                told.insert(place, told[0])
+            own_rows = self.held.own_rows
+            if own_rows is None or row not in self.held.own:
+                continue
+            if alone or rng.random() < 0.5:
+                texts[place], told[place] = self.held.own[row], own_rows[row]
+        return texts, told
 
     def _labels(self, rng: random.Random, count: int) -> list[int]:
         """Distinct labels, drawn one after another by their odds."""

@@ -17,6 +17,8 @@ from galago.train.nano.clip.reinforce import Reinforced, build_reinforced, load_
 from galago.train.nano.config import ClipTrainConfig, StageConfig
 from galago.train.nano.data.image_teacher import build_teacher_features
 from galago.train.nano.data.tasks import Tasks
+from galago.train.nano.data.things import short_caption
+from galago.train.nano.data.wide import WideTasks
 from galago.train.nano.log import draw_curves
 from galago.train.nano.model import normalised
 from galago.train.nano.recipe import Places
@@ -28,13 +30,22 @@ class ClipRecipe:
 
     def __init__(self, config: ClipTrainConfig, places: Places) -> None:
         self.config, self.places = config, places
-        self.train = Tasks(places.cache, places.fonts, "train")
+        self.train = WideTasks(places.cache, places.fonts, "train", shards=places.shards)
         self.held_out = Tasks(places.cache, places.fonts, "val")
 
     def prepare(self, stages: Sequence[StageConfig]) -> None:
         config = self.config
         build_teacher_features(self.places.cache)
-        build_reinforced(self.places.cache, self.train.labels, config.teachers, config.seed)
+        given = (self.train.labels, config.teachers, config.seed, self.scenes)
+        build_reinforced(self.places.cache, *given)
+
+    @property
+    def scenes(self) -> dict[int, str]:
+        """Captions by the photograph's row, where a stage asks for captioned pictures."""
+        asked = any("captioned" in counts for one in self.config.stages for _, counts in one.batch)
+        photos = self.train.captioned if asked else []
+        said = ((self.train.rows[p.offset], short_caption(p.info)) for p in photos)
+        return {row: text for row, text in said if text}
 
     @cached_property
     def reinforced(self) -> Reinforced:
@@ -45,8 +56,11 @@ class ClipRecipe:
         draw = contrastive.Batches(self.config, self.train, self.reinforced)
 
         def make_batch(rng: random.Random, step: int) -> list[contrastive.Batch]:
-            share = {side: counts["object"] // processes() for side, counts in stage.batch}
-            return [draw(rng, side, count) for side, count in share.items()]
+            kinds = ("object", "captioned")
+            return [
+                draw(rng, side, *(counts.get(kind, 0) // processes() for kind in kinds))
+                for side, counts in stage.batch
+            ]
 
         def evaluate(step: int) -> dict[str, float]:
             vocab, side = self.config.clip.vocab, stage.batch[-1][0]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,8 @@ class Reinforced:
     boxes int16 (photos, 1 + CROPS, 4): left, top, width, height in pixels of the store;
     features float16 (photos, 1 + CROPS, 1280); picture_rows float16 (photos, 1 + CROPS, dim);
     captions by label, caption_rows float16 (labels, CAPTIONS, dim); words and word_rows; `own`:
-    captions of single photographs by row, where a captioner wrote some, and own_rows (photos, dim).
+    captions of single photographs by row, where people or a captioner wrote some, and own_rows
+    (photos, dim); `captioned`: the rows of those that have a caption and no label.
     """
 
     boxes: np.ndarray
@@ -57,6 +58,7 @@ class Reinforced:
     scale: float  # of the teacher's cosines
     own: dict[int, str]
     own_rows: np.ndarray | None
+    captioned: list[int]
 
 
 def load_reinforced(folder: Path) -> Reinforced:
@@ -70,19 +72,28 @@ def load_reinforced(folder: Path) -> Reinforced:
         scale=held["scale"],
         own=own,
         own_rows=rows,
+        captioned=held["captioned"],
         **arrays,
     )
 
 
 def build_reinforced(
-    cache: Path, labels: Sequence[str], teachers: TeachersConfig, seed: int
+    cache: Path,
+    labels: Sequence[str],
+    teachers: TeachersConfig,
+    seed: int,
+    scenes: Mapping[int, str] | None = None,
 ) -> Path:
     """Write `cache`/reinforced once, and return it; an interrupted build starts over.
+
+    `scenes`: photographs without a label by their row, and what their captions say.
 
     OptionError when what is there was made for other labels, teachers or synonyms.
     """
     out = cache / "reinforced"
-    made_for = _made_for(labels, teachers, seed)
+    # Words that are held out must not come in by this door.
+    scenes = {row: text for row, text in (scenes or {}).items() if not holds_out(text)}
+    made_for = _made_for(labels, teachers, seed, scenes)
     if out.exists():
         if json.loads((out / "made_for.json").read_text("utf-8")) != made_for:
             raise OptionError(
@@ -93,27 +104,31 @@ def build_reinforced(
     part.mkdir(exist_ok=True)
     store = PhotoStore(cache)
     teacher = make_teacher(teachers.pair)
-    own: dict[int, str] = {}
+    own = dict(scenes)
+    taught = _taught(store)
     if teachers.captioner != "templates":
-        taught = _taught(store)
         pictures = (store.picture(store.photos[row]) for row in taught)
         said = OpenClip(teachers.captioner).captions(pictures)
-        # Words that are held out must not come in by this door.
-        own = {row: text for row, text in zip(taught, said, strict=True) if not holds_out(text)}
+        own |= {row: text for row, text in zip(taught, said, strict=True) if not holds_out(text)}
+    if own:
         rows = np.zeros((len(store.photos), teacher.texts(["a"]).shape[1]), np.float16)
         rows[list(own)] = teacher.texts(list(own.values()))
         np.save(part / "own_rows.npy", rows)
-    _write_texts(part, labels, teacher, own, seed)
-    _write_pictures(part, store, np.load(cache / "teacher.npy", mmap_mode="r"), teacher, seed)
+    _write_texts(part, labels, teacher, own, sorted(scenes), seed)
+    features = np.load(cache / "teacher.npy", mmap_mode="r")
+    _write_pictures(part, store, features, teacher, sorted([*taught, *scenes]), seed)
     (part / "made_for.json").write_text(json.dumps(made_for), "utf-8")
     part.rename(out)
     return out
 
 
-def _made_for(labels: Sequence[str], teachers: TeachersConfig, seed: int) -> dict[str, Any]:
+def _made_for(
+    labels: Sequence[str], teachers: TeachersConfig, seed: int, scenes: Mapping[int, str]
+) -> dict[str, Any]:
     """What the stored rows depend on, as JSON gives it back."""
     said = [captions(label, load_synonyms(), CAPTIONS, seed) for label in labels]
-    digest = hashlib.sha256(json.dumps([list(labels), said]).encode()).hexdigest()
+    told = [list(labels), said, *([sorted(scenes.items())] if scenes else [])]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
     return {"teachers": asdict(teachers), "seed": seed, "crops": CROPS, "captions": digest}
 
 
@@ -126,7 +141,12 @@ def _taught(store: PhotoStore) -> list[int]:
 
 
 def _write_texts(
-    out: Path, labels: Sequence[str], teacher: Teacher, own: dict[int, str], seed: int
+    out: Path,
+    labels: Sequence[str],
+    teacher: Teacher,
+    own: dict[int, str],
+    captioned: list[int],
+    seed: int,
 ) -> None:
     synonyms = load_synonyms()
     said = [captions(label, synonyms, CAPTIONS, seed) for label in labels]
@@ -135,13 +155,18 @@ def _write_texts(
     np.save(out / "caption_rows.npy", rows.reshape(len(labels), CAPTIONS, -1).astype(np.float16))
     np.save(out / "word_rows.npy", teacher.texts(words).astype(np.float16))
     texts = {"captions": said, "words": words, "scale": teacher.scale, "own": own}
+    texts["captioned"] = captioned
     (out / "texts.json").write_text(json.dumps(texts), "utf-8")
 
 
 def _write_pictures(
-    out: Path, store: PhotoStore, whole: np.ndarray, teacher: Teacher, seed: int
+    out: Path,
+    store: PhotoStore,
+    whole: np.ndarray,
+    teacher: Teacher,
+    taught: Sequence[int],
+    seed: int,
 ) -> None:
-    taught = _taught(store)
     boxes = np.zeros((len(store.photos), 1 + CROPS, 4), np.int16)
     for row in taught:
         photo, rng = store.photos[row], random.Random(f"{seed}-{row}")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from galago.errors import OptionError
 from galago.train.nano.config import CONFIGS
 from galago.train.nano.data.held_out import APART, FONTS, is_apart
 
@@ -55,9 +56,14 @@ class PhotoStore:
 
 
 def build_photos(shards: Path, out: Path) -> None:
-    """Decode every shard under `shards` into `out`/photos.bin and photos.json (done once)."""
+    """Decode every shard under `shards` into `out`/photos.bin and photos.json (done once).
+
+    OptionError where there are none: an empty file would be taken for what was decoded.
+    """
     if (out / "photos.json").exists():
         return
+    if not any(shards.glob("*.tar")):
+        raise OptionError(f"{shards} holds no shards (NAME.tar): --data is the folder of them")
     out.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[int, int, int, dict[str, Any]]] = []
     offset = 0

@@ -142,14 +142,14 @@ class Tasks:
             return Sample("fingers", np.asarray(picture), "0", 0, present=False)
         photo = rng.choice(self.hands[count])
         picture = self.store.picture(photo)
-        plain = photo.info["source"] in PLAIN_WALLS
+        plain = photo.info.get("source") in PLAIN_WALLS
         if plain and rng.random() < 0.6:
             scene = squared(
                 cropped(self.store.picture(rng.choice(self.scenes)), rng, 0.4), side, rng
             )
             if photo.offset not in self.masks:
                 self.masks[photo.offset] = hand_mask(picture)
-            dim = photo.info["source"] == "finger-counting"
+            dim = photo.info.get("source") == "finger-counting"
             picture = _paste_hand(picture, self.masks[photo.offset], scene, rng, dim)
         else:
             picture = _turn(picture, rng, 18)

@@ -20,7 +20,6 @@ from PIL import Image
 
 from galago.train.nano.data.assets import Photo, samples, split_of
 from galago.train.nano.data.words import phrase
-from galago.train.nano.doubt.pictures import singular
 
 LEAST_SEEN = 4  # pictures of a noun that is worth a read-out
 LONGEST = 90  # letters of a caption that a small decoder is asked for
@@ -50,9 +49,10 @@ def load_cutouts(shards: Path, split: str) -> list[Cutout]:
 
 
 def drawn_names(info: dict[str, Any]) -> tuple[str, ...]:
-    """Title and keywords of a drawing, in the singular, without numbers and what is no word."""
-    found = (singular(name) for name in info.get("labels", ()))
-    return tuple(dict.fromkeys(name for name in found if 2 < len(name) < 20))
+    """Title and keywords of a drawing, of one thing, without numbers and what is no word."""
+    found = (" ".join(re.findall("[a-z]+", name.lower())) for name in info.get("labels", ()))
+    ones = (re.sub(r"(?<![siu])s$", "", name) for name in found)
+    return tuple(dict.fromkeys(name for name in ones if 2 < len(name) < 20))
 
 
 @lru_cache(maxsize=128)
@@ -81,8 +81,17 @@ def pasted(cutout: Cutout, scene: Image.Image, rng: random.Random) -> Image.Imag
 
 def caption_of(info: dict[str, Any], rng: random.Random) -> str:
     """One of a photograph's captions that is short enough, as a sentence; "" where none is."""
-    fit = [text for text in map(sentence, info.get("captions", ())) if 3 < len(text) <= LONGEST]
+    fit = _fitting(info)
     return rng.choice(fit) if fit else ""
+
+
+def short_caption(info: dict[str, Any]) -> str:
+    """The first of those, the same each time; "" where there is none."""
+    return next(iter(_fitting(info)), "")
+
+
+def _fitting(info: dict[str, Any]) -> list[str]:
+    return [text for text in map(sentence, info.get("captions", ())) if 3 < len(text) <= LONGEST]
 
 
 def sentence(text: str) -> str:
@@ -112,7 +121,7 @@ def listed(names: Sequence[str]) -> str:
 def nouns_of(info: dict[str, Any]) -> tuple[str, ...]:
     """Labels, and the kinds that a detector is sure of."""
     seen = [name for name, score in info.get("detected", ()) if score >= SURE]
-    return tuple(dict.fromkeys(map(singular, (*info.get("labels", ()), *seen))))
+    return tuple(dict.fromkeys(name.lower() for name in (*info.get("labels", ()), *seen)))
 
 
 def common_nouns(

@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the figures, and a cache")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--notes", type=int, default=300, help="photographed notes to draw")
+    parser.add_argument("--each", type=int, help="ask about so many pictures a source at most")
     parser.add_argument("--stamps", type=Path, help="Tux Paint's stamps, to name and find")
     parser.add_argument("--only", nargs="+", help="these parts, beside what --out has already")
     parser.add_argument("--card", action="store_true", help="put the table into the model's card")
@@ -68,13 +69,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _vlm(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
-    from galago.train.nano.measure.answers import PARTS, measure_vlm
+    from galago.train.nano.measure.answers import PARTS, Sources, measure_vlm
     from galago.train.nano.vlm.evaluate import evaluate
     from galago.vlm.fastvlm import FastVLM
 
     vlm = FastVLM.load(options.folder)
-    given = (options.data, options.packages, options.seed, options.notes, options.stamps)
-    parts = {part: partial(measure_vlm, vlm, part, *given) for part in PARTS}
+    given = (options.data, options.packages, options.stamps, options.each, options.notes)
+    sources = Sources(*given, options.seed)
+    parts = {part: partial(measure_vlm, vlm, part, sources) for part in PARTS}
     splits = lambda: evaluate(options.folder, _tasks(options), options.seed, out=options.out)  # noqa: E731
     return {**parts, "splits": splits}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,32 @@ def named_in(answer: str, nouns: Collection[str]) -> set[str]:
     return found - SPOKEN
 
 
-def measure_vlm(
-    vlm: FastVLM, part: str, data: Path, packages: Path, seed: int, drawn: int, stamps: Path | None
-) -> Figures:
+@dataclass(frozen=True)
+class Sources:
+    """Where the pictures come from: shards, packages, stamps (or None); how many of each source
+    at most (None: all), how many notes are drawn, and the seed."""
+
+    data: Path
+    packages: Path
+    stamps: Path | None
+    each: int | None
+    notes: int
+    seed: int
+
+
+def measure_vlm(vlm: FastVLM, part: str, sources: Sources) -> Figures:
     """One of PARTS, of the sources held out whole, by galago's own code."""
+    data, each, seed = sources.data, sources.each, sources.seed
     if part == "fingers":
-        return count(vlm, pictures.hands(data))
+        return count(vlm, pictures.some(pictures.hands(data), each, seed))
     if part == "text":
-        written = pictures.notes(data, packages, seed, drawn)
-        return read(vlm, [*written, *pictures.texts(data)])
+        drawn = pictures.notes(
+            data, sources.packages, seed, min(sources.notes, each or sources.notes)
+        )
+        return read(vlm, [*drawn, *pictures.some(pictures.texts(data), each, seed)])
     nouns = pictures.vocabulary(data)
     everyday = list(pictures.everyday(data, nouns))
-    if stamps is not None:
-        everyday += list(pictures.stamps(stamps, nouns))
+    if sources.stamps is not None:
+        everyday += list(pictures.stamps(sources.stamps, nouns))
         nouns |= {name for one in everyday for name in one.names}
-    return name(vlm, everyday, nouns)
+    return name(vlm, pictures.some(everyday, each, seed), nouns)

@@ -162,6 +162,19 @@ def nouns_in(text: str, nouns: Collection[str]) -> set[str]:
     return {run for run in runs if run in nouns}
 
 
+def some(shown: Iterable[Shown], most: int | None, seed: int) -> list[Shown]:
+    """At most `most` pictures of each source, in their order; the same for the same seed."""
+    by_source: dict[str, list[int]] = {}
+    rows = list(shown)
+    for number, one in enumerate(rows):
+        by_source.setdefault(one.source, []).append(number)
+    chosen: set[int] = set()
+    for source, numbers in by_source.items():
+        few = most is not None and most < len(numbers)
+        chosen.update(random.Random(f"{seed}-{source}").sample(numbers, most) if few else numbers)  # type: ignore[arg-type]
+    return [rows[number] for number in sorted(chosen)]
+
+
 def best_constant(shown: Iterable[Shown]) -> tuple[str, float]:
     """The one name that is right most often, and how often: what is reached without looking."""
     rows = [one.names for one in shown]
