@@ -1,4 +1,4 @@
-"""Random FastVLMs in every shape of the published ones, with weights that few bits don't ruin.
+"""Random FastVLMs in every shape of the published ones, with weights that few bits ruin less.
 
 real_vlm(folder, "7B")  15 GB in bf16, written run by run; "0.5B", "1.5B" too
 """
