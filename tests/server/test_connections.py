@@ -106,7 +106,7 @@ def test_half_sent_bodies_take_nobodys_place(folder: Path, monkeypatch: pytest.M
         slow += [stack.enter_context(one) for one in bodies(served, 7, "127.0.0.3")]
         for _ in range(5):
             assert ask(f"{served.url}/health").status == 200
-        assert closed(slow[0]) and not any(map(closed, slow[1:]))
+        assert until(lambda: closed(slow[0])) and not any(map(closed, slow[1:]))
         one_more = stack.enter_context(bodies(served, 1, "127.0.0.4")[0])
         assert not closed(one_more)
 
