@@ -4,7 +4,7 @@
  * beginning, and never under the hands of somebody.
  */
 
-import { THREADS } from "./ort";
+import { usefulThreads } from "./ort";
 
 const PATIENCE = 4000; // ms: who has had the page for longer is not to be disturbed
 const DEEDS = ["pointerdown", "keydown", "click", "input", "drop", "paste"];
@@ -28,7 +28,7 @@ export async function keepPage(): Promise<void> {
 }
 
 /** Whether the headers would bring threads; a page within another one gets none by them. */
-const wouldGain = (): boolean => !crossOriginIsolated && THREADS > 1 && self === top;
+const wouldGain = (): boolean => !crossOriginIsolated && usefulThreads() > 1 && self === top;
 
 /** Resolves when the person does something; at once when that was before. */
 function somethingDone(): Promise<void> {

@@ -21,10 +21,10 @@ const SIMD = new Uint8Array([
 ]);
 
 /** More than two seldom pay for models of this size, and the page wants a core for itself. */
-export const THREADS = Math.min(2, navigator.hardwareConcurrency || 1);
+export const usefulThreads = (): number => Math.min(2, navigator.hardwareConcurrency || 1);
 
 /** How many threads may work: one where the page is not cross-origin isolated. */
-export const possibleThreads = (): number => (self.crossOriginIsolated ? THREADS : 1);
+export const possibleThreads = (): number => (self.crossOriginIsolated ? usefulThreads() : 1);
 
 const opened = new Map<Device, Promise<Ort>>();
 
