@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from galago.disk import read_regular
 from galago.errors import OptionError
 from galago.evaluate.outcomes import Outcome
 from galago.evaluate.paired import Difference, difference
 from galago.evaluate.report import rounded
 
 __all__ = ["Changed", "Comparison", "Judged", "compared", "earlier", "judged_of"]
+
+
+_MOST = 1 << 30  # bytes of a file of answers: millions of them
 
 
 @dataclass(frozen=True)
@@ -137,10 +142,11 @@ def _scores(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Difference]:
 def earlier(folder: Path) -> tuple[str, list[Judged]]:
     """The name and the answers of a run that --out has written; OptionError for what is none."""
     try:
-        name = str(json.loads((folder / "results.json").read_text("utf-8"))["name"])
-        lines = (folder / "answers.jsonl").read_text("utf-8").splitlines()
-        return name, [_read(json.loads(line)) for line in lines if line]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        name = str(json.loads(read_regular(folder / "results.json", _MOST))["name"])
+        # Answers may have other ends of lines in them that Unicode knows.
+        lines = read_regular(folder / "answers.jsonl", _MOST).split(b"\n")
+        return name, [_read(json.loads(line)) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = getattr(error, "strerror", None) or type(error).__name__
         raise OptionError(
             f"{folder} is no folder that `galago evaluate own --out` wrote ({what})"
@@ -148,6 +154,9 @@ def earlier(folder: Path) -> tuple[str, list[Judged]]:
 
 
 def _read(value: Mapping[str, Any]) -> Judged:
+    score, right, weight = float(value["score"]), value["right"], float(value["weight"])
+    if not (math.isfinite(score) and isinstance(right, bool) and 0 < weight < math.inf):
+        raise ValueError("not how an answer is judged")
     return Judged(
         str(value["where"]),
         str(value["metric"]),
@@ -155,7 +164,7 @@ def _read(value: Mapping[str, Any]) -> Judged:
         str(value["question"]),
         tuple(map(str, value["answers"])),
         str(value["said"]),
-        float(value["score"]),
-        bool(value["right"]),
-        float(value["weight"]),
+        score,
+        right,
+        weight,
     )

@@ -21,6 +21,7 @@ from galago.places import slug
 __all__ = ["KeptAnswers"]
 
 _FORMAT = 1
+_STRANGE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)  # of lines by others
 
 
 class KeptAnswers:
@@ -44,7 +45,7 @@ class KeptAnswers:
     def _read(self, data: bytes) -> None:
         """Lines that are whole; one that a stopped process left half is passed over."""
         for line in data.split(b"\n"):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_STRANGE):
                 record = json.loads(line)
                 self._answers[str(record["key"])] = Answer.from_json(record)
 

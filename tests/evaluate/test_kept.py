@@ -50,6 +50,21 @@ def test_what_a_stopped_process_left_half_is_asked_again(tmp_path: Path) -> None
             assert later.get("c") == LABEL
 
 
+def test_figures_that_no_answer_has_are_passed_over(tmp_path: Path) -> None:
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        pass
+    strange: list[dict[str, object]] = [
+        {"confidence": float("nan")}, {"confidence": -0.5}, {"known": 1.5}, {"seconds": -1},
+        {"seconds": float("inf")}, {"confidence": 10**400},
+    ]  # fmt: skip
+    with open(kept.path, "a") as file:
+        for number, one in enumerate(strange):
+            file.write(json.dumps({"key": str(number), **ANSWER.to_json(), **one}) + "\n")
+        file.write("[" * 200_000 + "\n")
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        assert len(kept) == 0
+
+
 def test_strange_lines_are_passed_over(tmp_path: Path) -> None:
     with KeptAnswers(tmp_path, MODEL) as kept:
         kept.put("a", ANSWER)
