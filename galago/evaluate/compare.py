@@ -11,11 +11,20 @@ from typing import Any
 
 from galago.disk import read_regular
 from galago.errors import OptionError
+from galago.evaluate.items import Item
 from galago.evaluate.outcomes import Outcome
 from galago.evaluate.paired import Difference, difference
 from galago.evaluate.report import rounded
 
-__all__ = ["Changed", "Comparison", "Judged", "compared", "earlier", "judged_of"]
+__all__ = [
+    "Changed",
+    "Comparison",
+    "Judged",
+    "check_shared",
+    "compared",
+    "earlier",
+    "judged_of",
+]
 
 
 _MOST = 1 << 30  # bytes of a file of answers: millions of them
@@ -117,6 +126,16 @@ def compared(
     )
     without = len(before[1]) + len(after[1]) - 2 * len(pairs)
     return Comparison(before[0], after[0], right, _scores(pairs), tuple(changed), without)
+
+
+def check_shared(before: tuple[str, Sequence[Judged]], items: Sequence[Item]) -> None:
+    """OptionError unless a run was asked one of these items, told before they are asked anew."""
+    known = {_same(one) for one in before[1]}
+    if not any((one.row.where, one.metric.name, one.answers) in known for one in items):
+        raise OptionError(
+            f"{before[0]} was asked none of these rows: give the data, the --metric and the rows "
+            "that it was asked"
+        )
 
 
 def _same(one: Judged) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ __all__ = ["Asking", "FaultyItemsError", "Item", "Items", "items_of"]
 SHOWN = 20  # faults that are told one by one
 _STEP = 64  # rows between two words about how far it is
 _CHOOSE = "Answer with the option's letter from the given choices directly."  # LLaVA's words
-_NOTHING = (None, "", [], ())  # where a record says nothing
+_NOTHING: tuple[object, ...] = (None, "", [], ())  # where a record says nothing
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

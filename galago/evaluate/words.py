@@ -35,8 +35,8 @@ _KEPT = {"'", ":", "."}
 
 
 def normalised(text: str) -> str:
-    """A text as the papers compare it.  One of articles alone ("A") or punctuation alone ("+") stays,
-    where nothing would be left to compare."""
+    """A text as the papers compare it.  One of articles alone ("A") or of punctuation alone ("+")
+    stays: nothing would be left to compare."""
     text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES).lower()
     given = text.split()
     text = _STOP.sub("", _COMMA.sub("", text))
