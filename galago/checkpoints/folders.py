@@ -220,4 +220,6 @@ def _candidates(folder: Path, place: str) -> Iterator[Path]:
         yield row.folder
     yield folder / as_path(place)
     if _HUB_NAME.fullmatch(place):
-        yield from (copy for _, copy in copies_of(place))
+        # Revisions of one model have weights of the same sizes: its own comes first.
+        revision = read_json(folder / ADAPTER_CONFIG).get("revision")
+        yield from sorted((c for _, c in copies_of(place)), key=lambda copy: copy.name != revision)

@@ -109,6 +109,18 @@ def test_a_base_of_the_hub_is_found_where_it_was_fetched(
         open_spec(out)
 
 
+def test_of_two_revisions_the_one_that_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALAGO_CACHE", str(tmp_path / "cache"))
+    copies = tmp_path / "cache" / "sources" / "some--model"
+    for seed, revision in enumerate(("a1", "b2")):
+        base = tiny_llava(copies / revision, seed=seed)
+        out = adapter(base, tmp_path / revision, "some/model", revision=revision)
+        assert open_checkpoint(out).adapter
+    assert open_checkpoint(tmp_path / "a1").adapter  # both are there now
+
+
 def test_a_base_that_isnt_there(tmp_path: Path) -> None:
     base = tiny_llava(tmp_path / "base")
     out = adapter(base, tmp_path / "out")
