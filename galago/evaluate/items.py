@@ -190,12 +190,12 @@ def _prefixes(tasks: Iterable[str]) -> tuple[str, ...]:
 
 
 def _labels(data: Data) -> tuple[str, ...]:
-    """Answers that are labels: folders, a column of that name, or what is answered to one question
-    and comes twice or more on average."""
+    """Answers that are labels: folders, those of a column of that name, or what is answered to one
+    question and comes twice or more on average."""
     if not data.asks:
         return ()
     found: dict[str, None] = {}
-    told = data.kind == FOLDERS
+    told = True
     for number in range(len(data.rows)):
         try:
             row = data.rows[number]
@@ -203,10 +203,18 @@ def _labels(data: Data) -> tuple[str, ...]:
             continue
         if len(row.turns) != 1 or len(row.pictures) != 1 or row.answers:
             return ()
-        found[row.turns[0].answer.strip()] = None
-        told = told or any(name.strip().lower() in LABEL for name in row.record)
+        answer = row.turns[0].answer.strip()
+        found[answer] = None
+        told = told and (data.kind == FOLDERS or _is_label(answer, row))
     found.pop("", None)
     return tuple(found) if told or 2 * len(found) <= len(data.rows) else ()
+
+
+def _is_label(answer: str, row: Row) -> bool:
+    """Whether it stands in a column of labels, and not beside one."""
+    known = {name.strip().lower(): value for name, value in row.record.items()}
+    values = (known[name] for name in LABEL if known.get(name) is not None)
+    return not answer or any(str(value).strip() == answer for value in values)
 
 
 def _lines(faults: Sequence[RowError]) -> list[str]:

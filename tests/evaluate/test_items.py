@@ -136,6 +136,14 @@ def test_labels_are_answers_that_come_again(tmp_path: Path) -> None:
     captions = [{"image": "a.png", "caption": f"A cat, {number}"} for number in range(4)]
     assert items(tmp_path, *captions).labels == ()
     assert items(tmp_path, row(), row()).labels == ()
+    beside = [one | {"category": "cats"} for one in captions]  # which aren't what is answered
+    assert items(tmp_path, *beside).labels == ()
+    numbers = [{"image": "a.png", "label": number} for number in range(3)]
+    assert items(tmp_path, *numbers, {"image": "a.png", "label": None}, skip_bad=True).labels == (
+        "0",
+        "1",
+        "2",
+    )
 
 
 def test_talks_are_asked_with_what_was_said_before(tmp_path: Path) -> None:
