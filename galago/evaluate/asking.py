@@ -103,6 +103,7 @@ class VlmAsker:
         return {
             "model": self._vlm.name,
             "identity": self._vlm.identity,
+            "weights": self._vlm.weights,  # a decoder that learnt alone has the same features
             "precision": str(self._vlm.precision),
             "resolution": self._side,
             "max_tokens": self._options.max_tokens,

@@ -79,6 +79,22 @@ def test_nothing_is_asked_twice(
     assert json.loads(again.out)["anew"] == 0
 
 
+def test_a_decoder_that_learnt_alone_is_asked_anew(
+    capsys: Capture, asked: Path, ready: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(ready, tmp_path / "model")
+    own = ("evaluate", "own", asked, "-m", model, *FEW, "--json")
+    before = json.loads(run(capsys, *own).out)
+    assert json.loads(run(capsys, *own).out)["anew"] == 0
+    (path,) = model.glob("*.safetensors")
+    stored = bytearray(path.read_bytes())
+    stored[-2] ^= 1  # of the embedding, which lies at the end
+    path.write_bytes(stored)
+    after = json.loads(run(capsys, *own).out)
+    assert after["anew"] == 4
+    assert before["settings"]["identity"] == after["settings"]["identity"]
+
+
 def test_several_runs_are_compared(
     capsys: Capture, labelled: Path, clip_folder: Path, tmp_path: Path
 ) -> None:
