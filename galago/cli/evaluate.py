@@ -204,7 +204,7 @@ def own(
     way = _Way(resolution, templates, max_tokens, threads, again, offline)
     # All models before the first is asked: hours later is late for a name that isn't there.
     kinds = {model: _kind(model, items, way) for model in named}
-    _check_used(set(kinds.values()), suffixes, way)
+    _check_options(set(kinds.values()), precisions or [], suffixes or [], way)
     every = product(named, precisions or ["auto"], suffixes or [""])
     settings = [_Setting(model, kinds[model], *rest) for model, *rest in every]
     places = [place_for(out, number, len(settings)) for number in range(1, len(settings) + 1)]
@@ -344,8 +344,17 @@ def _kind(model: str | None, items: Items, way: _Way) -> str | None:
     return kind
 
 
-def _check_used(kinds: set[str | None], suffixes: list[str] | None, way: _Way) -> None:
-    """OptionError for an option that none of the models would heed."""
+def _check_options(
+    kinds: set[str | None], precisions: list[str], suffixes: list[str], way: _Way
+) -> None:
+    """OptionError for an option that one of the models can't have, or none would heed."""
+    from galago.engine.precision import check_clip_precision, check_precision
+
+    for precision in precisions:
+        if "mobileclip" in kinds:
+            check_clip_precision(precision)
+        if kinds != {"mobileclip"}:
+            check_precision(precision)
     if kinds == {"mobileclip"} and (suffixes or way.resolution is not None):
         option = "--suffix" if suffixes else "--resolution"
         raise OptionError(f"{option} is for a FastVLM: a MobileCLIP chooses among labels")

@@ -204,6 +204,9 @@ def test_nothing_is_asked_before_all_is_understood(
     assert wrong.out == "" and not (tmp_path / "many").exists()
     assert run(capsys, "evaluate", "own", asked, "-m", ready, *FEW, "--out", out).code == 0
     other = run(capsys, "evaluate", "own", labelled, "-m", ready, *FEW, "--compare", out)
+    twice = ("--precision", "fp32", "--precision", "x")
+    odd = run(capsys, "evaluate", "own", asked, "-m", ready, *FEW, *twice)
+    assert odd.code == 2 and "precision 'x' is not known" in odd.line and odd.out == ""
     assert other.code == 2 and "was asked none of these rows: give the data" in other.line
     assert other.out == "" and "answers" not in other.err
 
