@@ -30,10 +30,10 @@ from galago.disk import read_json
 from galago.errors import CheckpointError
 from galago.specs import VLMSpec
 
-__all__ = ["PREFIX", "adapted", "check_base", "digest_of", "peft_name"]
+__all__ = ["MOST_RANK", "PREFIX", "adapted", "check_base", "digest_of", "peft_name"]
 
 PREFIX = "base_model.model."
-_MOST = 1024  # LoRA's rank: published ones have up to 256
+MOST_RANK = 1024  # of LoRA: published ones have up to 256
 _LORA = re.compile(r"(.+)\.lora_([AB])\.weight")
 _WHOLE = (PROJECTOR, VISION)
 # What peft can do and this reader can't: absent, null, or as here.
@@ -90,7 +90,7 @@ def adapted(folder: Path, base: Mapping[str, Tensor], spec: VLMSpec) -> dict[str
 
     CheckpointError for a damaged adapter, one with more than LoRA, and one that doesn't fit.
     """
-    scale = _scale(folder)
+    rank, scale = _scale(folder)
     file = SafetensorsFile(folder / ADAPTER_WEIGHTS)
     found, pairs = dict(base), dict[str, dict[str, LazyTensor]]()
     for raw, tensor in file.tensors.items():
@@ -107,21 +107,23 @@ def adapted(folder: Path, base: Mapping[str, Tensor], spec: VLMSpec) -> dict[str
     if not pairs:
         raise CheckpointError(f"{file.path} holds nothing of LoRA; train again")
     for name, pair in pairs.items():
-        found[name] = _added(file, name, base[name], pair, scale)
+        found[name] = _added(file, name, base[name], pair, rank, scale)
     return found
 
 
 def _added(
-    file: SafetensorsFile, name: str, base: Tensor, pair: dict[str, LazyTensor], scale: float
+    file: SafetensorsFile,
+    name: str,
+    base: Tensor,
+    pair: dict[str, LazyTensor],
+    rank: int,
+    scale: float,
 ) -> Tensor:
     down, up = pair.get("A"), pair.get("B")
     if down is None or up is None or len(base.shape) != 2 or isinstance(base, AdaptedTensor):
         raise CheckpointError(_misfit(file, name))
-    rank = down.shape[0] if down.shape else 0
-    if not 0 < rank <= _MOST or (up.shape, down.shape) != (
-        (base.shape[0], rank),
-        (rank, base.shape[1]),
-    ):
+    rows, columns = base.shape
+    if (up.shape, down.shape) != ((rows, rank), (rank, columns)):
         raise CheckpointError(_misfit(file, name))
     # As a merged folder has it: in the base's type, int8 in bf16.
     dtype = base.dtype if isinstance(base, LazyTensor) else "BF16"
@@ -137,12 +139,12 @@ def _misfit(file: SafetensorsFile, name: str) -> str:
     return f"{file.path}: {name!r:.120} doesn't fit its base; train the adapter again"
 
 
-def _scale(folder: Path) -> float:
-    """alpha / r; CheckpointError for what is more than LoRA."""
+def _scale(folder: Path) -> tuple[int, float]:
+    """r and alpha / r; CheckpointError for what is more than LoRA."""
     config = Fields(folder / ADAPTER_CONFIG, read_json(folder / ADAPTER_CONFIG))
     for key, values in _PLAIN.items():
         config.only(key, *values, why="merge the adapter with peft (merge_and_unload)")
-    rank, alpha = config.whole("r"), config.number("lora_alpha", 1.0)
-    if not 0 < rank <= _MOST or not abs(alpha) <= 1e6:
+    rank, alpha = config.whole("r"), config.number("lora_alpha")
+    if not 0 < rank <= MOST_RANK or not abs(alpha) <= 1e6:
         raise CheckpointError(f"{config.path}: r {rank} and lora_alpha {alpha} are not possible")
-    return alpha / rank
+    return rank, alpha / rank

@@ -204,8 +204,9 @@ _ABOUT = ("size", "sha256")
 def _place(folder: Path) -> str:
     """As peft has it: a hub name or a folder; of the embedded models also the catalogue's name."""
     place = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
-    # A stranger's adapter must not make this machine call another one: \\\\host\\share.
-    if not isinstance(place, str) or not place or place.startswith(("\\\\", "//")):
+    # A stranger's adapter must not make this machine call another one: \\host\share, which
+    # Windows reads with either slash.
+    if not isinstance(place, str) or not place or place[:2].replace("\\", "/") == "//":
         raise CheckpointError(
             f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is {place!r:.80}, where the hub "
             "name or the folder of the base belongs"
@@ -219,4 +220,6 @@ def _candidates(folder: Path, place: str) -> Iterator[Path]:
         yield row.folder
     yield folder / as_path(place)
     if _HUB_NAME.fullmatch(place):
-        yield from (copy for _, copy in copies_of(place))
+        # Revisions of one model have weights of the same sizes: its own comes first.
+        revision = read_json(folder / ADAPTER_CONFIG).get("revision")
+        yield from sorted((c for _, c in copies_of(place)), key=lambda copy: copy.name != revision)

@@ -67,9 +67,11 @@ def _evaluate() -> None:
 
 @dataclass(frozen=True)
 class _Setting:
-    """One of the runs: a model, a precision, and what is said behind each question."""
+    """One of the runs: a model and what it is for, a precision, and what is said behind each
+    question."""
 
     model: str | None
+    kind: str | None
     precision: str
     suffix: str
 
@@ -197,12 +199,15 @@ def own(
     if max_tokens < 1:
         raise OptionError(f"--max-tokens {max_tokens} leaves no answer: use 1 or more")
     named: list[str | None] = [*models] if models else [None]
-    every = product(named, precisions or ["auto"], suffixes or [""])
-    settings = [_Setting(*one) for one in every]
-    places = [place_for(out, number, len(settings)) for number in range(1, len(settings) + 1)]
     before = _earlier(compare)
-    items = _items(data, images, question, asking)
+    items = _items(data, images, question, asking, before)
     way = _Way(resolution, templates, max_tokens, threads, again, offline)
+    # All models before the first is asked: hours later is late for a name that isn't there.
+    kinds = {model: _kind(model, items, way) for model in named}
+    _check_options(set(kinds.values()), precisions or [], suffixes or [], way)
+    every = product(named, precisions or ["auto"], suffixes or [""])
+    settings = [_Setting(model, kinds[model], *rest) for model, *rest in every]
+    places = [place_for(out, number, len(settings)) for number in range(1, len(settings) + 1)]
     codes = []
     with _pool() as pool:
         for setting, place in zip(settings, places, strict=True):
@@ -237,8 +242,15 @@ def _earlier(folder: str | None) -> tuple[str, list[Judged]] | None:
     return earlier(Path(folder).expanduser())
 
 
-def _items(place: str, images: str | None, question: str | None, asking: Any) -> Items:
+def _items(
+    place: str,
+    images: str | None,
+    question: str | None,
+    asking: Any,
+    before: tuple[str, list[Judged]] | None,
+) -> Items:
     """What is asked; what is wrong with rows is told line by line."""
+    from galago.evaluate.compare import check_shared
     from galago.evaluate.items import FaultyItemsError, items_of
     from galago.rows.read import read_data
 
@@ -250,6 +262,8 @@ def _items(place: str, images: str | None, question: str | None, asking: Any) ->
             say(*error.lines)
             raise
     say(f"{data.kind}: {len(items.items):,} questions", *items.notes)
+    if before is not None:
+        check_shared(before, items.items)
     return items
 
 
@@ -299,12 +313,7 @@ def _asker(items: Items, setting: _Setting, way: _Way, pool: PicturePool) -> Ask
     """The model, opened."""
     from galago.evaluate.asking import ClipAsker, VlmAsker
 
-    if _kind(setting.model, way) == "mobileclip":
-        if not items.labels:
-            raise OptionError(
-                f"{setting.model} chooses among labels, and this data has questions, or answers "
-                "that don't come again: use a FastVLM"
-            )
+    if setting.kind == "mobileclip":
         clip = ClipOpening(setting.model, setting.precision, way.threads, way.offline).load(pool)
         return ClipAsker(clip, items.labels, way.templates)
     opening = Opening(
@@ -314,17 +323,43 @@ def _asker(items: Items, setting: _Setting, way: _Way, pool: PicturePool) -> Ask
     return VlmAsker(vlm, way.max_tokens, "auto" if way.resolution == "auto" else None)
 
 
-def _kind(model: str | None, way: _Way) -> str | None:
-    """What a model is for; of one that isn't here its files tell, which are fetched."""
+def _kind(model: str | None, items: Items, way: _Way) -> str | None:
+    """What a model is for; of one that isn't here its files tell, which are fetched.
+
+    OptionError for a MobileCLIP where there are no labels to choose among.
+    """
     from galago.convert.store import kind_of
     from galago.hub.fetched import fetched
 
     if model is None:
         return "fastvlm"
-    if (kind := kind_of(model)) is not None:
-        return kind
-    with stages() as progress:
-        return fetched(model, offline=way.offline or None, progress=progress).kind
+    if (kind := kind_of(model)) is None:
+        with stages() as progress:
+            kind = fetched(model, offline=way.offline or None, progress=progress).kind
+    if kind == "mobileclip" and not items.labels:
+        raise OptionError(
+            f"{model} chooses among labels, and this data has questions, or answers that don't "
+            "come again: use a FastVLM"
+        )
+    return kind
+
+
+def _check_options(
+    kinds: set[str | None], precisions: list[str], suffixes: list[str], way: _Way
+) -> None:
+    """OptionError for an option that one of the models can't have, or none would heed."""
+    from galago.engine.precision import check_clip_precision, check_precision
+
+    for precision in precisions:
+        if "mobileclip" in kinds:
+            check_clip_precision(precision)
+        if kinds != {"mobileclip"}:
+            check_precision(precision)
+    if kinds == {"mobileclip"} and (suffixes or way.resolution is not None):
+        option = "--suffix" if suffixes else "--resolution"
+        raise OptionError(f"{option} is for a FastVLM: a MobileCLIP chooses among labels")
+    if "mobileclip" not in kinds and way.templates != "photo":
+        raise OptionError("--templates is for a MobileCLIP: a FastVLM is asked a --question")
 
 
 def _named(run: Run, setting: _Setting, settings: list[_Setting]) -> str:

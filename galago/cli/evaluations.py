@@ -79,15 +79,21 @@ def _sheet(name: str, run: Run, pool: PicturePool) -> Iterable[str]:
         raise ImageError("a question without a picture")
 
     wrong = sum(not one.right for one in run.outcomes)
-    note = f"{len(outcomes)} of {wrong:,} wrong answers of {len(run.outcomes):,}, the surest first"
+    note = (
+        f"{len(outcomes)} of {wrong:,} wrong answers of {len(run.outcomes):,}: the lowest scores "
+    )
+    note += "first, of equal ones the surest"
     photos = [(_place(one), _caption(one)) for one in outcomes]
     return grouped_sheet(name, [("Wrong answers", photos)], note, thumbnail, os.path.isfile)
 
 
 def _place(one: Outcome) -> str:
-    """Where the first picture lies, else what it is called."""
-    photos = one.item.row.pictures
-    return str(getattr(photos[0], "path", photos[0].name)) if photos else one.item.row.where
+    """Where the first picture lies, else what it is called: a tar holds more than one."""
+    from galago.rows.rows import PhotoFile
+
+    for photo in one.item.row.pictures:
+        return photo.path if isinstance(photo, PhotoFile) else photo.name
+    return one.item.row.where
 
 
 def _caption(one: Outcome) -> list[str]:

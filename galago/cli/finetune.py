@@ -12,7 +12,7 @@ import typer
 from galago.cli import options
 from galago.cli.examples import example_record, show_examples, tell_faults, write_sheet
 from galago.cli.terminal import say, stages, write_place, write_record
-from galago.errors import MissingExtraError
+from galago.errors import MissingExtraError, OptionError
 from galago.progress import silent
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def finetune(
     )  # fmt: skip
     if preset is not None:
         chosen = chosen.with_preset(preset)
+    if own_shards is not None and not measured:
+        raise OptionError("--own-shards is about what --measured asks, which is 0")
     if not dry_run:
         _need_packages()
     from galago.train.tune.data import DataOptions

@@ -134,7 +134,7 @@ def loaded_translator(vlm: FastVLM) -> Translate | None:
 
     if _never_taught(vlm.name):
         return None
-    return Translator(vlm.name, f"{vlm.name} {vlm.identity}", lambda: vlm)
+    return Translator(vlm.name, f"{vlm.name} {vlm.identity} {vlm.weights}", lambda: vlm)
 
 
 def tell(queries: Sequence[Query], told: str | None) -> list[str]:

@@ -57,8 +57,7 @@ def language_size(text: Qwen2Spec) -> int:
 
 def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> PrecisionPlan:
     """The plan behind --precision; OptionError for a word that is not one of PRECISIONS."""
-    if wanted not in PRECISIONS:
-        raise OptionError(f"precision {wanted!r} is not known: use one of {', '.join(PRECISIONS)}")
+    check_precision(wanted)
     if wanted == "fp32":
         return PrecisionPlan("fp32", "fp32")
     size = language_size(spec.text)
@@ -70,6 +69,12 @@ def resolve_precision(wanted: str, spec: VLMSpec, *, native_bf16: bool) -> Preci
     if size < _SMALL:
         return PrecisionPlan("fp32", "fp32")
     return PrecisionPlan(vision, "int4" if size > _LARGE else "int8")
+
+
+def check_precision(wanted: str) -> None:
+    """OptionError for a precision that FastVLM doesn't run in."""
+    if wanted not in PRECISIONS:
+        raise OptionError(f"precision {wanted!r} is not known: use one of {', '.join(PRECISIONS)}")
 
 
 def check_clip_precision(wanted: str) -> None:

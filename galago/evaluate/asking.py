@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -48,16 +49,25 @@ class Answer:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Answer:
         """KeyError, TypeError or ValueError for what is none."""
-        known = value["known"]
+        known, seconds = value["known"], float(value["seconds"])
+        if not 0 <= seconds < math.inf:
+            raise ValueError("no time that anything takes")
         return cls(
             str(value["said"]),
-            float(value["confidence"]),
-            None if known is None else float(known),
+            _share(value["confidence"]),
+            None if known is None else _share(known),
             bool(value["doubted"]),
-            float(value["seconds"]),
+            seconds,
             str(value["finish"]),
             tuple(map(str, value["best"])),
         )
+
+
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1.001:  # shares in float32 may be a hair above
+        raise ValueError("no probability")
+    return share
 
 
 class Asker(Protocol):
@@ -93,6 +103,7 @@ class VlmAsker:
         return {
             "model": self._vlm.name,
             "identity": self._vlm.identity,
+            "weights": self._vlm.weights,  # a decoder that learnt alone has the same features
             "precision": str(self._vlm.precision),
             "resolution": self._side,
             "max_tokens": self._options.max_tokens,

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from galago.disk import read_regular
 from galago.errors import OptionError
+from galago.evaluate.items import Item
 from galago.evaluate.outcomes import Outcome
 from galago.evaluate.paired import Difference, difference
 from galago.evaluate.report import rounded
 
-__all__ = ["Changed", "Comparison", "Judged", "compared", "earlier", "judged_of"]
+__all__ = [
+    "Changed",
+    "Comparison",
+    "Judged",
+    "check_shared",
+    "compared",
+    "earlier",
+    "judged_of",
+]
+
+
+_MOST = 1 << 30  # bytes of a file of answers: millions of them
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,16 @@ def compared(
     return Comparison(before[0], after[0], right, _scores(pairs), tuple(changed), without)
 
 
+def check_shared(before: tuple[str, Sequence[Judged]], items: Sequence[Item]) -> None:
+    """OptionError unless a run was asked one of these items, told before they are asked anew."""
+    known = {_same(one) for one in before[1]}
+    if not any((one.row.where, one.metric.name, one.answers) in known for one in items):
+        raise OptionError(
+            f"{before[0]} was asked none of these rows: give the data, the --metric and the rows "
+            "that it was asked"
+        )
+
+
 def _same(one: Judged) -> tuple[object, ...]:
     return one.where, one.metric, one.answers
 
@@ -137,10 +161,11 @@ def _scores(pairs: Sequence[tuple[Judged, Judged]]) -> dict[str, Difference]:
 def earlier(folder: Path) -> tuple[str, list[Judged]]:
     """The name and the answers of a run that --out has written; OptionError for what is none."""
     try:
-        name = str(json.loads((folder / "results.json").read_text("utf-8"))["name"])
-        lines = (folder / "answers.jsonl").read_text("utf-8").splitlines()
-        return name, [_read(json.loads(line)) for line in lines if line]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        name = str(json.loads(read_regular(folder / "results.json", _MOST))["name"])
+        # Answers may have other ends of lines in them that Unicode knows.
+        lines = read_regular(folder / "answers.jsonl", _MOST).split(b"\n")
+        return name, [_read(json.loads(line)) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = getattr(error, "strerror", None) or type(error).__name__
         raise OptionError(
             f"{folder} is no folder that `galago evaluate own --out` wrote ({what})"
@@ -148,6 +173,9 @@ def earlier(folder: Path) -> tuple[str, list[Judged]]:
 
 
 def _read(value: Mapping[str, Any]) -> Judged:
+    score, right, weight = float(value["score"]), value["right"], float(value["weight"])
+    if not (math.isfinite(score) and isinstance(right, bool) and 0 < weight < math.inf):
+        raise ValueError("not how an answer is judged")
     return Judged(
         str(value["where"]),
         str(value["metric"]),
@@ -155,7 +183,7 @@ def _read(value: Mapping[str, Any]) -> Judged:
         str(value["question"]),
         tuple(map(str, value["answers"])),
         str(value["said"]),
-        float(value["score"]),
-        bool(value["right"]),
-        float(value["weight"]),
+        score,
+        right,
+        weight,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from galago.evaluate.intervals import wilson
 
-__all__ = ["Bin", "Calibration", "Side", "calibration"]
+__all__ = ["Bin", "Calibration", "Share", "calibration"]
 
 BINS = 10
 
@@ -25,7 +25,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Side:
+class Share:
     """Of `count` answers the share that is right, with Wilson's 95 % interval."""
 
     count: int
@@ -45,8 +45,8 @@ class Calibration:
     by: str
     ece: float
     bins: tuple[Bin, ...]
-    sure: Side | None
-    unsure: Side | None
+    sure: Share | None
+    unsure: Share | None
 
 
 def calibration(
@@ -63,8 +63,8 @@ def calibration(
     ece = sum(one.count * abs(one.mean - one.right) for one in bins) / len(right)
     if not by_known:
         return Calibration("confidence", ece, bins, None, None)
-    sure = _side([r for r, unsure in zip(right, doubted, strict=True) if not unsure])
-    unsure = _side([r for r, unsure in zip(right, doubted, strict=True) if unsure])
+    sure = _share([r for r, unsure in zip(right, doubted, strict=True) if not unsure])
+    unsure = _share([r for r, unsure in zip(right, doubted, strict=True) if unsure])
     return Calibration("known", ece, bins, sure, unsure)
 
 
@@ -86,7 +86,7 @@ def _bins(values: Sequence[float], right: Sequence[bool]) -> list[Bin]:
     ]
 
 
-def _side(right: Sequence[bool]) -> Side | None:
+def _share(right: Sequence[bool]) -> Share | None:
     if not right:
         return None
-    return Side(len(right), sum(right) / len(right), *wilson(sum(right), len(right)))
+    return Share(len(right), sum(right) / len(right), *wilson(sum(right), len(right)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from galago.errors import ImageError, OptionError
 from galago.evaluate.metrics import METRICS, Metric, letter_of, metric_named
@@ -18,6 +19,7 @@ __all__ = ["Asking", "FaultyItemsError", "Item", "Items", "items_of"]
 SHOWN = 20  # faults that are told one by one
 _STEP = 64  # rows between two words about how far it is
 _CHOOSE = "Answer with the option's letter from the given choices directly."  # LLaVA's words
+_NOTHING: tuple[object, ...] = (None, "", [], ())  # where a record says nothing
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -138,8 +140,8 @@ def _item(row: Row, asking: Asking) -> Item:
 
 
 def _metric(row: Row, asking: Asking, choices: Sequence[str]) -> Metric:
-    named = row.record.get("metric")
-    if named is None or named == "":
+    named = _told(row, "metric")
+    if named is None:
         named = asking.metric or ("choice" if choices else "exact")
     found = metric_named(named) if isinstance(named, str) else None
     if found is None:
@@ -150,7 +152,7 @@ def _metric(row: Row, asking: Asking, choices: Sequence[str]) -> Metric:
 def _texts(row: Row, *names: str) -> tuple[str, ...]:
     """What a record says under the first of the names that it has: a text, or a list of them; in
     a table several stand with | between them."""
-    value = next((row.record[name] for name in names if row.record.get(name)), ())
+    value = _told(row, *names) or ()
     if isinstance(value, str):
         value = value.split("|")
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
@@ -159,6 +161,13 @@ def _texts(row: Row, *names: str) -> tuple[str, ...]:
     if names[0] == "choices" and (len(texts) > len(_LETTERS) or not all(texts)):
         raise RowError(row.where, f"there may be 1 to {len(_LETTERS)} choices, none of them empty")
     return texts
+
+
+def _told(row: Row, *names: str) -> Any:
+    """What a record says under the first of the names that has something, found as the columns of
+    questions and answers are: in any case."""
+    known = {name.strip().lower(): value for name, value in row.record.items()}
+    return next((known[name] for name in names if known.get(name) not in _NOTHING), None)
 
 
 def _with_choices(row: Row, choices: Sequence[str]) -> Row:
@@ -175,18 +184,18 @@ def _prefixes(tasks: Iterable[str]) -> tuple[str, ...]:
     """ "a/b" as "a" and "a/b", each once."""
     found: dict[str, None] = {}
     for task in tasks:
-        parts = task.split("/")
+        parts = [part.strip() for part in task.split("/") if part.strip()]
         found |= dict.fromkeys("/".join(parts[: end + 1]) for end in range(len(parts)))
     return tuple(found)
 
 
 def _labels(data: Data) -> tuple[str, ...]:
-    """Answers that are labels: folders, a column of that name, or what is answered to one question
-    and comes twice or more on average."""
+    """Answers that are labels: folders, those of a column of that name, or what is answered to one
+    question and comes twice or more on average."""
     if not data.asks:
         return ()
     found: dict[str, None] = {}
-    told = data.kind == FOLDERS
+    told = True
     for number in range(len(data.rows)):
         try:
             row = data.rows[number]
@@ -194,10 +203,18 @@ def _labels(data: Data) -> tuple[str, ...]:
             continue
         if len(row.turns) != 1 or len(row.pictures) != 1 or row.answers:
             return ()
-        found[row.turns[0].answer.strip()] = None
-        told = told or any(name.strip().lower() in LABEL for name in row.record)
+        answer = row.turns[0].answer.strip()
+        found[answer] = None
+        told = told and (data.kind == FOLDERS or _is_label(answer, row))
     found.pop("", None)
     return tuple(found) if told or 2 * len(found) <= len(data.rows) else ()
+
+
+def _is_label(answer: str, row: Row) -> bool:
+    """Whether it stands in a column of labels, and not beside one."""
+    known = {name.strip().lower(): value for name, value in row.record.items()}
+    values = (known[name] for name in LABEL if known.get(name) is not None)
+    return not answer or any(str(value).strip() == answer for value in values)
 
 
 def _lines(faults: Sequence[RowError]) -> list[str]:

@@ -1,7 +1,8 @@
 """Answers on disk as they come, so that what was asked once isn't asked again.
 
-A file holds the answers of one model in one precision: JSON lines, the first of which says whose
-they are. What is right isn't in it: data may be mended, or judged otherwise, without asking anew.
+A file holds the answers of one model in one precision, by one version of galago: JSON lines, the
+first of which says whose they are. What is right isn't in it: data may be mended, or judged
+otherwise, without asking anew.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import BinaryIO
 from galago.disk import refusals
 from galago.evaluate.asking import Answer
 from galago.places import slug
+from galago.version import __version__
 
 __all__ = ["KeptAnswers"]
 
 _FORMAT = 1
+_STRANGE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)  # of lines by others
 
 
 class KeptAnswers:
@@ -28,7 +31,7 @@ class KeptAnswers:
 
     def __init__(self, folder: Path, identity: Mapping[str, object]) -> None:
         """Those of this identity in a folder, which is made."""
-        header = {"format": _FORMAT, **identity}
+        header = {"format": _FORMAT, "galago": __version__, **identity}
         text = json.dumps(header, sort_keys=True, ensure_ascii=False)
         digest = blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
         self.path = folder / f"{slug(str(identity.get('model', 'model')))}-{digest}.jsonl"
@@ -44,7 +47,7 @@ class KeptAnswers:
     def _read(self, data: bytes) -> None:
         """Lines that are whole; one that a stopped process left half is passed over."""
         for line in data.split(b"\n"):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_STRANGE):
                 record = json.loads(line)
                 self._answers[str(record["key"])] = Answer.from_json(record)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,10 @@ def mcnemar(better: int, worse: int) -> float:
     """The exact two-sided p of McNemar's test (a binomial's with 1/2), of how many answers only one
     and only the other of two runs has right."""
     count = better + worse
-    tail = sum(math.comb(count, k) for k in range(min(better, worse) + 1))
+    tail = ways = 1
+    for k in range(min(better, worse)):
+        ways = ways * (count - k) // (k + 1)  # binomial coefficients: each by the one before
+        tail += ways
     # Python divides its whole numbers without going through floats that would overflow
     return min(1.0, 2 * tail / int(2**count))
 

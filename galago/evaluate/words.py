@@ -35,11 +35,13 @@ _KEPT = {"'", ":", "."}
 
 
 def normalised(text: str) -> str:
-    """A text as the papers compare it.  An answer of articles alone, such as "A", stays."""
+    """A text as the papers compare it.  One of articles alone ("A") or of punctuation alone ("+")
+    stays: nothing would be left to compare."""
     text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES).lower()
+    given = text.split()
     text = _STOP.sub("", _COMMA.sub("", text))
     plain = "".join(" " if _is_punctuation(letter) else letter for letter in text)
-    words = [_DIGITS.get(word, _CONTRACTIONS.get(word, word)) for word in plain.split()]
+    words = [_DIGITS.get(word, _CONTRACTIONS.get(word, word)) for word in plain.split() or given]
     return " ".join([word for word in words if word not in _ARTICLES] or words)
 
 

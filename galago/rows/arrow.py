@@ -107,7 +107,13 @@ class ArrowRows:
             if names is not None and isinstance(record.get(name), int) and record[name] >= 0:
                 record[name] = names[record[name]].replace("_", " ")
         photos = self._photos(record, index, where)
+        if photos is not None:  # rows are held, and all their pictures would fill the memory
+            record = {n: one for n, one in record.items() if not self._holds(n, data.features)}
         return self._reading.row(record, where, photos, self._columns)
+
+    def _holds(self, name: str, features: Mapping[str, Any]) -> bool:
+        """Whether a column holds pictures."""
+        return name == self._pictures or _is_picture(features[name])
 
     def _photos(self, record: Mapping[str, Any], index: int, where: str) -> list[Photo] | None:
         """Pictures whose bytes are there; None where pictures are named by their files."""
@@ -116,6 +122,8 @@ class ArrowRows:
             return None
         photos: list[Photo] = []
         for number, one in enumerate(cells):
+            if not isinstance(one, dict):
+                raise RowError(where, f"its picture {number + 1} is empty")
             name = f"{where} ({one.get('path') or f'picture {number + 1}'})"
             if one.get("bytes"):
                 place = self._folder, self._split, self._pictures, index, number
@@ -128,9 +136,13 @@ class ArrowRows:
 
 def _pictures(features: Mapping[str, Any]) -> str:
     """The column that holds pictures: of that type, else of that name."""
-    kinds = [name for name, feature in features.items() if "Image(" in repr(feature)]
+    kinds = [name for name, feature in features.items() if _is_picture(feature)]
     usual = [name for name in ("image", "images") if name in features]
     return next(iter([*(name for name in usual if name in kinds), *kinds, *usual]), "")
+
+
+def _is_picture(feature: Any) -> bool:
+    return "Image(" in repr(feature)  # a list of them, too
 
 
 def _several(cell: object) -> list[Any]:

@@ -74,6 +74,10 @@ def columns_of(
     image, asking = first(_IMAGE), first(_QUESTION)
     answers = (_ANSWERS, *_ANSWER) if several else _ANSWER
     answer = first(answers) or first(_CAPTION) or first(LABEL)
+    if not answer and _ANSWERS in known:
+        raise OptionError(
+            "several right answers (answers) are for galago evaluate: to learn, name one answer"
+        )
     if not answer:
         raise OptionError(f"none of {_listed(known.values())} is an answer, caption or label")
     asked = question

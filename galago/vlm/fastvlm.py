@@ -62,16 +62,19 @@ class FastVLM:
         resolution: Side | None = None,
         pool: PicturePool | None = None,
         identity: str | None = None,
+        weights: str = "",
         taught: Judge | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way.
 
-        `identity` tells this model's features from another's of the same name; `taught` tells what
-        it knows from what it doesn't, where that was measured.
+        `identity` tells this model's features from another's of the same name, `weights` its files
+        from others, whatever in them changed; `taught` tells what it knows from what it doesn't,
+        where that was measured.
         """
         self.spec = spec
         self.name = name or spec.name
         self.identity = self.name if identity is None else identity
+        self.weights = weights
         self.precision = precision
         self.tokenizer = tokenizer
         self._by_content = resolution == "auto"
@@ -122,6 +125,7 @@ class FastVLM:
             resolution=resolution,
             pool=pool,
             identity=parts.identity,
+            weights=parts.weights,
             taught=parts.taught,
         )
 

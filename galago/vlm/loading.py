@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from galago.convert.choice import choose_fastvlm
 from galago.convert.load import load_sessions, load_taught
@@ -31,6 +33,7 @@ class Parts:
     name: str
     precision: str
     identity: str
+    weights: str
     taught: Judge | None = None
 
 
@@ -50,5 +53,14 @@ def load_parts(
         prepared.name,
         sessions.precision.name,
         sessions.identity,
+        _weights_of(prepared.folder),
         load_taught(prepared.beside, sessions.identity),
     )
+
+
+def _weights_of(folder: Path) -> str:
+    """Twelve letters for the files of weights: their place, sizes and times, as weights that were
+    trained on keep their sizes."""
+    states = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
+    files = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    return hashlib.sha256(repr((str(folder.resolve()), files)).encode()).hexdigest()[:12]

@@ -109,6 +109,18 @@ def test_a_base_of_the_hub_is_found_where_it_was_fetched(
         open_spec(out)
 
 
+def test_of_two_revisions_the_one_that_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALAGO_CACHE", str(tmp_path / "cache"))
+    copies = tmp_path / "cache" / "sources" / "some--model"
+    for seed, revision in enumerate(("a1", "b2")):
+        base = tiny_llava(copies / revision, seed=seed)
+        out = adapter(base, tmp_path / revision, "some/model", revision=revision)
+        assert open_checkpoint(out).adapter
+    assert open_checkpoint(tmp_path / "a1").adapter  # both are there now
+
+
 def test_a_base_that_isnt_there(tmp_path: Path) -> None:
     base = tiny_llava(tmp_path / "base")
     out = adapter(base, tmp_path / "out")
@@ -142,7 +154,9 @@ def test_an_adapter_of_an_adapter(tmp_path: Path) -> None:
 # -- files of strangers ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["\\\\host\\share", "//host/share", "", 3, None])
+@pytest.mark.parametrize(
+    "place", ["\\\\host\\share", "//host/share", "/\\host", "\\/host", "", 3, None]
+)
 def test_places_that_arent_believed(tmp_path: Path, place: object) -> None:
     out = adapter(tiny_llava(tmp_path / "base"), tmp_path / "out")
     told = json.loads((out / ADAPTER_CONFIG).read_text()) | {"base_model_name_or_path": place}
@@ -157,7 +171,8 @@ def test_places_that_arent_believed(tmp_path: Path, place: object) -> None:
         ("peft_type", "LOHA"), ("use_dora", True), ("use_rslora", True), ("bias", "all"),
         ("rank_pattern", {"q_proj": 8}), ("alpha_pattern", {"q_proj": 8}), ("lora_bias", True),
         ("fan_in_fan_out", True), ("layer_replication", [[0, 1]]), ("r", 0), ("r", 10**9),
-        ("r", "4"), ("lora_alpha", 1e300), ("lora_alpha", "x"), ("init_lora_weights", "pissa"),
+        ("r", "4"), ("lora_alpha", None), ("lora_alpha", 1e300), ("lora_alpha", "x"),
+        ("init_lora_weights", "pissa"),
     ],
 )  # fmt: skip
 def test_what_peft_can_and_galago_cant(tmp_path: Path, field: str, value: object) -> None:
@@ -220,6 +235,13 @@ def test_tensors_that_fit_nowhere(tmp_path: Path, change: Callable[[Any], None])
     rewritten(out, change, base)
     with pytest.raises(CheckpointError, match="train the adapter again|nothing of LoRA"):
         open_checkpoint(out)
+
+
+@pytest.mark.parametrize("rank", [RANK * 2, RANK - 1])
+def test_a_rank_that_its_tensors_havent(tmp_path: Path, rank: int) -> None:
+    out = adapter(tiny_llava(tmp_path / "base"), tmp_path / "out", r=rank)
+    with pytest.raises(CheckpointError, match="train the adapter again"):
+        open_checkpoint(out)  # else it would be added by another scale than it learnt with
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:

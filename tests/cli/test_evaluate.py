@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
+import tarfile
 import time
 from pathlib import Path
 
@@ -75,6 +77,22 @@ def test_nothing_is_asked_twice(
     again = run(capsys, "evaluate", "own", asked, "-m", ready, *FEW, *metric, "--json")
     assert json.loads(again.out)["tasks"][0]["metric"] == "contains"
     assert json.loads(again.out)["anew"] == 0
+
+
+def test_a_decoder_that_learnt_alone_is_asked_anew(
+    capsys: Capture, asked: Path, ready: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(ready, tmp_path / "model")
+    own = ("evaluate", "own", asked, "-m", model, *FEW, "--json")
+    before = json.loads(run(capsys, *own).out)
+    assert json.loads(run(capsys, *own).out)["anew"] == 0
+    (path,) = model.glob("*.safetensors")
+    stored = bytearray(path.read_bytes())
+    stored[-2] ^= 1  # of the embedding, which lies at the end
+    path.write_bytes(stored)
+    after = json.loads(run(capsys, *own).out)
+    assert after["anew"] == 4
+    assert before["settings"]["identity"] == after["settings"]["identity"]
 
 
 def test_several_runs_are_compared(
@@ -160,6 +178,7 @@ def test_faults_are_told_before_a_model_is_opened(capsys: Capture, tmp_path: Pat
         (("-m", "mobileclip2-nano"), "mobileclip2-nano chooses among labels, and this data has"),
         (("-m", "no-such-model"), "no model is called 'no-such-model'"),
         (("--resolution", "100", "-m", "fastvlm-nano"), "100"),
+        (("--templates", "plain", "-m", "fastvlm-nano"), "--templates is for a MobileCLIP"),
     ],
 )
 def test_one_line_says_what_to_do(
@@ -167,6 +186,44 @@ def test_one_line_says_what_to_do(
 ) -> None:
     result = run(capsys, "evaluate", "own", asked, *options)
     assert result.code == 2 and why in result.line and result.out == ""
+
+
+def test_options_that_a_mobileclip_has_not(capsys: Capture, labelled: Path) -> None:
+    own = ("evaluate", "own", labelled, "-m", "mobileclip2-nano")
+    assert "--suffix is for a FastVLM" in run(capsys, *own, "--suffix", "One word.").line
+    assert "--resolution is for a FastVLM" in run(capsys, *own, "--resolution", "512").line
+
+
+def test_nothing_is_asked_before_all_is_understood(
+    capsys: Capture, labelled: Path, asked: Path, ready: Path, tmp_path: Path
+) -> None:
+    out, many = tmp_path / "out", ("--out", tmp_path / "many")
+    typo = ("-m", ready, "-m", "no-such-model", *FEW, *many)
+    wrong = run(capsys, "evaluate", "own", asked, *typo)
+    assert wrong.code == 2 and "no model is called 'no-such-model'" in wrong.line
+    assert wrong.out == "" and not (tmp_path / "many").exists()
+    assert run(capsys, "evaluate", "own", asked, "-m", ready, *FEW, "--out", out).code == 0
+    other = run(capsys, "evaluate", "own", labelled, "-m", ready, *FEW, "--compare", out)
+    twice = ("--precision", "fp32", "--precision", "x")
+    odd = run(capsys, "evaluate", "own", asked, "-m", ready, *FEW, *twice)
+    assert odd.code == 2 and "precision 'x' is not known" in odd.line and odd.out == ""
+    assert other.code == 2 and "was asked none of these rows: give the data" in other.line
+    assert other.out == "" and "answers" not in other.err
+
+
+def test_pictures_of_a_tar_on_the_page(capsys: Capture, ready: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        path = paint(tmp_path / f"{number}.png", number)
+        (tmp_path / f"{number}.json").write_text('{"question": "What?", "answer": "x"}')
+        with tarfile.open(tmp_path / "rows.tar", "a") as tar:
+            tar.add(path, f"{number}.png")
+            tar.add(tmp_path / f"{number}.json", f"{number}.json")
+    out = tmp_path / "out"
+    own = ("evaluate", "own", tmp_path / "rows.tar", "-m", ready, *FEW, "--out", out)
+    assert run(capsys, *own).code == 0
+    page = (out / "worst.html").read_text("utf-8")
+    pictures = re.findall('base64,([^"]+)', page)
+    assert len(pictures) == len(set(pictures)) == 2 and "href" not in page
 
 
 def test_words_that_are_left_out(capsys: Capture, labelled: Path) -> None:

@@ -74,6 +74,10 @@ def test_a_long_picture_is_no_large_one(tmp_path: Path, data: Path, capsys: Capt
         (["--parts", "nose"], "use projector, decoder, vision"),
         (["--adapter", "--full"], "--adapter keeps what LoRA learns"),
         (["--adapter", "--parts", "projector"], "--adapter keeps what LoRA learns"),
+        (["--adapter", "--rank", "1025"], "--rank 1025 is not possible with --adapter"),
+        (["--measured", "-1"], "--measured -1 is not possible: use 0 or more"),
+        (["--measured", "0", "--own-shards", "."], "--own-shards is about what --measured asks"),
+        (["--seed", "-1"], "--seed -1 is not possible: use 0 to 4294967295"),
         (["--preset", "stage9"], "use stage1, stage1.5, stage2, stage3"),
     ],
 )

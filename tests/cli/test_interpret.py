@@ -108,3 +108,16 @@ def test_a_real_one_is_asked_and_what_it_babbles_is_not_searched_for(
     assert query.text == "red dress" and query.rough
     (told,) = query.notes
     assert "translation" in told
+
+
+def test_what_a_decoder_said_before_it_learnt_is_not_taken_for_its_own(
+    tokenizer: Tokenizer, clean_world: Path
+) -> None:
+    said = {}
+    for weights, reply in (("before", "red dress"), ("after", "blue dress")):
+        vlm = fake_vlm(tokenizer, reply=reply)
+        vlm.name, vlm.weights = "mine", weights  # and the same features
+        translate = interpret.loaded_translator(vlm)
+        assert translate is not None
+        said[weights] = translate("红色连衣裙")
+    assert said["before"] != said["after"]

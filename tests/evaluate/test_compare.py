@@ -73,6 +73,38 @@ def test_a_run_that_was_written(tmp_path: Path) -> None:
     assert same.changed == () and same.without == 0 and same.scores["anls"].mean < 1e-6
 
 
+ROW = {"where": "a:1", "metric": "exact", "picture": "a.png", "question": "What?", "answers": ["x"],
+       "said": "x", "score": 1.0, "right": True, "weight": 1.0}  # fmt: skip
+
+
+def written(folder: Path, row: object) -> Path:
+    (folder / "results.json").write_text('{"name": "a"}')
+    (folder / "answers.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("said", ["two\u2028lines", "\x85", "\u2029"])
+def test_ends_of_lines_in_an_answer(tmp_path: Path, said: str) -> None:
+    assert earlier(written(tmp_path, ROW | {"said": said}))[1][0].said == said
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"right": "false"}, {"right": 0}, {"score": float("nan")}, {"score": 10**400},
+     {"weight": 0}, {"weight": -1}, {"weight": float("inf")}],
+)  # fmt: skip
+def test_figures_that_none_has(tmp_path: Path, field: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match="is no folder that"):
+        earlier(written(tmp_path, ROW | field))
+
+
+def test_answers_nested_too_deeply(tmp_path: Path) -> None:
+    written(tmp_path, ROW)
+    (tmp_path / "answers.jsonl").write_text("[" * 200_000)
+    with pytest.raises(OptionError, match="is no folder that"):
+        earlier(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"name": 1}\n', "\0", '{"where": 3}\n'])
 def test_what_is_no_run(tmp_path: Path, text: str) -> None:
     with pytest.raises(OptionError, match="is no folder that `galago evaluate own --out` wrote"):

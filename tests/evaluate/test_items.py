@@ -65,6 +65,20 @@ def test_a_table_says_it_too(tmp_path: Path) -> None:
     assert found.metric.name == "contains"
 
 
+def test_names_of_columns_in_any_case(tmp_path: Path) -> None:
+    paint(tmp_path / "a.png")
+    table = tmp_path / "rows.csv"
+    table.write_text("Image,Question,Answer,Metric, Choices,TASK\na.png,What?,B,anls,red|blue,x\n")
+    (found,) = items_of(read_data(str(table), several=True), Asking()).items
+    assert (found.metric.name, found.choices, found.tasks) == ("anls", ("red", "blue"), ("x",))
+
+
+@pytest.mark.parametrize("task", [" ", "/", "x|", "/x", "x//", ["x", ""], [" x / "]])
+def test_a_task_without_a_name_is_none(tmp_path: Path, task: object) -> None:
+    (found,) = items(tmp_path, row(task=task)).items  # "" would count a row twice among all
+    assert found.tasks in ((), ("x",))
+
+
 FAULTS = [
     (row(metric="bleu"), "no metric is called 'bleu': exact, any-of"),
     (row(metric=3), "no metric is called 3"),
@@ -122,6 +136,14 @@ def test_labels_are_answers_that_come_again(tmp_path: Path) -> None:
     captions = [{"image": "a.png", "caption": f"A cat, {number}"} for number in range(4)]
     assert items(tmp_path, *captions).labels == ()
     assert items(tmp_path, row(), row()).labels == ()
+    beside = [one | {"category": "cats"} for one in captions]  # which aren't what is answered
+    assert items(tmp_path, *beside).labels == ()
+    numbers = [{"image": "a.png", "label": number} for number in range(3)]
+    assert items(tmp_path, *numbers, {"image": "a.png", "label": None}, skip_bad=True).labels == (
+        "0",
+        "1",
+        "2",
+    )
 
 
 def test_talks_are_asked_with_what_was_said_before(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from galago.errors import StorageError
 from galago.evaluate.asking import Answer
 from galago.evaluate.kept import KeptAnswers
+from galago.version import __version__
 
 ANSWER = Answer("ein “Hund”\n🐕", 0.5, None, False, 0.25, "end")
 LABEL = Answer("dog", 0.9, 0.1, True, 0.01, "", ("dog", "cat"))
@@ -29,7 +30,7 @@ def test_answers_are_there_again(tmp_path: Path) -> None:
     with KeptAnswers(tmp_path / "new", MODEL) as kept:
         assert kept.get("a") == LABEL  # the newest counts
         header = json.loads(kept.path.read_text("utf-8").split("\n")[0])
-        assert header == {"format": 1, **MODEL}
+        assert header == {"format": 1, "galago": __version__, **MODEL}
     with KeptAnswers(tmp_path / "new", MODEL | {"precision": "fp32"}) as kept:
         assert len(kept) == 0
 
@@ -48,6 +49,29 @@ def test_what_a_stopped_process_left_half_is_asked_again(tmp_path: Path) -> None
             again.put("c", LABEL)
         with KeptAnswers(tmp_path, MODEL) as later:
             assert later.get("c") == LABEL
+
+
+def test_figures_that_no_answer_has_are_passed_over(tmp_path: Path) -> None:
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        pass
+    strange: list[dict[str, object]] = [
+        {"confidence": float("nan")}, {"confidence": -0.5}, {"known": 1.5}, {"seconds": -1},
+        {"seconds": float("inf")}, {"confidence": 10**400},
+    ]  # fmt: skip
+    with open(kept.path, "a") as file:
+        for number, one in enumerate(strange):
+            file.write(json.dumps({"key": str(number), **ANSWER.to_json(), **one}) + "\n")
+        file.write("[" * 200_000 + "\n")
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        assert len(kept) == 0
+
+
+def test_another_version_asks_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        kept.put("a", ANSWER)
+    monkeypatch.setattr("galago.evaluate.kept.__version__", "0.0.0")
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        assert len(kept) == 0
 
 
 def test_strange_lines_are_passed_over(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_mcnemar_of_thousands() -> None:
     assert mcnemar(0, 5) == 2 / 32
 
 
+def test_mcnemar_takes_each_coefficient_from_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("math.comb", None)  # anew for each: minutes for twenty thousand answers
+    assert mcnemar(3000, 3100) == pytest.approx(0.2, abs=0.01)
+
+
 def test_right_and_wrong() -> None:
     before, after = [1.0, 0, 0, 0, 1, 1], [1.0, 1, 1, 1, 0, 1]
     found = difference(before, after, "abcdef")

@@ -13,7 +13,7 @@ from galago.errors import ImageError, MissingExtraError, OptionError
 from galago.rows.arrow import is_arrow, read_arrow
 from galago.rows.read import read_data
 from galago.rows.records import Reading
-from galago.rows.rows import Turn
+from galago.rows.rows import RowError, Turn
 from galago.specs import ImageSpec
 from tests.helpers.rows import paint
 
@@ -59,6 +59,22 @@ def test_pictures_in_the_data(tmp_path: Path, datasets: Any) -> None:
     assert again.square(SPEC)[32, 32].tolist() == [37, 91, 53]
     assert again.digest() != rows[0].pictures[0].digest()
     assert read_data(str(folder), question="Animal?").rows[0].turns[0].question == "Animal?"
+
+
+def test_a_row_holds_no_picture(tmp_path: Path, datasets: Any) -> None:
+    file = str(paint(tmp_path / "0.png"))
+    columns = {"image": [file], "label": ["cat"], "mask": [file], "task": ["animals"]}
+    kinds = {"image": datasets.Image(), "mask": datasets.Image()}
+    row = read_data(str(stored(datasets, tmp_path / "set", columns, **kinds))).rows[0]
+    assert row.record == {"label": "cat", "task": "animals"} and len(row.pictures) == 1
+
+
+def test_a_picture_that_is_empty(tmp_path: Path, datasets: Any) -> None:
+    file = str(paint(tmp_path / "0.png"))
+    made = datasets.Dataset.from_dict({"images": [[file, None]], "label": ["cat"]})
+    made.cast_column("images", datasets.List(datasets.Image())).save_to_disk(tmp_path / "set")
+    with pytest.raises(RowError, match="set:1: its picture 2 is empty"):
+        read_data(str(tmp_path / "set")).rows[0]
 
 
 def test_talks_with_several_pictures_and_splits(tmp_path: Path, datasets: Any) -> None:

@@ -106,7 +106,7 @@ def test_several_answers_are_right_only_where_nobody_learns() -> None:
     row = Reading("/photos", several=True).row(record, "x")
     assert row.answers == ("red", "crimson", "7") and row.turns == (Turn("What?", "red"),)
     assert row.record == record
-    with pytest.raises(RowError, match="none of image, question, answers is an answer"):
+    with pytest.raises(RowError, match="galago evaluate: to learn, name one answer"):
         READING.row(record, "x")
     with pytest.raises(RowError, match="answer is not text but a list"):
         READING.row(record | {"answer": ["red"]}, "x")

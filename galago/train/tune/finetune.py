@@ -30,6 +30,8 @@ from galago.vlm.fastvlm import FastVLM
 
 __all__ = ["Job", "Tuned", "finetune"]
 
+CARD = "README.md"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -166,10 +168,16 @@ class _Run:
         if not self.first:
             self._follow(learner)
             return None
-        check = self._write(learner)
+
+        def told(check: SelfCheck, before: Answers, after: Answers) -> Facts:
+            seconds = time.monotonic() - started
+            return self._facts(course, counts, before, after, check, seconds)
+
+        # Asking takes a while: stopped there, the folder has a card all the same.
+        check = self._write(learner, lambda check: card(told(check, Answers(), Answers())))
         after = self._answers(str(self.job.out), own, "after")
-        facts = self._facts(course, counts, before, after, check, time.monotonic() - started)
-        (self.job.out / "README.md").write_text(card(facts), "utf-8")
+        facts = told(check, before, after)
+        (self.job.out / CARD).write_text(card(facts), "utf-8")
         return Tuned(
             self.job.out, course.steps, course.best, course.loss, course.before, course.after,
             before.held_out, after.held_out, before.own, after.own, check, facts.seconds,
@@ -233,7 +241,8 @@ class _Run:
         words = f"asking what it knew {when}"
         return Answers(score, own.ask(vlm, words, self.progress) if own else ())
 
-    def _write(self, learner: Any) -> SelfCheck:
+    def _write(self, learner: Any, unasked: Callable[[SelfCheck], str]) -> SelfCheck:
+        """The folder, whole; `unasked` is its card before anything was asked of it."""
         from galago.train.tune.proof import prove
 
         self.progress(Stage("writing and checking the folder"), 0.0)
@@ -245,6 +254,7 @@ class _Run:
             check = prove(folder, learner, self.source)
             draw(read_log(self.work.folder), folder / "training.png")
             shutil.copyfile(self.work.folder / LOG, folder / LOG)
+            (folder / CARD).write_text(unasked(check), "utf-8")
         self.progress(Stage(check.sentence(), lasting=True), 1.0)
         return check
 

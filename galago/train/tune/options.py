@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from galago.checkpoints.adapter import MOST_RANK
 from galago.errors import OptionError
 from galago.specs import ImageSpec
 
@@ -93,6 +94,11 @@ class TuneOptions:
         for name in ("batch", "accumulate", "rank"):
             if getattr(self, name) < 1:
                 raise OptionError(f"--{name} {getattr(self, name)} is not possible: use 1 or more")
+        for name in ("measured", "patience"):
+            if getattr(self, name) < 0:
+                raise OptionError(f"--{name} {getattr(self, name)} is not possible: use 0 or more")
+        if not 0 <= self.seed < 2**32:  # what all the libraries' generators take
+            raise OptionError(f"--seed {self.seed} is not possible: use 0 to {2**32 - 1}")
         for name in ("epochs", "rate", "max_steps", "whole_batch"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -105,6 +111,11 @@ class TuneOptions:
         if self.adapter and not self.lora:
             raise OptionError(
                 "--adapter keeps what LoRA learns: leave --full away, and the decoder in --parts"
+            )
+
+        if self.adapter and self.rank > MOST_RANK:
+            raise OptionError(
+                f"--rank {self.rank} is not possible with --adapter: use 1 to {MOST_RANK}"
             )
 
     @property

@@ -8,7 +8,6 @@ asked.
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import tarfile
@@ -25,6 +24,7 @@ from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
 from galago.rows.rows import Row, Turn
 from galago.rows.tars import PhotoInTar
+from galago.rows.texts import short
 from galago.text.edits import edit_distance
 from galago.text.presets import PRESETS
 from galago.train.nano.data.assets import split_of
@@ -136,8 +136,8 @@ def held_photos(shards: Path) -> dict[str, list[Row]]:
         try:
             for task, row in _held(path):
                 found[task].append(row)
-        except (OSError, tarfile.TarError, ValueError, KeyError) as error:
-            raise OptionError(f"{path} is not a shard of pictures: {error}") from None
+        except (OSError, tarfile.TarError, ValueError, LookupError, TypeError) as error:
+            raise OptionError(f"{path} is not a shard of pictures: {short(error)}") from None
     held = {task: rows for task, rows in found.items() if rows}
     if not held:
         raise OptionError(
@@ -156,7 +156,9 @@ def _held(path: Path) -> Iterator[tuple[str, Row]]:
             if ending == "webp":
                 places[key] = (member.offset_data, member.size)
             elif ending == "json" and (stream := tar.extractfile(member)):
-                told[key] = json.load(io.BytesIO(stream.read()))
+                told[key] = json.loads(stream.read())
+                if not isinstance(told[key], dict):
+                    raise TypeError(f"{member.name} says nothing of a picture")
     for key, info in told.items():
         task = {"object": "objects", "fingers": "fingers"}.get(str(info.get("task")))
         if task is None or key not in places or split_of(info, path.stem) != "val":

@@ -103,6 +103,20 @@ def test_one_row_is_learnt_and_nothing_is_held_out(tmp_path: Path) -> None:
     assert made.steps == 2 and made.held_out_after is None and made.before is None
 
 
+def test_stopped_while_it_is_asked_the_folder_has_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(model: Any, rows: Any, words: str, *rest: Any) -> None:
+        if words.endswith("after"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("galago.train.tune.finetune.ask_all", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        tune(tiny_fast_vlm(tmp_path / "base"), tmp_path / "out", QUICK, rows_in(tmp_path / "data"))
+    told = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "| held-out loss |" in told and "held-out answers" not in told
+
+
 def test_continued_with_other_questions_it_asks_the_base_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

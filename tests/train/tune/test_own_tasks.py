@@ -77,6 +77,13 @@ def test_shards_without_anything_held_out_are_refused(tmp_path: Path) -> None:
         held_photos(tmp_path)
 
 
+@pytest.mark.parametrize("info", [[1], "val", {"task": "fingers"}])
+def test_tars_of_others_are_refused(tmp_path: Path, info: object) -> None:
+    shard(tmp_path / "a.tar", [info])  # type: ignore[list-item]
+    with pytest.raises(OptionError, match="a.tar is not a shard of pictures|no shards with"):
+        held_photos(tmp_path)
+
+
 def test_only_galagos_own_models_are_asked(tmp_path: Path) -> None:
     other = tiny_fast_vlm(tmp_path / "other")
     assert OwnTasks.of(other, None) is None
