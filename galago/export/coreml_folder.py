@@ -143,7 +143,8 @@ def _fastvlm(
     trunk = trunk_name(source, any_trunk)
     wanted = _afford(source, dtypes)
     work = _work(model, out, progress)
-    work.tell(Stage(f"this takes about {wanted / 1e9:.1f} GB of memory", lasting=True), 0.0)
+    words = f"writing takes about {wanted / 1e9:.1f} GB of memory, the check with answers more"
+    work.tell(Stage(words, lasting=True), 0.0)
     for name, write in _writers(source, trunk, dtypes).items():
         work.tell(Stage(f"writing {name}"), 0.0)
         _package(work, name, write)
