@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from galago.errors import OptionError
 from galago.specs import PromptSpec
@@ -19,17 +19,6 @@ from galago.text.tokens import load_tokenizer
 from galago.train.nano.data import assets, render, words
 from galago.train.nano.data.captions import captions, holds_out, load_synonyms
 from galago.train.nano.data.tasks import KINDS, Sample, Tasks, hand_mask
-
-
-@pytest.fixture(scope="module")
-def font(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Pillow's own font as a file."""
-    held = ImageFont.load_default(20)
-    assert isinstance(held, ImageFont.FreeTypeFont)
-    path = tmp_path_factory.mktemp("font") / "own.ttf"
-    stream = held.path
-    path.write_bytes(stream.getvalue() if isinstance(stream, io.BytesIO) else b"")
-    return str(path)
 
 
 def test_same_seed_same_picture(font: str) -> None:

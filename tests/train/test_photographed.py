@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import random
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from galago.train.nano.data import photographed, render
-
-
-@pytest.fixture(scope="module")
-def font(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Pillow's own font as a file."""
-    held = ImageFont.load_default(20)
-    assert isinstance(held, ImageFont.FreeTypeFont)
-    path = tmp_path_factory.mktemp("font") / "own.ttf"
-    stream = held.path
-    path.write_bytes(stream.getvalue() if isinstance(stream, io.BytesIO) else b"")
-    return str(path)
-
 
 SCENE = Image.new("RGB", (200, 120), (90, 60, 40))
 

@@ -16,7 +16,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from galago.train.nano.data.render import CLASS_OF, Box, Rendered, cells_of, grain, open_font
+from galago.train.nano.data.render import (
+    Box,
+    Rendered,
+    cells_of,
+    grain,
+    letter_boxes,
+    open_font,
+)
 
 Colour = tuple[int, int, int]
 Corners = np.ndarray  # (4, 2) float: left top, right top, right bottom, left bottom
@@ -82,13 +89,7 @@ def written(
         x = left + abs(rng.gauss(0, 0.02)) * size
         y = top + row * pitch + rng.gauss(0, 0.03) * size
         draw.text((x, y), line, fill=255, font=font)
-        before = 0.0
-        for i, c in enumerate(line):
-            after = font.getlength(line[: i + 1])
-            if c in CLASS_OF:
-                base = y + ascent
-                boxes.append((CLASS_OF[c], x + before, x + after, base - 0.58 * size, base))
-            before = after
+        boxes += letter_boxes(line, x, y + ascent, font)
     if rng.random() < 0.4:  # a broad pen, or one that is nearly empty
         mask = mask.filter(ImageFilter.MaxFilter(3)) if size > 30 else mask
     strength = rng.uniform(0.7, 1.0)

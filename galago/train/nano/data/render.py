@@ -159,17 +159,22 @@ def render(
         x = left + ((block_w - widths[row]) / 2 if centred else 0.0)
         y = top + row * pitch + rng.uniform(-0.04, 0.04) * size
         draw.text((x, y), line, fill=255, font=font)
-        before = 0.0
-        for i, c in enumerate(line):
-            after = font.getlength(line[: i + 1])
-            if c in CLASS_OF:
-                base = y + ascent
-                boxes.append((CLASS_OF[c], x + before, x + after, base - 0.58 * size, base))
-            before = after
+        boxes += letter_boxes(line, x, y + ascent, font)
     mask, boxes = _warp(mask, boxes, rng, side)
     picture = _compose(paper, ink, mask, rng)
     classes, centres = cells_of(boxes, side)
     return Rendered(picture, "\n".join(lines), classes, centres, font_path)
+
+
+def letter_boxes(line: str, x: float, base: float, font: ImageFont.FreeTypeFont) -> list[Box]:
+    """Where the characters that have a class stand, of a line that begins at x on a base line."""
+    boxes, before = [], 0.0
+    for i, c in enumerate(line):
+        after = font.getlength(line[: i + 1])
+        if c in CLASS_OF:
+            boxes.append((CLASS_OF[c], x + before, x + after, base - 0.58 * font.size, base))
+        before = after
+    return boxes
 
 
 def _fit(
