@@ -113,7 +113,7 @@ async function visit(page: Page, host: Host, address: string): Promise<string> {
   await page.goto(address);
   await page.locator("#asks button").first().waitFor({ state: "attached" });
   const usable = seconds(started);
-  if (!(await page.evaluate(() => crossOriginIsolated))) await page.waitForEvent("domcontentloaded");
+  await page.waitForFunction(() => crossOriginIsolated); // it may be opened again at this very moment
   const again = seconds(started);
   await show(page, address, NOTE);
   await ask(page, DESCRIBE);
