@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -21,6 +22,7 @@ __all__ = [
     "ABANDONED",
     "POINTER",
     "discard_folder",
+    "file_sha256",
     "is_pointer",
     "is_regular",
     "keep_newest",
@@ -166,6 +168,15 @@ def refusals(
 
 
 # -- files of others -------------------------------------------------------------------------------
+
+
+def file_sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal, read a few megabytes at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_regular(path: Path) -> bool:

@@ -9,7 +9,6 @@ on, by its bytes, is refused too. (W + alpha / r B A: https://arxiv.org/abs/2106
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,11 +25,11 @@ from galago.checkpoints.folders import (
 from galago.checkpoints.names import PROJECTOR, VISION, fast_vlm_to_llava, llava_to_fast_vlm
 from galago.checkpoints.safetensors import SafetensorsFile
 from galago.checkpoints.tensors import AdaptedTensor, LazyTensor, Tensor
-from galago.disk import read_json
+from galago.disk import file_sha256, read_json
 from galago.errors import CheckpointError
 from galago.specs import VLMSpec
 
-__all__ = ["MOST_RANK", "PREFIX", "adapted", "check_base", "digest_of", "peft_name"]
+__all__ = ["MOST_RANK", "PREFIX", "adapted", "check_base", "peft_name"]
 
 PREFIX = "base_model.model."
 MOST_RANK = 1024  # of LoRA: published ones have up to 256
@@ -65,15 +64,6 @@ def peft_name(name: str, spec: VLMSpec) -> str:
     return PREFIX + (llava_to_fast_vlm(name, spec.vision) if fast else name)
 
 
-def digest_of(path: Path) -> str:
-    """A file's sha256, as the hub shows it of large files."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 22):
-            digest.update(part)
-    return digest.hexdigest()
-
-
 def check_base(folder: Path) -> None:
     """CheckpointError unless an adapter's base is what it was, byte for byte.
 
@@ -81,7 +71,7 @@ def check_base(folder: Path) -> None:
     """
     base = base_of(folder)
     for name, (_, digest) in adapter_files(folder).items():
-        if digest_of(base / name) != digest:
+        if file_sha256(base / name) != digest:
             raise CheckpointError(base_changed(folder))
 
 

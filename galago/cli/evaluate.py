@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from galago.cli import options
 from galago.cli.evaluations import place_for, tell_comparison, tell_report, write_results
+from galago.cli.groups import Group
 from galago.cli.options import ClipOpening, Opening
 from galago.cli.terminal import Bar, complain, say, stages, write_record
 from galago.errors import OptionError
@@ -30,22 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
-class _Whats(TyperGroup):
+class _Whats(Group):
     """What can be evaluated, with a hint for whoever leaves the word out."""
 
-    if not TYPE_CHECKING:  # its types differ between Typer's versions
-
-        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-            """As Typer's; OptionError for a word that isn't there."""
-            name = args[0]
-            if self.get_command(ctx, name) is None and not name.startswith("-"):
-                if ctx.resilient_parsing:  # while a shell completes
-                    return None, None, args[1:]
-                there = ", ".join(self.commands)
-                if os.path.exists(os.path.expanduser(name)):
-                    raise OptionError(f"did you mean galago evaluate own {name}?")
-                raise OptionError(f"{name!r} can't be evaluated; there is: {there}")
-            return super().resolve_command(ctx, args)
+    def unknown(self, name: str) -> str:
+        """With the word that was left out, where a path stands in its place."""
+        if os.path.exists(os.path.expanduser(name)):
+            return f"did you mean galago evaluate own {name}?"
+        return f"{name!r} can't be evaluated; there is: {', '.join(self.commands)}"
 
 
 evaluate = typer.Typer(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from typing import TYPE_CHECKING, Any
-
-from typer.core import TyperGroup
+from typing import Any
 
 from galago.cli.completion import OPTIONS
-from galago.errors import OptionError
+from galago.cli.groups import Group
 
 __all__ = ["VERBS", "Verbs"]
 
@@ -64,7 +62,7 @@ _MEANT = {
 _BY_WORD = {word: verb for verb, words in _MEANT.items() for word in words.split()}
 
 
-class Verbs(TyperGroup):
+class Verbs(Group):
     """The group of galago's verbs, with suggestions of its own."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -77,16 +75,9 @@ class Verbs(TyperGroup):
         """In the order of VERBS, also those of several words, which Typer puts first."""
         return [name for name in VERBS if name in self.commands]
 
-    if not TYPE_CHECKING:  # its types differ between Typer's versions
-
-        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-            """As Typer's; OptionError for a verb that isn't there."""
-            name = args[0]
-            if self.get_command(ctx, name) is None and not name.startswith("-"):
-                if ctx.resilient_parsing:  # while a shell completes
-                    return None, None, args[1:]
-                raise OptionError(_unknown(name, list(self.commands)))
-            return super().resolve_command(ctx, args)
+    def unknown(self, name: str) -> str:
+        """With what was meant, where that can be told."""
+        return _unknown(name, list(self.commands))
 
 
 def _unknown(name: str, verbs: list[str]) -> str:

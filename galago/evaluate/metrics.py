@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from galago.evaluate.words import normalised
-from galago.text.edits import edit_distance
+from galago.text.edits import character_errors, edit_distance, folded
 
 __all__ = ["METRICS", "Metric", "letter_of", "metric_named"]
 
@@ -45,7 +45,7 @@ class Metric:
 
     def weight(self, answers: Sequence[str]) -> float:
         """How much an answer counts in a mean."""
-        return float(len(_folded(answers[0]))) if self.by_letters else 1.0
+        return float(len(folded(answers[0]))) if self.by_letters else 1.0
 
 
 def _exact(said: str, answers: Sequence[str], choices: Sequence[str]) -> float:
@@ -69,7 +69,7 @@ def _spaced(letter: str) -> bool:
 
 
 def _anls(said: str, answers: Sequence[str], choices: Sequence[str]) -> float:
-    best = max(_alike(_folded(said).lower(), _folded(answer).lower()) for answer in answers)
+    best = max(_alike(folded(said).lower(), folded(answer).lower()) for answer in answers)
     return best if best >= _LEAST else 0.0
 
 
@@ -85,7 +85,7 @@ def _relaxed(said: str, answers: Sequence[str], choices: Sequence[str]) -> float
 def _near(said: str, answer: str) -> bool:
     value, wanted = _number(said), _number(answer)
     if value is None or wanted is None:
-        return _folded(said).lower() == _folded(answer).lower()
+        return folded(said).lower() == folded(answer).lower()
     return abs(value - wanted) <= _NEAR * abs(wanted)
 
 
@@ -130,16 +130,12 @@ def letter_of(text: str, choices: Sequence[str] = ()) -> str | None:
 
 
 def _verbatim(said: str, answers: Sequence[str], choices: Sequence[str]) -> float:
-    return float(_folded(said) in {_folded(answer) for answer in answers})
+    return float(folded(said) in {folded(answer) for answer in answers})
 
 
 def _characters(said: str, answers: Sequence[str], choices: Sequence[str]) -> float:
-    answer = _folded(answers[0])
-    return 1 - edit_distance(answer, _folded(said)) / len(answer)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split())
+    wrong, letters = character_errors(answers[0], said)
+    return 1 - wrong / letters
 
 
 METRICS: dict[str, Metric] = {

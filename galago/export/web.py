@@ -6,7 +6,6 @@ too large for the wheel: they are taken from npm's package onnxruntime-web.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import shutil
@@ -19,7 +18,7 @@ from galago import catalog
 from galago.checkpoints.clip import open_clip_checkpoint
 from galago.checkpoints.doubt import DOUBT
 from galago.checkpoints.vlm import open_checkpoint
-from galago.disk import discard_folder, optional_json
+from galago.disk import discard_folder, file_sha256, optional_json
 from galago.errors import OptionError
 from galago.export.onnx_folder import export_onnx
 from galago.export.web_phrases import write_phrases
@@ -243,15 +242,11 @@ def _files(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.name not in _BESIDE:
-            with path.open("rb") as file:
-                digest = hashlib.sha256()
-                while block := file.read(1 << 20):
-                    digest.update(block)
             found.append(
                 {
                     "path": path.relative_to(folder).as_posix(),
                     "bytes": path.stat().st_size,
-                    "sha256": digest.hexdigest(),
+                    "sha256": file_sha256(path),
                 }
             )
     return found

@@ -12,7 +12,6 @@ version 2) throws away what an interrupted download had fetched.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import logging
 import os
 import shutil
@@ -24,7 +23,7 @@ from typing import Any, BinaryIO
 
 from galago import catalog
 from galago.checkpoints.folders import MANIFEST, kind_of_files, patterns
-from galago.disk import refusal
+from galago.disk import file_sha256, refusal
 from galago.errors import GalagoError, HubError, StorageError, UnknownModelError
 from galago.hub.answers import (
     bounded,
@@ -183,7 +182,7 @@ def _download(
             headers=client.utils.build_hf_headers(library_name="galago"),
             expected_size=file.size,
         )
-    if part.stat().st_size != file.size or (file.sha256 and _sha256(part) != file.sha256):
+    if part.stat().st_size != file.size or (file.sha256 and file_sha256(part) != file.sha256):
         part.unlink()
         raise HubError(f"{file.name} of {repo} arrived damaged: run the command again")
     part.rename(target / file.name)
@@ -226,14 +225,6 @@ def _part(path: Path) -> Path:
 def _part_size(path: Path) -> int:
     part = _part(path)
     return part.stat().st_size if part.exists() else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _licence(info: Any) -> str:

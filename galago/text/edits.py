@@ -1,8 +1,8 @@
-"""How many letters apart two texts are."""
+"""How many letters apart two texts are, and how many of a text were read wrongly."""
 
 from __future__ import annotations
 
-__all__ = ["edit_distance"]
+__all__ = ["character_errors", "edit_distance", "folded"]
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -17,3 +17,17 @@ def edit_distance(a: str, b: str) -> int:
             best = min(diagonal + (x != y), row[j] + 1, row[j - 1] + 1)
             diagonal, row[j] = row[j], best
     return row[-1]
+
+
+def folded(text: str) -> str:
+    """With one space where there is white space, and none at the ends."""
+    return " ".join(text.split())
+
+
+def character_errors(truth: str, said: str) -> tuple[int, int]:
+    """(wrong, letters) of a text that was read: edits, and what it has, white space folded.
+
+    The character error rate is their quotient; nothing is wrong where both are the same.
+    """
+    truth = folded(truth)
+    return edit_distance(truth, folded(said)), len(truth)

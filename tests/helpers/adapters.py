@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from galago.checkpoints.adapter import digest_of, peft_name
+from galago.checkpoints.adapter import peft_name
 from galago.checkpoints.folders import ADAPTER_BASE, ADAPTER_CONFIG, ADAPTER_WEIGHTS, weight_files
 from galago.checkpoints.names import PROJECTOR
 from galago.checkpoints.tensors import read_float, to_bf16
 from galago.checkpoints.vlm import open_checkpoint
 from galago.checkpoints.writing import write_arrays
+from galago.disk import file_sha256
 
 __all__ = ["ALPHA", "LAYER", "RANK", "adapter", "matrices"]
 
@@ -52,7 +53,7 @@ def adapter(base: Path, out: Path, place: str | None = None, **config: Any) -> P
     told["base_model_name_or_path"] = place or str(base)
     (out / ADAPTER_CONFIG).write_text(json.dumps(told))
     files = {
-        path.name: {"size": path.stat().st_size, "sha256": digest_of(path)}
+        path.name: {"size": path.stat().st_size, "sha256": file_sha256(path)}
         for path in weight_files(base)
     }
     (out / ADAPTER_BASE).write_text(json.dumps({"format": 1, "files": files}))

@@ -73,7 +73,7 @@ def test_a_broken_download_goes_on_where_it_stopped(online: Hub) -> None:
 
 
 def test_a_damaged_download_is_refused(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("galago.hub.fetch._sha256", lambda path: "0" * 64)
+    monkeypatch.setattr("galago.hub.fetch.file_sha256", lambda path: "0" * 64)
     with pytest.raises(HubError, match="arrived damaged"):
         resolve(NAME)
     assert local(NAME) is None

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from galago.checkpoints.adapter import digest_of, peft_name
+from galago.checkpoints.adapter import peft_name
 from galago.checkpoints.folders import ADAPTER_BASE, ADAPTER_CONFIG, ADAPTER_WEIGHTS, weight_files
 from galago.checkpoints.names import PROJECTOR, VISION
 from galago.checkpoints.tensors import Array, Entry, Float, LazyTensor, read_float
 from galago.checkpoints.vlm import Checkpoint
 from galago.checkpoints.writing import write_runs
+from galago.disk import file_sha256
 from galago.hub.resolve import ResolvedModel
 from galago.train.tune.publish import fitted, write_texts
 
@@ -89,7 +90,7 @@ def write_adapter(
     }
     _write_json(folder / ADAPTER_CONFIG, told)
     files = {
-        path.name: {"size": path.stat().st_size, "sha256": digest_of(path)}
+        path.name: {"size": path.stat().st_size, "sha256": file_sha256(path)}
         for path in weight_files(source.folder)
     }
     _write_json(folder / ADAPTER_BASE, {"format": 1, "base": model.name, "files": files})

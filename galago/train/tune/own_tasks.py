@@ -25,7 +25,7 @@ from galago.progress import Progress, Stage, silent
 from galago.rows.rows import Row, Turn
 from galago.rows.tars import PhotoInTar
 from galago.rows.texts import short
-from galago.text.edits import edit_distance
+from galago.text.edits import character_errors
 from galago.text.presets import PRESETS
 from galago.train.nano.data.assets import split_of
 from galago.train.nano.data.render import render, words_line
@@ -88,11 +88,11 @@ def _read(
     wrong = letters = whole = 0
     for number, (picture, text) in enumerate(notes, 1):
         said = model.ask(picture, PRESETS["read"], SamplingOptions(max_tokens=96))
-        truth, said = " ".join(text.split()), " ".join(said.split())
+        errors, length = character_errors(text, said)
         # A model that goes on and on has no more wrong than there is.
-        wrong += min(edit_distance(truth, said), len(truth))
-        letters += len(truth)
-        whole += said == truth
+        wrong += min(errors, length)
+        letters += length
+        whole += not errors
         progress(Stage(words), number / len(notes))
     return [
         Figure("drawn notes read without an error", whole, len(notes)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.progress import track
 
-from galago.text.edits import edit_distance
+from galago.text.edits import character_errors
 from galago.text.presets import PRESETS
 from galago.train.nano.data.captions import load_synonyms
 from galago.train.nano.doubt.pictures import singular
@@ -80,12 +80,12 @@ def read(vlm: FastVLM, shown: Iterable[Shown]) -> Figures:
     exact: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     for one in track(list(shown), description="text"):
-        said = " ".join(vlm.ask(one.picture, PRESETS["read"], OPTIONS).split())
-        truth = " ".join(one.truth.split())
+        said = vlm.ask(one.picture, PRESETS["read"], OPTIONS)
+        errors, length = character_errors(one.truth, said)
         seen[one.source] += 1
-        wrong[one.source] += edit_distance(truth, said)
-        letters[one.source] += len(truth)
-        exact[one.source] += said == truth
+        wrong[one.source] += errors
+        letters[one.source] += length
+        exact[one.source] += not errors
     return {
         source: {
             "cer": round(wrong[source] / letters[source], 4),

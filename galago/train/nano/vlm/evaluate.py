@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from galago.text.edits import edit_distance
+from galago.text.edits import character_errors
 from galago.train.nano.data.tasks import Tasks
 from galago.train.nano.vlm import held_out
 from galago.train.nano.vlm.held_out import NOTES, Question
@@ -31,12 +31,11 @@ def read(vlm: FastVLM, questions: Iterable[Question]) -> Figures:
     letters: Counter[str] = Counter()
     exact = count = 0
     for one in questions:
-        said = " ".join(vlm.ask(one.picture, one.prompt, OPTIONS).split())
-        truth = " ".join(one.truth.split())
+        errors, length = character_errors(one.truth, vlm.ask(one.picture, one.prompt, OPTIONS))
         for key in ("all", *one.groups):
-            wrong[key] += edit_distance(truth, said)
-            letters[key] += len(truth)
-        exact += said == truth
+            wrong[key] += errors
+            letters[key] += length
+        exact += not errors
         count += 1
     figures: Figures = {f"cer_{key}": round(wrong[key] / letters[key], 4) for key in letters}
     return figures | {"exact": round(exact / count, 4), "count": count, "letters": letters["all"]}
