@@ -65,7 +65,7 @@ ENGINES = {
     "llguidance": {"vlm.forms"},
 }
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip", "onnxruntime"}
-WITH_TORCH = {"train", "bench"}  # in the extras of those names
+WITH_TORCH = {"train", "bench", "evaluate"}  # in the extras of those names
 
 
 @cache

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from galago.evaluate.report import Report
     from galago.media.pool import PicturePool
 
-__all__ = ["place_for", "tell_comparison", "tell_report", "write_results"]
+__all__ = ["place_for", "share", "table", "tell_comparison", "tell_report", "write_results"]
 
 WORST = 20  # on the page
 _SHOWN = 10  # confusions, and changed answers
@@ -117,19 +117,19 @@ def tell_report(name: str, report: Report) -> None:
         rows.append((task.name or "all", task.metric, *_figure(task.score)))
         if task.score != task.right:
             rows.append((task.name or "all", f"{task.metric}: right", *_figure(task.right)))
-    write(f"\n{name}: {_share(report.right.mean)} right\n\n")
-    write(_table(("task", "metric", "score", "95 % interval", "answers"), rows, 2))
+    write(f"\n{name}: {share(report.right.mean)} right\n\n")
+    write(table(("task", "metric", "score", "95 % interval", "answers"), rows, 2))
     methods = sorted({f.method for task in report.tasks for f in (task.score, task.right)} - {""})
     write(f"intervals: {' and '.join(_METHODS[one] for one in methods) or 'none'}\n")
     what = "label" if report.top5 is not None else "first token"
     write(f"{what}: {report.seconds * 1e3:.0f} ms from opening the picture (median)\n")
     if report.top5 is not None:
-        write(f"among the five likeliest: {_share(report.top5)}\n")
+        write(f"among the five likeliest: {share(report.top5)}\n")
     wrong = [one for one in report.confusion if one[0] != one[1]]
     if wrong:
         write(
             "\n"
-            + _table(("is", "taken for", "times"), [_confused(one) for one in wrong[:_SHOWN]], 2)
+            + table(("is", "taken for", "times"), [_confused(one) for one in wrong[:_SHOWN]], 2)
         )
     _tell_doubt(report)
 
@@ -144,15 +144,15 @@ def _tell_doubt(report: Report) -> None:
         "confidence": "how sure it is; its doubt was never measured",
     }[found.by]
     rows = [
-        (f"{one.low:.1f}-{one.high:.1f}", _share(one.mean), _share(one.right), f"{one.count:,}")
+        (f"{one.low:.1f}-{one.high:.1f}", share(one.mean), share(one.right), f"{one.count:,}")
         for one in found.bins
     ]
-    write("\n" + _table((found.by, "mean", "right", "answers"), rows, 1))
+    write("\n" + table((found.by, "mean", "right", "answers"), rows, 1))
     write(f"{found.by}: {by}; expected calibration error {found.ece:.3f}\n")
     for words, side in (("without doubt", found.sure), ("doubted", found.unsure)):
         if side is not None:
-            interval = f"{_share(side.low)} to {_share(side.high)}"
-            write(f"{words}: {side.count:,}, {_share(side.right)} right ({interval})\n")
+            interval = f"{share(side.low)} to {share(side.high)}"
+            write(f"{words}: {side.count:,}, {share(side.right)} right ({interval})\n")
 
 
 def tell_comparison(found: Comparison) -> None:
@@ -161,14 +161,14 @@ def tell_comparison(found: Comparison) -> None:
     rows = [
         (what, *_difference(one)) for what, one in (("right", found.right), *found.scores.items())
     ]
-    write(_table(("", "difference", "95 % interval", "p", "test"), rows, 1))
+    write(table(("", "difference", "95 % interval", "p", "test"), rows, 1))
     worse = len(found.changed) - found.better
     write(f"right now, wrong before: {found.better:,}; wrong now, right before: {worse:,}\n")
     if found.without:
         write(f"left out, as only one of them was asked: {found.without:,}\n")
     if found.changed:
         rows = [_changed(one) for one in found.changed[:_SHOWN]]
-        write("\n" + _table(("", "row", "right", "before", "now"), rows, 5))
+        write("\n" + table(("", "row", "right", "before", "now"), rows, 5))
     if (more := len(found.changed) - _SHOWN) > 0:
         write(f"… and {more:,} more; --json and --out have them all\n")
 
@@ -185,19 +185,20 @@ def _difference(one: Any) -> tuple[str, ...]:
 
 
 def _figure(one: Figure) -> tuple[str, ...]:
-    interval = f"{_share(one.low)} to {_share(one.high)}" if one.method else ""
-    return _share(one.mean), interval, f"{one.count:,}"
+    interval = f"{share(one.low)} to {share(one.high)}" if one.method else ""
+    return share(one.mean), interval, f"{one.count:,}"
 
 
 def _confused(one: tuple[str, str, int]) -> tuple[str, ...]:
     return one[0], one[1] or "(none of the labels)", f"{one[2]:,}"
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """In per cent."""
     return f"{100 * value:.1f} %"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
     """A table of at most so many rows; the first `texts` columns are words, the others figures."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -206,16 +207,16 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> s
 
     from galago.text.visible import visible
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number < texts else "right")
+        drawn.add_column(head, justify="left" if number < texts else "right")
     for row in rows:
-        table.add_row(
+        drawn.add_row(
             *(
                 Text(visible(cell.replace("\n", " ")), overflow="ellipsis", no_wrap=True)
                 for cell in row
             )
         )
     out = io.StringIO()
-    Console(file=out, width=columns() or _WIDTH, no_color=True, highlight=False).print(table)
+    Console(file=out, width=columns() or _WIDTH, no_color=True, highlight=False).print(drawn)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines() if line.strip())
