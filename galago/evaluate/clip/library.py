@@ -143,8 +143,9 @@ def drawn(opened: Opened, chosen: Sequence[int] | None) -> Iterator[tuple[Any, A
             pixels = np.asarray(picture.convert("RGB"))
             given += 1
             yield pixels, target
-    except (OSError, ValueError, KeyError, SyntaxError, tarfile.TarError) as error:
-        raise OptionError(f"the picture behind the first {given:,}: {_words(error)}") from error
+    except Exception as error:  # the readers have errors of their own
+        words = _words(error.__cause__ or error)
+        raise OptionError(f"the picture behind the first {given:,}: {words}") from error
 
 
 def _samples(opened: Opened, chosen: Sequence[int] | None) -> Iterator[tuple[Any, Any]]:
