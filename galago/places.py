@@ -16,6 +16,7 @@ from galago.errors import StorageError
 
 __all__ = [
     "DATA",
+    "EXAMPLES",
     "MODELS",
     "albums_dir",
     "as_path",
@@ -30,6 +31,11 @@ __all__ = [
 
 DATA = Path(__file__).parent / "data"
 MODELS = Path(__file__).parent / "models"
+# A wheel has them among its data (pyproject.toml), a checkout where people look for them.
+EXAMPLES = next(
+    (path for path in (DATA / "examples", Path(__file__).parents[1] / "examples") if path.is_dir()),
+    DATA / "examples",
+)
 
 
 def as_path(text: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ import typer
 
 from galago.cli import options
 from galago.cli.evaluate_clip import clip
+from galago.cli.evaluate_precision import precision
 from galago.cli.evaluations import place_for, tell_comparison, tell_report, write_results
 from galago.cli.groups import Group
 from galago.cli.options import ClipOpening, Opening
@@ -59,6 +60,7 @@ def _evaluate() -> None:
 
 
 evaluate.command("clip")(clip)
+evaluate.command("precision")(precision)
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def own(
     codes = []
     with _pool() as pool:
         for setting, place in zip(settings, places, strict=True):
-            asked = _run(items, setting, way, pool)
+            asked = _run(items, setting, way, pool, alone=len(settings) == 1)
             codes.append(1 if asked.failures else 0)
             if not asked.outcomes:
                 complain("no row could be asked")
@@ -272,10 +274,13 @@ def _pool() -> Iterator[PicturePool]:
         yield pool
 
 
-def _run(items: Items, setting: _Setting, way: _Way, pool: PicturePool) -> Run:
-    """All items asked; a failure is told when it comes."""
+def _run(
+    items: Items, setting: _Setting, way: _Way, pool: PicturePool, *, alone: bool = False
+) -> Run:
+    """All items asked; a failure is told when it comes.  `alone`: no other model is opened."""
     from galago.evaluate.kept import KeptAnswers
     from galago.evaluate.outcomes import Failure, run
+    from galago.memory import peak_memory
     from galago.places import cache_dir
 
     asked = [item.behind(setting.suffix) for item in items.items]
@@ -297,6 +302,9 @@ def _run(items: Items, setting: _Setting, way: _Way, pool: PicturePool) -> Run:
         except KeyboardInterrupt:
             say("stopped; the same command goes on: answers are kept")
             raise
+        if alone and done.asked:
+            kept.put_peak(peak_memory())
+        done = replace(done, memory=kept.peak)
     if before := len(done.outcomes) - done.asked:
         were = "answer was" if before == 1 else "answers were"
         say(f"{before:,} {were} there from before; --again asks anew")
@@ -346,11 +354,11 @@ def _check_options(
     """OptionError for an option that one of the models can't have, or none would heed."""
     from galago.engine.precision import check_clip_precision, check_precision
 
-    for precision in precisions:
+    for one in precisions:
         if "mobileclip" in kinds:
-            check_clip_precision(precision)
+            check_clip_precision(one)
         if kinds != {"mobileclip"}:
-            check_precision(precision)
+            check_precision(one)
     if kinds == {"mobileclip"} and (suffixes or way.resolution is not None):
         option = "--suffix" if suffixes else "--resolution"
         raise OptionError(f"{option} is for a FastVLM: a MobileCLIP chooses among labels")

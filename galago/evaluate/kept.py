@@ -36,6 +36,7 @@ class KeptAnswers:
         digest = blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
         self.path = folder / f"{slug(str(identity.get('model', 'model')))}-{digest}.jsonl"
         self._answers: dict[str, Answer] = {}
+        self._peak = 0
         with self._refusals():
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
@@ -49,6 +50,9 @@ class KeptAnswers:
         for line in data.split(b"\n"):
             with contextlib.suppress(*_STRANGE):
                 record = json.loads(line)
+                if "peak_memory" in record:
+                    self._peak = max(self._peak, int(record["peak_memory"]))
+                    continue
                 self._answers[str(record["key"])] = Answer.from_json(record)
 
     def __enter__(self) -> KeptAnswers:
@@ -70,12 +74,24 @@ class KeptAnswers:
 
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer, at once."""
-        record = {"key": key, **answer.to_json()}
-        # A line break before it, too: the line of a stopped process may have none behind.
-        line = f"\n{json.dumps(record)}\n".encode()
-        with self._refusals():
-            self._file.write(line)
+        self._write({"key": key, **answer.to_json()})
         self._answers[key] = answer
+
+    @property
+    def peak(self) -> int | None:
+        """The most bytes that a process which asked has held; None where that isn't known."""
+        return self._peak or None
+
+    def put_peak(self, memory: int) -> None:
+        """Keep how much memory this process has held."""
+        if memory > self._peak:
+            self._peak = memory
+            self._write({"peak_memory": memory})
+
+    def _write(self, record: Mapping[str, object]) -> None:
+        # A line break before it, too: the line of a stopped process may have none behind.
+        with self._refusals():
+            self._file.write(f"\n{json.dumps(record)}\n".encode())
 
     def _refusals(self) -> contextlib.AbstractContextManager[None]:
         folder = self.path.parent

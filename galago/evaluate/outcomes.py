@@ -62,13 +62,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """What one model made of the items; `asked` anew, the other answers were kept from before."""
+    """What one model made of the items; `asked` anew, the other answers were kept from before.
+
+    memory: the most bytes that a process with this model alone has held, None where none was.
+    """
 
     model: str
     settings: Mapping[str, object]
     outcomes: tuple[Outcome, ...]
     failures: tuple[Failure, ...]
     asked: int
+    memory: int | None = None
 
 
 def run(

@@ -60,6 +60,7 @@ class Report:
             "confusion": [list(one) for one in self.confusion],
             "top5": self.top5,
             "seconds": round(self.seconds, 4),
+            "memory": run.memory,
             "calibration": rounded(asdict(self.calibration)),
         }
 

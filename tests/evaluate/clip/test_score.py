@@ -66,9 +66,7 @@ def theirs(clip: MobileCLIP, place: Place) -> dict[str, float]:
         return dict(zsr.evaluate(model, loader, model.tokenizer, "cpu", False, [1, 5, 10]))
     loader = torch.utils.data.DataLoader(data.batched(5), batch_size=None)
     return dict(
-        zsc.evaluate(
-            model, loader, model.tokenizer, data.classes, data.templates, "cpu", amp=False
-        )
+        zsc.evaluate(model, loader, model.tokenizer, data.classes, data.templates, "cpu", amp=False)
     )
 
 

@@ -16,8 +16,8 @@ ALL = np.arange(200)
 
 def by_class(label: int) -> tuple[int, int, int]:
     """How often a class was said rightly, was said, and was there."""
-    right = int(((SAID == label) & (TARGET == label)).sum())
-    return right, int((SAID == label).sum()), int((TARGET == label).sum())
+    right = int(((label == SAID) & (label == TARGET)).sum())
+    return right, int((label == SAID).sum()), int((label == TARGET).sum())
 
 
 def test_mean_of_classes_by_hand() -> None:
