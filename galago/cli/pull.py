@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from galago.cli import options
@@ -10,6 +11,7 @@ from galago.cli.terminal import say, stages, write_place
 from galago.progress import Stage
 
 if TYPE_CHECKING:
+    from galago.convert.store import Prepared
     from galago.hub.resolve import ResolvedModel
     from galago.progress import Progress
 
@@ -25,8 +27,10 @@ def pull(
     """Fetch a model once, convert a FastVLM for this computer, and keep it.
 
     An interrupted download goes on where it stopped. The conversion is compared with the
-    full-precision model, its figures are shown, and a bad one is refused. A MobileCLIP needs no
-    conversion: that all of it is there is checked. The model's folder goes to stdout.
+    full-precision model, its figures are shown, and a bad one is refused. Where the processor
+    multiplies bytes (VNNI, AMX), 32 pictures tell whether vision in 8 bits would hold on these
+    weights, and what it gains. A MobileCLIP needs no conversion: that all of it is there is
+    checked. The model's folder goes to stdout.
 
     \b
     Examples:
@@ -65,7 +69,44 @@ def pull(
         say(f"{ready.name} comes with galago: there is nothing to fetch")
     if not ready.fresh and (figures := ready.self_check()):
         say(figures)
+    if ready.fresh:
+        with stages(verbose=True) as progress:
+            _try_8_bits(model, ready, progress)
+        say(f"what each precision costs in quality: {_command('evaluate precision', model)}")
     write_place(str(ready.folder))
+
+
+def _command(verb: str, model: str, *more: str) -> str:
+    return " ".join(["galago", verb, shlex.quote(model), *more])
+
+
+def _try_8_bits(model: str, ready: Prepared, progress: Progress) -> None:
+    """Where the processor multiplies bytes: whether vision in 8 bits holds on these weights, told
+    with the command that takes it; what was asked for stays."""
+    from galago.checkpoints.vlm import open_checkpoint
+    from galago.convert.folder import open_converted
+    from galago.convert.vision8 import check_vision8
+    from galago.engine.processor import multiplies_bytes
+
+    opened = open_converted(ready.folder)
+    narrow = opened.plan.language in ("int8", "int4")  # the others have no pair with 8-bit vision
+    if not multiplies_bytes() or not narrow or opened.plan.vision == "int8" or not ready.beside:
+        return
+    stage = Stage("trying vision in 8 bits (Ctrl-C skips it)")
+    progress(stage, 0.0)
+    try:
+        found = check_vision8(
+            open_checkpoint(ready.beside),
+            opened.tensors,
+            opened.plan,
+            lambda share: progress(stage, share),
+        )
+    except KeyboardInterrupt:
+        return say("skipped; the conversion is whole")
+    line = found.sentence()
+    if found.check.passed and found.gain > 1:
+        line += f": {_command('pull', model, '--precision', found.wanted)}"
+    say(line)
 
 
 def _checked(source: ResolvedModel, progress: Progress) -> str:

@@ -110,6 +110,15 @@ def judge(
     precision: str,
 ) -> SelfCheck:
     """Compare (reference, converted) pairs: features (T, D) and logits (N, vocab)."""
+    return judge_by(features, logits, BOUNDS[precision])
+
+
+def judge_by(
+    features: Sequence[tuple[Float, Float]],
+    logits: Sequence[tuple[Float, Float]],
+    bounds: Bounds,
+) -> SelfCheck:
+    """As `judge`, by bounds of one's own."""
     cosines = np.concatenate([np.empty(0, np.float32), *(_cosines(a, b) for a, b in features)])
     agreed: list[npt.NDArray[np.bool_]] = [np.empty(0, np.bool_)]
     divergence: list[npt.NDArray[np.float64]] = [np.empty(0)]
@@ -122,7 +131,6 @@ def judge(
             divergence.append(kl)
             saying |= bool((np.ptp(reference[rows], axis=-1) > 0).any())
     hits, kl = np.concatenate(agreed), np.concatenate(divergence)
-    bounds = BOUNDS[precision]
     found = {
         "cosine_mean": float(cosines.mean()) if cosines.size else 0.0,
         "cosine_min": float(cosines.min()) if cosines.size else 0.0,
@@ -192,7 +200,7 @@ def reference_of(
     pixels = list(_pictures(spec, whole=whole))
     features = _encode(VisionSession(collect(vision_items(source, "fp32")), spec, full), pixels)
     progress(0.4)
-    ids = _prompt(source)
+    ids = prompt_ids(source)
     words = widen(
         source.tensors[EMBEDDING].read()[np.asarray(ids)],
         source.tensors[EMBEDDING].dtype,
@@ -261,7 +269,7 @@ def _pictures(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
         yield preprocess(picture, dataclasses.replace(spec.image, side=side))[None]
 
 
-def _prompt(source: Checkpoint) -> list[int]:
+def prompt_ids(source: Checkpoint) -> list[int]:
     """Ids of the passage, within the embedding table."""
     found = tokens.load_tokenizer(source.folder).encode(PASSAGE)
     return [i for i in found if 0 <= i < source.spec.text.vocab] or [0]

@@ -100,6 +100,12 @@ def exact_products() -> bool:
     return bool(np.allclose(found, 255 * 127 * channels, rtol=0.01))
 
 
+def multiplies_bytes() -> bool:
+    """Whether this processor has instructions for products of bytes (VNNI or AMX)."""
+    flags = set(instructions().lower().split())
+    return any(_FLAGS[name] in flags for name in ("VNNI", "AVX-VNNI", "AMX"))
+
+
 @dataclass(frozen=True)
 class Processor:
     """What a report says of it: its own name, what it can multiply with, the engine's devices."""

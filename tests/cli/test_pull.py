@@ -11,6 +11,9 @@ import pytest
 
 from galago.checkpoints.folders import CLIP_WEIGHTS
 from galago.checkpoints.safetensors import SafetensorsFile
+from galago.convert.selfcheck import SelfCheck
+from galago.convert.vision8 import BOUNDS, Vision8
+from galago.engine.precision import PrecisionPlan
 from galago.hub.resolve import resolve
 from galago.places import cache_dir
 from tests.helpers.checkpoints import write_safetensors
@@ -178,3 +181,67 @@ def test_unknown_model_type_says_what_is_read(capsys: Capture, broken: Path) -> 
 def test_a_name_that_does_not_exist(capsys: Capture, picture: Path) -> None:
     result = run(capsys, "describe", picture, "-m", "fastvlm-nanno")
     assert result.code == 2 and "did you mean fastvlm-nano?" in result.line
+
+
+@pytest.fixture
+def bytes_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("galago.engine.processor.multiplies_bytes", lambda: True)
+
+
+def vision8(passed: bool, narrow: float) -> Vision8:
+    check = SelfCheck(0.9971, 0.985, 0.991, 0.008, 512, 480, passed, BOUNDS)
+    return Vision8(check, 32, 0.6, narrow, "int8-int8")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (vision8(True, 0.3), f"it looks 2.0 times as fast here (0.600 s to 0.300 s a picture): "
+         f"galago pull {NAME} --precision int8-int8"),
+        (vision8(True, 0.7), "gains nothing here"),
+        (vision8(False, 0.3), "strays on these weights"),
+    ],
+)  # fmt: skip
+def test_pull_tries_vision_in_8_bits_where_it_may_gain(
+    capsys: Capture,
+    online: Hub,
+    bytes_multiplied: None,
+    monkeypatch: pytest.MonkeyPatch,
+    found: Vision8,
+    told: str,
+) -> None:
+    asked: list[str] = []
+
+    def check(source: object, tensors: object, plan: PrecisionPlan, progress: object) -> Vision8:
+        asked.append(plan.name)
+        return found
+
+    monkeypatch.setattr("galago.convert.vision8.check_vision8", check)
+    result = run(capsys, "pull", NAME, "--precision", "int8")
+    assert result.code == 0 and told in result.err
+    assert ("--precision int8-int8" in result.err) == (found.check.passed and found.gain > 1)
+    assert f"galago evaluate precision {NAME}" in result.err and len(asked) == 1
+    again = run(capsys, "pull", NAME, "--precision", "int8")
+    assert again.out == result.out and len(asked) == 1 and "8 bits" not in again.err
+    run(capsys, "pull", NAME, "--precision", "fp32")  # has no pair with vision in 8 bits
+    assert len(asked) == 1
+
+
+def test_pull_doesnt_where_bytes_gain_nothing(
+    capsys: Capture, online: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("galago.engine.processor.multiplies_bytes", lambda: False)
+    result = run(capsys, "pull", NAME, "--precision", "int8")
+    assert result.code == 0 and "8 bits" not in result.err
+
+
+def test_a_skipped_trial_leaves_the_conversion(
+    capsys: Capture, online: Hub, bytes_multiplied: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_: object) -> Vision8:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("galago.convert.vision8.check_vision8", check)
+    result = run(capsys, "pull", NAME, "--precision", "int8")
+    assert result.code == 0 and "skipped; the conversion is whole" in result.err
+    assert Path(result.out.strip()).is_dir()
