@@ -99,3 +99,16 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(StorageError, match="the disk is full: answers can't be kept"):
             kept.put("a", ANSWER)
         assert kept.get("a") is None
+
+
+def test_the_most_memory_of_any_process_that_asked(tmp_path: Path) -> None:
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        assert kept.peak is None
+        kept.put_peak(500)
+        kept.put("a", ANSWER)
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        assert (kept.peak, kept.get("a"), len(kept)) == (500, ANSWER, 1)
+        kept.put_peak(400)
+        kept.put_peak(600)
+    with KeptAnswers(tmp_path, MODEL) as kept:
+        assert kept.peak == 600
