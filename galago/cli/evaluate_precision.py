@@ -121,6 +121,7 @@ def _settings(
 ) -> tuple[str, list[Setting]]:
     """What a model is for, and what is tried of it, full precision first."""
     from galago.checkpoints.vlm import open_spec
+    from galago.convert.folder import is_converted
     from galago.engine.precision import check_clip_precision, check_precision
     from galago.engine.processor import precision_here
     from galago.evaluate.precision import crossed, sides
@@ -128,6 +129,10 @@ def _settings(
 
     with stages() as progress:
         source = fetched(model, offline=offline or None, progress=progress)
+    if is_converted(source.folder):
+        raise OptionError(
+            f"{model} is converted, which runs in one precision: name the model it was made from"
+        )
     if source.kind == "mobileclip":
         if resolutions:
             raise OptionError("--resolution is for a FastVLM: a MobileCLIP has one")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from galago.cli import options
 from galago.cli.options import Precision
 from galago.cli.terminal import say, stages, write_place
+from galago.errors import OptionError
 from galago.progress import Stage
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _try_8_bits(model: str, ready: Prepared, progress: Progress) -> None:
         )
     except KeyboardInterrupt:
         return say("skipped; the conversion is whole")
+    except OptionError as error:  # a galago without its examples
+        return say(f"vision in 8 bits was not tried: {error}")
     line = found.sentence()
     if found.check.passed and found.gain > 1:
         line += f": {_command('pull', model, '--precision', found.wanted)}"

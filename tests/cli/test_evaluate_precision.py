@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from galago.cli import evaluate_precision
+from galago.convert import store
+from galago.errors import SelfCheckError
 from galago.evaluate.precision import Setting
 from galago.places import EXAMPLES
 from tests.helpers.commandline import run
@@ -43,12 +46,19 @@ def test_trials_of_a_fastvlm(capsys: Capture, rows: Path, wide: Path) -> None:
 
 
 def test_one_that_cant_be_tried_is_told_and_the_others_are(
-    capsys: Capture, rows: Path, ready: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: Capture, rows: Path, wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A converted folder runs in its own precision alone."""
+    prepare = store.prepare
+
+    def strays(name: str, *, precision: str, **more: Any) -> store.Prepared:
+        if precision == "int8":
+            raise SelfCheckError("it strays")
+        return prepare(name, precision=precision, **more)
+
+    monkeypatch.setattr(store, "prepare", strays)
     few = ("--max-tokens", "2", "--precision", "int8")
-    result = run(capsys, "evaluate", "precision", ready, rows, *few)
-    assert result.code == 1 and result.line.startswith("int8 can't be tried: ")
+    result = run(capsys, "evaluate", "precision", wide, rows, *few)
+    assert result.code == 1 and result.line == "int8 can't be tried: it strays"
     assert "recommended: --precision fp32, as none that is quicker" in result.out
     assert "3 questions of" in result.out and "100.0 %" in result.out
 
@@ -74,6 +84,12 @@ def test_the_examples_are_asked_without_data(kind: str) -> None:
     assert path.is_file() and path.is_relative_to(EXAMPLES)
 
 
-def test_words_that_own_refuses_come_through(capsys: Capture, rows: Path, ready: Path) -> None:
-    result = run(capsys, "evaluate", "precision", ready, rows, "--metric", "nothing")
+def test_words_that_own_refuses_come_through(capsys: Capture, rows: Path, wide: Path) -> None:
+    more = ("--metric", "nothing", "--precision", "fp32")
+    result = run(capsys, "evaluate", "precision", wide, rows, *more)
     assert result.code == 2 and "'nothing'" in result.line
+
+
+def test_a_converted_folder_has_one_precision(capsys: Capture, rows: Path, ready: Path) -> None:
+    result = run(capsys, "evaluate", "precision", ready, rows)
+    assert result.code == 2 and "is converted, which runs in one precision" in result.line

@@ -24,7 +24,7 @@ from galago.evaluate.report import rounded
 __all__ = ["Score", "Seen", "evaluated", "looked_at", "picked"]
 
 _BATCH = 8  # pictures, as MobileCLIP looks at them
-_AT_ONCE = 256  # vectors that the library multiplies together
+_AT_ONCE = 64  # vectors that the library multiplies together, as its own command does
 _RECALLS = (1, 5, 10)
 
 
