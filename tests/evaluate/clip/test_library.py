@@ -56,6 +56,21 @@ def test_captions_as_tars_and_as_cocos_files(tmp_path: Path) -> None:
     assert [texts for _, texts in found[0]] == [texts for _, texts in samples]
 
 
+def test_flickr30k_as_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "flickr30k"
+    folder.mkdir()
+    lines = ["image,caption"]
+    for number in range(2):
+        (folder / f"{number}.jpg").write_bytes(_jpeg(number))
+        lines += [f"{number}.jpg,number {number}, a thing", f"{number}.jpg,another"]
+    (folder / "flickr30k_test_karpathy.txt").write_text("\n".join(lines) + "\n")
+    found = list(drawn(open_set(place_of(folder)), None))
+    assert [texts for _, texts in found] == [
+        ["number 0, a thing", "another"],
+        ["number 1, a thing", "another"],
+    ]
+
+
 def test_imagenet_as_folders(tmp_path: Path) -> None:
     for number, name in enumerate(("n01440764", "n01443537")):
         (tmp_path / "imagenet1k" / "val" / name).mkdir(parents=True)
