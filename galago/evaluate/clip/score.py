@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from galago.checkpoints.tensors import Float
 from galago.clip.mobileclip import MobileCLIP
 from galago.evaluate.clip.library import Opened, drawn, groups_of
 from galago.evaluate.clip.sets import Place
 from galago.evaluate.clip.spread import f1_macro, mean_of_classes, spread, worst_group
-from galago.evaluate.clip.vectors import KeptVectors, key_of
+from galago.evaluate.clip.vectors import Float, KeptVectors, key_of
 from galago.evaluate.intervals import Figure, figure
 from galago.evaluate.report import rounded
 

@@ -12,12 +12,13 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from galago.checkpoints.tensors import Float
 from galago.disk import refusals
 
-__all__ = ["KeptVectors", "key_of"]
+__all__ = ["Float", "KeptVectors", "key_of"]
 
+Float = NDArray[np.float32]
 _KEY = 16
 
 
