@@ -20,6 +20,7 @@ from galago.evaluate.report import rounded
 __all__ = ["Setting", "Trial", "advice", "crossed", "recommended", "sides", "trial_of"]
 
 _LOST = 0.01  # of the answers may be right no more
+_MARGIN = 0.05  # and not more than these by the interval, or too few were asked to tell
 _SURE = 0.05  # the p of a difference that is believed
 _LESS = (768, 512, 384, 256)  # sides in pixels, besides a model's own
 
@@ -115,15 +116,15 @@ def _same(ours: Sequence[Judged], theirs: Sequence[Judged]) -> float:
 
 
 def recommended(trials: Sequence[Trial]) -> Trial:
-    """The quickest that isn't told to be worse than the first: at most one answer in a hundred is
-    right no more, and no paired test calls that a difference (p < 0.05)."""
-    good = [
-        one
-        for one in trials
-        if (apart := one.difference) is None
-        or (apart.mean >= -_LOST and not (apart.p < _SURE and apart.mean < 0))
-    ]
+    """The quickest that is as good as the first: at most one answer in a hundred is right no more,
+    by the 95 % interval at most five, and no paired test calls that a loss (p < 0.05)."""
+    good = [one for one in trials if one.difference is None or _as_good(one.difference)]
     return min(good, key=lambda one: (one.first, one.memory or 0))
+
+
+def _as_good(apart: Difference) -> bool:
+    lost = apart.p < _SURE and apart.mean < 0
+    return apart.mean >= -_LOST and apart.low >= -_MARGIN and not lost
 
 
 def advice(trials: Sequence[Trial]) -> str:
@@ -136,7 +137,9 @@ def advice(trials: Sequence[Trial]) -> str:
         "differences take more of them"
     )
     if best is first:
-        return f"recommended: {_named(first)}, as none that is quicker is as often right; {doubt}"
+        return (
+            f"recommended: {_named(first)}, as none that is quicker is known to be as good; {doubt}"
+        )
     apart = best.difference
     assert apart is not None
     return (

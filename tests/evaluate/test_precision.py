@@ -104,10 +104,15 @@ def test_a_run_that_isnt_whole(tmp_path: Path) -> None:
 
 
 def trial(
-    name: str, seconds: float, mean: float | None = 0.0, p: float = 1.0, side: int | None = None
+    name: str,
+    seconds: float,
+    mean: float | None = 0.0,
+    p: float = 1.0,
+    side: int | None = None,
+    low: float = -0.03,
 ) -> Trial:
     right = Figure(0.8, 0.7, 0.9, 50, 50, "wilson")
-    apart = None if mean is None else Difference(mean, -0.1, 0.1, p, "mcnemar", 50)
+    apart = None if mean is None else Difference(mean, low, 0.1, p, "mcnemar", 50)
     return Trial(Setting(name, side), name, right, 0.96, seconds, 1000, apart)
 
 
@@ -122,6 +127,7 @@ FULL = trial("fp32", 2.0, None)
         ([trial("int8", 1.0), trial("int4", 0.8, -0.005, 0.01)], "int8"),  # few, but surely
         ([trial("int8", 1.0), trial("int4", 0.8, 0.05, 0.01)], "int4"),  # surely better
         ([trial("int8", 1.0, -0.2, 0.3)], "fp32"),  # not sure, but much
+        ([trial("int8", 1.0, 0.02, 0.9, low=-0.2)], "fp32"),  # too few questions to tell
         ([trial("int8", 2.5)], "fp32"),
     ],
 )
@@ -136,4 +142,6 @@ def test_the_advice_says_why_and_how_sure_it_can_be() -> None:
         "same, 2.0 times as fast to the first word as --precision fp32; 50 questions tell a share "
         "that is right to ± 10.0 points: smaller differences take more of them"
     )
-    assert advice([FULL]).startswith("recommended: --precision fp32, as none that is quicker ")
+    assert advice([FULL]).startswith(
+        "recommended: --precision fp32, as none that is quicker is known "
+    )
