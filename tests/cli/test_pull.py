@@ -26,6 +26,12 @@ NAME = "apple/FastVLM-0.5B"
 CLIP = "timm/MobileCLIP2-S0-OpenCLIP"
 
 
+@pytest.fixture(autouse=True)
+def bytes_not_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the processor: vision in 8 bits isn't tried."""
+    monkeypatch.setattr("galago.engine.processor.multiplies_bytes", lambda: False)
+
+
 @pytest.fixture
 def online(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with a FastVLM, and a client that may ask it."""
@@ -184,7 +190,7 @@ def test_a_name_that_does_not_exist(capsys: Capture, picture: Path) -> None:
 
 
 @pytest.fixture
-def bytes_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+def bytes_multiplied(bytes_not_multiplied: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("galago.engine.processor.multiplies_bytes", lambda: True)
 
 
@@ -227,10 +233,7 @@ def test_pull_tries_vision_in_8_bits_where_it_may_gain(
     assert len(asked) == 1
 
 
-def test_pull_doesnt_where_bytes_gain_nothing(
-    capsys: Capture, online: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("galago.engine.processor.multiplies_bytes", lambda: False)
+def test_pull_doesnt_where_bytes_gain_nothing(capsys: Capture, online: Hub) -> None:
     result = run(capsys, "pull", NAME, "--precision", "int8")
     assert result.code == 0 and "8 bits" not in result.err
 
