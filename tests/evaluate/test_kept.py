@@ -109,6 +109,7 @@ def test_the_most_memory_of_any_process_that_asked(tmp_path: Path) -> None:
     with KeptAnswers(tmp_path, MODEL) as kept:
         assert (kept.peak, kept.get("a"), len(kept)) == (500, ANSWER, 1)
         kept.put_peak(400)
+        assert kept.peak == 500
         kept.put_peak(600)
     with KeptAnswers(tmp_path, MODEL) as kept:
         assert kept.peak == 600
