@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import options
+from galago.cli.benchmarks import vlm
 from galago.cli.evaluations import place_for, tell_comparison, tell_report, write_results
 from galago.cli.groups import Group
 from galago.cli.options import ClipOpening, Opening
@@ -55,6 +56,9 @@ evaluate = typer.Typer(
 )
 def _evaluate() -> None:
     """Tell how good models are, by questions whose answers are known."""
+
+
+evaluate.command("vlm")(vlm)
 
 
 @dataclass(frozen=True)

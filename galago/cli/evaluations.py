@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from galago.evaluate.report import Report
     from galago.media.pool import PicturePool
 
-__all__ = ["place_for", "tell_comparison", "tell_report", "write_results"]
+__all__ = [
+    "METHODS",
+    "place_for",
+    "share",
+    "table",
+    "tell_comparison",
+    "tell_report",
+    "write_results",
+    "write_text",
+]
 
 WORST = 20  # on the page
 _SHOWN = 10  # confusions, and changed answers
@@ -56,13 +65,18 @@ def write_results(
         "answers.jsonl": lines,
     }
     for file, text in texts.items():
-        try:
-            with whole_file(folder / file) as sink:
-                sink.write(text.encode("utf-8", "replace"))
-        except OSError as error:
-            raise StorageError(f"{folder / file} can't be written: {error.strerror}") from error
+        write_text(folder / file, text)
     write_page(_sheet(name, run, pool), str(folder / "worst.html"), view=False)
     say(f"written: {shown(str(folder))}")
+
+
+def write_text(file: Path, text: str) -> None:
+    """A whole file, or none.  StorageError for what the disk refuses."""
+    try:
+        with whole_file(file) as sink:
+            sink.write(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise StorageError(f"{file} can't be written: {error.strerror}") from error
 
 
 def _sheet(name: str, run: Run, pool: PicturePool) -> Iterable[str]:
@@ -117,24 +131,24 @@ def tell_report(name: str, report: Report) -> None:
         rows.append((task.name or "all", task.metric, *_figure(task.score)))
         if task.score != task.right:
             rows.append((task.name or "all", f"{task.metric}: right", *_figure(task.right)))
-    write(f"\n{name}: {_share(report.right.mean)} right\n\n")
-    write(_table(("task", "metric", "score", "95 % interval", "answers"), rows, 2))
+    write(f"\n{name}: {share(report.right.mean)} right\n\n")
+    write(table(("task", "metric", "score", "95 % interval", "answers"), rows, 2))
     methods = sorted({f.method for task in report.tasks for f in (task.score, task.right)} - {""})
-    write(f"intervals: {' and '.join(_METHODS[one] for one in methods) or 'none'}\n")
+    write(f"intervals: {' and '.join(METHODS[one] for one in methods) or 'none'}\n")
     what = "label" if report.top5 is not None else "first token"
     write(f"{what}: {report.seconds * 1e3:.0f} ms from opening the picture (median)\n")
     if report.top5 is not None:
-        write(f"among the five likeliest: {_share(report.top5)}\n")
+        write(f"among the five likeliest: {share(report.top5)}\n")
     wrong = [one for one in report.confusion if one[0] != one[1]]
     if wrong:
         write(
             "\n"
-            + _table(("is", "taken for", "times"), [_confused(one) for one in wrong[:_SHOWN]], 2)
+            + table(("is", "taken for", "times"), [_confused(one) for one in wrong[:_SHOWN]], 2)
         )
     _tell_doubt(report)
 
 
-_METHODS = {"wilson": "Wilson's", "bootstrap": "bootstrap over pictures"}
+METHODS = {"wilson": "Wilson's", "bootstrap": "bootstrap over pictures"}
 
 
 def _tell_doubt(report: Report) -> None:
@@ -144,15 +158,15 @@ def _tell_doubt(report: Report) -> None:
         "confidence": "how sure it is; its doubt was never measured",
     }[found.by]
     rows = [
-        (f"{one.low:.1f}-{one.high:.1f}", _share(one.mean), _share(one.right), f"{one.count:,}")
+        (f"{one.low:.1f}-{one.high:.1f}", share(one.mean), share(one.right), f"{one.count:,}")
         for one in found.bins
     ]
-    write("\n" + _table((found.by, "mean", "right", "answers"), rows, 1))
+    write("\n" + table((found.by, "mean", "right", "answers"), rows, 1))
     write(f"{found.by}: {by}; expected calibration error {found.ece:.3f}\n")
     for words, side in (("without doubt", found.sure), ("doubted", found.unsure)):
         if side is not None:
-            interval = f"{_share(side.low)} to {_share(side.high)}"
-            write(f"{words}: {side.count:,}, {_share(side.right)} right ({interval})\n")
+            interval = f"{share(side.low)} to {share(side.high)}"
+            write(f"{words}: {side.count:,}, {share(side.right)} right ({interval})\n")
 
 
 def tell_comparison(found: Comparison) -> None:
@@ -161,14 +175,14 @@ def tell_comparison(found: Comparison) -> None:
     rows = [
         (what, *_difference(one)) for what, one in (("right", found.right), *found.scores.items())
     ]
-    write(_table(("", "difference", "95 % interval", "p", "test"), rows, 1))
+    write(table(("", "difference", "95 % interval", "p", "test"), rows, 1))
     worse = len(found.changed) - found.better
     write(f"right now, wrong before: {found.better:,}; wrong now, right before: {worse:,}\n")
     if found.without:
         write(f"left out, as only one of them was asked: {found.without:,}\n")
     if found.changed:
         rows = [_changed(one) for one in found.changed[:_SHOWN]]
-        write("\n" + _table(("", "row", "right", "before", "now"), rows, 5))
+        write("\n" + table(("", "row", "right", "before", "now"), rows, 5))
     if (more := len(found.changed) - _SHOWN) > 0:
         write(f"… and {more:,} more; --json and --out have them all\n")
 
@@ -185,19 +199,20 @@ def _difference(one: Any) -> tuple[str, ...]:
 
 
 def _figure(one: Figure) -> tuple[str, ...]:
-    interval = f"{_share(one.low)} to {_share(one.high)}" if one.method else ""
-    return _share(one.mean), interval, f"{one.count:,}"
+    interval = f"{share(one.low)} to {share(one.high)}" if one.method else ""
+    return share(one.mean), interval, f"{one.count:,}"
 
 
 def _confused(one: tuple[str, str, int]) -> tuple[str, ...]:
     return one[0], one[1] or "(none of the labels)", f"{one[2]:,}"
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """Per cent."""
     return f"{100 * value:.1f} %"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
     """A table of at most so many rows; the first `texts` columns are words, the others figures."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
