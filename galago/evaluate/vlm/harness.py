@@ -49,7 +49,6 @@ class Found:
     figures: Mapping[str, Any]
     samples: tuple[Mapping[str, Any], ...]
     size: int
-    version: str
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,6 @@ class Harness:
             whole["results"][task.name],
             tuple(json.loads(line) for line in lines),
             int(whole["n-samples"][task.name]["original"]),
-            str(whole.get("lmms_eval_version", "")),
         )
 
 

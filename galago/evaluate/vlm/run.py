@@ -117,7 +117,10 @@ def asked(
         total = _least(limit, note.size or None)
         if total is not None and note.next() >= total:
             break
-        note = _step(harness, task, route, place, note, partial(_of, heard, total))
+        before = note.asked
+        note, step = _step(harness, task, route, place, note, partial(_of, heard, total))
+        if before == 0 and note.asked == note.size:
+            return step  # all of a small task
         heard(note.asked, _least(limit, note.size))
     found = harness.run(
         *(task, route, place.folder, limit, 0),
@@ -135,8 +138,8 @@ def _step(
     place: Place,
     note: Note,
     heard: Callable[[int], None],
-) -> Note:
-    """The next questions asked: what is to be remembered."""
+) -> tuple[Note, Found]:
+    """The next questions asked: what is to be remembered, and what came of them."""
     began = time.monotonic()
     count = note.next() - note.asked
     step = harness.run(
@@ -148,7 +151,7 @@ def _step(
     seconds = (time.monotonic() - began) / max(1, len(step.samples))
     after = Note(note.asked + len(step.samples), step.size, seconds)
     place.keep(after)
-    return after
+    return after, step
 
 
 def _of(heard: Heard, total: int | None, done: int) -> None:
