@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,10 +117,10 @@ def vlm(
     about = {"name": model.name, "limit": limit, **model.identity}
     reports: list[TaskReport] = []
     records: list[dict[str, Any]] = []
-    with _routes(way, model, opening) as asks:
-        for task, sets in ready.items():
+    with _stoppable(), _routes(way, model, opening) as asks:
+        for task, found in ready.items():
             try:
-                report, samples = _asked(harness, task, asks, model, sets, (limit, again))
+                report, samples = _asked(harness, task, asks, model, found, (limit, again))
             except GalagoError as error:
                 complain(str(error))
                 continue
@@ -165,9 +166,7 @@ def _harness(environment: str | None) -> tuple[Harness, str]:
     return Harness(str(environments.python_of(folder)), datasets), version
 
 
-def _with_data(
-    wanted: tuple[Task, ...], data: str | None
-) -> tuple[dict[Task, list[DataSet]], bool]:
+def _with_data(wanted: tuple[Task, ...], data: str | None) -> tuple[dict[Task, DataSet], bool]:
     """The tasks whose data is here; of the others a line is told each."""
     from galago.evaluate.vlm.data import find_data, missing_line
     from galago.places import as_path
@@ -175,9 +174,9 @@ def _with_data(
     folder = None if data is None else as_path(data).absolute()
     ready = {}
     for task in wanted:
-        found, missing = find_data(task, folder)
-        if missing:
-            complain(missing_line(task, missing, folder))
+        found = find_data(task.data, folder)
+        if found is None:
+            complain(missing_line(task, folder))
         else:
             ready[task] = found
     return ready, len(ready) < len(wanted)
@@ -208,6 +207,20 @@ def _model(opening: Opening, identity: Mapping[str, Any]) -> _Model:
         "galago": __version__,
     }
     return _Model(ready.name, absolute, {**settings, **identity})
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A request to end reaches what was started, too, as Ctrl-C does."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -243,7 +256,7 @@ def _asked(
     task: Task,
     route: Route,
     model: _Model,
-    sets: list[DataSet],
+    data: DataSet,
     wish: tuple[int | None, bool],
 ) -> tuple[TaskReport, Sequence[Mapping[str, Any]]]:
     """A task's report, and what lmms-eval logged of each question."""
@@ -253,7 +266,7 @@ def _asked(
     from galago.places import cache_dir
 
     limit, again = wish
-    place = place_of(cache_dir() / "evaluate" / "vlm", task, model.identity, sets, again=again)
+    place = place_of(cache_dir() / "evaluate" / "vlm", task, model.identity, data, again=again)
     with Bar(limit, rate=True) as bar:
         try:
             found = asked(
@@ -263,7 +276,11 @@ def _asked(
         except KeyboardInterrupt:
             say("stopped; the same command goes on: answers are kept from step to step")
             raise
-    report = reported(task, found, judged(task, found), model.name)
+    pictures = harness.pictures(task, place.folder)
+    if pictures is None:
+        say(f"{task.name}: which questions share a picture can't be told; each counts for itself")
+    figure = judged(task, found, pictures)
+    report = reported(task, found, figure, model.name)
     if report.failed:
         complain(
             f"{task.name}: {len(report.failed)} questions got no answer and count as wrong: "

@@ -7,7 +7,6 @@ it works in comes before the hub: so its own task files read local data as they 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -28,46 +27,39 @@ class DataSet:
     digest: str
 
 
-def find_data(task: Task, folder: Path | None) -> tuple[list[DataSet], list[str]]:
-    """The data sets of a task, and the names of those that aren't here.
+def find_data(name: str, folder: Path | None) -> DataSet | None:
+    """A data set that is here: in `folder` as owner/name, without one in the cache of the hub's own
+    client.
 
-    In `folder` as owner/name; without one in the cache of the hub's own client.  OptionError for a
-    folder that isn't there.
+    OptionError for a folder that isn't there.
     """
     if folder is not None and not folder.is_dir():
         raise OptionError(f"--data {folder} is no folder")
-    found, missing = [], []
-    for name in task.data:
-        place = _in_cache(name) if folder is None else folder / name
-        if place is None or not place.is_dir() or not any(place.iterdir()):
-            missing.append(name)
-        else:
-            found.append(DataSet(name, place.resolve(), _digest(place)))
-    return found, missing
+    place = _in_cache(name) if folder is None else folder / name
+    if place is None or not place.is_dir() or not any(place.iterdir()):
+        return None
+    return DataSet(name, place.resolve(), _digest(place))
 
 
-def missing_line(task: Task, missing: Sequence[str], folder: Path | None) -> str:
-    """What to do about data sets that aren't here, in a line."""
-    whole = []
-    for name in missing:
-        into = "" if folder is None else f" --local-dir {folder / name}"
-        whole.append(f"hf download {name} --repo-type dataset{into}")
+def missing_line(task: Task, folder: Path | None) -> str:
+    """What to do about a data set that isn't here, in a line."""
     here = "the hub's cache" if folder is None else str(folder)
-    return f"{task.name} needs data of the hub that {here} hasn't: {' && '.join(whole)}"
+    into = "" if folder is None else f" --local-dir {folder / task.data}"
+    fetch = f"hf download {task.data} --repo-type dataset{into}"
+    return f"{task.name} needs data of the hub that {here} hasn't: {fetch}"
 
 
-def link_data(sets: Sequence[DataSet], folder: Path) -> None:
-    """Have the data sets below a folder, under their names.  StorageError where that can't be."""
-    for one in sets:
-        place = folder / one.name
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if place.is_symlink():
-                place.unlink()
-            os.symlink(one.folder, place, target_is_directory=True)
-        except OSError as error:
-            hint = "; on Windows links need its developer mode" if os.name == "nt" else ""
-            raise StorageError(f"{place} can't be made: {error.strerror}{hint}") from None
+def link_data(data: DataSet, folder: Path) -> None:
+    """Have a data set below a folder, under its name.  StorageError where that can't be."""
+    place = folder / data.name
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink():
+            place.unlink()
+        os.symlink(data.folder, place, target_is_directory=True)
+    except OSError as error:
+        hint = "; on Windows links need its developer mode" if os.name == "nt" else ""
+        raise StorageError(f"{place} can't be made: {error.strerror}{hint}") from None
 
 
 def _in_cache(name: str) -> Path | None:

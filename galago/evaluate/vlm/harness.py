@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from galago.disk import whole_file
 from galago.errors import GalagoError
+from galago.evaluate.vlm import pictures
 from galago.evaluate.vlm.processes import OFFLINE, last_words, started
 from galago.evaluate.vlm.tasks import Task
 
-__all__ = ["FAILED", "Found", "Harness", "HarnessError", "Route"]
+__all__ = ["ANSWERS", "FAILED", "Found", "Harness", "HarnessError", "Route", "command", "found_in"]
 
 FAILED = "[LMMS_EVAL_REQUEST_FAILED"  # how lmms-eval marks an answer that didn't come
 ANSWERS = "answers"  # its own cache of them
-_OUT, _LOG = "out", "log.txt"
+_OUT, _LOG, _PICTURES = "out", "log.txt", "pictures.json"
 _ASKED = re.compile(rb"Model Responding:.{0,40}\| *(\d+)/(\d+) ")
 _ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*", re.MULTILINE)
 _FOREIGN = ("HF_TOKEN", "OPENAI_", "AZURE_OPENAI_", "LMMS_", "NUM_IMAGE", "API_TYPE")
@@ -73,18 +77,29 @@ class Harness:
         have come.  HarnessError where it came to no result, with what it said.
         """
         shutil.rmtree(folder / _OUT, ignore_errors=True)
-        command = [
-            *(self.python, "-m", "lmms_eval", "--model", route.model),
-            *("--model_args", route.arguments, "--tasks", task.name, "--batch_size", "1"),
-            *("--output_path", _OUT, "--log_samples", "--use_cache", ANSWERS),
-            # one thread: what MMMU's script draws by lot is drawn in the same order every time
-            *("--process_docs_parallel", "1", "--verbosity", "INFO", "--timezone", "UTC"),
+        part = (
             *(("--limit", str(limit)) if limit is not None else ()),
             *(("--offset", str(offset)) if offset else ()),
-        ]
-        log = folder / _LOG
+        )
+        code = self.start([*command(task.name, route), *part], route, folder, asked)
+        if code:
+            raise HarnessError(_failure(task, folder))
+        return found_in(folder, task)
+
+    def start(
+        self,
+        words: Sequence[str],
+        route: Route,
+        folder: Path,
+        asked: Callable[[int, int], None] = lambda done, total: None,
+    ) -> int:
+        """Run lmms-eval with these words behind its name: its exit code."""
+        program = [self.python, "-m", "lmms_eval", *words]
         variables = self._variables(route)
-        with log.open("wb") as sink, started(command, folder, variables, sink.fileno()) as process:
+        with (
+            (folder / _LOG).open("wb") as sink,
+            started(program, folder, variables, sink.fileno()) as process,
+        ):
             assert process.stderr is not None
             rest = b""
             while piece := process.stderr.read1(1 << 16):  # type: ignore[attr-defined]
@@ -93,8 +108,27 @@ class Harness:
                 rest = (rest + piece)[-4096:]
                 if counts := _ASKED.findall(rest):
                     asked(*map(int, counts[-1]))
-            code = process.wait()
-        return self._found(task, folder, code)
+            return process.wait()
+
+    def pictures(self, task: Task, folder: Path) -> list[str] | None:
+        """Which picture each question is about, told once and kept; None where that can't be
+        told."""
+        kept = folder / _PICTURES
+        with contextlib.suppress(OSError, ValueError):
+            return [str(name) for name in json.loads(kept.read_text("utf-8"))]
+        program = [self.python, "-I", pictures.__file__, task.data, task.config, task.split]
+        told = subprocess.run(
+            [*program, task.picture],
+            cwd=folder,
+            env=self._variables(Route("", "", "")),
+            capture_output=True,
+        )
+        with contextlib.suppress(ValueError):
+            found = [str(name) for name in json.loads(told.stdout)]
+            with whole_file(kept) as sink:
+                sink.write(json.dumps(found).encode())
+            return found
+        return None
 
     def _variables(self, route: Route) -> dict[str, str]:
         """This process's, but for what would reach others; and where nobody answers."""
@@ -103,21 +137,34 @@ class Harness:
         nobody = {"OPENAI_API_KEY": "none", "OPENAI_API_BASE": _NOWHERE}
         return {**own, **OFFLINE, **kept, **nobody, **route.variables}
 
-    def _found(self, task: Task, folder: Path, code: int) -> Found:
-        results = sorted((folder / _OUT).rglob("*_results.json"))
-        samples = sorted((folder / _OUT).rglob(f"*_samples_{task.name}.jsonl"))
-        if code or not results or not samples:
-            raise HarnessError(_failure(task, folder / _LOG))
-        whole = json.loads(results[-1].read_text("utf-8"))
-        lines = samples[-1].read_text("utf-8").splitlines()
-        return Found(
-            whole["results"][task.name],
-            tuple(json.loads(line) for line in lines),
-            int(whole["n-samples"][task.name]["original"]),
-        )
+
+def command(tasks: str, route: Route) -> list[str]:
+    """What lmms-eval is told to do with tasks, by their names."""
+    return [
+        *("--model", route.model, "--model_args", route.arguments, "--tasks", tasks),
+        *("--batch_size", "1", "--output_path", _OUT, "--log_samples", "--use_cache", ANSWERS),
+        # one thread: what MMMU's script draws by lot is drawn in the same order every time
+        *("--process_docs_parallel", "1", "--verbosity", "INFO", "--timezone", "UTC"),
+    ]
 
 
-def _failure(task: Task, log: Path) -> str:
+def found_in(folder: Path, task: Task) -> Found:
+    """What a run has written about a task.  HarnessError where it came to no result."""
+    results = sorted((folder / _OUT).rglob("*_results.json"))
+    samples = sorted((folder / _OUT).rglob(f"*_samples_{task.name}.jsonl"))
+    if not results or not samples:
+        raise HarnessError(_failure(task, folder))
+    whole = json.loads(results[-1].read_text("utf-8"))
+    lines = samples[-1].read_text("utf-8").splitlines()
+    return Found(
+        whole["results"][task.name],
+        tuple(json.loads(line) for line in lines),
+        int(whole["n-samples"][task.name]["original"]),
+    )
+
+
+def _failure(task: Task, folder: Path) -> str:
     """What lmms-eval said, in a line."""
+    log = folder / _LOG
     found = _ERROR.search(log.read_text("utf-8", "replace"))
     return f"{task.name}: lmms-eval failed: {found[0] if found else last_words(log)} ({log})"

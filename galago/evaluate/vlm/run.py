@@ -79,14 +79,14 @@ class Place:
 
 
 def place_of(
-    home: Path, task: Task, identity: Mapping[str, Any], sets: list[DataSet], *, again: bool
+    home: Path, task: Task, identity: Mapping[str, Any], data: DataSet, *, again: bool
 ) -> Place:
     """The folder of a task, made, with links to its data; `again` forgets what was answered.
 
     One for all that an answer depends on: the model as `identity` has it, and the data.
     StorageError for what the disk refuses.
     """
-    text = json.dumps({**identity, "data": [one.digest for one in sets]}, sort_keys=True)
+    text = json.dumps({**identity, "data": data.digest}, sort_keys=True)
     digest = blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
     folder = home / f"{slug(str(identity['model']))}-{task.name}-{digest}"
     if again:
@@ -95,7 +95,7 @@ def place_of(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder} can't be made: {error.strerror}") from None
-    link_data(sets, folder)
+    link_data(data, folder)
     return Place(folder)
 
 

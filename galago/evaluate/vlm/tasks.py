@@ -22,20 +22,24 @@ Rule = Literal["value", "answer", "mmmu", "f1"]
 class Task:
     """A benchmark of lmms-eval.
 
-    data: the data sets it reads, by their names at the hub.  metric, filter: the figure that is
-    told.  rule: how a logged answer is a score of it (scores.py).  over: what lmms-eval divides
-    the points by, whatever was asked; 0 where it is what was asked.
+    data: the data set it reads, by its name at the hub; config and split: which part of it.
+    metric, filter: the figure that is told.  picture: the column that tells pictures apart.
     column: of published.tsv; beside: how the published figure came about, where otherwise.
+    rule: how a logged answer is a score of it (scores.py).  over: what lmms-eval divides the
+    points by, whatever was asked; 0 where it is what was asked.
     """
 
     name: str
-    data: tuple[str, ...]
+    data: str
+    config: str
+    split: str
     metric: str
+    picture: str
     column: str
+    beside: str = ""
     rule: Rule = "value"
     filter: str = "none"
     over: int = 0
-    beside: str = ""
 
     @property
     def figure(self) -> str:
@@ -46,34 +50,54 @@ class Task:
 _LLAVA = "the paper asked it by LLaVA's own script"
 
 TASKS = (
-    Task("gqa", ("lmms-lab-encoder/GQA",), "exact_match", "GQA", beside=_LLAVA),
     Task(
-        "textvqa_val",
-        ("lmms-lab-encoder/textvqa",),
-        "exact_match",
-        "TextVQA",
-        beside=f"{_LLAVA}; lmms-eval tells the model nothing of what an OCR program read",
-    ),
-    Task("seedbench", ("lmms-lab-encoder/SEED-Bench",), "seed_image", "SeedBench-I", "answer"),
-    Task("docvqa_val", ("lmms-lab-encoder/DocVQA",), "anls", "DocVQA"),
-    Task("chartqa", ("lmms-lab-encoder/ChartQA",), "relaxed_overall", "ChartQA"),
-    Task("ocrbench", ("echo840/OCRBench",), "ocrbench_accuracy", "OCRBench", over=1000),
-    Task(
-        "pope",
-        ("lmms-lab-encoder/POPE",),
-        "pope_f1_score",
-        "POPE",
-        "f1",
-        beside=f"{_LLAVA}, which means three F1 scores; here it is that of all answers",
-    ),
-    Task("mmmu_val", ("lmms-lab-encoder/MMMU",), "mmmu_acc", "MMMU", "mmmu"),
-    Task(
-        "ai2d", ("lmms-lab-encoder/ai2d",), "exact_match", "AI2D", filter="flexible-extract"
+        *("gqa", "lmms-lab-encoder/GQA", "testdev_balanced_instructions", "testdev"),
+        *("exact_match", "imageId", "GQA", _LLAVA),
     ),
     Task(
-        "scienceqa_img", ("lmms-lab-encoder/ScienceQA",), "exact_match", "SQA", beside=_LLAVA
+        *("textvqa_val", "lmms-lab-encoder/textvqa", "default", "validation"),
+        *("exact_match", "image_id", "TextVQA"),
+        f"{_LLAVA}; lmms-eval tells the model nothing of what an OCR program read",
     ),
-)  # fmt: skip
+    Task(
+        *("seedbench", "lmms-lab-encoder/SEED-Bench", "default", "test"),
+        *("seed_image", "image", "SeedBench-I"),
+        rule="answer",
+    ),
+    Task(
+        *("docvqa_val", "lmms-lab-encoder/DocVQA", "DocVQA", "validation"),
+        *("anls", "image", "DocVQA"),
+    ),
+    Task(
+        *("chartqa", "lmms-lab-encoder/ChartQA", "default", "test"),
+        *("relaxed_overall", "image", "ChartQA"),
+    ),
+    Task(
+        *("ocrbench", "echo840/OCRBench", "default", "test"),
+        *("ocrbench_accuracy", "image", "OCRBench"),
+        over=1000,
+    ),
+    Task(
+        *("pope", "lmms-lab-encoder/POPE", "default", "test"),
+        *("pope_f1_score", "image", "POPE"),
+        f"{_LLAVA}, which means three F1 scores; here it is that of all answers",
+        rule="f1",
+    ),
+    Task(
+        *("mmmu_val", "lmms-lab-encoder/MMMU", "default", "validation"),
+        *("mmmu_acc", "image_1", "MMMU"),
+        rule="mmmu",
+    ),
+    Task(
+        *("ai2d", "lmms-lab-encoder/ai2d", "default", "test"),
+        *("exact_match", "image", "AI2D"),
+        filter="flexible-extract",
+    ),
+    Task(
+        *("scienceqa_img", "lmms-lab-encoder/ScienceQA", "ScienceQA-IMG", "test"),
+        *("exact_match", "image", "SQA", _LLAVA),
+    ),
+)
 _BY_NAME = {task.name: task for task in TASKS}
 
 

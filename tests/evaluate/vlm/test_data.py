@@ -22,22 +22,28 @@ def put(folder: Path, text: str = "x") -> Path:
     return folder
 
 
+def digest_in(folder: Path) -> str:
+    found = find_data(NAME, folder)
+    assert found is not None
+    return found.digest
+
+
 def test_in_a_folder(tmp_path: Path) -> None:
     place = put(tmp_path / NAME)
-    (found,), missing = find_data(POPE, tmp_path)
-    assert (found.name, found.folder, missing) == (NAME, place, [])
+    found = find_data(NAME, tmp_path)
+    assert found is not None and (found.name, found.folder) == (NAME, place)
 
 
 def test_its_digest_is_of_its_files(tmp_path: Path) -> None:
     place = put(tmp_path / NAME)
-    digests = {find_data(POPE, tmp_path)[0][0].digest}
+    digests = {digest_in(tmp_path)}
     os.utime(place / "test.parquet", ns=(1, 1))
-    digests.add(find_data(POPE, tmp_path)[0][0].digest)
+    digests.add(digest_in(tmp_path))
     put(place / "more")
-    digests.add(find_data(POPE, tmp_path)[0][0].digest)
+    digests.add(digest_in(tmp_path))
     assert len(digests) == 3
     put(place / ".cache")  # the hub's client notes there when it looked last
-    assert find_data(POPE, tmp_path)[0][0].digest in digests
+    assert digest_in(tmp_path) in digests
 
 
 def test_in_the_cache_of_the_hubs_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +51,7 @@ def test_in_the_cache_of_the_hubs_client(tmp_path: Path, monkeypatch: pytest.Mon
     home = tmp_path / "datasets--lmms-lab-encoder--POPE" / "snapshots"
     old, new = put(home / "b"), put(home / "a")
     os.utime(old, (1, 1))
-    assert find_data(POPE, None)[0][0].folder == new
+    assert find_data(NAME, None).folder == new  # type: ignore[union-attr]
 
 
 def test_what_is_missing_is_told_with_the_command(
@@ -54,18 +60,18 @@ def test_what_is_missing_is_told_with_the_command(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     (tmp_path / NAME).mkdir(parents=True)  # empty
     for folder, into in ((None, ""), (tmp_path, f" --local-dir {tmp_path / NAME}")):
-        found, missing = find_data(POPE, folder)
-        assert found == [] and missing == [NAME]
-        line = missing_line(POPE, missing, folder)
+        assert find_data(NAME, folder) is None
+        line = missing_line(POPE, folder)
         assert line.endswith(f"hf download {NAME} --repo-type dataset{into}") and "\n" not in line
     with pytest.raises(OptionError, match="is no folder"):
-        find_data(POPE, tmp_path / "nowhere")
+        find_data(NAME, tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links are for developers there")
 def test_links_to_it(tmp_path: Path) -> None:
     put(tmp_path / "data" / NAME, "here")
-    found, _ = find_data(POPE, tmp_path / "data")
+    found = find_data(NAME, tmp_path / "data")
+    assert found is not None
     for _ in range(2):  # the second time over the first
         link_data(found, tmp_path / "work")
     assert (tmp_path / "work" / NAME / "test.parquet").read_text() == "here"

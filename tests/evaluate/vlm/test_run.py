@@ -118,16 +118,16 @@ def test_answers_that_did_not_come_are_forgotten(place: Place) -> None:
 def test_a_place_is_of_a_model_and_its_data(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    sets = [DataSet("lmms-lab-encoder/POPE", data, "one")]
+    here = DataSet("lmms-lab-encoder/POPE", data, "one")
     identity = {"model": "me/mine", "weights": "a"}
-    first = place_of(tmp_path, POPE, identity, sets, again=False)
+    first = place_of(tmp_path, POPE, identity, here, again=False)
     (first.folder / "kept").touch()
     others = [
-        place_of(tmp_path, POPE, {**identity, "weights": "b"}, sets, again=False),
-        place_of(tmp_path, POPE, identity, [DataSet(sets[0].name, data, "two")], again=False),
+        place_of(tmp_path, POPE, {**identity, "weights": "b"}, here, again=False),
+        place_of(tmp_path, POPE, identity, DataSet(here.name, data, "two"), again=False),
     ]
     assert len({first.folder, *(one.folder for one in others)}) == 3
-    assert (place_of(tmp_path, POPE, identity, sets, again=False).folder / "kept").exists()
-    again = place_of(tmp_path, POPE, identity, sets, again=True)
+    assert (place_of(tmp_path, POPE, identity, here, again=False).folder / "kept").exists()
+    again = place_of(tmp_path, POPE, identity, here, again=True)
     assert again == first and not (again.folder / "kept").exists()
-    assert (again.folder / sets[0].name).samefile(data)
+    assert (again.folder / here.name).samefile(data)
