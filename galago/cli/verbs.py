@@ -52,6 +52,7 @@ _MEANT = {
     "use": "default set select switch choose config settings",
     "finetune": "fine-tune tune train teach learn lora sft",
     "evaluate own": "eval accuracy score test judge metrics",
+    "evaluate vlm": "lmms-eval lmms gqa textvqa docvqa mmmu leaderboard",
     "export": "onnx transformersjs",
     "cache": "clean clear prune purge rm remove delete uninstall du storage disk space",
     "doctor": "report debug check diagnose diagnostics env selftest",
