@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,8 @@ class Harness:
     def _variables(self, route: Route) -> dict[str, str]:
         """This process's, but for what would reach others; and where nobody answers."""
         own = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+        if self.python != sys.executable:  # another environment has packages of its own
+            own.pop("PYTHONPATH", None)
         kept = {"HF_DATASETS_CACHE": str(self.datasets), "LMMS_IMAGE_ENCODE_FORMAT": "PNG"}
         nobody = {"OPENAI_API_KEY": "none", "OPENAI_API_BASE": _NOWHERE}
         return {**own, **OFFLINE, **kept, **nobody, **route.variables}

@@ -1,9 +1,9 @@
 """Every benchmark by lmms-eval itself, on a dozen questions made in tests/helpers/benchmarks.py:
 its own task files, its own prompts and metrics, nothing of the hub.
 
-The first test has all tasks (GALAGO_BENCHMARKS: some) asked in one run of lmms-eval, of a server that
-says what the stand-ins say: so their figures are known beforehand. The last asks galago's own model
-both ways.
+The first test has all tasks (GALAGO_BENCHMARKS: some) asked in one run of lmms-eval, of a server
+that says what the stand-ins say: so their figures are known beforehand. The last asks galago's own
+model both ways.
 """
 
 from __future__ import annotations
