@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import options
-from galago.cli.benchmarks import vlm
+from galago.cli.evaluate_vlm import vlm
 from galago.cli.evaluations import place_for, tell_comparison, tell_report, write_results
 from galago.cli.groups import Group
 from galago.cli.options import ClipOpening, Opening

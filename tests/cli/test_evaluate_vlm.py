@@ -1,7 +1,7 @@
 """`galago evaluate vlm`: what it asks of lmms-eval, and what it makes of the results.
 
 A program of the tests' stands in lmms-eval's place (tests/helpers/lmms.py); the library itself is
-asked in tests/evaluate/vlm/test_stand_ins.py.
+asked in tests/evaluate/vlm/test_tasks_stand_ins.py.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ def test_figures_as_json(
     assert json.loads((out / "results.json").read_text())["tasks"] == [first, second]
     said = [json.loads(line) for line in (out / "gqa.jsonl").read_text().splitlines()]
     assert [one["filtered_resps"] for one in said] == ["a hat"] * 8
+    told = (TOP / "docs" / "cli.md").read_text("utf-8").split("\n### evaluate vlm\n")[1]
+    assert all(f"`{name}`" in told.split("\n### ")[0] for name in first)
     seen = started(program)[0]
     assert argument(seen, "--model") == "galago"
     assert "precision=fp32" in argument(seen, "--model_args")

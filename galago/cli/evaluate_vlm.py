@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from galago.cli.benchmark_tables import tell_benchmarks, write_benchmarks
+from galago.cli.evaluate_vlm_tables import tell_benchmarks, write_benchmarks
 from galago.cli.evaluations import place_for
 from galago.cli.options import Opening
 from galago.cli.spread import spread
