@@ -252,8 +252,8 @@ def _pope() -> StandIn:
             "category": ("random", "popular", "adversarial")[number % 3],
         }
         asked.append(Asked(columns, number, said, float(said.lower() == right)))
-    # said "yes" 5 times ("yes." is neither), 3 of them rightly; there are 6 to be found
-    precision, recall = 3 / 5, 3 / 6
+    # said "yes" 5 times ("yes." is neither), 3 of them rightly; one was missed by a "no"
+    precision, recall = 3 / 5, 3 / 4
     return StandIn(
         *("pope", "lmms-lab-encoder/POPE", "default", "test", asked),
         f"Is there a mushroom in the image?{_PHRASE}",

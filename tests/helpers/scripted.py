@@ -33,7 +33,8 @@ class Scripted:
 
 @contextmanager
 def scripted(script: Mapping[tuple[str, bytes], str]) -> Iterator[Scripted]:
-    """A server that knows what is said to a text (its beginning) and the pixels of a picture."""
+    """A server that knows what is said to a text (the longest known part of it) and the pixels of a
+    picture."""
     server = Scripted()
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,8 +45,10 @@ def scripted(script: Mapping[tuple[str, bytes], str]) -> Iterator[Scripted]:
             server.asked.append((text, pixels))
             said = [
                 reply
-                for (start, picture), reply in script.items()
-                if picture == pixels and text.startswith(start)
+                for (part, picture), reply in sorted(
+                    script.items(), key=lambda one: -len(one[0][0])
+                )
+                if picture == pixels and part in text
             ]
             message = {"role": "assistant", "content": said[0] if said else "not in the script"}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}

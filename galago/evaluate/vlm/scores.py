@@ -98,9 +98,13 @@ _SCORES: dict[Rule, Callable[[Any], float]] = {"value": _value, "answer": _answe
 
 
 def _f1(values: Sequence[Mapping[str, str]], pictures: Sequence[Hashable]) -> Figure:
-    """F1 of "yes", and a percentile bootstrap that draws pictures."""
+    """F1 of "yes", and a percentile bootstrap that draws pictures.
+
+    As lmms-eval has it, what is neither "yes" nor "no" misses nothing.
+    """
     said = np.array([value["prediction"] == "yes" for value in values], np.float64)
-    right = np.array([value["ground_truth"] == "yes" for value in values], np.float64)
+    answered = np.array([value["prediction"] in ("yes", "no") for value in values])
+    right = answered * np.array([value["ground_truth"] == "yes" for value in values], np.float64)
     counts = np.stack([2 * said * right, said + right])  # twice the hits, over yeses of either
     mean = _share(counts.sum(1)[None])[0]
     several = len(set(pictures))
