@@ -13,7 +13,7 @@ from typing import Literal
 
 from galago.errors import OptionError
 
-__all__ = ["TASKS", "Task", "tasks_named"]
+__all__ = ["TASKS", "Rule", "Task", "tasks_named"]
 
 Rule = Literal["value", "answer", "mmmu", "f1"]
 
