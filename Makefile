@@ -3,8 +3,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 PARITY := .venv-parity
-TRAIN := .venv-train
 EVALUATE := .venv-evaluate
+TRAIN := .venv-train
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
@@ -19,7 +19,7 @@ TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finet
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate-clip api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -93,14 +93,7 @@ $(TRAIN)/.run: pyproject.toml
 	@$(TRAIN)/bin/python $(PIP) -e '.[finetune]' 'pytest>=8'
 	@touch $@
 
-$(EVALUATE)/.clip: pyproject.toml
-	@test -x $(EVALUATE)/bin/python || $(PYTHON) -m venv $(EVALUATE)
-	@echo "installing torch and clip_benchmark into $(EVALUATE) (once, some minutes)"
-	@$(EVALUATE)/bin/python $(PIP) $(TORCH)
-	@$(EVALUATE)/bin/python $(PIP) -e '.[evaluate]' 'hypothesis>=6.100' 'pytest>=8'
-	@touch $@
-
-evaluate-clip: $(EVALUATE)/.clip ## a stand-in of every benchmark of MobileCLIP beside clip_benchmark itself
+evaluate-clip: $(EVALUATE)/.run ## a stand-in of every benchmark of MobileCLIP beside clip_benchmark itself
 	@$(EVALUATE)/bin/python -m pytest tests/evaluate/clip tests/cli/test_evaluate_clip.py
 
 train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers beside, two processes, stops
@@ -120,6 +113,21 @@ parity: $(PARITY)/.run ## agreement with transformers, timm and torch, in a seco
 
 watch-peers: $(PARITY)/.run ## that the bench's peers ask nobody, by strace (two minutes)
 	@GALAGO_WATCH=1 $(PARITY)/bin/python -m pytest tests/parity/test_export.py -k socket
+
+# lmms-eval in an environment of its own: 7 GB, and some versions that `dev` can't have.
+$(EVALUATE)/.run: pyproject.toml
+	@test -x $(EVALUATE)/bin/python || $(PYTHON) -m venv $(EVALUATE)
+	@echo "installing lmms-eval into $(EVALUATE) (once, some minutes)"
+	@$(EVALUATE)/bin/python $(PIP) $(TORCH)
+	@$(EVALUATE)/bin/python $(PIP) -e '.[evaluate,serve]' 'hypothesis>=6.100' 'pytest>=8'
+	@touch $@
+
+evaluate: $(EVALUATE)/.run ## the papers' benchmarks by lmms-eval, on a dozen questions of each
+	@$(EVALUATE)/bin/python -m pytest tests/evaluate/vlm
+
+evaluate-ci: ## one of them, where `make evaluate` has made its environment
+	@if [ -e $(EVALUATE)/.run ]; then GALAGO_BENCHMARKS=chartqa $(EVALUATE)/bin/python -m pytest tests/evaluate/vlm; \
+	else echo "no $(EVALUATE): make evaluate makes it"; fi
 
 api: $(VENV)/.api ## the server beside other people's clients: llm, mcp, schemathesis
 	@$(PY) -m pytest tests/clients
@@ -183,4 +191,4 @@ golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
 
 clean: ## remove environments and build output
-	rm -rf $(VENV) $(PARITY) $(TRAIN) $(EVALUATE) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules
+	rm -rf $(VENV) $(PARITY) $(EVALUATE) $(TRAIN) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules

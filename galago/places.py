@@ -25,6 +25,7 @@ __all__ = [
     "copies_of",
     "graphs_dir",
     "home_path",
+    "hub_cache",
     "slug",
     "sources_dir",
 ]
@@ -73,13 +74,13 @@ def sources_dir(repository: str) -> Path:
 def copies_of(repository: str) -> Iterator[tuple[Path, Path]]:
     """A repository's folder and a copy in it, ours before those of the hub's own client."""
     ours = sources_dir(repository)
-    theirs = _hub_cache() / f"models--{repository.replace('/', '--')}"
+    theirs = hub_cache() / f"models--{repository.replace('/', '--')}"
     for home, folder in ((ours, ours), (theirs, theirs / "snapshots")):
         for copy in folder.glob("*"):
             yield home, copy
 
 
-def _hub_cache() -> Path:
+def hub_cache() -> Path:
     """Where the hub's own client keeps what it fetches (its documented variables)."""
     if cache := os.environ.get("HF_HUB_CACHE"):
         return home_path(cache)

@@ -15,6 +15,7 @@ import typer
 from galago.cli import options
 from galago.cli.evaluate_clip import clip
 from galago.cli.evaluate_precision import precision
+from galago.cli.evaluate_vlm import vlm
 from galago.cli.evaluations import place_for, tell_comparison, tell_report, write_results
 from galago.cli.groups import Group
 from galago.cli.options import ClipOpening, Opening
@@ -61,6 +62,7 @@ def _evaluate() -> None:
 
 evaluate.command("clip")(clip)
 evaluate.command("precision")(precision)
+evaluate.command("vlm")(vlm)
 
 
 @dataclass(frozen=True)

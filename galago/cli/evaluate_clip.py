@@ -61,7 +61,7 @@ def clip(
     Data, sentences and metrics are clip_benchmark's, vectors galago's; each figure has its 95 %
     interval and stands beside the published one. Nothing is fetched: of a benchmark that isn't in
     DATA the line that fetches it is told. What is done is kept in galago's cache, and the same
-    command goes on where it was stopped. Needs the extra evaluate.
+    command goes on where it was stopped. Needs the extra evaluate-clip.
 
     \b
     Examples:

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from galago.evaluate.report import Report
     from galago.media.pool import PicturePool
 
-__all__ = ["place_for", "share", "table", "tell_comparison", "tell_report", "write_results"]
+__all__ = [
+    "METHODS",
+    "place_for",
+    "share",
+    "table",
+    "tell_comparison",
+    "tell_report",
+    "write_results",
+    "write_text",
+]
 
 WORST = 20  # on the page
 _SHOWN = 10  # confusions, and changed answers
@@ -56,13 +65,18 @@ def write_results(
         "answers.jsonl": lines,
     }
     for file, text in texts.items():
-        try:
-            with whole_file(folder / file) as sink:
-                sink.write(text.encode("utf-8", "replace"))
-        except OSError as error:
-            raise StorageError(f"{folder / file} can't be written: {error.strerror}") from error
+        write_text(folder / file, text)
     write_page(_sheet(name, run, pool), str(folder / "worst.html"), view=False)
     say(f"written: {shown(str(folder))}")
+
+
+def write_text(file: Path, text: str) -> None:
+    """A whole file, or none.  StorageError for what the disk refuses."""
+    try:
+        with whole_file(file) as sink:
+            sink.write(text.encode("utf-8", "replace"))
+    except OSError as error:
+        raise StorageError(f"{file} can't be written: {error.strerror}") from error
 
 
 def _sheet(name: str, run: Run, pool: PicturePool) -> Iterable[str]:
@@ -120,7 +134,7 @@ def tell_report(name: str, report: Report) -> None:
     write(f"\n{name}: {share(report.right.mean)} right\n\n")
     write(table(("task", "metric", "score", "95 % interval", "answers"), rows, 2))
     methods = sorted({f.method for task in report.tasks for f in (task.score, task.right)} - {""})
-    write(f"intervals: {' and '.join(_METHODS[one] for one in methods) or 'none'}\n")
+    write(f"intervals: {' and '.join(METHODS[one] for one in methods) or 'none'}\n")
     what = "label" if report.top5 is not None else "first token"
     write(f"{what}: {report.seconds * 1e3:.0f} ms from opening the picture (median)\n")
     if report.top5 is not None:
@@ -134,7 +148,7 @@ def tell_report(name: str, report: Report) -> None:
     _tell_doubt(report)
 
 
-_METHODS = {"wilson": "Wilson's", "bootstrap": "bootstrap over pictures"}
+METHODS = {"wilson": "Wilson's", "bootstrap": "bootstrap over pictures"}
 
 
 def _tell_doubt(report: Report) -> None:
@@ -194,7 +208,7 @@ def _confused(one: tuple[str, str, int]) -> tuple[str, ...]:
 
 
 def share(value: float) -> str:
-    """In per cent."""
+    """Per cent."""
     return f"{100 * value:.1f} %"
 
 

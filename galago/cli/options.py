@@ -219,14 +219,19 @@ class Opening:
         """
         if self.no_icc:  # for this process and those that it starts
             os.environ["GALAGO_ICC"] = "0"
-        from galago.convert.choice import choose_fastvlm
         from galago.vlm.fastvlm import FastVLM
 
-        name = self.model or _told(choose_fastvlm(self.precision, quickest=quickest))
         side = _side(self.resolution)
+        name = self.name(quickest=quickest)
         vlm = _staged(FastVLM.load, name, self, resolution=side, pool=pool)
         say_unread(vlm.name, prompt)
         return vlm
+
+    def name(self, *, quickest: bool = False) -> str:
+        """The model that was asked for, else the best here (or the quickest), which is told."""
+        from galago.convert.choice import choose_fastvlm
+
+        return self.model or _told(choose_fastvlm(self.precision, quickest=quickest))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ _MEANT = {
     "evaluate own": "eval accuracy score test judge metrics",
     "evaluate clip": "imagenet datacomp clip_benchmark clip-benchmark",
     "evaluate precision": "precision precisions quality",
+    "evaluate vlm": "lmms-eval lmms gqa textvqa docvqa mmmu leaderboard",
     "export": "onnx transformersjs",
     "cache": "clean clear prune purge rm remove delete uninstall du storage disk space",
     "doctor": "report debug check diagnose diagnostics env selftest",

@@ -19,7 +19,7 @@ from galago.text.tokens import Tokenizer, load_tokenizer
 from galago.vlm.decode import LanguageModel
 from galago.vlm.reply import Judge, VisionModel
 
-__all__ = ["Parts", "load_parts"]
+__all__ = ["Parts", "load_parts", "weights_of"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ def load_parts(
         prepared.name,
         sessions.precision.name,
         sessions.identity,
-        _weights_of(prepared.folder),
+        weights_of(prepared.folder),
         load_taught(prepared.beside, sessions.identity),
     )
 
 
-def _weights_of(folder: Path) -> str:
+def weights_of(folder: Path) -> str:
     """Twelve letters for the files of weights: their place, sizes and times, as weights that were
     trained on keep their sizes."""
     states = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]

@@ -119,7 +119,8 @@ def test_all_that_lie_there_then_what_is_kept(
         raise AssertionError("looked at again")
 
     monkeypatch.setattr(MobileCLIP, "embed_pixels", embed)
-    monkeypatch.setattr("galago.evaluate.clip.published._ROWS", {clip_folder.name: (50.0, 40.0)})
+    said = Published(50.0, 40.0, "its README")
+    monkeypatch.setattr("galago.evaluate.clip.published.published", lambda name: said)
     second = run(capsys, "evaluate", "clip", benchmarks, "-m", clip_folder)
     assert second.code == 0 and "2 figures were there from before" in second.err
     assert "ImageNet" in second.out and "50.0 %" in second.out

@@ -56,7 +56,7 @@ def open_set(place: Place) -> Opened:
             from clip_benchmark.datasets import builder
     except ImportError as error:
         raise MissingExtraError(
-            f"galago evaluate clip needs clip_benchmark ({error.name} is missing)", "evaluate"
+            f"galago evaluate clip needs clip_benchmark ({error.name} is missing)", "evaluate-clip"
         ) from error
     folder, captions = place.folder, place.of.retrieval
     if place.webdataset:

@@ -1,0 +1,66 @@
+"""What `galago evaluate vlm` found, as a table in the terminal and as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from galago.cli.evaluations import METHODS, share, table, write_text
+from galago.cli.terminal import say, shown, write
+
+if TYPE_CHECKING:
+    from galago.evaluate.vlm.report import TaskReport
+
+__all__ = ["tell_benchmarks", "write_benchmarks"]
+
+
+def write_benchmarks(
+    folder: Path,
+    records: Sequence[Mapping[str, Any]],
+    task: str,
+    samples: Sequence[Mapping[str, Any]],
+) -> None:
+    """results.json with all tasks so far, and what was said to each question of the last one.
+
+    StorageError for what the disk refuses.
+    """
+    lines = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in samples)
+    write_text(folder / f"{task}.jsonl", lines)
+    whole = json.dumps({"tasks": records}, ensure_ascii=False, indent=1)
+    write_text(folder / "results.json", f"{whole}\n")
+    say(f"written: {shown(str(folder / task))}.jsonl and results.json")
+
+
+def tell_benchmarks(name: str, reports: Sequence[TaskReport]) -> None:
+    """The figures of the tasks on stdout, beside what was published of the model."""
+    sources = {one.by: one.source for report in reports for one in report.published}
+    heads = ("task", "metric", *(f"published ({by})" for by in sources), "here")
+    write(f"\n{name}\n\n")
+    rows = [_row(report, [*sources]) for report in reports]
+    write(table((*heads, "95 % interval", "questions"), rows, 2))
+    methods = sorted({report.figure.method for report in reports} - {""})
+    write(f"intervals: {' and '.join(METHODS[one] for one in methods) or 'none'}\n")
+    for by, source in sources.items():
+        write(f"{by}: {source}\n")
+    for report in reports:
+        if report.published and report.task.beside:
+            write(f"{report.task.name}: {report.task.beside}\n")
+        if report.published and report.figure.count < report.size:
+            write(f"{report.task.name}: the published figure is of all questions\n")
+        if not report.figure.method:
+            write(f"{report.task.name}: no interval, as it is no mean of what was logged\n")
+
+
+def _row(report: TaskReport, sources: Sequence[str]) -> tuple[str, ...]:
+    figure = report.figure
+    by = {one.by: one.value for one in report.published}
+    published = [f"{by[source]:.1f} %" if source in by else "" for source in sources]
+    interval = f"{share(figure.low)} to {share(figure.high)}" if figure.method else ""
+    asked = f"{figure.count:,}"
+    of = asked if figure.count >= report.size else f"{asked} of {report.size:,}"
+    return (
+        *(report.task.name, report.task.metric, *published, share(figure.mean)),
+        *(interval, of),
+    )

@@ -1,0 +1,1 @@
+"""The papers' benchmarks of vision-language models, asked and judged by lmms-eval, unchanged."""

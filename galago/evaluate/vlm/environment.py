@@ -1,0 +1,72 @@
+"""The environment that lmms-eval lives in: galago's own, or a second one, as some versions that it
+needs don't go together with those of other extras (av below 16 beside `video`)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from galago.errors import GalagoError, MissingExtraError, StorageError
+from galago.evaluate.vlm.processes import last_words
+
+__all__ = ["REQUIREMENTS", "made", "python_of", "version_here", "version_of"]
+
+# As of the extra `evaluate`. lmms-eval imports a private module of filelock that 4 hasn't.
+REQUIREMENTS = ("filelock>=3.13,<4", "lmms-eval>=0.7.3,<0.8")
+_ASK = "import importlib.metadata as m; print(m.version('lmms-eval'))"
+
+
+def version_here() -> str:
+    """lmms-eval's version in this environment; MissingExtraError where it isn't there."""
+    try:
+        return importlib.metadata.version("lmms-eval")
+    except importlib.metadata.PackageNotFoundError:
+        what = "lmms-eval asks the questions (or give it an environment of its own: --environment)"
+        raise MissingExtraError(what, "evaluate") from None
+
+
+def python_of(folder: Path) -> Path:
+    """The Python of an environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def version_of(folder: Path) -> str | None:
+    """lmms-eval's version in an environment; None where it isn't there."""
+    try:
+        asked = subprocess.run([python_of(folder), "-c", _ASK], capture_output=True, text=True)
+    except OSError:
+        return None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None
+
+
+def made(folder: Path) -> str:
+    """Make an environment with lmms-eval in a folder, which takes minutes and gigabytes: its
+    version.
+
+    StorageError for a folder with something else in it, GalagoError where it can't be installed.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
+        raise StorageError(f"--environment {folder} has something else in it: name a new folder")
+    _do([sys.executable, "-m", "venv", str(folder)], folder)
+    install = ["-m", "pip", "install", "--disable-pip-version-check", *REQUIREMENTS]
+    _do([str(python_of(folder)), *install], folder)
+    version = version_of(folder)
+    if version is None:
+        raise GalagoError(f"lmms-eval isn't in {folder} after all: remove it and try again")
+    return version
+
+
+def _do(command: list[str], folder: Path) -> None:
+    """A step, its words in a log beside the environment."""
+    log = folder.with_name(f"{folder.name}.log")
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as sink:
+            code = subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT).returncode
+    except OSError as error:
+        raise StorageError(f"{folder} can't be made: {error.strerror}") from None
+    if code:
+        raise GalagoError(f"{folder} can't be made: {last_words(log)} ({log})")
