@@ -21,8 +21,8 @@ _NOT_THERE = "was not found"
 class LanceTable(Table):
     """Every write is a version of the table: the whole of it or nothing."""
 
-    def __init__(self, place: str, **how: Any) -> None:
-        super().__init__(place, **how)
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
         self._lance = _lance()
         self._check_folder()
         found = self._open()

@@ -20,8 +20,8 @@ __all__ = ["ParquetTable"]
 class ParquetTable(Table):
     """Every write is a file more, whole or not at all."""
 
-    def __init__(self, place: str, **how: Any) -> None:
-        super().__init__(place, **how)
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
         self._root, self._path = files_of(place) if is_address(place) else ("", self.place)
         self._files = opened(self._root)
         self._parts = list(self._found())

@@ -14,6 +14,7 @@ import shutil
 import socket
 import tempfile
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -105,7 +106,9 @@ class RayCrew:
 
     def __enter__(self) -> RayCrew:
         self._ray = _import_ray()
-        self._begin()
+        with warnings.catch_warnings():  # children of Ray's start run other programs at once
+            warnings.filterwarnings("ignore", message="lance is not fork-safe")
+            self._begin()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,7 +17,8 @@ from galago.scale.rows import Batch, Made
 
 __all__ = ["Table"]
 
-_ROWS, _SECONDS = 8192, 30.0  # as much as is lost at most, and done again
+# As much as is lost at most, and done again; the first rows come soon, to be looked at.
+_ROWS, _FIRST, _SECONDS = 8192, 2.0, 60.0
 
 
 class Table(ABC):
@@ -28,9 +29,9 @@ class Table(ABC):
 
     made: Made | None = None
 
-    def __init__(self, place: str, *, rows: int = _ROWS, seconds: float = _SECONDS) -> None:
+    def __init__(self, place: str) -> None:
         self.place = place if is_address(place) else os.path.abspath(as_path(place))
-        self._rows, self._seconds = rows, seconds
+        self._seconds = _FIRST
         self._held: list[Batch] = []
         self._since = 0.0
 
@@ -57,9 +58,10 @@ class Table(ABC):
             self._since = time.monotonic()
         if batch.rows:
             self._held.append(batch)
-        many = sum(len(one.rows) for one in self._held) >= self._rows
+        many = sum(len(one.rows) for one in self._held) >= _ROWS
         if many or (self._held and time.monotonic() - self._since > self._seconds):
             self.flush()
+            self._seconds = min(2 * self._seconds, _SECONDS)
 
     def flush(self) -> None:
         """Write what there is; StorageError where that is refused."""
