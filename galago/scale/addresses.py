@@ -17,7 +17,10 @@ from galago.errors import MissingExtraError, OptionError
 __all__ = ["Listed", "files_of", "is_address", "is_web", "opened", "patiently", "walk"]
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # longer than a drive's letter
+_NATIVE = {"s3", "gs", "gcs", "abfs", "abfss"}  # schemes that pyarrow knows itself
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+# What Arrow quotes of a bucket's answer.
+_FINAL = re.compile("NO_SUCH_|ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH")
 _TRIES, _FIRST_WAIT = 5, 0.5  # with doubling: 7.5 s, and up to as much again by chance
 
 Listed = tuple[str, int, "int | None"]  # path, bytes, microseconds since 1970
@@ -46,9 +49,6 @@ def files_of(address: str) -> tuple[str, str]:
         raise OptionError(f"{address} names no bucket: {scheme}://BUCKET/FOLDER")
     path = rest.rstrip("/")
     return f"{scheme}://{bucket}" + (f"?{query}" if query else ""), path
-
-
-_NATIVE = {"s3", "gs", "gcs", "abfs", "abfss"}
 
 
 @lru_cache(maxsize=16)
@@ -120,15 +120,15 @@ def _listed(info: Any) -> Listed:
 def patiently(ask: Callable[[], T], pause: Callable[[float], None] = time.sleep) -> T:
     """What a place elsewhere answers, asked again a few times where it throttles or fails.
 
-    FileNotFoundError and PermissionError are final; other errors are, after five tries.
+    What isn't there or isn't allowed is so for good; other errors are, after five tries.
     """
     for number in range(_TRIES):
         try:
             return ask()
         except (FileNotFoundError, PermissionError):
             raise
-        except OSError:
-            if number == _TRIES - 1:
+        except OSError as error:
+            if number == _TRIES - 1 or _FINAL.search(str(error)):
                 raise
         # Who was refused together must not come back together.
         pause(_FIRST_WAIT * 2**number * random.uniform(1, 2))

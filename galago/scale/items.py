@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +18,7 @@ __all__ = ["Cell", "File", "Item", "Place", "Stretch", "Web"]
 
 _MOST = 1 << 30  # bytes of a picture; more than that no picture has
 _PATIENCE = 30.0  # seconds without a byte from a page's server
+_WRITTEN = "%/:=&?~#+!$,;'@()*[]"  # letters that stay as they are in an address
 _AGAIN = (408, 425, 429)  # what HTTP calls a matter of time, with all of 500 and more
 
 
@@ -104,14 +107,17 @@ class Web:
         return patiently(self._read)
 
     def _read(self) -> bytes:
-        asked = urllib.request.Request(self.address, headers={"User-Agent": "galago"})
         try:
+            written = urllib.parse.quote(self.address, safe=_WRITTEN)  # é and blanks
+            asked = urllib.request.Request(written, headers={"User-Agent": "galago"})
             with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
                 return _limited(answer.read(_MOST + 1))
         except urllib.error.HTTPError as error:
             if error.code in _AGAIN or error.code >= 500:
                 raise
             raise ImageError(f"its server answers {error.code} {error.reason}") from None
+        except http.client.HTTPException as error:  # an answer that breaks off, or is none
+            raise OSError(f"its server's answer can't be read ({type(error).__name__})") from None
         except ValueError as error:
             raise ImageError(f"its address can't be asked: {error}") from None
 

@@ -230,6 +230,8 @@ class RayCrew:
     def _begin(self) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self.address == "local":
+            # What a killed process leaves of its Ray ends soon, and not when it has asked a minute.
+            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
             # A folder of our own: sockets have short names, and nothing stays behind.
             self._folder = _folder()
             self._ray.init(

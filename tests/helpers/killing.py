@@ -16,8 +16,9 @@ from pathlib import Path
 from tests.helpers.pictures import saved, smooth
 from tests.helpers.places import TOP
 
-__all__ = ["Killed", "embed_with_kills", "many_pictures"]
+__all__ = ["Killed", "embed_with_kills", "left_behind", "many_pictures"]
 
+MARK = {"GALAGO_TEST_KILLING": str(os.getpid())}  # of all processes that it starts
 _PATIENCE = 120.0  # seconds for workers to be at work
 
 
@@ -64,7 +65,7 @@ def embed_with_kills(
         process = subprocess.Popen(
             [sys.executable, "-m", "galago", "embed", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=TOP,
-            env={**os.environ, "PYTHONPATH": str(TOP)},
+            env={**os.environ, "PYTHONPATH": str(TOP), **MARK},
         )  # fmt: skip
         happened.starts += 1
         try:
@@ -105,6 +106,26 @@ def _hurt(
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(at_work), signal.SIGKILL)
                 happened.workers += plan.pop() == "worker"
+
+
+def left_behind(seconds: float) -> list[str]:
+    """Processes of ours that are still there after so long; they are ended."""
+    until = time.monotonic() + seconds
+    while (found := dict(_marked())) and time.monotonic() < until:
+        time.sleep(0.5)
+    for number in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    return list(found.values())
+
+
+def _marked() -> Iterator[tuple[int, str]]:
+    mark = "=".join(*MARK.items()).encode()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and folder.name != str(os.getpid()):
+            with contextlib.suppress(OSError):
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    yield int(folder.name), (folder / "cmdline").read_text().replace("\0", " ")
 
 
 def _wait_for_work(process: subprocess.Popen[str]) -> bool:

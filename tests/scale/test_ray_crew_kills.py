@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.killing import embed_with_kills, many_pictures
+from tests.helpers.killing import embed_with_kills, left_behind, many_pictures
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
@@ -35,6 +35,7 @@ def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
         str(pictures), str(out), "--ray", "local", "--batch", "16", "-m", "mobileclip2-nano",
         workers=WORKERS, drivers=DRIVERS, seed=int(time.time()), pause=PAUSE,
     )  # fmt: skip
+    assert left_behind(30) == []
     assert killed.code == 1, killed.said[-1]  # one of them is no picture
     assert "Traceback" not in "".join(killed.said)
     rows = lance.dataset(str(out)).to_table(columns=["path", "error", "sha256"])
@@ -42,7 +43,8 @@ def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
     errors = [error for error in rows["error"].to_pylist() if error is not None]
     sizes = [one for one in killed.megabytes if one]
     print(
-        f"\n{len(paths):,} rows of {PICTURES + 1:,} pictures, {len(paths) - len(set(paths))} twice; "
+        f"\n{len(paths):,} rows of {PICTURES + 1:,} pictures, "
+        f"{len(paths) - len(set(paths))} twice; "
         f"{killed.workers} workers and {killed.drivers} drivers killed, {killed.starts} starts, "
         f"{killed.seconds:.0f} s; the driver's memory {min(sizes):.0f} to {max(sizes):.0f} MB; "
         f"{len(errors)} rows with an error"
