@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from galago.errors import MissingExtraError, StorageError
@@ -16,6 +17,7 @@ __all__ = ["LanceTable"]
 
 _OWN = {"data", "_versions", "_transactions", "_deletions", "_indices"}  # of a table's folder
 _NOT_THERE = "was not found"
+_READ = timedelta(hours=1)  # for whoever reads an older version
 
 
 class LanceTable(Table):
@@ -58,9 +60,12 @@ class LanceTable(Table):
         if found is not None and len(found.get_fragments()) > 1:
             with self.refusals():
                 found.optimize.compact_files()
+                found.cleanup_old_versions(older_than=_READ)
 
     def _open(self) -> Any:
         """The table as it is now; None where there is none yet."""
+        if not is_address(self.place) and not os.path.isdir(self.place):
+            return None  # and what stands in its way is told when it is written
         try:
             return self._lance.dataset(self.place)
         except (ValueError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,16 +10,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from galago.media import images
+from galago.scale.addresses import opened
 from galago.scale.crew import Chunk
 from galago.scale.items import Item
 from galago.scale.rows import Batch, Made, Row
 from galago.scale.table import Table
 from galago.specs import ImageSpec
 
-__all__ = ["FakeCrew", "FakeVectors", "KeptTable", "Raw", "here", "raws"]
+__all__ = ["MADE", "FakeCrew", "FakeVectors", "KeptTable", "Raw", "here", "lacking", "raws"]
 
 MADE = Made("fake", "fake-1", 4)
 
@@ -40,6 +43,19 @@ class FakeVectors:
         means = pixel_values.mean(axis=(2, 3))
         rows = np.concatenate([means, np.ones((len(means), 1), np.float32)], axis=1)
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def lacking(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """As where a package isn't installed."""
+    real = builtins.__import__
+
+    def imported(name: str, *rest: Any) -> Any:
+        if name.split(".")[0] == package:
+            raise ImportError(name)
+        return real(name, *rest)
+
+    opened.cache_clear()
+    monkeypatch.setattr(builtins, "__import__", imported)
 
 
 def here() -> Any:

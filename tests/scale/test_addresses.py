@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
-from typing import Any
-
 import pytest
 
 from galago.errors import MissingExtraError, OptionError
-from galago.scale import addresses
 from galago.scale.addresses import files_of, is_address, is_web, opened, patiently
+from tests.helpers.tables import lacking
 
 
 def test_what_an_address_is() -> None:
@@ -55,14 +52,6 @@ def test_what_is_final_is_not_asked_again() -> None:
 
 
 def test_without_pyarrow_a_line_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def lacking(name: str, *rest: Any) -> Any:
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real(name, *rest)
-
-    addresses.opened.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", lacking)
+    lacking(monkeypatch, "pyarrow")
     with pytest.raises(MissingExtraError, match="reading s3://bucket needs pyarrow"):
         opened("s3://bucket")
