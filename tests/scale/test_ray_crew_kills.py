@@ -22,7 +22,7 @@ WORKERS = int(os.environ.get("GALAGO_KILLS", "3"))
 DRIVERS = int(os.environ.get("GALAGO_DRIVER_KILLS", "1"))
 # Few pictures are made larger, or all would be done before the first kill.
 SIZE = (1600, 1200) if PICTURES < 2000 else (96, 64)
-PAUSE = (0.5, 2.0) if PICTURES < 2000 else (5.0, 40.0)
+PAUSE = (0.5, 2.0) if PICTURES < 2000 else (2.0, 10.0)
 
 
 def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
