@@ -7,12 +7,13 @@ be: of a tar the headers are read, of a table the columns that are no pictures.
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from galago.album.kinds import wanted
 from galago.album.scan import Scan
@@ -180,9 +181,11 @@ class Listing:
         return Item(os.fsencode(path), File(path), about.st_size, about.st_mtime_ns // 1000)
 
 
-def _open(found: _Found) -> Any:
-    """A file to read and seek in."""
-    return opened(found.root).open_input_file(found.path) if found.root else open(found.path, "rb")
+def _open(found: _Found) -> IO[bytes]:
+    """A file to read and seek in, line by line too."""
+    if not found.root:
+        return open(found.path, "rb")
+    return io.BufferedReader(opened(found.root).open_input_file(found.path))
 
 
 def _suffix(path: str) -> str:
