@@ -243,7 +243,11 @@ class RayCrew:
         try:
             self._ray.init(self.address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise OptionError(f"no cluster at {self.address}: {_short(error)}") from None
+            raise OptionError(
+                f"the cluster at {self.address} doesn't take us ({_short(error)}): it may have "
+                "another Ray or Python, or a token that isn't set here (RAY_AUTH_MODE, "
+                "RAY_AUTH_TOKEN)"
+            ) from None
 
 
 def _import_ray() -> Any:
