@@ -190,6 +190,7 @@ def _work(
     """What is done with each picture; models that aren't named are those of the table, or chosen
     once, here, for all machines."""
     from galago.convert.choice import choose_fastvlm
+    from galago.hub.resolve import is_offline
     from galago.scale.worker import Work
 
     threads = chosen.threads
@@ -202,11 +203,13 @@ def _work(
     spoken = ""
     if speaks:
         spoken = captioner or (table.made.captioner.rpartition(" ")[0] if table.made else "")
-        spoken = spoken or choose_fastvlm("auto").name
+        if not spoken:
+            spoken = choose_fastvlm("auto").name
+            say(f"captions and texts by {spoken}")
     return Work(
         _whole(name), chosen.precision, _whole(spoken), prompt, read,
         "float16" if chosen.float16 else "float32", chosen.batch, threads, chosen.seconds,
-        chosen.offline,
+        is_offline(chosen.offline or None),
     )  # fmt: skip
 
 

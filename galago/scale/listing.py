@@ -72,6 +72,8 @@ class Listing:
                 )
             return
         self.place = os.path.abspath(os.path.expanduser(self.place))
+        if os.path.isdir(self.place):  # as an album has it: one name for one file
+            self.place = os.path.realpath(self.place)
         if not os.path.lexists(self.place):
             raise OptionError(f"no such file or folder: {self.place}")
         if not os.path.isdir(self.place) and not is_regular(Path(self.place)):
@@ -114,7 +116,11 @@ class Listing:
                     name = f"{scheme}://{at}".encode("utf-8", "surrogateescape")
                     yield _Found(at, name, size, modified, root)
         elif os.path.isdir(self.place):
-            excluded = () if is_address(self.out) or not self.out else (os.path.abspath(self.out),)
+            excluded = (
+                ()
+                if is_address(self.out) or not self.out
+                else (os.path.realpath(os.path.expanduser(self.out)),)
+            )
             scan = Scan((self.place,), suffixes=kinds, excluded=excluded)
             for found in scan:
                 path = os.fsdecode(found.path)

@@ -33,6 +33,7 @@ __all__ = ["RayCrew"]
 _AHEAD = 2  # chunks of an actor: one is opened while the other is in the model
 _STORE = 256 << 20  # bytes of Ray's store on this machine: batches are small
 _ANSWER = 5.0  # seconds for an address to be there
+_IDLE = 0.2  # seconds, while workers are born
 _LOOK = 5.0  # seconds between looks at what the cluster has
 _TRIES = 4  # deaths of a single picture's workers, the last two with nothing beside it
 _BIRTHS = 5  # workers that may die in a row before one of them has opened its models
@@ -136,27 +137,30 @@ class RayCrew:
     def run(self, chunks: Iterable[Chunk]) -> Iterator[Batch]:
         """As Crew.run."""
         source, again, looked = iter(chunks), deque[_Job](), 0.0
-        while True:
+        ended = False  # of the source; that nobody is at work may mean that all have died
+        while not ended or self._running or again:
             if time.monotonic() - looked > _LOOK or not any(hand.ready for hand in self._hands):
                 self._look_after()
                 looked = time.monotonic()
             for hand in self._hands:
                 while hand.ready and hand.holds < _AHEAD:
                     job = again[0] if again else _next(source)
-                    if job is None or hand.holds + job.weight > _AHEAD:
+                    if job is None:
+                        ended = True
+                        break
+                    if hand.holds + job.weight > _AHEAD:
                         break
                     if again:
                         again.popleft()
                     hand.holds += job.weight
                     self._running[hand.actor.work.remote(job.chunk)] = (hand, job)
-            if not self._running and not again:
-                return
-            yield from self._done(again)
+            if not ended or self._running or again:
+                yield from self._done(again)
 
     def _done(self, again: deque[_Job]) -> Iterator[Batch]:
         """What has come back; the pictures of the dead go into `again`."""
         if not self._running:  # nobody is ready
-            time.sleep(0.2)
+            time.sleep(_IDLE)
             return
         ready, _ = self._ray.wait(list(self._running), timeout=1.0)
         for answer in ready:
