@@ -41,19 +41,21 @@ class _Answer:
 
     def __init__(self, actor: _Actor, made: Callable[..., Any], *arguments: Any) -> None:
         self.actor, self.made, self.arguments = actor, made, arguments
+        self.looks = 0
         if arguments:
             actor.held += 1
             actor.ray.most = max(actor.ray.most, actor.held)
 
 
 class FakeRay:
-    """`cpus` processors; `dies` says whether a chunk costs its actor its life."""
+    """`cpus` processors; `dies` says whether a chunk costs its actor its life; an actor has opened
+    its models when it has been looked at `slow` times."""
 
     def __init__(
         self, cpus: int = 2, dies: Callable[[Chunk], bool] = lambda chunk: False,
-        opened: Callable[[], Any] = lambda: MADE,
+        opened: Callable[[], Any] = lambda: MADE, slow: int = 0,
     ) -> None:  # fmt: skip
-        self.cpus, self.dies, self.opened = cpus, dies, opened
+        self.cpus, self.dies, self.opened, self.slow = cpus, dies, opened, slow
         self.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
         self.born = self.most = self.killed = 0
         self.ended = False
@@ -80,7 +82,11 @@ class FakeRay:
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=born))
 
     def wait(self, answers: list[_Answer], timeout: float = 0) -> tuple[list[_Answer], list[Any]]:
-        return answers[:1], answers[1:]
+        for number, answer in enumerate(answers):
+            answer.looks += 1
+            if answer.arguments or answer.looks > self.slow:
+                return [answer], answers[:number] + answers[number + 1 :]
+        return [], answers
 
     def get(self, answer: _Answer) -> Any:
         if answer.arguments:

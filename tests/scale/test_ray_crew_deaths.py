@@ -66,6 +66,14 @@ def test_a_picture_that_kills_is_a_row_with_an_error_and_its_neighbours_are_done
     assert list(wrong) == [fatal] and "dies (4 times)" in wrong[fatal]
 
 
+def test_when_all_have_died_the_next_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(chunk: Chunk) -> bool:
+        return chunk[0].name == b"3"
+
+    rows = worked(FakeRay(1, dies, slow=5), 10, 1, monkeypatch)
+    assert sum(row.error is not None for row in rows) == 1
+
+
 def test_nodes_with_different_models_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     models = iter([MADE, replace(MADE, identity="fake-2"), MADE])
     ray = FakeRay(opened=lambda: next(models))
