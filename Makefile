@@ -5,6 +5,7 @@ VENV := .venv
 PARITY := .venv-parity
 EVALUATE := .venv-evaluate
 TRAIN := .venv-train
+CLUSTER := .venv-cluster
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 CHROMIUM ?= /usr/bin/chromium
@@ -19,7 +20,7 @@ TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finet
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci cluster-test cluster-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -104,6 +105,18 @@ train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and 
 
 train-ci: $(PARITY)/.run ## the quickest of them, in parity's environment: the worked example, a LoRA, a kill
 	@GALAGO_KILLS=1 $(ONE) $(PARITY)/bin/python -m pytest $(TRAINED)
+
+$(CLUSTER)/.run: pyproject.toml
+	@test -x $(CLUSTER)/bin/python || $(PYTHON) -m venv $(CLUSTER)
+	@echo "installing ray and pylance into $(CLUSTER) (once, 1.3 GB)"
+	@$(CLUSTER)/bin/python $(PIP) -e '.[cluster-test]'
+	@touch $@
+
+cluster-test: $(CLUSTER)/.run ## `galago embed` with Ray and Lance, a bucket of this machine, and a few kills
+	@$(CLUSTER)/bin/python -m pytest tests/scale tests/cli/test_embed.py
+
+cluster-kills: $(CLUSTER)/.run ## 50,000 pictures, 20 workers and 5 drivers killed: a row each, none twice
+	@GALAGO_PICTURES=50000 GALAGO_KILLS=20 GALAGO_DRIVER_KILLS=5 $(CLUSTER)/bin/python -m pytest -s tests/scale/test_ray_crew_kills.py
 
 parity-mlx: $(PARITY)/.mlx ## the same of folders for MLX, by mlx-vlm on this processor
 	@$(PARITY)/bin/python -m pytest tests/parity/test_mlx.py
@@ -191,4 +204,4 @@ golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py
 
 clean: ## remove environments and build output
-	rm -rf $(VENV) $(PARITY) $(EVALUATE) $(TRAIN) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules
+	rm -rf $(VENV) $(PARITY) $(EVALUATE) $(TRAIN) $(CLUSTER) build dist .pytest_cache .ruff_cache .mypy_cache page/node_modules

@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "vlm": {"media", "text"},
     "rows": {"media", "text"},
     "album": {"media"},  # a model is passed in
+    "scale": {"media", "text", "rows", "album", "vlm", "clip"},
     "server": {"media", "text", "vlm"},  # models and the album are passed in
     "llm": {"text", "vlm"},
     "train": {"checkpoints", "engine", "convert", "hub", "media", "text", "rows", "vlm", "clip"},
@@ -63,6 +64,9 @@ ENGINES = {
         "export.parts",
     },
     "llguidance": {"vlm.forms"},
+    "ray": {"scale.ray_crew"},
+    "lance": {"scale.lance_table"},
+    "fsspec": {"scale.addresses"},
 }
 HEAVY = {"torch", "torchvision", "timm", "transformers", "open_clip", "onnxruntime"}
 WITH_TORCH = {"train", "bench", "evaluate"}  # in the extras of those names

@@ -16,6 +16,7 @@ from galago.cli.completion import InstallCompletion, ShowCompletion, learn_shell
 from galago.cli.describe import describe
 from galago.cli.doctor import doctor
 from galago.cli.duplicates import duplicates
+from galago.cli.embed import embed
 from galago.cli.evaluate import evaluate
 from galago.cli.export import export
 from galago.cli.finetune import finetune
@@ -86,7 +87,7 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 
 for _verb in (
-    *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
+    *(describe, watch, chat, index, search, duplicates, album, forget, classify, embed, serve),
     *(mcp, models, pull, use, cache, finetune, evaluate, export, doctor, bench),
 ):
     if isinstance(_verb, typer.Typer):  # a verb of several words

@@ -15,6 +15,7 @@ VERBS = (
     *("describe", "watch", "chat", "index", "search", "duplicates", "album", "forget"),
     *(
         "classify",
+        "embed",
         "serve",
         "mcp",
         "models",
@@ -46,6 +47,7 @@ _MEANT = {
     "album": "albums status info stats library",
     "forget": "delete remove erase purge wipe unsee",
     "classify": "label labels tag tags classification zero-shot zeroshot categorize categorise",
+    "embed": "vectors vector embedding embeddings encode table lance parquet ray cluster",
     "serve": "server start web ui page gui http api openai",
     "models": "list ls model available",
     "pull": "download fetch get install convert upgrade",

@@ -39,13 +39,13 @@ from galago.text.languages import needs_english
 if TYPE_CHECKING:
     from galago.engine.clip_sessions import ImageTower, TextTower
 
-__all__ = ["MobileCLIP", "unit"]
+__all__ = ["DRAFT", "MobileCLIP", "unit"]
 
 _TEXT_BATCH = 32
 _PICTURES = 8  # at once: 16 are no quicker, and take 100 MB more of MobileCLIP2-S0
 # Large JPEGs are decoded to at least twice the side, where FastVLM's, which have letters to show,
 # keep four times: of 12 megapixels 36 ms instead of 50, and 0.75 of an 8-bit step on average.
-_DRAFT = 2
+DRAFT = 2
 _HEADS = (f"{CLIP_TRUNK}head.fc.weight", f"{CLIP_TRUNK}head.weight")
 
 
@@ -197,7 +197,7 @@ class MobileCLIP:
         """As `prepare`, and when the picture was taken: "2025-06-14 18:30:05" by the camera's
         clock, "" where it says nothing."""
         load = self._load_square if pool is None else pool.load_square
-        square = load(picture, self.spec.image, name=name, draft=_DRAFT)
+        square = load(picture, self.spec.image, name=name, draft=DRAFT)
         return normalise(square.pixels, self.spec.image), square.taken
 
     def embed_pixels(self, pixel_values: Float) -> Float:

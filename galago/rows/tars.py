@@ -12,6 +12,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 from galago.errors import ImageError, OptionError
 from galago.media.images import PICTURE_SUFFIXES, Source
@@ -20,7 +21,7 @@ from galago.rows.rows import Photo, Row, RowError, Turn
 from galago.rows.texts import short
 from galago.text.presets import PRESETS
 
-__all__ = ["PhotoInTar", "TarRows", "read_tars"]
+__all__ = ["PhotoInTar", "TarRows", "members", "read_tars"]
 
 _MOST_TEXT, _MOST_PICTURE = 16 << 20, 1 << 30  # bytes of a member
 
@@ -179,28 +180,37 @@ def _samples(path: str, number: int, left: Counter[str]) -> Iterator[_Sample]:
 
 
 def _members(path: str) -> Iterator[tarfile.TarInfo]:
-    """The members of a tar; OptionError for one that ends in the middle or is damaged there."""
+    """The members of a tar here; OptionError as `members` raises it, and for what is no file."""
     if not os.path.isfile(path):
         raise OptionError(f"{path} is not a file")
-    size = os.path.getsize(path)
     try:
-        with tarfile.open(path, "r:", encoding="utf-8") as tar:
+        with open(path, "rb") as file:
+            yield from members(file, path)
+    except OSError as error:
+        raise OptionError(f"{path} can't be read: {error.strerror}") from None
+
+
+def members(file: IO[bytes], path: str) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar, of which headers alone are read; `path` is what messages call it.
+
+    OptionError for one that ends in the middle or is damaged there.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as tar:
             while (member := tar.next()) is not None:
                 if member.offset_data + (member.size if member.isreg() else 0) > size:
                     raise OptionError(f"{path} ends in the middle of {member.name}: fetch it again")
                 yield member
                 tar.members.clear()  # type: ignore[attr-defined]  # else it holds all of them
             end = tar.offset
-        if not _ends(path, end):
+        file.seek(end)
+        if file.read(512) != bytes(512):  # the block that ends a tar
             raise OptionError(f"{path} is damaged or cut at byte {end}: fetch it again")
     except (tarfile.TarError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or short(error)
         raise OptionError(f"{path} is no tar, a compressed or a damaged one ({reason})") from None
-
-
-def _ends(path: str, end: int) -> bool:
-    """Whether the block of zeros stands there that ends a tar."""
-    return _bytes(path, end, 512) == bytes(512)
 
 
 def _bytes(path: str, start: int, size: int) -> bytes:

@@ -7,7 +7,7 @@ import re
 from galago.media.images import Source
 from galago.text.presets import preset_prompt
 from galago.vlm.fastvlm import FastVLM
-from galago.vlm.reply import Prepared
+from galago.vlm.reply import EncodedImage, Prepared
 from galago.vlm.sampling import SamplingOptions
 
 __all__ = ["TextReader", "words_of"]
@@ -56,7 +56,7 @@ class TextReader:
         """A picture, opened; raises ImageError."""
         return self._model.prepare(picture)
 
-    def read(self, picture: Prepared) -> str:
+    def read(self, picture: Prepared | EncodedImage) -> str:
         """What is written in it; '' when nothing is, or what was said of it can't be relied on."""
         image = self._model.encode(picture)
         chunks = list(self._model.stream(image, self._prompt, _OPTIONS))

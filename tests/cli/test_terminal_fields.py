@@ -13,6 +13,7 @@ import pytest
 
 from galago.album import album_folder
 from galago.album.keeper import Keeper
+from galago.cli import embed
 from galago.convert import cached, store
 from galago.convert.selfcheck import judge
 from galago.engine.precision import PrecisionPlan
@@ -26,6 +27,7 @@ from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import run
 from tests.helpers.kept import fill_cache
 from tests.helpers.places import TOP
+from tests.helpers.tables import FakeCrew, KeptTable
 
 Capture = pytest.CaptureFixture[str]
 
@@ -75,6 +77,14 @@ def test_classify(capsys: Capture, clip_folder: Path, picture: Path, tmp_path: P
     shutil.copy(picture, tmp_path)
     line = ["classify", tmp_path, "--labels", "a dog,狗", "-m", clip_folder, "--json"]
     assert documented("classify") == emitted(capsys, line)
+
+
+def test_embed(
+    capsys: Capture, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "_table", lambda out: KeptTable(tmp_path, {}))
+    monkeypatch.setattr(embed, "_crew", lambda work, ray, bar: FakeCrew)
+    assert documented("embed") == emitted(capsys, ["embed", picture, "out.lance", "--json"])
 
 
 def test_albums(capsys: Capture, indexed: Path, clip: Path) -> None:

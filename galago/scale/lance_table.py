@@ -1,0 +1,98 @@
+"""OUT as a Lance table, here or in a bucket; https://lance.org says what that is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from galago.errors import MissingExtraError, StorageError
+from galago.scale.addresses import is_address
+from galago.scale.arrow import KEY, table_of
+from galago.scale.rows import Batch, Made
+from galago.scale.table import Table
+
+__all__ = ["LanceTable"]
+
+_OWN = {"data", "_versions", "_transactions", "_deletions", "_indices"}  # of a table's folder
+_NOT_THERE = "was not found"
+_READ = timedelta(hours=1)  # for whoever reads an older version
+
+
+class LanceTable(Table):
+    """Every write is a version of the table: the whole of it or nothing."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self._lance = _lance()
+        self._check_folder()
+        found = self._open()
+        if found is not None:
+            kept = (found.schema.metadata or {}).get(KEY)
+            if kept is None:
+                raise self.refuse("was not made by galago embed: give another OUT")
+            self.made = Made.of_json(kept, self.place)
+
+    def names(self) -> Iterator[bytes]:
+        found = self._open()
+        if found is None:
+            return
+        for batch in found.scanner(columns=["path", "path_bytes"]).to_batches():
+            for path, exact in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield path.encode() if exact is None else exact
+
+    def _write(self, batches: list[Batch]) -> None:
+        assert self.made is not None
+        rows = table_of(batches, self.made)
+        try:
+            mode = "create" if self._open() is None else "append"
+            self._lance.write_dataset(rows, self.place, mode=mode)
+        except (ValueError, RuntimeError) as error:
+            raise StorageError(
+                f"{self.place} can't be written ({_short(error)}); what is written is whole, and "
+                "the same command continues"
+            ) from None
+
+    def finish(self) -> None:
+        """Many small files become few, which are quicker to search."""
+        found = self._open()
+        if found is not None and len(found.get_fragments()) > 1:
+            with self.refusals():
+                found.optimize.compact_files()
+                found.cleanup_old_versions(older_than=_READ)
+
+    def _open(self) -> Any:
+        """The table as it is now; None where there is none yet."""
+        if not is_address(self.place) and not os.path.isdir(self.place):
+            return None  # and what stands in its way is told when it is written
+        try:
+            return self._lance.dataset(self.place)
+        except (ValueError, OSError) as error:
+            if _NOT_THERE in str(error) or "Not found" in str(error):
+                return None
+            raise self.refuse(f"can't be opened: {_short(error)}") from None
+
+    def _check_folder(self) -> None:
+        """What a killed run left of a version that never came is ours; strangers' files aren't."""
+        if is_address(self.place) or not os.path.lexists(self.place):
+            return
+        if not os.path.isdir(self.place):
+            raise self.refuse("is a file, and a Lance table is a folder: give another OUT")
+        others = sorted(set(os.listdir(self.place)) - _OWN)
+        if others and not os.path.isdir(os.path.join(self.place, "_versions")):
+            raise self.refuse(f"is a folder of something else ({others[0]}): give another OUT")
+
+
+def _lance() -> Any:
+    try:
+        import lance
+    except ImportError:
+        raise MissingExtraError("writing a Lance table needs pylance", "cluster") from None
+    return lance
+
+
+def _short(error: BaseException) -> str:
+    """Without the places in its source that Lance adds."""
+    words = " ".join(str(error).split())
+    return words.split(", /home/")[0][:200]

@@ -1,0 +1,55 @@
+"""Workers and drivers of `galago embed --ray local` killed at random: a row a picture, none twice.
+
+`make cluster-kills` does it with 50,000 pictures; here are as many as take seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.killing import embed_with_kills, left_behind, many_pictures
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+
+PICTURES = int(os.environ.get("GALAGO_PICTURES", "400"))
+WORKERS = int(os.environ.get("GALAGO_KILLS", "3"))
+DRIVERS = int(os.environ.get("GALAGO_DRIVER_KILLS", "1"))
+# Few pictures are made larger, or all would be done before the first kill.
+SIZE = (1600, 1200) if PICTURES < 2000 else (96, 64)
+PAUSE = (0.5, 2.0) if PICTURES < 2000 else (2.0, 10.0)
+
+
+def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    lance: Any = pytest.importorskip("lance", reason="needs the extra cluster")
+    pictures = many_pictures(tmp_path / "pictures", PICTURES, SIZE)
+    (pictures / "bad.jpg").write_bytes(b"no picture")
+    out = tmp_path / "out.lance"
+    killed = embed_with_kills(
+        str(pictures), str(out), "--ray", "local", "--batch", "16", "-m", "mobileclip2-nano",
+        workers=WORKERS, drivers=DRIVERS, seed=int(time.time()), pause=PAUSE,
+    )  # fmt: skip
+    assert left_behind(30) == []
+    assert killed.code == 1, killed.said[-1]  # one of them is no picture
+    assert "Traceback" not in "".join(killed.said)
+    rows = lance.dataset(str(out)).to_table(columns=["path", "error", "sha256"])
+    paths = rows["path"].to_pylist()
+    errors = [error for error in rows["error"].to_pylist() if error is not None]
+    sizes = [one for one in killed.megabytes if one]
+    print(
+        f"\n{len(paths):,} rows of {PICTURES + 1:,} pictures, "
+        f"{len(paths) - len(set(paths))} twice; "
+        f"{killed.workers} workers and {killed.drivers} drivers killed, {killed.starts} starts, "
+        f"{killed.seconds:.0f} s; the driver's memory {min(sizes):.0f} to {max(sizes):.0f} MB; "
+        f"{len(errors)} rows with an error"
+    )
+    assert sorted(paths) == sorted(str(path) for path in pictures.rglob("*.jpg"))
+    assert len(errors) == 1, errors
+    assert killed.drivers == DRIVERS and killed.workers >= min(WORKERS, 1)
+    assert len(set(rows["sha256"].to_pylist())) == min(50, PICTURES) + 1
