@@ -24,6 +24,7 @@ from galago.cli.index import index
 from galago.cli.mcp import mcp
 from galago.cli.models import models
 from galago.cli.pull import pull
+from galago.cli.reinforce import reinforce
 from galago.cli.search import search
 from galago.cli.serve import serve
 from galago.cli.use import use
@@ -87,7 +88,7 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
-    *(mcp, models, pull, use, cache, finetune, evaluate, export, doctor, bench),
+    *(mcp, models, pull, use, cache, finetune, reinforce, evaluate, export, doctor, bench),
 ):
     if isinstance(_verb, typer.Typer):  # a verb of several words
         app.add_typer(_verb)

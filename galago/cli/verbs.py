@@ -22,6 +22,7 @@ VERBS = (
         "use",
         "cache",
         "finetune",
+        "reinforce",
         "evaluate",
         "export",
         "doctor",

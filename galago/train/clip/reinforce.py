@@ -185,7 +185,7 @@ class _Maker:
             try:
                 seen.append(self._look(task, one))
             except GalagoError as error:
-                leave(one.where, str(error).removeprefix(f"{one.where}: "))
+                leave(one.where, str(error).removeprefix(one.where).lstrip(": "))
         if not seen:
             return
         images = self._image_rows(seen)

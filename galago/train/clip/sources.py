@@ -124,7 +124,7 @@ def _of_row(rows: Rows, number: int, *, own_key: bool) -> Given:
             text = TEMPLATES["photo"][0].format(text)
         return _given(key, where, row.pictures[0].source(), text)
     except GalagoError as error:
-        return Given(key, where, fault=str(error).removeprefix(f"{where}: "))
+        return Given(key, where, fault=str(error).removeprefix(where).lstrip(": "))
 
 
 def _given(key: str, where: str, source: object, text: str) -> Given:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from galago.disk import refusal
 from galago.errors import GalagoError
 
 __all__ = ["Begin", "Tell", "Told", "work"]
@@ -55,8 +57,7 @@ def work(begin: Begin, tasks: Sequence[Any], processes: int) -> Iterator[Told]:
                     yield Told("killed", one.task)
                     held[held.index(one)] = _Process(begin)
                     continue
-                if kind == "broken":
-                    raise GalagoError(what)
+                _check(kind, what)
                 if kind in ("done", "failed", "said"):
                     yield Told(kind, one.task, what)
                 if kind in ("begun", "done", "failed"):
@@ -68,6 +69,16 @@ def work(begin: Begin, tasks: Sequence[Any], processes: int) -> Iterator[Told]:
     finally:
         for one in held:
             one.kill()
+
+
+def _check(kind: str, what: Any) -> None:
+    """Raise here what ended the work there."""
+    if kind == "broken":
+        raise GalagoError(what)
+    if kind == "refused":
+        raise OSError(what, os.strerror(what))
+    if kind == "fault":
+        raise RuntimeError(what)
 
 
 def _check_end(one: _Process, deaths: Counter[int]) -> None:
@@ -147,7 +158,17 @@ def _serve(pipe: Connection, begin: Begin) -> None:
                 pipe.send(("done", None))
             except GalagoError as error:
                 pipe.send(("failed", str(error)))
-    except EOFError:
+    except (EOFError, BrokenPipeError):  # the first process is gone
         return
-    except GalagoError as error:
-        pipe.send(("broken", str(error)))
+    except Exception as error:
+        pipe.send(_last_words(error))
+
+
+def _last_words(error: Exception) -> tuple[str, Any]:
+    if isinstance(error, GalagoError):
+        return "broken", str(error)
+    if isinstance(error, OSError) and refusal(error):
+        return "refused", error.errno
+    if isinstance(error, MemoryError):
+        return "broken", "not enough memory: lower --batch, or --processes"
+    return "fault", " ".join("".join(traceback.format_exception(error)).split())[-300:]
