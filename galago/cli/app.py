@@ -27,6 +27,7 @@ from galago.cli.pull import pull
 from galago.cli.reinforce import reinforce
 from galago.cli.search import search
 from galago.cli.serve import serve
+from galago.cli.train_clip import train_clip
 from galago.cli.use import use
 from galago.cli.verbs import Verbs
 from galago.cli.watch import watch
@@ -88,7 +89,7 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
-    *(mcp, models, pull, use, cache, finetune, reinforce, evaluate, export, doctor, bench),
+    *(mcp, models, pull, use, cache, finetune, reinforce, train_clip, evaluate, export, doctor, bench),
 ):
     if isinstance(_verb, typer.Typer):  # a verb of several words
         app.add_typer(_verb)

@@ -23,6 +23,7 @@ VERBS = (
         "cache",
         "finetune",
         "reinforce",
+        "train-clip",
         "evaluate",
         "export",
         "doctor",
