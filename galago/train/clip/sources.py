@@ -23,7 +23,7 @@ from galago.text.templates import TEMPLATES
 __all__ = ["Given", "Task", "given", "tasks"]
 
 _MOST_PICTURE = 1 << 30  # bytes
-_OTHER_DATA = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tar", ".arrow")
+_OTHER_DATA = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".arrow"}
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,12 @@ def _cut(place: str, count: int, rows: int, *, plain: bool) -> list[Task]:
 
 
 def _is_plain(folder: Path) -> bool:
-    files = [one.name.lower() for one in folder.iterdir() if one.is_file()]
-    return not has_labels(str(folder)) and not any(name.endswith(_OTHER_DATA) for name in files)
+    """Whether there are no rows to read: where pictures lie beside the folders, these are no
+    labels."""
+    kinds = {one.suffix.lower() for one in folder.iterdir() if one.is_file()}
+    if kinds & _OTHER_DATA:
+        return False
+    return bool(kinds & PICTURE_SUFFIXES) or not has_labels(str(folder))
 
 
 def _pictures(folder: Path) -> list[Path]:
