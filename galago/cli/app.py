@@ -25,8 +25,10 @@ from galago.cli.index import index
 from galago.cli.mcp import mcp
 from galago.cli.models import models
 from galago.cli.pull import pull
+from galago.cli.reinforce import reinforce
 from galago.cli.search import search
 from galago.cli.serve import serve
+from galago.cli.train_clip import train_clip
 from galago.cli.use import use
 from galago.cli.verbs import Verbs
 from galago.cli.watch import watch
@@ -88,7 +90,8 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, forget, classify, embed, serve),
-    *(mcp, models, pull, use, cache, finetune, evaluate, export, doctor, bench),
+    *(mcp, models, pull, use, cache, finetune, reinforce, train_clip, evaluate, export, doctor),
+    bench,
 ):
     if isinstance(_verb, typer.Typer):  # a verb of several words
         app.add_typer(_verb)

@@ -1,0 +1,292 @@
+"""The loop: AdamW, a cosine, rows gathered over processes, checkpoints that are whole or none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.utils.data import DataLoader
+
+from galago.disk import discard_folder, whole_folder
+from galago.errors import GalagoError, ModelError
+from galago.progress import Progress, Stage
+from galago.train.clip.loss import Losses, Teaching, dr_loss
+from galago.train.clip.options import MOST_SCALE, ClipOptions
+from galago.train.clip.stream import Batch, Lessons, Place, Stream
+from galago.train.clip.students import Student, settle
+from galago.train.tune.errors import DivergedError
+from galago.train.tune.log import Log
+
+__all__ = ["Course", "joined", "learn"]
+
+_STATE = "state.pt"
+_KEPT_SECONDS = 300.0  # between checkpoints
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went: `loss` the mean of its last tenth, `scale` of the student's cosines."""
+
+    steps: int
+    loss: float
+    scale: float
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Place]:
+    """The processes that torchrun started, or this one alone."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Place()
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Place(dist.get_rank(), world)
+    finally:
+        dist.destroy_process_group()
+
+
+def learn(
+    student: Student,
+    lessons: Lessons,
+    teaching: Teaching,
+    options: ClipOptions,
+    place: Place,
+    work: Path,
+    progress: Progress,
+) -> Course:
+    """Train to the end, from the last checkpoint in `work` if there is one.
+
+    Raises DivergedError, ModelError for too little memory, OptionError for shards that don't fit;
+    KeyboardInterrupt behind a checkpoint.
+    """
+    run = _Run(student, teaching, options, place, work)
+    run.resume()
+    stream = Stream(lessons, place, run.step, options.workers)
+    loader = DataLoader(
+        stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt
+    )
+    told: set[str] = set()
+    with _Interrupts() as interrupts, _memory(options.batch):
+        batches = iter(loader) if run.step < options.steps else iter(())
+        while run.step < options.steps:
+            batch = next(batches)
+            if isinstance(batch, GalagoError):
+                raise batch
+            for note in batch.notes:
+                if note not in told and len(told) < 100:
+                    told.add(note)
+                    progress(Stage(note, lasting=True), run.step / options.steps)
+            run.take(batch)
+            progress(Stage("training"), min(run.step / options.steps, 0.999))
+            if run.agreed(interrupts.met):
+                run.keep()
+                raise KeyboardInterrupt
+            if run.agreed(run.due()):
+                run.keep()
+    run.keep()
+    return run.course()
+
+
+def _hear_no_interrupt(_: int) -> None:
+    """Ctrl-C reaches loading processes too, and the last step still needs them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Run:
+    """One process's part of a training."""
+
+    def __init__(
+        self, student: Student, teaching: Teaching, options: ClipOptions, place: Place, work: Path
+    ) -> None:
+        self.student, self.options, self._place, self._work = student, options, place, work
+        self._teaching = teaching
+        self.device = _device()
+        student.to(self.device).train()
+        if options.checkpointing:
+            student.lighten()
+        self._model: nn.Module = student
+        if place.world > 1:
+            self._model = nn.parallel.DistributedDataParallel(student)
+        self._optimizer = torch.optim.AdamW(
+            _groups(student, options), lr=options.rate, betas=(0.9, 0.95)
+        )
+        self.step = 0
+        self._log = Log(work, 0)
+        self._saved = time.monotonic()
+        self._losses: list[float] = []
+
+    @property
+    def _first(self) -> bool:
+        return self._place.rank == 0
+
+    def take(self, batch: Batch) -> None:
+        """One step."""
+        rate = self.options.rate_at(self.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        if self.options.settled:
+            settle(self.student)
+        losses = self._forward(batch)
+        if not torch.isfinite(losses.total):
+            raise DivergedError(self.step + 1, [])
+        self._optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), self.options.clip_norm)
+        self._optimizer.step()
+        with torch.no_grad():
+            self.student.logit_scale.clamp_(0, MOST_SCALE)
+        self.step += 1
+        self._note(losses, rate)
+
+    def _forward(self, batch: Batch) -> Losses:
+        def here(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(self.device, non_blocking=True)
+
+        with _autocast(self.device, self.options.precision):
+            images, texts, scale = self._model(here(batch.pixels), here(torch.cat(batch.texts)))
+        told = [here(rows) for rows in batch.text_rows]
+        said = texts.chunk(len(batch.texts))
+        return dr_loss(images, said, scale, here(batch.image_rows), told, self._teaching)
+
+    def _note(self, losses: Losses, rate: float) -> None:
+        parts = torch.stack([losses.total.detach(), losses.clip, losses.distill])
+        if self._place.world > 1:
+            dist.all_reduce(parts)
+            parts /= self._place.world
+        total, clip, distill = parts.tolist()
+        self._losses.append(total)
+        if self._first:
+            figures = {"loss": total, "clip": clip, "distill": distill, "learning_rate": rate}
+            self._log.add(self.step, figures)
+
+    def agreed(self, flag: bool) -> bool:
+        """Whether any of the processes says so: what all do together is decided together."""
+        if self._place.world == 1:
+            return flag
+        told = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return bool(told.item())
+
+    def due(self) -> bool:
+        return time.monotonic() - self._saved > _KEPT_SECONDS
+
+    def keep(self) -> None:
+        """A checkpoint, whole or none; batch norms' figures are the first process's."""
+        self._saved = time.monotonic()
+        if self._first:
+            with whole_folder(self._work / f"checkpoint-{self.step}") as folder:
+                state = {
+                    "student": self.student.state_dict(),
+                    "optimizer": self._optimizer.state_dict(),
+                }
+                with (folder / _STATE).open("wb") as file:
+                    torch.save(state, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for old in _checkpoints(self._work)[:-_KEPT]:
+                discard_folder(old)
+        if self._place.world > 1:
+            dist.barrier()
+
+    def resume(self) -> None:
+        """From the last checkpoint, if there is one."""
+        found = _checkpoints(self._work)
+        if found:
+            path = found[-1] / _STATE
+            state = torch.load(path, weights_only=True, map_location=self.device)
+            self.student.load_state_dict(state["student"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step = _step(found[-1])
+        self._log.continue_at(self.step, self._first)
+
+    def course(self) -> Course:
+        last = self._losses[-max(1, len(self._losses) // 10) :]
+        loss = sum(last) / len(last) if last else self._log.loss()
+        return Course(self.step, loss, float(self.student.logit_scale.detach().exp()))
+
+
+def _groups(student: Student, options: ClipOptions) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels alone, as open_clip has it."""
+    parameters = list(student.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+def _autocast(device: torch.device, precision: str) -> Any:
+    """Products in bfloat16 where the processor has instructions for it: others take a hundred times
+    as long for it (galago/train/nano/arithmetic.py)."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    wanted = precision == "bf16" or (precision == "auto" and native)
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def _checkpoints(work: Path) -> list[Path]:
+    return sorted(work.glob("checkpoint-*"), key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+@contextlib.contextmanager
+def _memory(batch: int) -> Iterator[None]:
+    """On a CPU only words tell what torch ran out of."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise ModelError(
+            f"not enough memory to train: lower --batch (it is {batch}) or start more processes, "
+            "or add --checkpointing"
+        ) from error
+
+
+class _Interrupts:
+    """Ctrl-C and SIGTERM end the training behind the next step, with a checkpoint; a second one
+    ends it at once."""
+
+    def __init__(self) -> None:
+        self.met = False
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._meet)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _meet(self, *_: object) -> None:
+        if self.met:
+            raise KeyboardInterrupt
+        self.met = True

@@ -1,0 +1,116 @@
+"""What a data set is reinforced with, and what of it is kept beside the shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from galago.disk import optional_json, whole_file
+from galago.errors import OptionError
+from galago.train.clip.teachers import TeacherRow
+from galago.version import __version__
+
+__all__ = ["PLAN", "Recipe", "check_plan", "keep_plan", "read_teachers"]
+
+PLAN = "reinforce.json"
+_FORMAT = 1
+DTYPES = ("float16", "float32")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """teachers by name, whose rows stand side by side; scales: of their cosines, None for the
+    paper's or their own.  captions: how many synthetic ones a picture gets of the captioner.
+    augmentations: how many of a picture the teachers see.  batch: pictures that are looked at
+    together.  dtype: of the rows as they are stored.
+    """
+
+    teachers: tuple[str, ...]
+    scales: tuple[float, ...] | None = None
+    captioner: str | None = None
+    captions: int = 5
+    augmentations: int = 10
+    seed: int = 0
+    batch: int = 8
+    dtype: str = "float16"
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.teachers:
+            raise OptionError("--teacher is missing: name one, such as galago:conse")
+        for name in ("captions", "augmentations", "batch"):
+            if not 1 <= getattr(self, name) <= 1000:
+                raise OptionError(f"--{name} {getattr(self, name)} is not possible: use 1 to 1000")
+        if self.dtype not in DTYPES:
+            raise OptionError(f"--dtype {self.dtype!r} is not possible: use {', '.join(DTYPES)}")
+        if self.scales is not None:
+            if len(self.scales) != len(self.teachers):
+                raise OptionError(
+                    f"--scales names {len(self.scales)} numbers for {len(self.teachers)} teachers"
+                )
+            if not all(0 < scale <= 1000 for scale in self.scales):
+                raise OptionError("--scales are numbers above 0, such as 70,60")
+
+    def plan(self, teachers: Sequence[TeacherRow]) -> dict[str, Any]:
+        """What the shards depend on, as JSON."""
+        return {
+            "format": _FORMAT,
+            "teachers": [dataclasses.asdict(row) for row in teachers],
+            "captioner": self.captioner,
+            "captions": self.captions if self.captioner else 0,
+            "augmentations": self.augmentations,
+            "seed": self.seed,
+            "dtype": self.dtype,
+        }
+
+
+def check_plan(out: Path, recipe: Recipe) -> None:
+    """OptionError where the shards there were made by another recipe, as far as can be told before
+    the teachers are loaded."""
+    known = recipe.plan([])
+    before = optional_json(out / PLAN)
+    del known["teachers"]
+    _compare(out, before, known)
+    names = [str(one.get("name")) for one in before.get("teachers", [])]
+    if before and names != list(recipe.teachers):
+        raise OptionError(
+            f"the shards in {out} are of {', '.join(names)}, and now it is "
+            f"{', '.join(recipe.teachers)}: give the same, or another folder"
+        )
+
+
+def keep_plan(out: Path, plan: dict[str, Any]) -> None:
+    """Write the plan beside the shards; OptionError where those there were made by another."""
+    before = optional_json(out / PLAN)
+    _compare(out, before, plan)
+    if not before:
+        with whole_file(out / PLAN) as file:
+            file.write(json.dumps({**plan, "galago": __version__}, indent=1).encode())
+
+
+def _compare(out: Path, before: dict[str, Any], plan: dict[str, Any]) -> None:
+    for key, value in plan.items():
+        if before and before.get(key) != value:
+            raise OptionError(
+                f"the shards in {out} were made with {key} {_told(before.get(key))}, and now it is "
+                f"{_told(value)}: give the same, or another folder"
+            )
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{one['name']} ({one['dim']} x {one['scale']:g})" for one in value)
+    return str(value)
+
+
+def read_teachers(folder: Path) -> tuple[TeacherRow, ...]:
+    """The teachers of the shards in a folder; none where no plan says it, as beside Apple's."""
+    found = optional_json(folder / PLAN).get("teachers", [])
+    try:
+        return tuple(TeacherRow(str(t["name"]), int(t["dim"]), float(t["scale"])) for t in found)
+    except (KeyError, TypeError, ValueError):
+        raise OptionError(f"{folder / PLAN} is damaged: give --dims and --scales") from None
