@@ -35,10 +35,11 @@ TINY = Qwen2Spec(64, 128, 2, 4, 2, 300, tied=False)
 def loud(weights: dict[str, InMemory]) -> dict[str, InMemory]:
     """Biases and norms that show, too."""
     rng = np.random.default_rng(3)
-    return {
-        name: InMemory("F32", one.shape, (one.array + 0.1 * rng.standard_normal(one.shape)).astype("f4"))
-        for name, one in weights.items()
-    }  # fmt: skip
+    changed = {}
+    for name, one in weights.items():
+        array = one.array + 0.1 * rng.standard_normal(one.shape)
+        changed[name] = InMemory("F32", one.shape, array.astype(np.float32))
+    return changed
 
 
 @pytest.mark.parametrize("kind", SMALL)

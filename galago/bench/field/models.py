@@ -6,7 +6,7 @@ on docs/comparison.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from galago.bench.field.towers import ConvNeXt, Plain, Tower, ViTamin, tokens
@@ -86,22 +86,24 @@ class Rival:
 
 # -- towers ----------------------------------------------------------------------------------------
 
-_SO400M = {"width": 1152, "heads": 16, "hidden": 4304}
-_LARGE = {"width": 1024, "heads": 16, "hidden": 4096, "patch": 14}
+_SO400M = Plain(1152, 27, 16, 4304, 14)
+_LARGE = Plain(1024, 24, 16, 4096, 14, class_token=True)
+_CLIP_L = replace(_LARGE, pre_norm=True, eps=1e-5)
+_SIGLIP_B = Plain(768, 12, 12, 3072, 16)
 TOWERS: dict[str, tuple[Tower, Source]] = {
     "FastViTHD": (MCI3, "arXiv 2412.13303 section 3.1; timm's fastvit_mci3"),
     "FastViT": (MCI2, "arXiv 2412.13303 section 3: MobileCLIP's MCi2; timm's fastvit_mci2"),
     # LLaVA takes the last but one layer of CLIP's and SigLIP's towers; what is behind isn't run.
     "SigLIP-SO400M/14, 26 layers": (
-        Plain(**_SO400M, layers=26, patch=14),
+        replace(_SO400M, layers=26),
         "LLaVA-VL/LLaVA-NeXT siglip_encoder.py: the last layer and the head are deleted",
     ),
     "SigLIP-SO400M/14": (
-        Plain(**_SO400M, layers=27, patch=14),
+        _SO400M,
         f"{_TIMM}vit_so400m_patch14_siglip_384; vikhyat/moondream torch/config.py VisionConfig",
     ),
     "CLIP ViT-L/14, 23 layers": (
-        Plain(**_LARGE, layers=23, class_token=True, pre_norm=True, eps=1e-5),
+        replace(_CLIP_L, layers=23),
         f"{_TIMM}vit_large_patch14_clip_336; LLaVA's mm_vision_select_layer -2",
     ),
     "ConvNeXt-L": (
@@ -117,18 +119,18 @@ TOWERS: dict[str, tuple[Tower, Source]] = {
         f"{_TIMM}convnext_xxlarge",
     ),
     "DINOv2 ViT-L/14": (
-        Plain(**_LARGE, layers=24, class_token=True, scaled=True),
+        replace(_LARGE, scaled=True),
         f"{_TIMM}vit_large_patch14_dinov2",
     ),
     "SigLIP-B/16": (
-        Plain(768, 12, 12, 3072, 16),
-        f"{_TIMM}vit_base_patch16_siglip_512; SmolVLM-256M's card names google/siglip-base-patch16-512",
+        _SIGLIP_B,
+        f"{_TIMM}vit_base_patch16_siglip_512; SmolVLM-256M's card: siglip-base-patch16-512",
     ),
     # The towers of CLIP's kind, whole.
     "MobileCLIP2-S0": (MCI0, "galago.specs.MCI0"),
     "MobileCLIP2-S4": (MCI4, "galago.specs.MCI4"),
     "CLIP ViT-L/14": (
-        Plain(**_LARGE, layers=24, class_token=True, pre_norm=True, eps=1e-5),
+        _CLIP_L,
         f"{_CLIP}ViT-L-14.json",
     ),
     "CLIP ViT-B/16": (
@@ -136,11 +138,11 @@ TOWERS: dict[str, tuple[Tower, Source]] = {
         f"{_CLIP}ViT-B-16.json",
     ),
     "SigLIP-SO400M/14, pooled": (
-        Plain(**_SO400M, layers=27, patch=14, pooled=True),
+        replace(_SO400M, pooled=True),
         f"{_CLIP}ViT-SO400M-14-SigLIP.json; SigLIP2's tower has the same shape",
     ),
     "SigLIP-B/16, pooled": (
-        Plain(768, 12, 12, 3072, 16, pooled=True),
+        replace(_SIGLIP_B, pooled=True),
         f"{_CLIP}ViT-B-16-SigLIP.json; SigLIP2's tower has the same shape",
     ),
     "ViTamin-L": (
@@ -190,7 +192,7 @@ _FASTVLM = "arXiv 2412.13303"
 
 def _fastvlm(tower: str, decoder: str, side: int, group: str, grid: int = 1) -> Vlm:
     """`grid` x `grid` tiles and an overview of the same size; 1: the picture as it is."""
-    size = decoder.removeprefix("Qwen2-")
+    size = decoder.removeprefix("Qwen2-").replace("Vicuna-7B", "with Vicuna-7B")
     count = 1 if grid == 1 else grid * grid + 1
     tile = side // grid
     whose = "FastVLM" if tower == "FastViTHD" else f"FastVLM with {tower}"
@@ -203,9 +205,10 @@ def _fastvlm(tower: str, decoder: str, side: int, group: str, grid: int = 1) -> 
 
 def _rival(
     name: str, looks: tuple[Look, ...], seen: int, decoder: str, px: int, group: str,
-    source: Source, published: str = "", note: str = "",
+    source: Source, published: str = "", note: str = "", llm: str = "",
 ) -> Vlm:  # fmt: skip
-    return Vlm(name, looks, seen, decoder, px, group, source, (published, decoder), note)
+    row = (published, llm or decoder)
+    return Vlm(name, looks, seen, decoder, px, group, source, row, note)
 
 
 def _vlms() -> list[Vlm]:
@@ -231,6 +234,8 @@ def _vlms() -> list[Vlm]:
     for decoder in ("Qwen2-0.5B", "Qwen2-1.5B", "Qwen2-7B"):
         for side, grid in ((1024, 2), (1536, 2), (1536, 3), (2048, 2)):
             found.append(_fastvlm("FastViTHD", decoder, side, "tiles", grid))
+    # As ConvLLaVA's decoder, so that the two differ in their towers alone.
+    found += [_fastvlm("FastViTHD", "Vicuna-7B", side, "vicuna") for side in (768, 1024)]
     return [*found, *_large()]
 
 
@@ -239,16 +244,19 @@ def _small() -> list[Vlm]:
     smol = "google's SigLIP-B/16 at 512 px, 4x4 tiles and an overview, 64 tokens each"
     tiles = (Look("SigLIP-B/16", 512, 17),)
     found = [
-        _rival(f"SmolVLM-{size}", tiles, 17 * 64, decoder, 2048, "rival", smol, published)
-        for size, decoder, published in (
-            ("256M", "SmolLM2-135M", ""),
-            ("500M", "SmolLM2-360M", "SmolVLM2-0.5B"),
+        _rival(f"SmolVLM-{size}", tiles, 17 * 64, decoder, 2048, "rival", smol, *row)
+        for size, decoder, *row in (
+            ("256M", "SmolLM2-135M"),
+            ("500M", "SmolLM2-360M", "SmolVLM2-0.5B", "accuracies are SmolVLM2's", "SmolLM2"),
         )
     ]
     moondream = (Look("SigLIP-SO400M/14", 378, 13),)
-    note = "12 crops and an overview, joined into one map of 27 x 27 tokens"
+    note = "12 crops of 378 px and an overview, joined into one map of 27 x 27 tokens"
     source = "vikhyat/moondream torch/config.py: max_crops 12, crop_size 378"
-    return [*found, _rival("moondream2", moondream, 729, "Phi-1.5", 1302, "rival", source, "", note)]
+    return [
+        *found,
+        _rival("moondream2", moondream, 729, "Phi-1.5", 378, "rival", source, "", note),
+    ]
 
 
 def _large() -> list[Vlm]:
@@ -278,10 +286,8 @@ def _large() -> list[Vlm]:
         Look("CLIP ViT-L/14", 336),
     )
     note = "its connector (SVA, which mixes the four towers' maps in 576 queries) is left out"
-    source = "arXiv 2406.16860; cambrian-mllm/cambrian"
-    found.append(
-        _rival("Cambrian-1-8B", four, 576, "LLaMA-3-8B", 1024, "rival", source, "Cambrian-1", note)
-    )
+    name, source = "Cambrian-1-8B", "arXiv 2406.16860; cambrian-mllm/cambrian"
+    found.append(_rival(name, four, 576, "LLaMA-3-8B", 1024, "rival", source, name, note))
     return found
 
 
@@ -295,9 +301,14 @@ RIVALS: tuple[Rival, ...] = (
     Rival("MobileCLIP2-S3", "FastViTHD", 256, "MobileCLIP2-S3"),
     Rival("MobileCLIP2-S4", "MobileCLIP2-S4", 256, "MobileCLIP2-S4"),
     Rival("MobileCLIP2-L/14", "CLIP ViT-L/14", 224, "MobileCLIP2-L/14"),
-    Rival("SigLIP-SO400M/14, 224 px", "SigLIP-SO400M/14, pooled", 224, "ViT-SO400M-14-SigLIP webli"),
     Rival(
-        "SigLIP-SO400M/14, 384 px", "SigLIP-SO400M/14, pooled", 384, "ViT-SO400M-14-SigLIP-384 webli"
+        "SigLIP-SO400M/14, 224 px", "SigLIP-SO400M/14, pooled", 224, "ViT-SO400M-14-SigLIP webli"
+    ),
+    Rival(
+        "SigLIP-SO400M/14, 384 px",
+        "SigLIP-SO400M/14, pooled",
+        384,
+        "ViT-SO400M-14-SigLIP-384 webli",
     ),
     Rival("SigLIP-B/16", "SigLIP-B/16, pooled", 224, "ViT-B-16-SigLIP webli"),
     Rival("SigLIP2-SO400M/14", "SigLIP-SO400M/14, pooled", 224, ""),

@@ -1,4 +1,4 @@
-"""The field's towers and decoders as PyTorch modules: timm's and transformers' own, of our shapes."""
+"""The field's towers and decoders as PyTorch modules: timm's and transformers' own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def _model(seen: Tower, side: int) -> Any:
     if isinstance(seen, FastViTSpec):
         named = _NAMED.get(seen)
         args = {} if named else timm_args(seen)
-        return timm.create_model(named or "fastvit_mci3", inference_mode=True, num_classes=0, **args)
+        return timm.create_model(
+            named or "fastvit_mci3", inference_mode=True, num_classes=0, **args
+        )
     if isinstance(seen, ConvNeXt):
         made = TimmConvNeXt(depths=seen.depths[:4], dims=seen.widths[:4], num_classes=0)
         made.norm_pre, made.head = _nothing(), _nothing()
@@ -125,7 +127,7 @@ def decoder_model(told: Decoder) -> Any:
     import transformers
 
     spec, kinds = told.spec, {"qwen2": "Qwen2", "llama": "Llama", "phi": "Phi"}
-    made = {
+    made: dict[str, Any] = {
         "hidden_size": spec.hidden,
         "intermediate_size": spec.intermediate,
         "num_hidden_layers": spec.layers,
@@ -134,6 +136,9 @@ def decoder_model(told: Decoder) -> Any:
         "vocab_size": spec.vocab,
         "tie_word_embeddings": spec.tied,
     }
+    if told.kind != "phi":  # whose angles turn half of a head only, as its defaults say
+        made["rms_norm_eps"] = spec.rms_eps
+        made["rope_parameters"] = {"rope_type": "default", "rope_theta": spec.rope_theta}
     name = kinds[told.kind]
     config = getattr(transformers, f"{name}Config")(**made)
     with torch.device("meta"):

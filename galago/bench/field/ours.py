@@ -119,7 +119,8 @@ def _session(told: Decoder, precision: str, threads: int) -> LanguageSession:
 
 def random_decoder(told: Decoder, precision: str) -> dict[str, InMemory]:
     """Random weights in the form that the graph reads; of the embedding table a few rows."""
-    numbers, weights = pool(), {}
+    numbers = pool()
+    weights: dict[str, InMemory] = {}
     wanted = {n: s for n, s in text_shapes(told.spec).items() if _used(n, told)}
     wanted |= {HEAD: (told.spec.vocab, told.spec.hidden), EMBEDDING: (8, told.spec.hidden)}
     for name, shape in wanted.items():
@@ -131,9 +132,7 @@ def _used(name: str, told: Decoder) -> bool:
     return told.kind == "qwen2" or not name.endswith("proj.bias")
 
 
-def held(
-    name: str, shape: tuple[int, ...], precision: str, numbers: Float
-) -> dict[str, InMemory]:
+def held(name: str, shape: tuple[int, ...], precision: str, numbers: Float) -> dict[str, InMemory]:
     """A tensor as it is kept: matrices in the precision, norms and biases in float32."""
     if len(shape) < 2:
         return {name: InMemory("F32", shape, filled(name, shape, numbers))}

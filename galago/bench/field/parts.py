@@ -24,7 +24,7 @@ __all__ = [
     "together",
 ]
 
-TOGETHER = 3 * 3600  # seconds within which rows count as measured together
+TOGETHER = 6 * 3600  # seconds within which rows count as measured together
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,6 @@ def _point(rows: Rows, name: str, size: str) -> float | None:
 
 
 def together(rows: Rows, names: Sequence[str]) -> bool:
-    """Whether these rows were measured within a few hours, so that their ratio means something."""
-    when = [rows[name].get("when") for name in names]
-    return None not in when and max(when) - min(when) <= TOGETHER
-
+    """Whether these rows were measured within hours of each other, as one run measures them."""
+    when: list[float] = [rows[name]["when"] for name in names if "when" in rows[name]]
+    return len(when) == len(names) and max(when) - min(when) <= TOGETHER

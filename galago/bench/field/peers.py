@@ -1,6 +1,7 @@
 """Parts in PyTorch: timm's towers and transformers' decoders, of the same shapes.
 
-The faster of float32 and bf16, and of the two memory layouts, is found at the least work and kept; float32 isn't tried where its weights alone would take more than 4 GB.
+The faster of float32 and bf16, and of the two memory layouts, is found at the least work and kept;
+float32 isn't tried where its weights alone would take more than 4 GB.
 """
 
 from __future__ import annotations

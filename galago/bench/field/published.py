@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
+
+from galago.places import DATA
 
 __all__ = ["AVERAGED", "FIVE", "Published", "find", "mean", "number", "published"]
 
@@ -21,7 +22,7 @@ FIVE = ("GQA", "TextVQA", "POPE", "DocVQA", "SeedBench-I")  # the FastVLM paper'
 @cache
 def published() -> tuple[Published, ...]:
     """Every row of published.tsv, in its order."""
-    text = (resources.files("galago.bench.field") / "published.tsv").read_text("utf-8")
+    text = (DATA / "published.tsv").read_text("utf-8")
     return tuple(csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -35,7 +36,7 @@ def find(model: str, llm: str = "", px: int | None = None) -> Published | None:
         for row in published()
         if model and (row["model"] == model or row["model"].startswith(f"{model} ("))
         and (not llm or row["llm"] == llm)
-        and (px is None or row["input_px"] in ("", str(px)))
+        and (px is None or not row["input_px"] or str(px) in row["input_px"].split("+"))
     ]  # fmt: skip
     return rows[-1] if rows else None
 

@@ -1,7 +1,7 @@
 """Rows of the field: each tower and each decoder at all its sizes, in either engine.
 
-In the order that says most in the first half hour: FastVLM-0.5B and LLaVA-OneVision-0.5B, the towers
-of CLIP's kind, today's small models, then the curves and the large decoders.
+In the order that says most in the first half hour: FastVLM-0.5B and LLaVA-OneVision-0.5B, the
+towers of CLIP's kind, today's small models, then the curves and the large decoders.
 """
 
 from __future__ import annotations
@@ -43,13 +43,21 @@ def rows(settings: Settings) -> list[Row]:
     """In the order of measuring. A quick run measures none of them."""
     if settings.quick:
         return []
-    first = [*_tower(_TOWERS_FIRST[0], settings), *_decoder("Qwen2-0.5B", settings)]
+    sides = {name: [int(size.split("x")[0]) for size in sizes_of(name)] for name in TOWERS}
+    counted = Job("field.claims.counted", {"towers": {n: sorted({*s}) for n, s in sides.items()}})
+    first = [
+        Row(f"{FIELD}shapes", counted, once=True),
+        *_tower(_TOWERS_FIRST[0], settings),
+        *_decoder("Qwen2-0.5B", settings),
+    ]
     first += _tower(_TOWERS_FIRST[1], settings)
     of_clip = dict.fromkeys(one.tower for one in RIVALS)
     small = ("SigLIP-B/16", "SigLIP-SO400M/14")
     others = dict.fromkeys([*of_clip, *small, *TOWERS])
     decoders = ("SmolLM2-135M", "SmolLM2-360M", "Phi-1.5")
-    before = [row for name in others if name in {*of_clip, *small} for row in _tower(name, settings)]
+    before = [
+        row for name in others if name in {*of_clip, *small} for row in _tower(name, settings)
+    ]
     middle = [row for name in decoders for row in _decoder(name, settings)]
     rest = [row for name in others for row in _tower(name, settings)]
     heavy = [row for name in DECODERS for row in _decoder(name, settings)]
@@ -86,7 +94,7 @@ def _decoder(name: str, settings: Settings) -> Iterator[Row]:
 
 
 def row_name(part: str, engine: str, precision: str) -> str:
-    """What the row of a tower or a decoder is called; no slash, comma or space of its name stays."""
+    """What the row of a tower or a decoder is called; slashes, commas, spaces become hyphens."""
     kind = "decoder" if part in DECODERS else "tower"
     slug = part.replace("/", "-").replace(", ", "-").replace(" ", "-")
     return f"{FIELD}{kind}/{slug}/{engine}/{precision}"

@@ -80,4 +80,4 @@ def filled(name: str, shape: tuple[int, ...], numbers: npt.NDArray[Any]) -> Floa
     if part == "bias" or len(shape) < 2:
         return np.full(shape, float(part != "bias"), np.float32)
     fan_in = shape[-1] if part in ("pos_embed", "cls_token", "latent") else math.prod(shape[1:])
-    return np.resize(numbers, shape) * np.float32(fan_in**-0.5)
+    return np.asarray(np.resize(numbers, shape) * np.float32(fan_in**-0.5), np.float32)
