@@ -20,7 +20,7 @@ TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finet
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci cluster-test cluster-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci cluster-test cluster-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip bench-field golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -199,6 +199,10 @@ bench: $(PARITY)/.bench ## docs/performance.md and docs/benchmark-clip.md: speed
 
 bench-clip: $(PARITY)/.bench ## the second of them alone, in two rounds: towers, indexing, search (about 20 minutes)
 	@$(PARITY)/bin/python -m galago bench clip --rounds 2 --out docs $(ARGS)
+
+# Half an hour gives the first comparisons; it goes on where it was stopped.
+bench-field: $(PARITY)/.bench ## docs/comparison.md: towers and decoders of the whole field, in two engines (some hours)
+	@$(PARITY)/bin/python -m galago bench field --runs 3 --out docs $(ARGS)
 
 golden: $(VENV)/.dev ## write tests/golden again from the embedded model
 	@$(PY) tools/golden.py

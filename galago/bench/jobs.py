@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CLIP", "ENGINE", "Job", "Row", "Settings"]
+__all__ = ["CLIP", "ENGINE", "FIELD", "Job", "Row", "Settings"]
 
 CLIP = "clip/"  # how names of rows of MobileCLIP and of albums begin
+FIELD = "field/"  # ... and of the towers and decoders that others are made of
 ENGINE = ("openvino", "numpy")
 
 

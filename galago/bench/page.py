@@ -10,7 +10,10 @@ from pathlib import Path
 from galago.bench.clip.page import page as clip_page
 from galago.bench.clip.picture import picture as clip_picture
 from galago.bench.clip.rows import PACKAGES as CLIP_PACKAGES
-from galago.bench.jobs import CLIP, Row
+from galago.bench.field.page import page as field_page
+from galago.bench.field.picture import PICTURES as FIELD_PICTURES
+from galago.bench.field.rows import PACKAGES as FIELD_PACKAGES
+from galago.bench.jobs import CLIP, FIELD, Row
 from galago.bench.markdown import Report, spliced
 from galago.bench.run import Run
 from galago.bench.vlm.page import page as vlm_page
@@ -43,6 +46,7 @@ _VLM = _Page(
     title="How fast galago is",
 )
 _CLIP = _Page("benchmark-clip", CLIP_PACKAGES, clip_page, {"": clip_picture})
+_FIELD = _Page("comparison", FIELD_PACKAGES, field_page, FIELD_PICTURES)
 
 
 def told(run: Run, rows: Sequence[Row]) -> str:
@@ -75,5 +79,7 @@ def write_pages(run: Run, wanted: Sequence[Row], every: Sequence[Row], folder: P
 def _parts(rows: Sequence[Row]) -> Iterator[tuple[_Page, list[Row]]]:
     """The pages that tell of any of these rows, and their rows."""
     clip = [row for row in rows if row.name.startswith(CLIP)]
-    vlm = [row for row in rows if not row.name.startswith(CLIP)]
-    yield from ((page, part) for page, part in ((_VLM, vlm), (_CLIP, clip)) if part)
+    field = [row for row in rows if row.name.startswith(FIELD)]
+    vlm = [row for row in rows if not row.name.startswith((CLIP, FIELD))]
+    pages = ((_VLM, vlm), (_CLIP, clip), (_FIELD, field))
+    yield from ((page, part) for page, part in pages if part)

@@ -1,10 +1,11 @@
-"""What is measured: the machine's limits, FastVLM and its peers, MobileCLIP and its peers."""
+"""What is measured: the machine's limits, FastVLM and MobileCLIP beside their peers, the field."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from galago.bench.clip import rows as clip
+from galago.bench.field import rows as field
 from galago.bench.jobs import Job, Row, Settings
 from galago.bench.vlm import rows as vlm
 
@@ -13,7 +14,7 @@ __all__ = ["chosen", "rows"]
 
 def rows(settings: Settings) -> list[Row]:
     """Every row of a run, in the order of measuring."""
-    return [*_machine(settings), *vlm.rows(settings), *clip.rows(settings)]
+    return [*_machine(settings), *vlm.rows(settings), *clip.rows(settings), *field.rows(settings)]
 
 
 def chosen(every: Sequence[Row], wanted: Sequence[str]) -> list[Row]:

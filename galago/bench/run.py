@@ -150,7 +150,7 @@ class Run:
                 last = said[-1] if said else f"the process ended with {done.returncode}"
                 return {"error": last[:300]}
             found: Result = json.loads(result.read_text("utf-8"))
-            return found | others.share()
+            return found | others.share() | {"when": round(time.time())}
 
     def _environment(self) -> dict[str, str]:
         # Nothing is to be looked up, and no library's threads are to outnumber the others'.

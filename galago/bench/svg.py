@@ -15,15 +15,25 @@ _STYLE = """.title { font-size: 14px; font-weight: 600 }
 .value, .note { font-size: 11px; fill: #52606d } .tick { font-size: 10px; fill: #52606d; \
 text-anchor: middle }"""
 
+# Ink that is told apart on white and on dark paper.
+_BOTH = """text { fill: #1f2933 } .paper { fill: #ffffff } .axis { stroke: #9aa5b1; fill: none }
+.grid { stroke: #e4e7eb } .small { font-size: 10px } .ring { stroke: #ffffff }
+@media (prefers-color-scheme: dark) { text { fill: #e4e7eb } .paper { fill: #14181d }
+.value, .note, .tick { fill: #aab4bf } .grid { stroke: #2c343d } .ring { stroke: #14181d } }"""
 
-def document(title: str, height: float, parts: Sequence[str]) -> str:
-    """A whole picture of the usual width."""
+
+def document(title: str, height: float, parts: Sequence[str], *, dark: bool = False) -> str:
+    """A whole picture of the usual width; `dark`: it turns dark where the reader's page is."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'width="{WIDTH}" height="{height:.0f}" role="img" font-family="system-ui, sans-serif">'
     )
     background = '<rect width="100%" height="100%" fill="#ffffff"/>'
-    about = f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>"
+    style = _STYLE
+    if dark:
+        background = '<rect width="100%" height="100%" class="paper"/>'
+        style = f"{_STYLE}\n{_BOTH}"
+    about = f"<title>{escape(title)}</title>\n<style>{style}</style>"
     return "\n".join([head, about, background, *parts, "</svg>\n"])
 
 

@@ -58,7 +58,7 @@ def bench(
             metavar="FOLDER",
             help="Write performance.json, its pictures, and the generated part of "
             "performance.md there, with all rows that are finished; of rows of clip "
-            "benchmark-clip.json, .md and .svg.",
+            "benchmark-clip.json, .md and .svg, of rows of field comparison.json, .md and .svg.",
         ),
     ] = None,
     again: Annotated[
@@ -74,8 +74,10 @@ def bench(
     and resolution, with the share of this machine's limits that is reached. Models are random
     ones of the published shapes: nothing is fetched. transformers, LLaVA-OneVision's shape and ONNX
     Runtime are measured when the extra bench is installed. Rows of clip are MobileCLIP2's towers,
-    indexing and search, beside open_clip; all but the embedded model's need that, too. Each
-    finished row is kept: a run that was stopped goes on where it was. The tables go to stdout, as
+    indexing and search, beside open_clip; all but the embedded model's need that, too. Rows of
+    field are the towers and decoders of other models (LLaVA-OneVision, ConvLLaVA, Cambrian-1,
+    SmolVLM, SigLIP …), in PyTorch and in OpenVINO; field/shapes only counts them. Each finished
+    row is kept: a run that was stopped goes on where it was. The tables go to stdout, as
     Markdown.
 
     \b
@@ -83,6 +85,7 @@ def bench(
       galago bench --quick
       galago bench first/0.5B/galago/int8
       galago bench clip/towers/MobileCLIP2-S0
+      galago bench field/tower/FastViTHD field/decoder/Qwen2-0.5B
       galago bench --cache /mnt/large/bench --out docs
     """
     from galago.bench.plan import chosen
