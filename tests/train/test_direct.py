@@ -44,3 +44,32 @@ def test_what_is_there_weighs_as_much_as_all_that_is_not() -> None:
     loud = torch.full((1, 50), 6.0)
     assert direct.noun_loss(right, nouns) < 0.1
     assert direct.noun_loss(silent, nouns) > 2.5 and direct.noun_loss(loud, nouns) > 2.5
+
+
+def test_a_landmark_is_sought_in_its_cell() -> None:
+    picture = np.zeros((128, 128, 3), np.uint8)
+    joints = np.full((21, 2), 40.0)
+    joints[1] = (127.9, 0.0)
+    joints[2] = (128.0, 5.0)  # outside
+    batch = direct.collate(
+        [
+            Sample("fingers", picture, "0", 0),
+            Sample("fingers", picture, "2", 2, joints=joints),
+        ],
+        np.zeros((1, 1), np.float16),
+    )
+    assert batch["joint_rows"].tolist() == [1]
+    assert batch["joints"][0, :4].tolist() == [5, 3, -100, 5]
+    logits = torch.zeros(1, 4, 4, 21)
+    assert torch.isclose(direct.joint_loss(logits, batch["joints"]), torch.tensor(16.0).log())
+    logits[0, 1, 1] = logits[0, 0, 3, 1] = 20.0
+    logits[0, 1, 1, 1] = 0.0
+    assert direct.joint_loss(logits, batch["joints"]) < 1e-6
+
+
+def test_a_batch_without_a_hand_has_a_gradient_too() -> None:
+    batch = direct.collate([Sample("fingers", PICTURE, "0", 0)], np.zeros((1, 1), np.float16))
+    logits = torch.zeros(0, 2, 2, 21, requires_grad=True)
+    loss = direct.joint_loss(logits, batch["joints"])
+    loss.backward()
+    assert loss == 0 and logits.grad is not None

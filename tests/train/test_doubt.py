@@ -21,6 +21,7 @@ from galago.train.nano.doubt.__main__ import main
 from galago.train.nano.doubt.measure import Asked, Measured, Seen, right
 from galago.train.nano.doubt.pictures import Shown
 from galago.train.nano.doubt.report import TITLE, into_card
+from galago.train.nano.doubt.scenes import scenes
 from galago.vlm.fastvlm import FastVLM
 from tests.helpers.clips import tiny_clip
 
@@ -84,6 +85,24 @@ def test_what_names_a_known_thing_is_left_out_and_groups_stay_whole(
     assert "zebra a" in words["captions-b"] and "two umbrellas" not in words["captions-b"]
 
 
+def test_scenes_are_taught_by_noun_and_measured_by_book(tmp_path: Path) -> None:
+    rows = [
+        ({"labels": ["dog"], "group": f"b{n}/1", "split": split, "kind": "photo"}, stripes(n))
+        for split in ("train", "val")
+        for n in range(8)
+    ]
+    rows.append(({"labels": ["cat"], "group": "b", "split": "train"}, stripes(1)))
+    rows.append(({"labels": ["dog"], "group": "b", "split": "val", "kind": "drawing"}, stripes(1)))
+    books = shard(tmp_path / "captions-b-0.tar", rows)
+    found = list(scenes([books], 7, 6, 3))
+    assert [one.truth for one in found if one.part == "taught"] == ["dog"] * 3  # of one cat: none
+    tried = [one for one in found if one.part != "taught"]
+    assert len(tried) == 6 and {one.kind for one in found} == {"scene"}
+    assert {one.part for one in tried} == {"fit", "measure"} and "b" not in {
+        one.group for one in tried
+    }
+
+
 def test_a_border_separates_what_can_be_and_its_curve_says_what_it_costs() -> None:
     rng = np.random.default_rng(0)
     signals = np.concatenate([rng.normal(0, 1, (200, 3)), rng.normal(2, 1, (200, 3))])
@@ -122,6 +141,8 @@ def test_the_space_has_spread_one_within_things() -> None:
         ("note", "read", "buy\nmilk", "buy milk", True),
         ("note", "describe", "buy milk", "A picture of text that says: buy milk", True),
         ("note", "read", "buy milk", "sell meat", False),
+        ("scene", "describe", "dog ; blue sky", "Two dogs run.", True),
+        ("scene", "brief", "dog ; blue sky", "A cat.", False),
         ("unknown", "describe", "", "A photo of an umbrella.", False),
     ],
 )

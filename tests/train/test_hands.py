@@ -81,13 +81,16 @@ def test_sure_counts_and_pictures_without_hands(labels: Path) -> None:
 def test_a_hand_takes_its_share_of_the_scene(labels: Path, seed: int) -> None:
     (cut,) = hands.find_cuts([photo("0")], labels)[2]
     scene = Image.new("RGB", (192, 192), (20, 20, 200))
-    one, two = (hands.held_up(cut, Store(), scene, random.Random(seed)) for _ in range(2))
+    (one, at), (two, _) = (
+        hands.held_up(cut, Store(), scene, random.Random(seed)) for _ in range(2)
+    )
     assert np.array_equal(np.asarray(one), np.asarray(two))
     changed = (np.asarray(one) != np.asarray(scene)).any(-1)
     assert 0.05 < changed.mean() < 0.85
     red, green, blue = np.moveaxis(np.asarray(one, int), -1, 0)
     wall = (green > 1.6 * red) & (green > 1.6 * blue) & (green > 30)
     assert (wall & changed).mean() < 0.01  # its wall stayed behind
+    assert at is not None and at.shape == (21, 2)
 
 
 def test_scene_is_left_as_it_was(labels: Path) -> None:

@@ -17,6 +17,8 @@ from galago.train.nano.data.render import CELL, CHARACTERS
 from galago.train.nano.depthwise import quicken
 
 CELL_LABELS = len(CHARACTERS) + 1  # and "no character"
+JOINTS = 21  # landmarks of a hand
+JOINT_CELL = 32  # px: how exactly a read-out says where one lies
 STRIDE = 64
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25  # centred pixels learn faster than 0..1
 
@@ -94,6 +96,12 @@ class EncoderHeads(nn.Module):
         self.letters = nn.ModuleDict(
             {name: nn.Linear(width, _cells(name) ** 2 * labels) for name, width in stages.items()}
         )
+        self.joints = nn.ModuleDict(
+            {
+                "middle": nn.Linear(stages["middle"], JOINTS),
+                "cells": nn.Linear(tokens, (STRIDE // JOINT_CELL) ** 2 * JOINTS),
+            }
+        )
 
     def pool(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) features -> (B, C), normalised: what the whole picture shows."""
@@ -101,12 +109,23 @@ class EncoderHeads(nn.Module):
 
     def cell_logits(self, features: torch.Tensor, name: str) -> torch.Tensor:
         """(B, C, h, w) features -> (B, rows, columns, labels + 1): what stands in each cell."""
-        n = _cells(name)
+        return self._spread(features, name, self.letters[name], _cells(name))
+
+    def joint_logits(self, features: torch.Tensor, name: str) -> torch.Tensor:
+        """(B, C, h, w) features -> (B, rows, columns, JOINTS): where each landmark lies."""
+        n = STRIDE // JOINT_CELL if name == "cells" else 1
+        return self._spread(features, name, self.joints[name], n)
+
+    def _spread(
+        self, features: torch.Tensor, name: str, readout: nn.Module, n: int
+    ) -> torch.Tensor:
+        """A read-out of each position that speaks of n x n cells, as one map of cells."""
         b, _, h, w = features.shape
         channels_last = features.permute(0, 2, 3, 1)
-        flat = self.letters[name](self.norm(channels_last) if name == "cells" else channels_last)
-        split = flat.float().reshape(b, h, w, n, n, CELL_LABELS + 1)
-        return split.permute(0, 1, 3, 2, 4, 5).reshape(b, h * n, w * n, CELL_LABELS + 1)
+        flat = readout(self.norm(channels_last) if name == "cells" else channels_last).float()
+        each = flat.shape[-1] // (n * n)
+        split = flat.reshape(b, h, w, n, n, each)
+        return split.permute(0, 1, 3, 2, 4, 5).reshape(b, h * n, w * n, each)
 
 
 def _cells(name: str) -> int:

@@ -24,18 +24,18 @@ from galago.train.nano.teach.workers import read_photos
 SHARES = (0.09, 0.36)  # of the picture that the hand's box takes
 SURE = 0.98  # a count is believed from here on; a score says that there is a hand at all
 SEEN = 0.8
+WRIST, KNUCKLE = 0, 9  # landmarks of a hand; the knuckle is the middle finger's
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One hand of a photograph: its outline (PNG), its fingers, wrist and middle knuckle (shares
-    of width and height)."""
+    """One hand of a photograph: its fingers, its outline (PNG), and its landmarks, (21, 2) float
+    shares of width and height, in the order of the teacher's hands."""
 
     photo: Photo
     fingers: int
     outline: bytes
-    wrist: tuple[float, float]
-    knuckle: tuple[float, float]
+    points: np.ndarray
 
 
 def find_cuts(photos: Sequence[Photo], folder: Path) -> dict[int, list[Cut]]:
@@ -44,9 +44,9 @@ def find_cuts(photos: Sequence[Photo], folder: Path) -> dict[int, list[Cut]]:
     for photo, row in read_photos(photos, folder, "hands"):
         hands = row["hands"]
         if len(hands) == 1 and hands[0]["score"] >= SEEN:
-            wrist, knuckle = hands[0]["points"][0], hands[0]["points"][9]
+            points = np.array(hands[0]["points"], np.float64)[:, :2]
             outline = base64.b64decode(hands[0]["mask"])
-            cut = Cut(photo, photo.info["fingers"], outline, tuple(wrist[:2]), tuple(knuckle[:2]))
+            cut = Cut(photo, photo.info["fingers"], outline, points)
             cuts[cut.fingers].append(cut)
     return cuts
 
@@ -66,14 +66,17 @@ def find_counted(
     return counted, empty
 
 
-def held_up(cut: Cut, store: PhotoStore, scene: Image.Image, rng: random.Random) -> Image.Image:
-    """The hand on the scene (square), on an arm that comes from the edge."""
+def held_up(
+    cut: Cut, store: PhotoStore, scene: Image.Image, rng: random.Random
+) -> tuple[Image.Image, np.ndarray | None]:
+    """The hand on the scene (square), on an arm that comes from the edge; and its landmarks there,
+    (21, 2) float px, None where the outline is empty and no hand was put."""
     picture = store.picture(cut.photo)
     mask = Image.open(io.BytesIO(cut.outline)).convert("L").resize(picture.size)
     box = mask.getbbox()
     if box is None:
-        return scene
-    at = [np.array(p) * picture.size - box[:2] for p in (cut.wrist, cut.knuckle)]
+        return scene, None
+    at = cut.points * picture.size - box[:2]
     hand, mask = picture.crop(box), mask.crop(box).filter(ImageFilter.GaussianBlur(0.7))
     side = scene.width
     share = rng.uniform(*SHARES)
@@ -82,34 +85,35 @@ def held_up(cut: Cut, store: PhotoStore, scene: Image.Image, rng: random.Random)
     if rng.random() < 0.5:
         hand = hand.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         mask = mask.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        at = [np.array((hand.width - x, y)) for x, y in at]
+        at = np.array((hand.width, 0)) + at * (-1, 1)
     hand, mask, at = _turned(hand, mask, at, rng.gauss(0, 14))
     hand = _toned(hand, mask, scene, rng)
     # Mostly whole; a hand at the edge of a picture is one too.
     slack = 0.02 * side
     x = rng.uniform(-slack, max(-slack, side - hand.width + slack))
     y = rng.uniform(-slack, max(-slack, side - hand.height + slack))
-    page = _arm(scene.copy(), hand, mask, [p + np.array((x, y)) for p in at], rng)
+    at = at + np.array((x, y))
+    page = _arm(scene.copy(), hand, mask, at, rng)
     page.paste(hand, (int(x), int(y)), mask)
-    return page
+    return page, at
 
 
 def _resized(
-    hand: Image.Image, mask: Image.Image, at: list[np.ndarray], scale: float
-) -> tuple[Image.Image, Image.Image, list[np.ndarray]]:
+    hand: Image.Image, mask: Image.Image, at: np.ndarray, scale: float
+) -> tuple[Image.Image, Image.Image, np.ndarray]:
     size = (max(4, round(hand.width * scale)), max(4, round(hand.height * scale)))
-    return hand.resize(size), mask.resize(size), [p * scale for p in at]
+    return hand.resize(size), mask.resize(size), at * scale
 
 
 def _turned(
-    hand: Image.Image, mask: Image.Image, at: list[np.ndarray], degrees: float
-) -> tuple[Image.Image, Image.Image, list[np.ndarray]]:
+    hand: Image.Image, mask: Image.Image, at: np.ndarray, degrees: float
+) -> tuple[Image.Image, Image.Image, np.ndarray]:
     middle = np.array(hand.size) / 2
     angle = np.deg2rad(-degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     hand = hand.rotate(degrees, Image.Resampling.BILINEAR, expand=True)
     mask = mask.rotate(degrees, Image.Resampling.BILINEAR, expand=True)
-    return hand, mask, [turn @ (p - middle) + np.array(hand.size) / 2 for p in at]
+    return hand, mask, (at - middle) @ turn.T + np.array(hand.size) / 2
 
 
 def _toned(
@@ -138,11 +142,11 @@ def _arm(
     page: Image.Image,
     hand: Image.Image,
     mask: Image.Image,
-    at: Sequence[np.ndarray],
+    at: np.ndarray,
     rng: random.Random,
 ) -> Image.Image:
     """Skin from the wrist on, and mostly a sleeve over it, out of the picture."""
-    wrist, knuckle = at
+    wrist, knuckle = at[WRIST], at[KNUCKLE]
     away = wrist - knuckle
     palm = float(np.hypot(*away))
     if palm < 2:

@@ -44,6 +44,7 @@ class Sample:
     present: bool = True  # False where a question about fingers meets a picture without a hand
     names: tuple[str, ...] = ()  # of what a scene shows, the chief one first
     nouns: tuple[int, ...] = ()  # those of them that the read-out has
+    joints: np.ndarray | None = field(default=None, repr=False)  # (21, 2) px: a hand's landmarks
 
 
 @dataclass

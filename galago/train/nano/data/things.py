@@ -23,10 +23,18 @@ from galago.train.nano.data.words import phrase
 from galago.train.nano.teach.workers import read_photos
 
 LEAST_SEEN = 4  # pictures of a noun that is worth a read-out
-LONGEST = 90  # letters of a caption that a small decoder is asked for
+LONGEST = 60  # letters of a caption that a small decoder is asked for
 SURE = 0.45  # of the detector
 SHARES = (0.12, 0.7)  # of the picture's side that a pasted drawing takes
 CUTOUTS = "cutouts-openclipart.tar"
+# What WordNet takes for nouns too, in captions that don't mean them.
+NO_NOUNS = frozenset(
+    re.split(
+        " ",
+        "image photo picture same more well upper lower central can will may working national john"
+        " die opening",
+    )
+)
 
 
 _KINDS = """\
@@ -145,7 +153,8 @@ def listed(names: Sequence[str]) -> str:
 def nouns_of(info: dict[str, Any]) -> tuple[str, ...]:
     """Labels, and the kinds that a detector is sure of."""
     seen = [name for name, score in info.get("detected", ()) if score >= SURE]
-    return tuple(dict.fromkeys(name.lower() for name in (*info.get("labels", ()), *seen)))
+    names = dict.fromkeys(name.lower() for name in (*info.get("labels", ()), *seen))
+    return tuple(name for name in names if len(name) > 2 and name not in NO_NOUNS)
 
 
 def common_nouns(

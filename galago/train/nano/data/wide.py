@@ -23,6 +23,9 @@ from galago.train.nano.data.tasks import Sample, Tasks, cropped, jitter, letterb
 STREETS = ("Street", "St", "Road", "Rd", "Ave", "Lane", "Square", "Drive", "Way", "Hill")
 LETTERS = 20  # on a line of a photographed note; one note in five has longer ones
 LONG_LINE = 30
+WRITTEN = (
+    0.4  # of captioned pictures are told in the caption's own words, the others by their nouns
+)
 
 
 @dataclass
@@ -102,6 +105,7 @@ class WideTasks(Tasks):
     def _rooms(self, rng: random.Random, side: int) -> Sample:
         """A hand in somebody's room, pasted or real; one in six has none, or a fist."""
         found, empty = self.counted
+        joints: np.ndarray | None = None
         chance = rng.random()
         if empty and chance < 0.12:  # faces, cups, paws: no hand among them
             picture = squared(cropped(self.store.picture(rng.choice(empty)), rng, 0.5), side, rng)
@@ -116,10 +120,12 @@ class WideTasks(Tasks):
             # Fists are cut less: what the outline misses of them is little, and 0 comes twice.
             count = rng.choice([n for n in there if n] * 2 + [n for n in there if not n])
             picture = self._room(rng, side)
-            picture = hands.held_up(rng.choice(self.cuts[count]), self.store, picture, rng)
+            cut = rng.choice(self.cuts[count])
+            picture, joints = hands.held_up(cut, self.store, picture, rng)
         if rng.random() < 0.1:
             picture = picture.convert("L").convert("RGB")
-        return Sample("fingers", np.asarray(jitter(picture, rng, 0.7)), str(count), count)
+        drawn = np.asarray(jitter(picture, rng, 0.7))
+        return Sample("fingers", drawn, str(count), count, joints=joints)
 
     def _photographed(self, rng: random.Random, side: int) -> Sample:
         lines = self._note_lines(rng)
@@ -169,10 +175,15 @@ class WideTasks(Tasks):
 
     def _captioned(self, rng: random.Random, side: int) -> Sample:
         photo = rng.choice(self.captioned)
-        names = things.nouns_of(photo.info)
+        names = self._known_first(things.nouns_of(photo.info))
         picture = squared(cropped(self.store.picture(photo), rng, 0.7), side, rng)
-        said = things.caption_of(photo.info, rng) or things.listed(names)
+        said = things.caption_of(photo.info, rng) if rng.random() < WRITTEN else ""
+        said = said or things.listed(names)
         return self._scene(jitter(picture, rng, 0.7), said, names, self.rows[photo.offset])
+
+    def _known_first(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """What several pictures show can be learned: it comes before what one alone does."""
+        return tuple(sorted(names, key=lambda name: name not in self.noun_index))
 
     def _pasted(self, rng: random.Random, side: int) -> Sample:
         if not self.cutouts:

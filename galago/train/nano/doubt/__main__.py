@@ -23,6 +23,7 @@ from galago.train.nano.doubt.calibrate import calibrate_clip, calibrate_vlm
 from galago.train.nano.doubt.measure import Measured, measure_clip, measure_vlm
 from galago.train.nano.doubt.pictures import Shown
 from galago.train.nano.doubt.report import Figures, into_card, table
+from galago.train.nano.doubt.scenes import scenes
 
 # What a model that reads may well know something of.
 LETTERED = "text sign poster word letter page note newspaper number book cover map diagram finger"
@@ -33,6 +34,8 @@ def main() -> None:
     vlm, clip = ((options.folder / name).is_file() for name in (CONFIG, CLIP_CONFIG))
     if not (vlm or clip):
         raise OptionError(f"{options.folder} holds neither {CONFIG} nor {CLIP_CONFIG}")
+    if not (options.unknown or options.scenes):
+        raise OptionError("--unknown or --scenes is missing: pictures that it may not know")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.folder / DOUBT).unlink(missing_ok=True)  # of other weights it would be refused
     figures = _vlm(options) if vlm else _clip(options)
@@ -47,8 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="the model, as galago loads it")
     several: dict[str, Any] = {"type": Path, "nargs": "+", "default": []}
     parser.add_argument("--known", **several, required=True, help="shards it was trained on")
+    parser.add_argument("--unknown", **several, help="shards never shown: half fits, half measures")
     parser.add_argument(
-        "--unknown", **several, required=True, help="shards never shown: half fits, half measures"
+        "--scenes", **several, help="captioned shards that it was trained on, in the place of those"
     )
     parser.add_argument(
         "--held-out", **several, help="shards, or folders of pictures, to measure with alone"
@@ -79,6 +83,7 @@ def _shown(options: argparse.Namespace, names: list[str], *, drawn: bool) -> Ite
         yield from emoji(options.packages, options.seed)
     if drawn:
         yield from pictures.beside(options.beside, options.seed, options.most)
+        yield from scenes(options.scenes, options.seed, options.most, options.taught)
     for places, held_out in ((options.unknown, False), (options.held_out, True)):
         for place in places:
             yield from pictures.unknown(place, names, options.seed, options.most, held_out=held_out)

@@ -74,7 +74,7 @@ def _fitted(measured: Measured, identity: str, question: str) -> tuple[Taught, l
     used = [
         one
         for one in measured.asked
-        if pictures[one.row].part == "fit" and (one.right or _is_unknown(measured, one))
+        if pictures[one.row].part == "fit" and (one.right or _is_odd(pictures[one.row]))
     ]
     signals = np.stack([_signals(blank, measured, one) for one in used])
     right = np.array([one.right for one in used])
@@ -111,7 +111,7 @@ def _border(signals: fit.Wide, measured: Measured, used: Sequence[Asked], questi
 def _weights(measured: Measured, used: Sequence[Asked]) -> fit.Wide:
     """No source of unknown things, and no kind of known ones, drowns the others."""
     seen = [measured.pictures[one.row] for one in used]
-    origins = [one.source if one.kind == "unknown" else one.kind for one in seen]
+    origins = [one.source if _is_odd(one) else one.kind for one in seen]
     return fit.balanced(origins, np.array([one.right for one in used]))
 
 
@@ -125,8 +125,9 @@ def _shows_taught(one: Seen) -> bool:
     return one.part == "taught" or (one.part == "fit" and one.kind == "note")
 
 
-def _is_unknown(measured: Measured, one: Asked) -> bool:
-    return measured.pictures[one.row].kind == "unknown"
+def _is_odd(seen: Seen) -> bool:
+    """What a wrong answer about is fitted with: scenes hold things never taught as well."""
+    return seen.kind in ("unknown", "scene")
 
 
 def _signals(taught: Taught, measured: Measured, one: Asked) -> fit.Wide:

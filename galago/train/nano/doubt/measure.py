@@ -16,6 +16,7 @@ from galago.text.edits import edit_distance
 from galago.text.presets import PRESETS
 from galago.train.nano.data.words import NUMBERS, phrase
 from galago.train.nano.doubt.pictures import Shown
+from galago.train.nano.doubt.scenes import names_one
 from galago.vlm.fastvlm import FastVLM
 from galago.vlm.sampling import SamplingOptions
 
@@ -26,6 +27,7 @@ QUESTIONS = {  # asked about pictures of a kind
     "emoji": ("describe", "brief"),
     "fingers": ("describe", "count"),
     "note": ("describe", "read"),
+    "scene": ("describe", "brief"),
 }
 READ_RIGHT = 0.25  # a note is read rightly when no more of its characters are wrong
 
@@ -122,4 +124,6 @@ def right(shown: Shown, question: str, text: str) -> bool:
         return raised in said
     if shown.kind == "unknown":
         return False
+    if shown.kind == "scene":
+        return names_one(said, truth)
     return said.strip(" .").lower().endswith(phrase(truth).lower())

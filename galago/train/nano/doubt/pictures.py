@@ -40,7 +40,7 @@ class Shown:
 
     picture: Image.Image
     source: str
-    kind: str  # "object", "fingers", "emoji", "note"; "unknown"
+    kind: str  # "object", "fingers", "emoji", "note", "scene" (scenes.py); "unknown"
     truth: str
     part: Part
     group: str
@@ -48,13 +48,13 @@ class Shown:
 
 def halved(text: str, seed: int) -> Part:
     """One of two halves, the same for the same text."""
-    return "fit" if _number(f"{seed}-{text}") % 2 else "measure"
+    return "fit" if number_of(f"{seed}-{text}") % 2 else "measure"
 
 
 def known(shards: Collection[Path], seed: int, each: int, taught: int) -> Iterator[Shown]:
     """Of shards that were trained on `each` pictures of the val part, and `taught` a label."""
     for shard in shards:
-        rows = list(_shard(shard))
+        rows = list(rows_of(shard))
         for info, data in _chosen(rows, "val", seed, each):
             part = halved(_group(info), seed)
             yield _known(info, data, shard, part)
@@ -69,17 +69,17 @@ def known(shards: Collection[Path], seed: int, each: int, taught: int) -> Iterat
 def beside(shards: Collection[Path], seed: int, most: int) -> Iterator[Shown]:
     """Hands and texts as training never had them, from shards with `fingers` or `text`."""
     for shard in shards:
-        rows = sorted(_shard(shard), key=lambda row: _number(f"{seed}-{row[0]['key']}"))
+        rows = sorted(rows_of(shard), key=lambda row: number_of(f"{seed}-{row[0]['key']}"))
         for info, data in rows[:most]:
             kind = "fingers" if "fingers" in info else "note"
             truth = str(info.get("fingers", info.get("text")))
-            picture = _opened(data, shard).convert("RGB")
+            picture = opened(data, shard).convert("RGB")
             yield Shown(picture, source_of(shard), kind, truth, "beside", _group(info))
 
 
 def labels_of(shards: Collection[Path]) -> list[str]:
     """The labels that a model was taught with these shards."""
-    rows = (info for shard in shards for info, _ in _shard(shard) if info.get("task") == "object")
+    rows = (info for shard in shards for info, _ in rows_of(shard) if info.get("task") == "object")
     return sorted({info["label"] for info in rows if info["split"] == "train"})
 
 
@@ -93,10 +93,10 @@ def unknown(
     avoided = {singular(name) for name in taught}
     rows = folder_rows(place) if place.is_dir() else _captioned(place)
     fit = [row for row in rows if not names_any(row[1], avoided)]
-    fit.sort(key=lambda row: _number(f"{seed}-{row[0]}"))
+    fit.sort(key=lambda row: number_of(f"{seed}-{row[0]}"))
     for key, _, group, data in fit[:most]:
         part = "measure" if held_out else halved(group, seed)
-        picture = cut_out(_opened(data, place), key)
+        picture = cut_out(opened(data, place), key)
         yield Shown(picture, source_of(place), "unknown", "", part, group)
 
 
@@ -120,7 +120,7 @@ MOST_WORDS = 400  # of a source, the commonest
 
 
 def _labels(shard: Path) -> Iterator[str]:
-    for info, _ in _shard(shard):
+    for info, _ in rows_of(shard):
         yield from info.get("labels", [])
 
 
@@ -148,7 +148,7 @@ def source_of(place: Path) -> str:
 
 def _known(info: dict[str, Any], data: bytes, shard: Path, part: Part) -> Shown:
     kind = "fingers" if info["task"] == "fingers" else "object"
-    picture = _opened(data, shard).convert("RGB")
+    picture = opened(data, shard).convert("RGB")
     return Shown(picture, source_of(shard), kind, _truth(info), part, _group(info))
 
 
@@ -164,13 +164,13 @@ def _chosen(
     rows: list[tuple[dict[str, Any], bytes]], split: str, seed: int, most: int
 ) -> list[tuple[dict[str, Any], bytes]]:
     found = [row for row in rows if (row[0].get("split") or hand_split(row[0])) == split]
-    return sorted(found, key=lambda row: _number(f"{seed}-{row[0]['key']}"))[:most]
+    return sorted(found, key=lambda row: number_of(f"{seed}-{row[0]['key']}"))[:most]
 
 
 def _captioned(shard: Path) -> list[tuple[str, str, str, bytes]]:
     """Key, words, group and bytes of what a shard has captions or labels of."""
     rows = []
-    for info, data in _shard(shard):
+    for info, data in rows_of(shard):
         detected = [name for name, _ in info.get("detected", [])]
         words = [*info.get("captions", []), *info.get("labels", []), *detected]
         rows.append((info["key"], " ; ".join(words), _group(info), data))
@@ -194,7 +194,7 @@ def folder_rows(folder: Path) -> list[tuple[str, str, str, bytes]]:
     return rows
 
 
-def _shard(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+def rows_of(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
     """As `samples`, with the shard's name in the keys; OptionError for what is no shard."""
     try:
         for info, data in samples(shard):
@@ -203,7 +203,8 @@ def _shard(shard: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
         raise OptionError(f"{shard} can't be read as a shard of pictures ({error})") from None
 
 
-def _opened(data: bytes, place: Path) -> Image.Image:
+def opened(data: bytes, place: Path) -> Image.Image:
+    """A picture of a shard or folder; CheckpointError for what is none."""
     try:
         return Image.open(io.BytesIO(data))
     except OSError as error:
@@ -226,5 +227,6 @@ def cut_out(picture: Image.Image, key: str) -> Image.Image:
     return page
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
+    """To sort by: the same for the same text."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -17,28 +17,12 @@ from galago.train.nano.data import render
 from galago.train.nano.data.apart import is_apart
 from galago.train.nano.data.assets import find_words, font_families, samples
 from galago.train.nano.data.photographed import photographed
+from galago.train.nano.data.things import NO_NOUNS
 from galago.train.nano.doubt.pictures import cut_out, folder_rows, singular
 
 SIDE = 384
 LEAST = 0.4  # score of what the detector saw: half of what is less sure isn't there
 MOST_LETTERS = 20  # on a line of a photographed note
-# What WordNet takes for nouns too, in captions that don't mean them.
-NO_NOUNS = frozenset(
-    {
-        "image",
-        "photo",
-        "picture",
-        "same",
-        "more",
-        "well",
-        "upper",
-        "lower",
-        "central",
-        "can",
-        "will",
-        "may",
-    }
-)
 DRAWN = re.compile("cartoon|symbols|outline|filled|alphabet")  # in a stamp's path
 NAME_WORDS = 3  # of a noun at most ("test tube", "american flag")
 

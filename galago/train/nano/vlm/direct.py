@@ -2,8 +2,9 @@
 
 Every step sees pictures of all kinds. Text is learned from the map of characters, read off the
 tokens and the two stages before them, because what a late stage must carry an early one must have
-found; objects, emoji and fingers from one linear read-out each of the mean token; objects also
-regress a teacher's features (data/image_teacher.py).
+found; objects, emoji and fingers from one linear read-out each of the mean token; hands also from
+where each of their landmarks lies; objects also regress a teacher's features
+(data/image_teacher.py).
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from galago.train.nano.arithmetic import autocast
 from galago.train.nano.config import TrainConfig
 from galago.train.nano.data.image_teacher import FEATURES
 from galago.train.nano.data.tasks import IGNORED, KINDS, Sample, Tasks
-from galago.train.nano.model import CELL_LABELS, EncoderHeads, build_trunk, normalised
+from galago.train.nano.model import (
+    CELL_LABELS,
+    JOINT_CELL,
+    JOINTS,
+    EncoderHeads,
+    build_trunk,
+    normalised,
+)
 
 NO_CHARACTER_WEIGHT = 0.2  # nine cells in ten are empty
 Batch = dict[str, torch.Tensor]
@@ -59,6 +67,13 @@ class DirectModel(nn.Module):
         if len(rows):
             guess = F.normalize(self.heads.teacher(pooled[rows]).float(), dim=-1)
             losses["teacher"] = 1 - (guess * batch["teacher"]).sum(-1).mean()
+        if len(batch["fingers_rows"]):
+            rows = batch["joint_rows"]
+            each = [
+                joint_loss(self.heads.joint_logits(maps[name][rows], name), batch["joints"])
+                for name in self.heads.joints
+            ]
+            losses["joints"] = torch.stack(each).mean()
         rows = batch["text_rows"]
         if len(rows):
             for name, features in maps.items():
@@ -79,6 +94,17 @@ def noun_loss(logits: torch.Tensor, nouns: torch.Tensor) -> torch.Tensor:
     return 0.5 * there + 0.5 * (each * (1 - truth)).sum() / (1 - truth).sum().clamp_min(1) * 20
 
 
+def joint_loss(logits: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
+    """In which cell each landmark lies: (B, rows, columns, JOINTS) logits, (B, JOINTS) of cells
+    counted row by row, IGNORED outside the picture.
+
+    Zero without a hand, yet with a gradient: every process must have the same to average.
+    """
+    flat = logits.flatten(1, 2).transpose(1, 2).flatten(0, 1)
+    loss = F.cross_entropy(flat, joints.flatten(), reduction="sum")
+    return loss / (joints != IGNORED).sum().clamp_min(1)
+
+
 def cell_loss(logits: torch.Tensor, classes: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Which character covers a cell (cross entropy) and whether its centre lies there (binary)."""
     weight = torch.ones(CELL_LABELS)
@@ -96,6 +122,7 @@ LOSS_WEIGHTS = {
     "object": 0.6,
     "emoji": 0.3,
     "fingers": 0.6,
+    "joints": 0.5,
     "scene": 0.4,
     "teacher": 4.0,
     "cells": 3.0,
@@ -124,11 +151,24 @@ def collate(samples: Sequence[Sample], teacher: np.ndarray) -> Batch:
     scenes = [s for s in samples if s.kind == "scene"]
     pairs = [(row, noun) for row, s in enumerate(scenes) for noun in s.nouns]
     batch["nouns"] = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
+    rows = [i for i, s in enumerate(samples) if s.joints is not None]
+    batch["joint_rows"] = torch.tensor(rows, dtype=torch.long)
+    placed = [joint_cells(s) for s in samples if s.joints is not None]
+    batch["joints"] = torch.from_numpy(np.array(placed, np.int64).reshape(-1, JOINTS))
     cells = [s.cells for s in samples if s.cells is not None]
     if cells:
         batch["classes"] = torch.from_numpy(np.stack([c.classes for c in cells])).long()
         batch["centres"] = torch.from_numpy(np.stack([c.centres for c in cells]))
     return batch
+
+
+def joint_cells(sample: Sample) -> np.ndarray:
+    """(JOINTS,) int64: the cell of JOINT_CELL px of each landmark, IGNORED outside the picture."""
+    side = sample.picture.shape[0]
+    assert sample.joints is not None
+    inside = ((sample.joints >= 0) & (sample.joints < side)).all(1)
+    column, row = (np.clip(sample.joints, 0, side - 1) // JOINT_CELL).astype(np.int64).T
+    return np.where(inside, row * (side // JOINT_CELL) + column, IGNORED)
 
 
 def pixels_of(samples: Sequence[Sample]) -> torch.Tensor:

@@ -96,7 +96,7 @@ class VLMRecipe:
 
         def evaluate(step: int) -> dict[str, float]:
             seed = self.config.seed
-            return language.answer_accuracy(model, self.held_out, writer, stage, 100, seed)
+            return language.answer_accuracy(model, self.held_out, writer, stage, 50, seed)
 
         total = partial(language.total, direct_weight=stage.direct)
         return Stage(stage, model, make_batch, model, total, evaluate)
