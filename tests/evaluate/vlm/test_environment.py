@@ -43,6 +43,7 @@ def test_it_is_not_made_over_something_else(tmp_path: Path) -> None:
         made(tmp_path)
 
 
+@pytest.mark.slow
 def test_it_is_made_and_what_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "REQUIREMENTS", ("./no-such-package",))
     folder = tmp_path / "env"

@@ -53,11 +53,12 @@ def test_ocrbenchs_points_are_of_what_was_asked() -> None:
 
 def test_seedbench_counts_pictures_alone() -> None:
     seed = task("seedbench")
-    values = [{"pred": "a", "answer": "A"}, {"pred": "B", "answer": "A"}]
+    said = (("A", "A"), ("a", "A"), ("B", "A"), ("C", "A"))
+    values = [{"pred": pred, "answer": answer} for pred, answer in said]
     samples = [{"doc_id": at, "seed_image": value} for at, value in enumerate(values)]
-    video = {"doc_id": 2, "seed_video": {"pred": "A", "answer": "A"}}
-    figure = judged(seed, Found({seed.figure: 0.5}, (*samples, video), 3))
-    assert (figure.mean, figure.count) == (0.5, 2)
+    video = {"doc_id": 4, "seed_video": {"pred": "A", "answer": "A"}}
+    figure = judged(seed, Found({seed.figure: 0.5}, (*samples, video), 5))
+    assert (figure.mean, figure.count, figure.method) == (0.5, 4, "wilson")
 
 
 def test_mmmu_takes_letters_and_parsed_replies() -> None:
