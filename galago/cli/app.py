@@ -89,7 +89,20 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 for _verb in (
     *(describe, watch, chat, index, search, duplicates, album, forget, classify, serve),
-    *(mcp, models, pull, use, cache, finetune, reinforce, train_clip, evaluate, export, doctor, bench),
+    *(
+        mcp,
+        models,
+        pull,
+        use,
+        cache,
+        finetune,
+        reinforce,
+        train_clip,
+        evaluate,
+        export,
+        doctor,
+        bench,
+    ),
 ):
     if isinstance(_verb, typer.Typer):  # a verb of several words
         app.add_typer(_verb)

@@ -55,9 +55,7 @@ def reinforce(
             "FastVLM.",
         ),
     ] = None,
-    captions: Annotated[
-        int, typer.Option(metavar="N", help="Synthetic captions a picture.")
-    ] = 5,
+    captions: Annotated[int, typer.Option(metavar="N", help="Synthetic captions a picture.")] = 5,
     augmentations: Annotated[
         int, typer.Option(metavar="N", help="Augmentations a picture, of which all are stored.")
     ] = 10,
@@ -66,9 +64,7 @@ def reinforce(
     ] = 1000,
     processes: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", help="On this machine, a shard each.", show_default="one a core"
-        ),
+        typer.Option(metavar="N", help="On this machine, a shard each.", show_default="one a core"),
     ] = None,
     share: Annotated[
         str | None,
@@ -88,15 +84,16 @@ def reinforce(
 ) -> None:
     """Store what teachers say of pictures and captions, for `galago train-clip`.
 
-    MobileCLIP2's data set reinforcement (arXiv 2311.17049, 2508.20691): random crops and RandAugment
-    of each picture, drawn once and stored with all teachers' rows of them, synthetic captions and
-    the rows of these, in the shards of Apple's DataCompDR. A shard is written whole or not at all;
+    MobileCLIP2's data set reinforcement (arXiv 2311.17049, 2508.20691): random crops and
+    RandAugment of each picture, drawn once and stored with all teachers' rows of them, synthetic
+    captions and the rows of these, in the shards of Apple's DataCompDR. A shard is written whole or not at all;
     stopped, the same command goes on with those that are missing. A picture that can't be opened is
     a row less, and told. Nothing is sent anywhere; teachers that aren't here are fetched once.
 
     \b
     Examples:
-      galago reinforce photos/ shards --teacher galago:mobileclip2-nano --captioner galago:fastvlm-nano
+      galago reinforce photos/ shards --teacher galago:mobileclip2-nano \\
+        --captioner galago:fastvlm-nano
       galago reinforce tars/ shards --teacher open_clip:ViT-L-14:dfn2b \\
         --teacher open_clip:ViT-L-14:dfn2b_s39b --captioner open_clip:coca_ViT-L-14:weights.pt
     """

@@ -1,1 +1,1 @@
-"""MobileCLIP2's training: a data set reinforced once by teachers, and students that learn from it."""
+"""MobileCLIP2's training: a data set reinforced once by teachers, students that learn from it."""

@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image, ImageEnhance, ImageOps
 
@@ -139,9 +140,9 @@ def read_params(value: object) -> tuple[Augmentation, ...]:
     return tuple(map(_one, found))
 
 
-def _one(value: object) -> Augmentation:
+def _one(value: Any) -> Augmentation:
     try:
-        (top, left, height, width), ops = value  # type: ignore[misc]
+        (top, left, height, width), ops = value
         box = (int(top), int(left), int(height), int(width))
         read = tuple(_operation(op) for op in ops)
     except (TypeError, ValueError, IndexError) as error:

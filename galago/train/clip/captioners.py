@@ -6,7 +6,6 @@ writes it and in whatever company.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np

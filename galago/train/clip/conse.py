@@ -39,7 +39,9 @@ class Conse:
 
             self._look = load_teacher()
         except ImportError as error:
-            raise MissingExtraError(f"the teacher galago:conse needs {error.name}", "train") from None
+            raise MissingExtraError(
+                f"the teacher galago:conse needs {error.name}", "train"
+            ) from None
         folder = get_model_path()
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()

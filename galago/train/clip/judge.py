@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from galago.clip.mobileclip import MobileCLIP
 from galago.train.clip.shards import Sample, SampleError, members, plain, read_sample
@@ -51,7 +52,7 @@ def judge(folder: Path, shards: Sequence[str]) -> Judgement:
     )
 
 
-def _samples(shards: Sequence[str]) -> Iterator[tuple[object, str]]:
+def _samples(shards: Sequence[str]) -> Iterator[tuple[Image.Image, str]]:
     for shard in shards:
         with open(shard, "rb") as file:
             for key, held in members(file):

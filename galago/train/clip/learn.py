@@ -1,4 +1,4 @@
-"""The loop: AdamW, a cosine, rows gathered over processes, checkpoints that are whole or nothing."""
+"""The loop: AdamW, a cosine, rows gathered over processes, checkpoints that are whole or none."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     L_distill = (L_image_to_text + L_text_to_image) / 2
     L_image_to_text = 1 / (b K) sum_k KL(softmax(s_k I_k T_k^T) || softmax(s I T^T)), by rows
 
-with K teachers' unit rows I_k, T_k and their scales s_k, and the student's.  B is the whole batch of
-all processes: each compares its own rows with everybody's, and gradients go back to whom they
+with K teachers' unit rows I_k, T_k and their scales s_k, and the student's.  B is the whole batch
+of all processes: each compares its own rows with everybody's, and gradients go back to whom they
 belong, so that the mean of the processes' gradients (as DistributedDataParallel takes it) is that
 of the whole batch.
 """
@@ -49,7 +49,7 @@ def gathered(rows: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Teaching:
-    """How teachers count: `dims`, their numbers side by side in a row; `scales`; `weight`, lambda."""
+    """How teachers count: `dims`, their numbers side by side in a row; `scales`; lambda."""
 
     dims: tuple[int, ...]
     scales: tuple[float, ...]
@@ -85,7 +85,9 @@ def dr_loss(
             if teaching.weight < 1:
                 clip = clip + 0.5 * F.cross_entropy(logits, one.places)
             if teaching.weight > 0:
-                distill = distill + 0.5 * _divergence(logits, one.taught, another.taught_all, teaching)
+                distill = distill + 0.5 * _divergence(
+                    logits, one.taught, another.taught_all, teaching
+                )
     total = (1 - teaching.weight) * clip + teaching.weight * distill
     return Losses(total, clip.detach(), distill.detach())
 

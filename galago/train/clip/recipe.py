@@ -44,9 +44,7 @@ class Recipe:
             raise OptionError("--teacher is missing: name one, such as galago:conse")
         for name in ("captions", "augmentations", "batch"):
             if not 1 <= getattr(self, name) <= 1000:
-                raise OptionError(
-                    f"--{name} {getattr(self, name)} is not possible: use 1 to 1000"
-                )
+                raise OptionError(f"--{name} {getattr(self, name)} is not possible: use 1 to 1000")
         if self.dtype not in DTYPES:
             raise OptionError(f"--dtype {self.dtype!r} is not possible: use {', '.join(DTYPES)}")
         if self.scales is not None:

@@ -220,9 +220,7 @@ class _Maker:
         parts = []
         for teacher in self._teachers:
             squares = (
-                replay(each.image, one, teacher.side)
-                for each in seen
-                for one in each.augmentations
+                replay(each.image, one, teacher.side) for each in seen for one in each.augmentations
             )
             rows = []
             while some := list(islice(squares, 4 * self.recipe.batch)):

@@ -182,7 +182,8 @@ def members(stream: IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
     tarfile.ReadError at the place where a tar was cut short.
     """
     key, held = "", dict[str, bytes]()
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    heard = _Heard(stream)
+    with tarfile.open(fileobj=heard, mode="r|") as tar:  # type: ignore[call-overload]
         for entry in tar:
             folder, _, name = entry.name.rpartition("/")
             stem, _, kind = name.partition(".")
@@ -197,8 +198,22 @@ def members(stream: IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
             if len(data) != entry.size:
                 raise tarfile.ReadError("unexpected end of data")
             key, held[kind.lower()] = here, data
+    if any(heard.last):  # tarfile takes a cut between two members for the end
+        raise tarfile.ReadError("unexpected end of data")
     if held:
         yield key, held
+
+
+class _Heard:
+    """A stream whose last block is remembered: zeros end a tar."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.last = stream, b"\x01"
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self.last = data[-tarfile.BLOCKSIZE :] or self.last
+        return data
 
 
 # -- writing ---------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import random
 import tarfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import torch
@@ -206,7 +206,9 @@ class Stream(IterableDataset):  # type: ignore[type-arg]
     def _rows(self, rows: Sequence[np.ndarray]) -> torch.Tensor:
         """Unit again for each teacher, as they were before they were stored in half precision."""
         whole = torch.from_numpy(np.stack(rows))
-        return torch.cat([F.normalize(part, dim=1) for part in whole.split(self.lessons.dims, 1)], 1)
+        return torch.cat(
+            [F.normalize(part, dim=1) for part in whole.split(self.lessons.dims, 1)], 1
+        )
 
 
 @dataclass(frozen=True)
@@ -240,10 +242,12 @@ def _read(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, bytes]]
             return
         except (tarfile.TarError, OSError, EOFError) as error:
             if nothing and seconds is not None:
-                time.sleep(seconds)
+                sleep(seconds)
                 continue
             reason = " ".join(str(error).split())[:120]
-            notes.append(f"{_named(shard)} is cut short or damaged ({reason}): its rest is left out")
+            notes.append(
+                f"{_named(shard)} is cut short or damaged ({reason}): its rest is left out"
+            )
             return
 
 

@@ -10,7 +10,6 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -21,7 +20,15 @@ from galago.disk import read_json
 from galago.errors import CheckpointError, OptionError
 from galago.specs import ClipSpec
 
-__all__ = ["NanoStudent", "OpenClipStudent", "Student", "new_student", "published_student", "settle", "start_nano"]
+__all__ = [
+    "NanoStudent",
+    "OpenClipStudent",
+    "Student",
+    "new_student",
+    "published_student",
+    "settle",
+    "start_nano",
+]
 
 
 class Student(nn.Module):
@@ -168,8 +175,8 @@ def _parts(config: dict[str, Any], fused: bool) -> dict[str, Any]:
     vision = dict(config["vision_cfg"])
     if fused:
         raise OptionError(
-            "the folder's tower is fused, and open_clip builds it with its training branches: start "
-            "from one that has them, as MobileCLIP2's are published"
+            "the folder's tower is fused, and open_clip builds it with its training branches: "
+            "start from one that has them, as MobileCLIP2's are published"
         )
     vision["timm_model_pretrained"] = False
     return config | {"vision_cfg": vision}
@@ -190,5 +197,3 @@ def start_nano(student: Student, folder: Path, pixels: torch.Tensor) -> None:
     if not isinstance(student, NanoStudent):
         raise OptionError("--start beside --student is for a TOML file's: else give --start alone")
     start_from(folder, student, normalised(pixels))
-
-

@@ -67,7 +67,7 @@ def random_ones(names: Sequence[str]) -> list[str]:
 
 
 def load_teacher(name: str, *, offline: bool = False) -> Teacher:
-    """OptionError for a name of none of the kinds, and what galago and open_clip raise of theirs."""
+    """OptionError for a name of none of the kinds; what galago raises of its own."""
     kind, _, rest = name.partition(":")
     if name == "galago:conse":
         from galago.train.clip.conse import Conse

@@ -30,8 +30,8 @@ _DEATHS = 2  # of processes in one task, after which it is given up
 
 @dataclass(frozen=True)
 class Told:
-    """kind: "said", "done", "failed" (the task can't be done, `what` is why in one line) or "killed"
-    (a process ended in the middle of it, and it begins again).  task: None while it begins."""
+    """kind: "said", "done", "failed" (the task can't be done, `what` is why in one line) or
+    "killed" (a process ended in the middle of it, and it begins again).  task: None at first."""
 
     kind: str
     task: Any = None

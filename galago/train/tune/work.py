@@ -9,15 +9,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from galago.disk import discard_folder, one_at_a_time, optional_json, refusals
 from galago.errors import OptionError, StorageError
 from galago.rows.rows import Rows
-from galago.train.tune.options import TuneOptions
 from galago.version import __version__
 
-__all__ = ["Work", "check_out", "fingerprint", "work_of"]
+__all__ = ["Options", "Work", "check_out", "fingerprint", "work_of"]
 
 _PLAN = "plan.json"
 _LOOKED = 1000  # rows that tell data from other data; more would take longer than they tell
@@ -48,6 +47,13 @@ def fingerprint(rows: Rows) -> str:
     return digest.hexdigest()
 
 
+class Options(Protocol):
+    """What a training is told."""
+
+    def to_json(self) -> dict[str, Any]:
+        """In one level, by the names of the command line's options."""
+
+
 @dataclass(frozen=True)
 class Work:
     """A training's own folder."""
@@ -76,7 +82,7 @@ class Work:
             stack.enter_context(one_at_a_time(self.folder / ".lock", busy))
             yield
 
-    def agree(self, model: str, data: str, options: TuneOptions, *, resume: bool) -> None:
+    def agree(self, model: str, data: str, options: Options, *, resume: bool) -> None:
         """Begin, or continue what was begun with the same model, rows and options.
 
         OptionError names what differs.  Without `resume` what was learnt is forgotten; features of

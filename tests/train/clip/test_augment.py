@@ -1,4 +1,4 @@
-"""Stored augmentations replayed: beside plain numpy, beside torchvision, and as Apple wrote them."""
+"""Stored augmentations replayed: beside plain numpy and torchvision, and as Apple wrote them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from galago.train.clip.augment import DRAWN_SIDE, OPERATIONS, Augmentation, draw, read_params, replay
+from galago.train.clip.augment import (
+    DRAWN_SIDE,
+    OPERATIONS,
+    Augmentation,
+    draw,
+    read_params,
+    replay,
+)
 from tests.helpers.augmentations import augmented
 
 # The first two of the first rows of apple/DataCompDR-12M and -1B, as its card shows them.
-PUBLISHED = "[[[14, 347, 370, 427], [[0, 0.0], [6, 0.26999998092651367]]], [[45, 20, 54, 64], [[11, 178.5], [12, 0.0]]]]"
+PUBLISHED = (
+    "[[[14, 347, 370, 427], [[0, 0.0], [6, 0.26999998092651367]]], "
+    "[[45, 20, 54, 64], [[11, 178.5], [12, 0.0]]]]"
+)
 SHIFTED = "[[[32, 291, 657, 709], [[2, -0.09000000357627869], [4, -30.45317268371582]]]]"
 
 
@@ -45,7 +55,9 @@ def test_drawn_ones_are_what_plain_numpy_makes_of_them() -> None:
         image = picture(seed, rng.randint(20, 90), rng.randint(20, 90))
         one = draw(*image.size, rng)
         found = np.asarray(replay(image, one, 32))
-        ways = [augmented(np.asarray(image), one.to_json(), 32, tall=tall) for tall in (False, True)]
+        ways = [
+            augmented(np.asarray(image), one.to_json(), 32, tall=tall) for tall in (False, True)
+        ]
         assert any(np.array_equal(found, way) for way in ways)
 
 
@@ -55,7 +67,7 @@ def test_drawn_boxes_lie_in_the_picture_and_all_operations_come() -> None:
         width, height = rng.randint(1, 400), rng.randint(1, 400)
         one = draw(width, height, rng)
         top, left, tall, wide = one.box
-        assert 0 <= top and 0 <= left and 0 < tall <= height - top and 0 < wide <= width - left
+        assert top >= 0 and left >= 0 and 0 < tall <= height - top and 0 < wide <= width - left
         seen |= {(number, magnitude > 0) for number, magnitude in one.ops}
         shares.append(tall * wide / (width * height))
     signed = {number for number, one in enumerate(OPERATIONS) if one.signed}

@@ -1,4 +1,4 @@
-"""The loss beside the papers' formulas in plain numpy, and gathered over processes (needs torch)."""
+"""The loss beside the papers' formulas in plain numpy, gathered over processes too (torch)."""
 
 from __future__ import annotations
 

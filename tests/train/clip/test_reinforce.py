@@ -177,8 +177,9 @@ def test_killed_in_the_middle_it_goes_on(
     place: Path, whole: tuple[Path, Reinforced], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [*COMMAND, "reinforce", str(place), str(out), "--teacher", TEACHER, "--rows", "3",
-               "--captions", "1", "--augmentations", "2", "--batch", "2", "--processes", "1"]  # fmt: skip
+    command = [*COMMAND, "reinforce", str(place), str(out), "--teacher", TEACHER]
+    command += ["--rows", "3", "--captions", "1", "--augmentations", "2", "--batch", "2"]
+    command += ["--processes", "1"]
     begun = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -35,7 +35,10 @@ def said(task: Task) -> list[tuple[str, str, str]]:
 
 def test_tars_are_a_task_each_and_keep_their_names_and_keys(tmp_path: Path) -> None:
     label = json.dumps({"label": "cup"}).encode()
-    tar(tmp_path / "b.tar", {"k1.png": png(), "k1.txt": b"a red cup", "k2.png": png(1), "k2.json": label})
+    tar(
+        tmp_path / "b.tar",
+        {"k1.png": png(), "k1.txt": b"a red cup", "k2.png": png(1), "k2.json": label},
+    )
     tar(tmp_path / "a.tar", {"x.png": png(2), "x.txt": b"two"})
     found = tasks(str(tmp_path), 1)
     assert [(one.name, one.stop) for one in found] == [("a.tar", None), ("b.tar", None)]
@@ -72,7 +75,7 @@ def test_a_row_that_cant_be_read_has_a_fault_and_the_rest_comes(tmp_path: Path) 
     lines = [
         {"image": "a.png", "caption": "one"},
         {"image": "missing.png", "caption": "two"},
-        {"image": "a.png", "caption": None},
+        {"image": "a.png", "caption": ["three"]},
         {"image": ["a.png", "a.png"], "caption": "four"},
         {"caption": "five"},
     ]
@@ -99,5 +102,3 @@ def test_a_place_without_pictures_is_refused(tmp_path: Path, place: str) -> None
     (tmp_path / "empty").mkdir()
     with pytest.raises(OptionError, match=place):
         tasks(str(tmp_path / place), 1)
-
-
