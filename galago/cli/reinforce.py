@@ -86,9 +86,10 @@ def reinforce(
 
     MobileCLIP2's data set reinforcement (arXiv 2311.17049, 2508.20691): random crops and
     RandAugment of each picture, drawn once and stored with all teachers' rows of them, synthetic
-    captions and the rows of these, in the shards of Apple's DataCompDR. A shard is written whole or not at all;
-    stopped, the same command goes on with those that are missing. A picture that can't be opened is
-    a row less, and told. Nothing is sent anywhere; teachers that aren't here are fetched once.
+    captions and the rows of these, in the shards of Apple's DataCompDR. A shard is written whole or
+    not at all; stopped, the same command goes on with those that are missing. A picture that can't
+    be opened is a row less, and told. Nothing is sent anywhere; teachers that aren't here are
+    fetched once.
 
     \b
     Examples:

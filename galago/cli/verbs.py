@@ -53,6 +53,8 @@ _MEANT = {
     "pull": "download fetch get install convert upgrade",
     "use": "default set select switch choose config settings",
     "finetune": "fine-tune tune train teach learn lora sft",
+    "reinforce": "distill distil distillation teachers",
+    "train-clip": "contrastive train-mobileclip clip",
     "evaluate own": "eval accuracy score test judge metrics",
     "export": "onnx transformersjs",
     "cache": "clean clear prune purge rm remove delete uninstall du storage disk space",

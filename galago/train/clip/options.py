@@ -28,8 +28,8 @@ class Preset:
 
 
 # arXiv 2508.20691's table of hyperparameters, and apple/ml-mobileclip's scripts; AdamW's betas 0.9
-# and 0.95, weight decay 0.2 and gradients clipped at 1 are those of all of them. `domain` is no row of
-# the paper: few steps at a small rate from published weights, with lambda as for MobileCLIP-B.
+# and 0.95, weight decay 0.2 and gradients clipped at 1 are those of all of them. `domain` is no row
+# of the paper: few steps at a small rate from published weights, with lambda as for MobileCLIP-B.
 PRESETS = {
     "s0": Preset(65_536, 200_000, 10_000, 1e-3, 1.0, "MobileCLIP2-S0, S2, on DFNDR-2B"),
     "b": Preset(65_536, 200_000, 10_000, 1e-3, 1.0, "MobileCLIP2-B, on DFNDR-2B"),
