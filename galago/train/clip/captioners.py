@@ -13,7 +13,7 @@ from PIL import Image
 
 from galago.errors import OptionError
 
-__all__ = ["TOP_P", "Captioner", "load_captioner"]
+__all__ = ["TOP_P", "Captioner", "load_captioner", "nucleus"]
 
 TOP_P = 0.9  # as DataCompDR's captions were drawn
 _LONGEST = 76  # tokens of a CoCa

@@ -95,8 +95,9 @@ class ClipOptions:
         return self.batch // processes
 
     def to_json(self) -> dict[str, Any]:
-        """The options in one level."""
-        return dataclasses.asdict(self)
+        """The options in one level, lambda by its name."""
+        found = dataclasses.asdict(self)
+        return found | {"lambda": found.pop("weight")}
 
 
 def with_preset(name: str | None, chosen: dict[str, Any]) -> ClipOptions:

@@ -14,7 +14,7 @@ from galago.errors import OptionError
 from galago.train.clip.teachers import TeacherRow
 from galago.version import __version__
 
-__all__ = ["PLAN", "Recipe", "keep_plan", "read_teachers"]
+__all__ = ["PLAN", "Recipe", "check_plan", "keep_plan", "read_teachers"]
 
 PLAN = "reinforce.json"
 _FORMAT = 1
@@ -68,18 +68,37 @@ class Recipe:
         }
 
 
+def check_plan(out: Path, recipe: Recipe) -> None:
+    """OptionError where the shards there were made by another recipe, as far as can be told before
+    the teachers are loaded."""
+    known = recipe.plan([])
+    before = optional_json(out / PLAN)
+    del known["teachers"]
+    _compare(out, before, known)
+    names = [str(one.get("name")) for one in before.get("teachers", [])]
+    if before and names != list(recipe.teachers):
+        raise OptionError(
+            f"the shards in {out} are of {', '.join(names)}, and now it is "
+            f"{', '.join(recipe.teachers)}: give the same, or another folder"
+        )
+
+
 def keep_plan(out: Path, plan: dict[str, Any]) -> None:
     """Write the plan beside the shards; OptionError where those there were made by another."""
     before = optional_json(out / PLAN)
+    _compare(out, before, plan)
+    if not before:
+        with whole_file(out / PLAN) as file:
+            file.write(json.dumps({**plan, "galago": __version__}, indent=1).encode())
+
+
+def _compare(out: Path, before: dict[str, Any], plan: dict[str, Any]) -> None:
     for key, value in plan.items():
         if before and before.get(key) != value:
             raise OptionError(
                 f"the shards in {out} were made with {key} {_told(before.get(key))}, and now it is "
                 f"{_told(value)}: give the same, or another folder"
             )
-    if not before:
-        with whole_file(out / PLAN) as file:
-            file.write(json.dumps({**plan, "galago": __version__}, indent=1).encode())
 
 
 def _told(value: Any) -> str:

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import io
 import json
+import os
 import random
 import tarfile
 import time
@@ -27,7 +28,7 @@ from galago.media.images import open_image
 from galago.progress import Progress, Stage, silent
 from galago.train.clip.augment import Augmentation, draw, replay
 from galago.train.clip.captioners import Captioner, load_captioner
-from galago.train.clip.recipe import Recipe, keep_plan
+from galago.train.clip.recipe import Recipe, check_plan, keep_plan
 from galago.train.clip.shards import Sample, SampleError, plain, write_sample
 from galago.train.clip.sources import Given, Task, given
 from galago.train.clip.teachers import Teacher, TeacherRow, describe, load_teacher
@@ -81,6 +82,7 @@ def reinforce(
         closed=f"{out} can't be written: give OUT a place that can",
     ):
         out.mkdir(parents=True, exist_ok=True)
+        check_plan(out, recipe)
         with one_at_a_time(out / f".{tasks[0].name}.lock", busy):
             for task in tasks:  # what killed processes left
                 for part in out.glob(f".{task.name}.*.part"):
@@ -135,6 +137,10 @@ def _stats(name: str) -> str:
 
 def _begin(recipe: Recipe, out: Path, tell: Tell) -> Any:
     """Load the teachers, agree on the plan, and return what makes a shard."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ[name] = "1"
+    if recipe.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     maker = _Maker(recipe, out)
     keep_plan(out, recipe.plan(maker.rows))
     return maker.shard

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from galago.clip.mobileclip import MobileCLIP
-from galago.errors import OptionError
+from galago.errors import GalagoError, OptionError
 from galago.train.clip.augment import replay
 from galago.train.clip.recipe import Recipe, read_teachers
 from galago.train.clip.reinforce import Reinforced, reinforce
@@ -131,7 +131,13 @@ def test_other_teachers_or_augmentations_need_another_folder(
 ) -> None:
     (tmp_path / "reinforce.json").write_bytes((whole[0] / "reinforce.json").read_bytes())
     other = Recipe((TEACHER,), captions=1, augmentations=3)
-    with pytest.raises(Exception, match="augmentations 2, and now it is 3: give the same"):
+    with pytest.raises(OptionError, match="augmentations 2, and now it is 3: give the same"):
+        made(place, tmp_path, recipe=other)
+    other = Recipe((TEACHER, TEACHER), captions=1, augmentations=2)
+    with pytest.raises(OptionError, match="and now it is galago:mobileclip2-nano, galago:mobile"):
+        made(place, tmp_path, recipe=other)
+    other = Recipe((TEACHER,), (33.0,), captions=1, augmentations=2)
+    with pytest.raises(GalagoError, match="x 33.: give the same"):
         made(place, tmp_path, recipe=other)
     assert not [*tmp_path.glob("*.tar")]
 
