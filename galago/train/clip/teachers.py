@@ -79,7 +79,7 @@ def load_teacher(name: str, *, offline: bool = False) -> Teacher:
         model, _, pretrained = rest.partition(":")
         return _OpenClip(model, pretrained)
     folder = Path(os.path.expanduser(name))
-    if not folder.is_dir():
+    if not name or not folder.is_dir():
         raise OptionError(
             f"teacher {name!r} is not known: use open_clip:MODEL:PRETRAINED, galago:NAME, "
             "galago:conse or a folder"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from galago.errors import OptionError
@@ -13,7 +15,7 @@ def test_the_rate_rises_in_a_line_and_falls_as_a_cosine() -> None:
     rates = [options.rate_at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[10] == 1
     assert rates[55] == pytest.approx(0.5) and rates[99] < 0.001
-    assert all(later < sooner for sooner, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later < sooner for sooner, later in itertools.pairwise(rates[10:]))
 
 
 def test_a_batch_is_divided_among_the_processes() -> None:
