@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from galago.disk import discard_folder, whole_folder
-from galago.errors import ModelError
+from galago.errors import GalagoError, ModelError
 from galago.progress import Progress, Stage
 from galago.train.clip.loss import Losses, Teaching, dr_loss
 from galago.train.clip.options import MOST_SCALE, ClipOptions
@@ -77,12 +77,16 @@ def learn(
     run = _Run(student, teaching, options, place, work)
     run.resume()
     stream = Stream(lessons, place, run.step, options.workers)
-    loader = DataLoader(stream, batch_size=None, num_workers=options.workers)
+    loader = DataLoader(
+        stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt
+    )
     told: set[str] = set()
     with _Interrupts() as interrupts, _memory(options.batch):
         batches = iter(loader) if run.step < options.steps else iter(())
         while run.step < options.steps:
             batch = next(batches)
+            if isinstance(batch, GalagoError):
+                raise batch
             for note in batch.notes:
                 if note not in told and len(told) < 100:
                     told.add(note)
@@ -96,6 +100,11 @@ def learn(
                 run.keep()
     run.keep()
     return run.course()
+
+
+def _hear_no_interrupt(_: int) -> None:
+    """Ctrl-C reaches loading processes too, and the last step still needs them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Run:

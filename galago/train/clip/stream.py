@@ -21,7 +21,7 @@ import torch.nn.functional as F
 import webdataset
 from torch.utils.data import IterableDataset, get_worker_info
 
-from galago.errors import OptionError
+from galago.errors import GalagoError, OptionError
 from galago.specs import ClipSpec
 from galago.text.clip_tokens import load_clip_tokenizer
 from galago.train.clip.augment import replay
@@ -110,7 +110,17 @@ class Stream(IterableDataset):  # type: ignore[type-arg]
         self._tokenizer = load_clip_tokenizer(lessons.spec.text.vocab)
         self._notes: list[str] = []
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | GalagoError]:
+        """In a loading process what goes wrong comes as it is: torch would make a traceback of
+        it."""
+        try:
+            yield from self._batches()
+        except GalagoError as error:
+            if get_worker_info() is None:
+                raise
+            yield error
+
+    def _batches(self) -> Iterator[Batch]:
         info = get_worker_info()
         # The loader asks its workers in turn, the first one first.
         lane = (self._start + (info.id if info else 0)) % self._workers

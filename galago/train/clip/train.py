@@ -150,7 +150,8 @@ class _Training:
         """The student, with the weights of `start` where it is of galago's own shape."""
         if self.job.student is not None and self.job.start is not None:
             settling = dataclasses.replace(lessons, batch=_SETTLING)
-            batch: Batch = next(iter(Stream(settling, Place(), 0, 0)))
+            batch = next(iter(Stream(settling, Place(), 0, 0)))
+            assert isinstance(batch, Batch)  # outside of loading processes
             start_nano(self.built, self.job.start, batch.pixels)
         return self.built
 

@@ -149,6 +149,16 @@ def test_two_processes_learn_what_one_does(tiny: str, tmp_path: Path) -> None:
     assert len(found) == 4 and np.allclose(found, wanted, rtol=1e-5)
 
 
+def test_what_a_loading_process_refuses_is_a_line(tiny: str, tmp_path: Path) -> None:
+    mixed = write_shards(tmp_path / "mixed", [4])
+    other = write_shards(tmp_path / "other", [4], dims=(6, 6))
+    (other / "00000.tar").rename(mixed / "00001.tar")
+    options = dataclasses.replace(OPTIONS, workers=1)
+    with pytest.raises(OptionError, match="^00001.tar:.* 12 numbers, and the teachers 6 . 5"):
+        train_clip(job(mixed, tmp_path / "out", tiny, options=options))
+    assert not (tmp_path / "out").exists()
+
+
 def test_how_teachers_count_is_told_or_stands_beside_the_shards(tmp_path: Path) -> None:
     bare = write_shards(tmp_path / "bare", [2], plan=False)
     told = write_shards(tmp_path / "told", [2])
