@@ -89,11 +89,11 @@ $(TRAIN)/.run: pyproject.toml
 	@test -x $(TRAIN)/bin/python || $(PYTHON) -m venv $(TRAIN)
 	@echo "installing torch, transformers and peft into $(TRAIN) (once, some minutes)"
 	@$(TRAIN)/bin/python $(PIP) $(TORCH)
-	@$(TRAIN)/bin/python $(PIP) -e '.[finetune]' 'pytest>=8'
+	@$(TRAIN)/bin/python $(PIP) -e '.[finetune,train-clip]' 'pytest>=8'
 	@touch $@
 
 train-test: $(TRAIN)/.run ## trainings of seconds: every layout, transformers beside, two processes, stops
-	@$(ONE) $(TRAIN)/bin/python -m pytest tests/rows tests/train/tune
+	@$(ONE) $(TRAIN)/bin/python -m pytest tests/rows tests/train/tune tests/train/clip tests/cli/test_train_clip.py
 
 train-kills: $(TRAIN)/.run ## twenty kills at random moments: it continues, and ends with the same losses
 	@GALAGO_KILLS=20 $(ONE) $(TRAIN)/bin/python -m pytest tests/train/tune/test_finetune_stops.py

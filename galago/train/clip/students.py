@@ -5,6 +5,7 @@ All are two towers that give unit rows, and know how galago will run them.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from abc import abstractmethod
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 from galago.checkpoints.clip_config import SECOND, read_clip_spec
 from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
 from galago.disk import read_json
-from galago.errors import CheckpointError, OptionError
+from galago.errors import CheckpointError, MissingExtraError, OptionError
 from galago.specs import ClipSpec
 
 __all__ = [
@@ -132,6 +133,8 @@ def new_student(name: str) -> Student:
 
 
 def _nano_config(path: Path) -> Any:
+    if importlib.util.find_spec("transformers") is None:  # its trainer's networks are in one file
+        raise MissingExtraError("a student of galago's own shape needs transformers", "train")
     from galago.train.nano.config import ClipTrainConfig, load_config
 
     if not path.is_file():
