@@ -70,7 +70,8 @@ class _CoCa:
         except (RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise OptionError(f"open_clip can't load {name} {pretrained}: {reason}") from None
-        self._model: Any = made[0].eval()
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model: Any = made[0].eval().to(self._device)
         if not hasattr(self._model, "text_decoder"):
             raise OptionError(f"{name} writes no captions: a CoCa does, as open_clip:coca_ViT-L-14")
         self._prepare: Any = made[2]
@@ -80,7 +81,9 @@ class _CoCa:
         import torch
 
         with torch.inference_mode():
-            latent, tokens = self._model._encode_image(self._prepare(picture)[None])
+            latent, tokens = self._model._encode_image(
+                self._prepare(picture)[None].to(self._device)
+            )
             drawn = (self._one(latent, tokens, seed + number) for number in range(count))
             return [_sentence(self._tokenizer.decode(ids)) for ids in drawn]
 
@@ -92,8 +95,9 @@ class _CoCa:
         ids = [start]
         while len(ids) < _LONGEST:
             known = {"image_latent": latent, "image_embs": tokens}
-            seen = self._model(None, torch.tensor([ids]), output_labels=False, **known)
-            chosen = nucleus(seen["logits"][0, -1].float().numpy(), TOP_P, rng)
+            said = torch.tensor([ids], device=self._device)
+            seen = self._model(None, said, output_labels=False, **known)
+            chosen = nucleus(seen["logits"][0, -1].float().cpu().numpy(), TOP_P, rng)
             if chosen == end:
                 break
             ids.append(chosen)

