@@ -38,7 +38,7 @@ def test_python_example(tmp_path: Path) -> None:
 def test_options_in_pages_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = page.read_text("utf-8")
     for verb, rest in re.findall(
-        r"^\s*(?:\$ )?(?:\.venv/bin/)?galago (\w+)(.*)$", text, re.MULTILINE
+        r"^\s*(?:\$ )?(?:\.venv/bin/)?galago (\w[\w-]*)(.*)$", text, re.MULTILINE
     ):
         known = run(capsys, verb, "--help").out
         inner = next(iter(rest.split()), "")
