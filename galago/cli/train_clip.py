@@ -12,9 +12,10 @@ import typer
 from galago.cli import options
 from galago.cli.terminal import say, stages, write_place, write_record
 from galago.errors import MissingExtraError, OptionError
-from galago.progress import silent
+from galago.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from galago.catalog import Kind
     from galago.train.clip.train import ClipTrained
 
 __all__ = ["train_clip"]
@@ -156,7 +157,9 @@ def train_clip(
     first = os.environ.get("RANK", "0") == "0"  # torchrun starts several of us
     with stages(verbose=True) as shown:
         progress = shown if first else silent
-        begun = None if start is None else _folder(start, offline, progress)
+        # a TOML file's trunk may come from a FastVLM of galago's own, too
+        kind: Kind | None = "mobileclip" if student is None else None
+        begun = None if start is None else _folder(start, kind, offline, progress)
         from galago.train.clip.train import ClipJob
         from galago.train.clip.train import train_clip as train
 
@@ -169,12 +172,12 @@ def train_clip(
         _tell(made, as_json)
 
 
-def _folder(start: str, offline: bool, progress: object) -> Path:
+def _folder(start: str, kind: Kind | None, offline: bool, progress: Progress) -> Path:
     from galago import catalog
     from galago.hub.fetched import fetched
 
-    source = fetched(start, kind="mobileclip", offline=offline or None, progress=progress)  # type: ignore[arg-type]
-    catalog.check_kind(source.name, source.kind, "mobileclip")
+    source = fetched(start, kind=kind, offline=offline or None, progress=progress)
+    catalog.check_kind(source.name, source.kind, kind)
     return source.folder
 
 
