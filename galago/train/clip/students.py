@@ -167,7 +167,11 @@ def published_student(folder: Path) -> Student:
         )
     model = _built(config)
     held = {name: tensor.float() for name, tensor in held.items()}
-    missing, unknown = model.load_state_dict(held, strict=False)
+    try:
+        missing, unknown = model.load_state_dict(held, strict=False)
+    except RuntimeError as error:  # of other shapes
+        reason = " ".join(str(error).split())[-160:]
+        raise CheckpointError(f"{folder} doesn't fit its configuration ({reason})") from None
     lost = [n for n in missing if not n.endswith(("attn_mask", "num_batches_tracked"))]
     if lost or unknown:
         raise CheckpointError(f"{folder} doesn't fit its configuration ({[*lost, *unknown][0]})")
