@@ -128,8 +128,7 @@ def new_student(name: str) -> Student:
     import open_clip
 
     config = open_clip.get_model_config(spec.name)
-    model = open_clip.create_model(spec.name)
-    return OpenClipStudent(model, config, spec)
+    return OpenClipStudent(_built(config), config, spec)
 
 
 def _nano_config(path: Path) -> Any:
@@ -158,31 +157,34 @@ def published_student(folder: Path) -> Student:
     spec = read_clip_spec(folder)
     if not (folder / CLIP_WEIGHTS).is_file():
         raise CheckpointError(f"{folder} has no {CLIP_WEIGHTS}: fetch the model again")
-    import open_clip
     from safetensors.torch import load_file
 
-    # A fused tower has single convolutions in the places of its branches, and learns as it is.
     held = load_file(folder / CLIP_WEIGHTS)
-    fused = any(".reparam_conv." in name for name in held)
-    known = {key: value for key, value in config.items() if key != "custom_text"}
-    model = open_clip.model.CustomTextCLIP(**_parts(known, fused))
+    if any(".reparam_conv." in name for name in held):
+        raise OptionError(
+            "the folder's tower is fused, and open_clip builds it with its training branches: "
+            "start from one that has them, as MobileCLIP2's are published"
+        )
+    model = _built(config)
     held = {name: tensor.float() for name, tensor in held.items()}
-    missing, unknown = model.load_state_dict(held, strict=False)
+    try:
+        missing, unknown = model.load_state_dict(held, strict=False)
+    except RuntimeError as error:  # of other shapes
+        reason = " ".join(str(error).split())[-160:]
+        raise CheckpointError(f"{folder} doesn't fit its configuration ({reason})") from None
     lost = [n for n in missing if not n.endswith(("attn_mask", "num_batches_tracked"))]
     if lost or unknown:
         raise CheckpointError(f"{folder} doesn't fit its configuration ({[*lost, *unknown][0]})")
     return OpenClipStudent(model, config, spec)
 
 
-def _parts(config: dict[str, Any], fused: bool) -> dict[str, Any]:
-    vision = dict(config["vision_cfg"])
-    if fused:
-        raise OptionError(
-            "the folder's tower is fused, and open_clip builds it with its training branches: "
-            "start from one that has them, as MobileCLIP2's are published"
-        )
-    vision["timm_model_pretrained"] = False
-    return config | {"vision_cfg": vision}
+def _built(config: dict[str, Any]) -> Any:
+    """open_clip's model of a model_cfg, with new weights; its own create_model warns of these."""
+    from open_clip.model import CustomTextCLIP
+
+    known = {key: value for key, value in config.items() if key != "custom_text"}
+    known["vision_cfg"] = config["vision_cfg"] | {"timm_model_pretrained": False}
+    return CustomTextCLIP(**known)
 
 
 def settle(model: nn.Module) -> None:
