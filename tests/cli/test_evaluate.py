@@ -231,7 +231,7 @@ def test_words_that_are_left_out(capsys: Capture, labelled: Path) -> None:
     line = run(capsys, "evaluate", "speed").line
     assert line.startswith("'speed' can't be evaluated; there is: ") and "own" in line
     alone = run(capsys, "evaluate")
-    assert alone.code == 2 and "Commands:\n  own" in alone.err
+    assert alone.code == 2 and "Commands:\n" in alone.err and "\n  own " in alone.err
     assert "galago evaluate own --help" in run(capsys, "evaluate", "own").line
 
 
