@@ -99,7 +99,7 @@ def check_vision8(
     narrow = VisionSession(collect(vision_items(source, "int8", layers)), spec, narrow_plan)
     ours = _seen(narrow, spec, lambda share: progress(0.4 + 0.2 * share))
     wide = VisionSession(collect(vision_items(source, plan.vision)), spec, plan)
-    seconds = _timed((wide, narrow), spec)
+    slow, quick = _timed((wide, narrow), spec)
     wide.release()
     narrow.release()
     del wide, narrow
@@ -112,7 +112,7 @@ def check_vision8(
         BOUNDS,
     )
     progress(1.0)
-    return Vision8(check, len(theirs), *seconds, f"{plan.language}-int8")
+    return Vision8(check, len(theirs), slow, quick, f"{plan.language}-int8")
 
 
 def _pixels(spec: VLMSpec) -> Iterator[Float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from galago.errors import OptionError
 
-__all__ = ["ALL", "DATACOMP", "GROUPS", "Place", "Set", "chosen", "find_place", "wanting"]
+__all__ = ["ALL", "DATACOMP", "GROUPS", "SHARDS", "Place", "Set", "chosen", "find_place", "wanting"]
 
 SHARDS = Path("test", "nshards.txt")  # what a set in WebDataset form has
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from galago.clip.mobileclip import MobileCLIP
 from galago.evaluate.clip.run import Scores
-from galago.evaluate.clip.score import Score
+from galago.evaluate.clip.score import Score, _figure
 from galago.evaluate.clip.sets import DATACOMP, Place, Set, find_place
 from galago.text.templates import TEMPLATES
 from tests.helpers.clipsets import captions_tars, labels_tars, picture
@@ -25,6 +25,7 @@ zsc = pytest.importorskip("clip_benchmark.metrics.zeroshot_classification")
 zsr = pytest.importorskip("clip_benchmark.metrics.zeroshot_retrieval")
 
 PICTURES = 12
+GROUPS_OF_THREE = [[number % 3, 7] for number in range(PICTURES)]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def words_of(one: Set) -> tuple[list[str], list[str]]:
     return found[:6], templates.get(short) or templates["imagenet1k"]
 
 
-def stand_in(one: Set, folder: Path) -> Place:
+def stand_in(one: Set, folder: Path, metadata: Sequence[Sequence[int]] = GROUPS_OF_THREE) -> Place:
     rng = np.random.default_rng(len(one.name))
     if one.retrieval:
         samples = [(jpeg(n), [f"number {n}", f"the {n}th thing"]) for n in range(PICTURES)]
@@ -103,7 +104,6 @@ def stand_in(one: Set, folder: Path) -> Place:
     else:
         names, templates = words_of(one)
         labels = rng.integers(0, len(names), PICTURES).tolist()
-        metadata = [[number % 3, 7] for number in range(PICTURES)]
         samples = [(picture(number), label) for number, label in enumerate(labels)]
         labels_tars(folder, samples, names, templates, metadata)
     place = find_place(one, folder)
@@ -169,6 +169,27 @@ def test_the_worst_group_by_hand(clip: MobileCLIP, tmp_path: Path) -> None:
         assert place is not None
         shares.append(ours(clip, place, tmp_path / f"kept{group}").figure.mean)
     assert score.figure.mean == pytest.approx(min(shares)) and len(set(shares)) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"), [("fairness/dollar_street", "acc5"), ("wilds/fmow", "acc1")]
+)
+def test_the_worst_of_one_group_is_the_librarys_whole(
+    clip: MobileCLIP, tmp_path: Path, name: str, whole: str
+) -> None:
+    one = next(each for each in DATACOMP if each.name == name)
+    place = stand_in(one, tmp_path / name.rpartition("/")[2], [[4, 7]] * PICTURES)
+    score = ours(clip, place, tmp_path / "kept")
+    assert score.figure.mean == pytest.approx(score.metrics[whole])
+
+
+def test_f1_is_of_the_classes() -> None:
+    """By hand: of class 0 both are found, of class 1 none, and 2 is said once for it."""
+    one = next(each for each in DATACOMP if each.metric == "f1_macro")
+    said, labels = np.array([0, 0, 0, 2]), np.array([0, 0, 1, 1])
+    metrics: dict[str, float] = {}
+    found = _figure(Place(one, Path(), True), metrics, said, labels, said == labels, None)
+    assert found.mean == metrics["f1_macro"] == pytest.approx((2 * 2 / (2 + 3) + 0) / 2)
 
 
 def test_several_labels_a_picture(clip: MobileCLIP, tmp_path: Path) -> None:
