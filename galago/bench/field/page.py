@@ -327,8 +327,8 @@ def _size_line(model: Vlm) -> list[str]:
 def _cost(rows: Rows) -> Iterator[str]:
     yield prose(
         f"""Hours that the measured machine is busy with 1,000 pictures, each asked once and
-        answered in {_ANSWER} tokens, one after the other: multiply by what an hour of yours costs. Several
-        at once share the reading of weights and cost less (see performance.md)."""
+        answered in {_ANSWER} tokens, one after the other: multiply by what an hour of yours costs.
+        Several at once share the reading of weights and cost less (see performance.md)."""
     )
     yield ""
     lines = []
