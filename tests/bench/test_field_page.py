@@ -140,7 +140,8 @@ def test_tables_have_as_many_cells_as_heads() -> None:
 
 
 def test_labels_cover_neither_labels_nor_points() -> None:
-    spots = [Spot(10.0 + n % 3, 5.0 + n / 20, f"a label {n}") for n in range(9)]
+    spots = [Spot(10.0, 5.0 + n / 100, f"a label {n}") for n in range(6)]
+    spots += [Spot(10.0 + n, 6.0, f"a label {n}") for n in range(1, 4)]
     drawn = "\n".join(chart([Series("s", "#000", spots)], Axis("x"), Axis("y"), (0, 0, 600, 300)))
     found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="small">', drawn)
     places = [(float(x), float(y)) for x, y in found]

@@ -75,8 +75,8 @@ def page(report: Report) -> str:
 def _head(report: Report) -> Iterator[str]:
     yield prose(
         """Made by `make bench-field`; nothing here is written by hand. Published figures come from
-        [published.tsv](../galago/data/published.tsv), each with its source, and were measured by
-        others on other machines: they are never put on an axis, or in a ratio, with ours. What is
+        [published.tsv](../galago/data/published.tsv), each with its source. Published times are
+        those of other machines: they are never on an axis, or in a ratio, with ours. What is
         measured here are shapes with random weights (speed doesn't depend on their values): each
         tower and each decoder once, in two engines, in processes of their own. A model's first
         token is its towers' time and its decoder's for the visual tokens and a question of """
