@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from galago.bench import plan
 from galago.bench.field import ours, published, timing
 from galago.bench.field.claims import CLAIMS
 from galago.bench.field.models import DECODERS, RIVALS, TOWERS, VLMS
@@ -96,18 +97,18 @@ def planned(tmp_path: Path) -> list[Row]:
 
 
 def test_every_part_of_every_model_is_planned_or_left_out(tmp_path: Path) -> None:
-    plan = {row.name: row.job.options for row in planned(tmp_path)}
+    jobs = {row.name: row.job.options for row in planned(tmp_path)}
     for model in VLMS:
         for look in model.looks:
             for engine in ENGINES:
                 name = row_name(look.tower, engine.where, engine.tower)
-                assert f"{look.side}x{look.count}" in plan[name]["sizes"], model.name
+                assert f"{look.side}x{look.count}" in jobs[name]["sizes"], model.name
         for engine in ENGINES:
             if not left_out(model.decoder, engine.where, engine.decoder):
                 name = row_name(model.decoder, engine.where, engine.decoder)
-                assert prompt(model.visual_tokens) in plan[name]["sizes"], model.name
+                assert prompt(model.visual_tokens) in jobs[name]["sizes"], model.name
     for rival in RIVALS:
-        assert f"{rival.side}x1" in plan[row_name(rival.tower, "galago", "bf16")]["sizes"]
+        assert f"{rival.side}x1" in jobs[row_name(rival.tower, "galago", "bf16")]["sizes"]
 
 
 def test_the_first_comparison_comes_first(tmp_path: Path) -> None:
@@ -127,6 +128,13 @@ def test_what_is_too_large_is_left_out_and_said() -> None:
     assert left_out("LLaMA-3-8B", "galago", "int8") == ""
     assert left_out("LLaMA-3-8B", "torch", "best") == ""
     assert "parallel" in left_out("Phi-1.5", "galago", "int8")
+
+
+def test_it_is_measured_when_it_is_asked_for(tmp_path: Path) -> None:
+    every = plan.rows(Settings(tmp_path, threads=2))
+    usual = {row.name for row in plan.chosen(every, [])}
+    assert usual and not any(name.startswith(FIELD) for name in usual)
+    assert plan.chosen(every, ["field"]) == planned(tmp_path)
 
 
 def test_a_quick_run_measures_none_of_it(tmp_path: Path) -> None:
