@@ -96,6 +96,16 @@ def test_both_sides_of_the_curves_and_the_cost() -> None:
     assert NOT_YET not in text
 
 
+def test_number_formats_are_told() -> None:
+    rows = fake()
+    rows[row_name("FastViTHD", "torch", "best")]["precision"] = "bfloat16"
+    rows[row_name("FastViT", "torch", "best")]["precision"] = "float32"
+    rows[row_name("FastViT", "galago", "bf16")]["precision"] = "f32"
+    head = " ".join(page(report(rows)).split("## ")[0].split())
+    assert "PyTorch's towers ran in bfloat16 and float32." in head
+    assert "OpenVINO's towers ran in f32." in head
+
+
 def test_a_paper_without_code_is_a_row_from_the_paper() -> None:
     text = page(report(fake()))
     assert "MM1 has no published code or weights" in text

@@ -13,6 +13,7 @@ from galago.bench.field.published import FIVE, find, mean, number, published
 from galago.bench.field.rows import ENGINES as TRIED
 from galago.bench.field.rows import TEXT, left_out, sizes_of
 from galago.bench.field.towers import operations, parameters
+from galago.bench.jobs import FIELD
 from galago.bench.markdown import (
     MISSING,
     Report,
@@ -84,9 +85,23 @@ def _head(report: Report) -> Iterator[str]:
     )
     yield ""
     if any("points" in row for row in measured(report).values()):
-        yield prose(f"Machine: {machine(report)}, {report['runs']} runs.{disturbed(report)}") + "\n"
+        words = f"Machine: {machine(report)}, {report['runs']} runs.{disturbed(report)}"
+        yield prose(f"{words} {_formats(measured(report))}") + "\n"
     else:
         yield f"{NOT_YET} {_HOW}\n"
+
+
+def _formats(rows: Rows) -> str:
+    """The number formats that towers ran in."""
+    told = []
+    for engine, where in (("PyTorch", "torch"), ("OpenVINO", "galago")):
+        found = {
+            str(row["precision"])
+            for name, row in rows.items()
+            if name.startswith(f"{FIELD}tower/") and f"/{where}/" in name and "precision" in row
+        }
+        told += [f"{engine}'s towers ran in {' and '.join(sorted(found))}."] if found else []
+    return " ".join(told)
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
