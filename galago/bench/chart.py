@@ -109,7 +109,7 @@ def chart(series: Sequence[Series], across: Axis, up: Axis, place: Place) -> lis
 
 
 def _labels(spots: Sequence[tuple[float, float, str]], right: float) -> Iterator[str]:
-    """Beside its point each, moved until it covers no point and no other; at the edge left of it."""
+    """Beside its point each, moved until it covers nothing; at the edge on the left."""
     taken = [(x - 6, x + 6, y + 4) for x, y, _ in spots]
     for x, y, words in sorted(spot for spot in spots if spot[2]):
         wide = len(words) * _LETTER

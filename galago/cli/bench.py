@@ -23,7 +23,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="ROW",
-            help="Beginnings of names of rows, such as first/nano, curve or clip; all by default.",
+            help="Beginnings of names of rows, such as first/nano, curve, clip or field; all but "
+            "field's by default.",
         ),
     ] = None,
     quick: Annotated[

@@ -92,7 +92,7 @@ def test_decoders_say_the_same_as_transformers(kind: Any) -> None:
     assert not missing.unexpected_keys and not missing.missing_keys
     module.config.rope_theta = TINY.rope_theta
     embeds = np.random.default_rng(1).standard_normal((9, TINY.hidden)).astype(np.float32)
-    spec = ours._session(told, "fp32", 1)
+    spec = ours.session(told, "fp32", 1)
     found = spec.new_cache().append(embeds)
     with torch.inference_mode():
         wanted = module(inputs_embeds=torch.from_numpy(embeds)[None]).logits[0, -1].numpy()

@@ -28,7 +28,7 @@ from galago.engine.vlm_sessions import LanguageSession
 from galago.memory import peak_memory
 from galago.specs import FASTVITHD, FastViTSpec, ImageSpec, PromptSpec, VLMSpec
 
-__all__ = ["decoder", "held", "random_decoder", "tower", "tower_weights"]
+__all__ = ["decoder", "held", "random_decoder", "session", "tower", "tower_weights"]
 
 Options = Mapping[str, Any]
 
@@ -83,9 +83,9 @@ def decoder(asked: Options) -> dict[str, Any]:
     told = DECODERS[asked["decoder"]]
     precision = asked["precision"]
     started = time.perf_counter()
-    session = _session(told, precision, asked["threads"])
+    loaded = session(told, precision, asked["threads"])
     facts: dict[str, Any] = {"precision": precision, "load": time.perf_counter() - started}
-    cache = session.new_cache()
+    cache = loaded.new_cache()
     work = {size: prefill_operations(told.spec, int(size)) for size in asked["sizes"]}
     numbers = pool() * np.float32(0.02)
 
@@ -109,7 +109,8 @@ def decoder(asked: Options) -> dict[str, Any]:
     return facts | found | {"samples": {"decode": times}, "peak_bytes": peak_memory()}
 
 
-def _session(told: Decoder, precision: str, threads: int) -> LanguageSession:
+def session(told: Decoder, precision: str, threads: int) -> LanguageSession:
+    """A decoder of random weights, ready to be fed."""
     spec = VLMSpec(
         "field", "", FASTVITHD, told.spec, ImageSpec(256), (), (), PromptSpec()
     )  # of which the decoder's session reads the text alone

@@ -13,6 +13,7 @@ from galago.bench.field.published import FIVE, find, mean, number, published
 from galago.bench.field.rows import ENGINES as TRIED
 from galago.bench.field.rows import TEXT, left_out, sizes_of
 from galago.bench.field.towers import operations, parameters
+from galago.bench.jobs import FIELD
 from galago.bench.markdown import (
     MISSING,
     Report,
@@ -75,8 +76,8 @@ def page(report: Report) -> str:
 def _head(report: Report) -> Iterator[str]:
     yield prose(
         """Made by `make bench-field`; nothing here is written by hand. Published figures come from
-        [published.tsv](../galago/data/published.tsv), each with its source, and were measured by
-        others on other machines: they are never put on an axis, or in a ratio, with ours. What is
+        [published.tsv](../galago/data/published.tsv), each with its source. Published times are
+        those of other machines: they are never on an axis, or in a ratio, with ours. What is
         measured here are shapes with random weights (speed doesn't depend on their values): each
         tower and each decoder once, in two engines, in processes of their own. A model's first
         token is its towers' time and its decoder's for the visual tokens and a question of """
@@ -84,9 +85,23 @@ def _head(report: Report) -> Iterator[str]:
     )
     yield ""
     if any("points" in row for row in measured(report).values()):
-        yield prose(f"Machine: {machine(report)}, {report['runs']} runs.{disturbed(report)}") + "\n"
+        words = f"Machine: {machine(report)}, {report['runs']} runs.{disturbed(report)}"
+        yield prose(f"{words} {_formats(measured(report))}") + "\n"
     else:
         yield f"{NOT_YET} {_HOW}\n"
+
+
+def _formats(rows: Rows) -> str:
+    """The number formats that towers ran in."""
+    told = []
+    for engine, where in (("PyTorch", "torch"), ("OpenVINO", "galago")):
+        found = {
+            str(row["precision"])
+            for name, row in rows.items()
+            if name.startswith(f"{FIELD}tower/") and f"/{where}/" in name and "precision" in row
+        }
+        told += [f"{engine}'s towers ran in {' and '.join(sorted(found))}."] if found else []
+    return " ".join(told)
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -327,8 +342,8 @@ def _size_line(model: Vlm) -> list[str]:
 def _cost(rows: Rows) -> Iterator[str]:
     yield prose(
         f"""Hours that the measured machine is busy with 1,000 pictures, each asked once and
-        answered in {_ANSWER} tokens, one after the other: multiply by what an hour of yours costs. Several
-        at once share the reading of weights and cost less (see performance.md)."""
+        answered in {_ANSWER} tokens, one after the other: multiply by what an hour of yours costs.
+        Several at once share the reading of weights and cost less (see performance.md)."""
     )
     yield ""
     lines = []

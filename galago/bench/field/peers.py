@@ -1,7 +1,8 @@
 """Parts in PyTorch: timm's towers and transformers' decoders, of the same shapes.
 
-The faster of float32 and bf16, and of the two memory layouts, is found at the least work and kept;
-float32 isn't tried where its weights alone would take more than 4 GB.
+The faster of float32 and bf16, and of the two memory layouts, is found at a tower's smallest side,
+or a prompt of FastVLM's length, and kept; float32 isn't tried where its weights alone would take
+more than 4 GB.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def decoder(asked: Options) -> dict[str, Any]:
 
     def prepare(size: str) -> Callable[[], object]:
         if not chosen:
-            found = formats[0] if len(formats) == 1 else _best(lambda one: step(size, one), formats)
+            tried = str(asked["known"])  # a prompt of few tokens would be judged by its loading
+            found = formats[0] if len(formats) == 1 else _best(lambda f: step(tried, f), formats)
             chosen.append(found)
         return step(size, chosen[0])
 
