@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "MISSING",
     "Report",
     "Row",
     "Rows",
