@@ -76,8 +76,8 @@ def bench(
     ones of the published shapes: nothing is fetched. transformers, LLaVA-OneVision's shape and ONNX
     Runtime are measured when the extra bench is installed. Rows of clip are MobileCLIP2's towers,
     indexing and search, beside open_clip; all but the embedded model's need that, too. Rows of
-    field are the towers and decoders of other models (LLaVA-OneVision, ConvLLaVA, Cambrian-1,
-    SmolVLM, SigLIP …), in PyTorch and in OpenVINO; field/shapes only counts them. Each finished
+    field are the towers and decoders of other models (SigLIP, SmolVLM, ConvLLaVA and more, see
+    docs/comparison.md), in PyTorch and in OpenVINO; field/shapes only counts them. Each finished
     row is kept: a run that was stopped goes on where it was. The tables go to stdout, as
     Markdown.
 

@@ -76,7 +76,7 @@ def test_without_the_extra_it_says_how_to_get_it(
     monkeypatch.delitem(sys.modules, "clip_benchmark.datasets", raising=False)
     result = run(capsys, "evaluate", "clip", benchmarks, "-m", clip_folder)
     assert result.code == 2 and "needs clip_benchmark" in result.line
-    assert "to install the extra evaluate: " in result.line
+    assert "to install the extra evaluate-clip: " in result.line
 
 
 @pytest.mark.parametrize(
