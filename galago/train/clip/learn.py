@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from galago.train.clip.loss import Losses, Teaching, dr_loss
 from galago.train.clip.options import MOST_SCALE, ClipOptions
 from galago.train.clip.stream import Batch, Lessons, Place, Stream
 from galago.train.clip.students import Student, settle
+from galago.train.interrupts import Interrupts
 from galago.train.tune.errors import DivergedError
 from galago.train.tune.log import Log
 
@@ -81,7 +81,7 @@ def learn(
         stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt
     )
     told: set[str] = set()
-    with _Interrupts() as interrupts, _memory(options.batch):
+    with Interrupts() as interrupts, _memory(options.batch):
         batches = iter(loader) if run.step < options.steps else iter(())
         while run.step < options.steps:
             batch = next(batches)
@@ -266,27 +266,3 @@ def _memory(batch: int) -> Iterator[None]:
             f"not enough memory to train: lower --batch (it is {batch}) or start more processes, "
             "or add --checkpointing"
         ) from error
-
-
-class _Interrupts:
-    """Ctrl-C and SIGTERM end the training behind the next step, with a checkpoint; a second one
-    ends it at once."""
-
-    def __init__(self) -> None:
-        self.met = False
-        self._old: dict[int, Any] = {}
-
-    def __enter__(self) -> _Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._meet)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _meet(self, *_: object) -> None:
-        if self.met:
-            raise KeyboardInterrupt
-        self.met = True

@@ -26,6 +26,7 @@ from transformers.trainer_callback import PrinterCallback
 from galago.disk import refusal
 from galago.errors import OptionError, StorageError
 from galago.progress import Progress, Stage
+from galago.train.interrupts import Interrupts
 from galago.train.tune.batches import Batches, collate
 from galago.train.tune.errors import DivergedError
 from galago.train.tune.learner import Learner
@@ -361,33 +362,8 @@ class _Telling(TrainerCallback):
             self._progress(Stage("training"), min(share, 0.999))
 
 
-class _Interrupts(TrainerCallback):
-    """Ctrl-C and SIGTERM end the training behind the next step, with a checkpoint; a second one
-    ends it at once."""
-
-    def __init__(self) -> None:
-        self.met = False
-        self._old: dict[int, Any] = {}
-
-    def __enter__(self) -> _Interrupts:
-        import signal
-        import threading
-
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._meet)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        import signal
-
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _meet(self, number: int, frame: Any) -> None:
-        if self.met:
-            raise KeyboardInterrupt
-        self.met = True
+class _Interrupts(Interrupts, TrainerCallback):
+    """Told to the trainer, by whichever of the processes met it."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.met = any_of_us(self.met, args.device)
