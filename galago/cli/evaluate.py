@@ -288,7 +288,11 @@ def _run(
     asked = [item.behind(setting.suffix) for item in items.items]
     asker = _asker(items, setting, way, pool)
     with (
-        KeptAnswers(cache_dir() / "evaluate", asker.identity) as kept,
+        # Their times are kept with them, which are of so many threads.
+        KeptAnswers(
+            cache_dir() / "evaluate",
+            {**asker.identity, **({"threads": way.threads} if way.threads else {})},
+        ) as kept,
         Bar(len(asked), rate=True) as bar,
     ):
         bar.name(asker.name)

@@ -69,6 +69,9 @@ def clip(
       galago evaluate clip benchmarks/ -m MobileCLIP2-S0 --tasks imagenet1k,retrieval
       galago evaluate clip benchmarks/ -m MobileCLIP2-B --tasks datacomp --limit 1000
     """
+    from galago.catalog import find
+    from galago.evaluate.clip.published import published
+
     folder = Path(data).expanduser()
     if not folder.is_dir():
         raise OptionError(f"{data} is no folder")
@@ -77,8 +80,11 @@ def clip(
     places, absent = _places(tasks, folder)
     if not places:
         raise OptionError(f"no benchmark lies in {data}: docs/evaluate.md tells where they are")
-    opened = ClipOpening(model, precision, threads, offline).load()
-    failed = _measure(opened, places, limit, seed, again, as_json)
+    opening = ClipOpening(model, precision, threads, offline)
+    opened, row = opening.load(), find(opening.name())
+    # By the catalogue's row alone: a folder may be called anything.
+    theirs = published(row.name) if row is not None else None
+    failed = _measure(opened, places, theirs, limit, seed, again, as_json)
     raise typer.Exit(2 if failed == len(places) else 1 if failed or absent else 0)
 
 
@@ -102,17 +108,17 @@ def _places(tasks: str | None, folder: Path) -> tuple[list[Place], int]:
 def _measure(
     clip: MobileCLIP,
     places: list[Place],
+    row: Published | None,
     limit: int | None,
     seed: int,
     again: bool,
     as_json: bool,
 ) -> int:
     """All benchmarks, told as they come and together at the end; how many failed."""
-    from galago.evaluate.clip.published import published
     from galago.evaluate.clip.run import Scores
     from galago.places import cache_dir
 
-    row, scores, before = published(clip.name), [], 0
+    scores, before = [], 0
     with (
         Scores(
             cache_dir() / "evaluate" / "clip", clip, limit=limit, seed=seed, again=again

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import options
-from galago.cli.evaluations import share, table
+from galago.cli.evaluations import share, stoppable, table
 from galago.cli.terminal import Bar, complain, say, stages, write, write_record
 from galago.errors import GalagoError, OptionError
 from galago.specs import CLIP_PRECISIONS, PRECISIONS
@@ -108,7 +108,7 @@ def precision(
     more += ["--offline"] if offline else []
     kind, settings = _settings(model, precisions, resolutions, offline)
     asked = _Asked(model, data or _shipped(kind), tuple(more), data is None)
-    with tempfile.TemporaryDirectory(prefix="galago-precision-") as folder:
+    with stoppable(), tempfile.TemporaryDirectory(prefix="galago-precision-") as folder:
         trials, failed = _tried(asked, settings, kind, Path(folder), offline)
     _tell(asked, trials, failed, as_json)
     raise typer.Exit(1 if failed else 0)

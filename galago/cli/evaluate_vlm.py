@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli.evaluate_vlm_tables import tell_benchmarks, write_benchmarks
-from galago.cli.evaluations import place_for
+from galago.cli.evaluations import place_for, stoppable
 from galago.cli.options import Opening
 from galago.cli.spread import spread
-from galago.cli.terminal import Bar, complain, say, stages, write_record
+from galago.cli.terminal import Bar, complain, say, stages, write, write_record
 from galago.errors import GalagoError, OptionError
 
 if TYPE_CHECKING:
@@ -31,11 +30,13 @@ _ROUTES = ("plugin", "server")
 
 @dataclass(frozen=True)
 class _Model:
-    """A model that is ready: its name for people, and for the programs that open it; what its
-    answers depend on."""
+    """A model that is ready: its name for people, for the programs that open it, and in the
+    catalogue ("" of one that isn't there: published figures are none of its own); what its answers
+    depend on."""
 
     name: str
     opened_as: str
+    published: str
     identity: Mapping[str, Any]
 
 
@@ -108,16 +109,16 @@ def vlm(
     if limit is not None and limit < 1:
         raise OptionError(f"--limit {limit} is not possible: use 1 or more")
     way = _way(route, environment)
-    harness, version = _harness(environment)
     ready, left_out = _with_data(wanted, data)
     if not ready:
         raise typer.Exit(2)
+    harness, version = _harness(environment)
     place = place_for(out, 1, 1)
     model = _model(opening, {"route": way, "lmms_eval": version})
     about = {"name": model.name, "limit": limit, **model.identity}
     reports: list[TaskReport] = []
     records: list[dict[str, Any]] = []
-    with _stoppable(), _routes(way, model, opening) as asks:
+    with stoppable(), _routes(way, model, opening) as asks:
         for task, found in ready.items():
             try:
                 report, samples = _asked(harness, task, asks, model, found, (limit, again))
@@ -131,7 +132,10 @@ def vlm(
             if place is not None:
                 write_benchmarks(place, records, task.name, samples)
     if reports and not as_json:
-        tell_benchmarks(f"{model.name}, {opening.precision}, by lmms-eval {version}", reports)
+        side = "" if opening.resolution is None else f" at {opening.resolution} px"
+        tell_benchmarks(f"{model.name}, {opening.precision}{side}, by lmms-eval {version}", reports)
+        if side and any(one.published for one in reports):
+            write("the published figures are at the model's own side\n")
     failed = len(reports) < len(ready) or left_out or any(one.failed for one in reports)
     raise typer.Exit(2 if not reports else 1 if failed else 0)
 
@@ -204,23 +208,11 @@ def _model(opening: Opening, identity: Mapping[str, Any]) -> _Model:
         "precision": opening.precision,
         "resolution": opening.resolution,
         "icc": not opening.no_icc,
+        "threads": opening.threads,
         "galago": __version__,
     }
-    return _Model(ready.name, absolute, {**settings, **identity})
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """A request to end reaches what was started, too, as Ctrl-C does."""
-
-    def end(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    known = named.row.name if named.row is not None else ""
+    return _Model(ready.name, absolute, known, {**settings, **identity})
 
 
 @contextmanager
@@ -280,7 +272,7 @@ def _asked(
     if pictures is None:
         say(f"{task.name}: which questions share a picture can't be told; each counts for itself")
     figure = judged(task, found, pictures)
-    report = reported(task, found, figure, model.name)
+    report = reported(task, found, figure, model.published)
     if report.failed:
         complain(
             f"{task.name}: {len(report.failed)} questions got no answer and count as wrong: "

@@ -35,14 +35,15 @@ def write_benchmarks(
 
 def tell_benchmarks(name: str, reports: Sequence[TaskReport]) -> None:
     """The figures of the tasks on stdout, beside what was published of the model."""
-    sources = {one.by: one.source for report in reports for one in report.published}
+    told = dict.fromkeys((one.by, one.source) for report in reports for one in report.published)
+    sources = dict.fromkeys(by for by, _ in told)
     heads = ("task", "metric", *(f"published ({by})" for by in sources), "here")
     write(f"\n{name}\n\n")
     rows = [_row(report, [*sources]) for report in reports]
     write(table((*heads, "95 % interval", "questions"), rows, 2))
     methods = sorted({report.figure.method for report in reports} - {""})
     write(f"intervals: {' and '.join(METHODS[one] for one in methods) or 'none'}\n")
-    for by, source in sources.items():
+    for by, source in told:
         write(f"{by}: {source}\n")
     for report in reports:
         if report.published and report.task.beside:

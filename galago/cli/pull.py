@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from galago.cli import options
 from galago.cli.options import Precision
 from galago.cli.terminal import say, stages, write_place
-from galago.errors import OptionError
+from galago.errors import GalagoError
 from galago.progress import Stage
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def _try_8_bits(model: str, ready: Prepared, progress: Progress) -> None:
         )
     except KeyboardInterrupt:
         return say("skipped; the conversion is whole")
-    except OptionError as error:  # a galago without its examples
+    # A galago without its examples, or too little memory: the conversion is whole all the same.
+    except (GalagoError, MemoryError, RuntimeError) as error:
         return say(f"vision in 8 bits was not tried: {error}")
     line = found.sentence()
     if found.check.passed and found.gain > 1:

@@ -110,9 +110,10 @@ def trial(
     p: float = 1.0,
     side: int | None = None,
     low: float = -0.03,
+    count: int = 59,
 ) -> Trial:
     right = Figure(0.8, 0.7, 0.9, 50, 50, "wilson")
-    apart = None if mean is None else Difference(mean, low, 0.1, p, "mcnemar", 50)
+    apart = None if mean is None else Difference(mean, low, 0.1, p, "mcnemar", count)
     return Trial(Setting(name, side), name, right, 0.96, seconds, 1000, apart)
 
 
@@ -129,6 +130,7 @@ FULL = trial("fp32", 2.0, None)
         ([trial("int8", 1.0, -0.2, 0.3)], "fp32"),  # not sure, but much
         ([trial("int8", 1.0, 0.02, 0.9, low=-0.2)], "fp32"),  # too few questions to tell
         ([trial("int8", 2.5)], "fp32"),
+        ([trial("int8", 1.0, low=0.0, count=58)], "fp32"),  # all the same, of too few
     ],
 )
 def test_the_quickest_that_isnt_worse(others: list[Trial], best: str) -> None:

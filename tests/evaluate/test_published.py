@@ -45,3 +45,7 @@ def test_what_is_no_number_is_none() -> None:
     assert towers.number("image_params_M") is None and towers.number("MMMU") == 42.7
     with pytest.raises(KeyError):
         towers.number("no such column")
+
+
+def test_a_model_that_galago_doesnt_list_has_none() -> None:
+    assert published_of("") == ()

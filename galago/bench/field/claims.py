@@ -106,7 +106,7 @@ CLAIMS: tuple[Claim, ...] = (
         "MCi2 and CLIP's ViT-L/14 at 336 px", _smaller("CLIP ViT-L/14", 336, "FastViT", 256),
     ),
     Claim(
-        "ConvLLaVA's encoder: 1.6x FastViTHD (200 M, table 6)", f"{_PAPER}, table 6", 1.6,
+        "ConvLLaVA's encoder: 200 M, which is 1.6x FastViTHD", f"{_PAPER}, table 6", 1.6,
         "the tower that ConvLLaVA runs, which has a fifth stage (six blocks, 3,072 wide)",
         _smaller("ConvNeXt-L, five stages", 1024),
     ),

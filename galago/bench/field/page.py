@@ -125,7 +125,9 @@ def _accuracy(report: Report) -> Iterator[str]:
     yield prose(
         f"""Accuracy is published: the mean of DocVQA, MMMU and SeedBench-I, which nearly all have;
         of {", ".join(FIVE)} (the paper's Avg-5) where all five were published. FastVLM's rows are
-        those of its last stage of training. The M1 Max column is the paper's."""
+        those of the last stage that was published at that side, told as the samples (millions, of
+        pretraining and instruction) that it learned from: figures of other stages aren't alike.
+        The M1 Max column is the paper's."""
     )
     yield ""
     yield _drawn(report, "-paper", "Published accuracy against published first token")
@@ -140,14 +142,22 @@ def _accuracy(report: Report) -> Iterator[str]:
         paper = number(told, "ttft_ms")
         lines.append(
             [
-                model.name,
+                f"{model.name} ({model.note})" if "accuracies" in model.note else model.name,
+                told["data_M_pt+it"] if told else "",
                 _per_cent(mean(told)),
                 _per_cent(mean(told, FIVE)),
                 digits(paper, 1e-3),
                 *ours,
             ]
         )
-    heads = ["model", "mean of 3, %", "Avg-5, %", "M1 Max, s", *(f"{e.name}, s" for e in ENGINES)]
+    heads = [
+        "model",
+        "data, M",
+        "mean of 3, %",
+        "Avg-5, %",
+        "M1 Max, s",
+        *(f"{e.name}, s" for e in ENGINES),
+    ]
     yield _table(heads, lines)
     yield from _paper_only()
 

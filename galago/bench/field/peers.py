@@ -22,7 +22,7 @@ from galago.specs import FastViTSpec
 __all__ = ["decoder", "tower"]
 
 Options = Mapping[str, Any]
-_WIDE = 4 << 30  # bytes of float32 weights up to which float32 is tried
+_WIDE = 8 << 30  # bytes of float32 weights up to which float32 is tried
 
 
 def tower(asked: Options) -> dict[str, Any]:

@@ -79,6 +79,13 @@ def open_set(place: Place) -> Opened:
     # Whatever its readers raise means the same: files are missing, or others than it expects.
     except (Exception, SystemExit) as error:
         raise OptionError(f"{folder} isn't whole as {place.of.name}: {_words(error)}") from error
+    labels = getattr(data, "class_to_idx", None)
+    if not captions and labels is not None and len(labels) != len(data.classes):
+        # Its labels are the numbers of the folders that are there: of some, others' names.
+        raise OptionError(
+            f"{folder} isn't whole as {place.of.name}: {len(labels)} folders of "
+            f"{len(data.classes)} classes"
+        )
     count = _shards(folder, captions) if place.webdataset else len(data)
     if not count:
         raise OptionError(f"{folder} has no pictures")

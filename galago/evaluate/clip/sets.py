@@ -116,7 +116,8 @@ def chosen(words: Sequence[str], data: Path) -> list[Set]:
     """
     if not words:
         if (data / SHARDS).is_file():
-            return [_own(data.name)]
+            known = [one for one in DATACOMP if (at := find_place(one, data)) and at.folder == data]
+            return known or [_own(data.name)]
         return [one for one in DATACOMP if find_place(one, data)] + _others(data)
     found: dict[str, Set] = {}
     for word in words:

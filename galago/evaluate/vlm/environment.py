@@ -14,8 +14,9 @@ from galago.evaluate.vlm.processes import last_words
 
 __all__ = ["REQUIREMENTS", "made", "python_of", "version_here", "version_of"]
 
-# As of the extra `evaluate`. lmms-eval imports a private module of filelock that 4 hasn't.
+# What the extra `evaluate` has for this; lmms-eval imports a private module that filelock 4 hasn't.
 REQUIREMENTS = ("filelock>=3.13,<4", "lmms-eval>=0.7.3,<0.8")
+_MARK = "galago-evaluate"  # in an environment that was begun here
 _ASK = "import importlib.metadata as m; print(m.version('lmms-eval'))"
 
 
@@ -48,9 +49,12 @@ def made(folder: Path) -> str:
 
     StorageError for a folder with something else in it, GalagoError where it can't be installed.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
+    mark = folder / _MARK
+    if folder.is_dir() and any(folder.iterdir()) and not mark.is_file():
+        # Another's environment would get other versions of what it has.
         raise StorageError(f"--environment {folder} has something else in it: name a new folder")
     _do([sys.executable, "-m", "venv", str(folder)], folder)
+    mark.touch()
     install = ["-m", "pip", "install", "--disable-pip-version-check", *REQUIREMENTS]
     _do([str(python_of(folder)), *install], folder)
     version = version_of(folder)
