@@ -72,12 +72,13 @@ def test_flickr30k_as_its_files(tmp_path: Path) -> None:
 
 
 def test_imagenet_as_folders(tmp_path: Path) -> None:
-    for number, name in enumerate(("n01440764", "n01443537")):
-        (tmp_path / "imagenet1k" / "val" / name).mkdir(parents=True)
-        (tmp_path / "imagenet1k" / "val" / name / "0.png").write_bytes(picture(number))
+    for number in range(1000):  # the reader counts folders and asks for no names
+        folder = tmp_path / "imagenet1k" / "val" / f"n{number:08}"
+        folder.mkdir(parents=True)
+        (folder / "0.png").write_bytes(picture(number % 2))
     opened = open_set(place_of(tmp_path))
     assert opened.classes[:2] == ("tench", "goldfish") and len(opened.classes) == 1000
-    assert opened.count == 2 and len(opened.templates) == 80
+    assert opened.count == 1000 and len(opened.templates) == 80
     assert [label for _, label in drawn(opened, [1])] == [1]
 
 
@@ -170,3 +171,17 @@ def _jpeg(number: int, turned: bool = False) -> bytes:
     opened = Image.open(io.BytesIO(picture(number)))
     opened.save(out, "jpeg", exif=exif)
     return out.getvalue()
+
+
+def test_folders_of_some_classes_are_not_whole(tmp_path: Path) -> None:
+    for name in ("n02123045", "n02504458"):
+        folder = tmp_path / "imagenet1k" / "val" / name
+        folder.mkdir(parents=True)
+        (folder / "a.jpg").write_bytes(_jpeg(1))
+    with pytest.raises(OptionError, match="2 folders of 1000 classes"):
+        open_set(Place(BY_NAME["imagenet1k"], tmp_path / "imagenet1k", False))
+
+
+def test_a_benchmark_by_itself_is_that_benchmark(tmp_path: Path) -> None:
+    folder = red_and_blue(tmp_path / "wds_vtab-pets_test")
+    assert place_of(folder).of.name == "vtab/pets"
