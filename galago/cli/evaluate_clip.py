@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from galago.catalog import find
 from galago.cli import options
 from galago.cli.evaluations import share, table
 from galago.cli.options import ClipOpening
@@ -69,7 +70,6 @@ def clip(
       galago evaluate clip benchmarks/ -m MobileCLIP2-S0 --tasks imagenet1k,retrieval
       galago evaluate clip benchmarks/ -m MobileCLIP2-B --tasks datacomp --limit 1000
     """
-    from galago.catalog import find
     from galago.evaluate.clip.published import published
 
     folder = Path(data).expanduser()

@@ -147,8 +147,19 @@ export const test = base.extend<{ again: boolean; host: Host; copy: () => string
  */
 export const CHROMIUM = { tag: "@chromium" };
 
-/** Wait until the page's service worker has kept the page. */
-export const settled = (page: Page): Promise<void> =>
+/**
+ * Wait until the page's service worker has kept the page.
+ *
+ * The page opens itself again once, for threads: what was asked at that moment is asked of the new one.
+ */
+export const settled = async (page: Page): Promise<void> => {
+  await kept(page).catch((error: unknown) => {
+    if (!String(error).includes("context was destroyed")) throw error;
+    return kept(page);
+  });
+};
+
+const kept = (page: Page): Promise<void> =>
   page.evaluate(async () => {
     await navigator.serviceWorker.ready;
     if (!navigator.serviceWorker.controller) {

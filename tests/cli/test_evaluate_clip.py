@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from galago.catalog import MODELS
 from galago.clip.mobileclip import MobileCLIP
 from galago.evaluate.clip.beside import mean_of_datacomp, mean_sentence, sentence
 from galago.evaluate.clip.published import Published, published
@@ -121,6 +122,7 @@ def test_all_that_lie_there_then_what_is_kept(
     monkeypatch.setattr(MobileCLIP, "embed_pixels", embed)
     said = Published(50.0, 40.0, "its README")
     monkeypatch.setattr("galago.evaluate.clip.published.published", lambda name: said)
+    monkeypatch.setattr("galago.cli.evaluate_clip.find", lambda name: MODELS[0])
     second = run(capsys, "evaluate", "clip", benchmarks, "-m", clip_folder)
     assert second.code == 0 and "2 figures were there from before" in second.err
     assert "ImageNet" in second.out and "50.0 %" in second.out
