@@ -84,7 +84,7 @@ def find_shards(place: str) -> tuple[str, ...]:
     """The shards of a folder, or of a name with braces as webdataset takes it ("https://host/
     {00000..00099}.tar", "pipe:aws s3 cp s3://bucket/{00000..00099}.tar -").  OptionError for none.
     """
-    # Absolute: else webdataset would take a file called "pipe:rm x; .tar" for a command, and run it.
+    # Absolute: else webdataset would take a file called "pipe:rm x; .tar" for a command and run it.
     path = Path(os.path.abspath(os.path.expanduser(place)))
     if path.is_dir():
         found = tuple(str(one) for one in sorted(path.glob("*.tar")))

@@ -105,7 +105,7 @@ def _check_config(folder: Path) -> None:
     towers = [config.get(name) if isinstance(config, dict) else None for name in _TOWERS]
     text, vision = (tower if isinstance(tower, dict) else {} for tower in towers)
     given = text.get("tokenizer_kwargs") or {}
-    if not isinstance(given, dict) or not given.keys() <= _TOKENIZER:
+    if not isinstance(given, dict) or not given.keys() <= _TOKENIZER.keys():
         raise OptionError(f"{place}: its tokenizer_kwargs are others than {', '.join(_TOKENIZER)}")
     model = text.get("hf_model_name")
     if model and not os.path.isdir(str(model)):
