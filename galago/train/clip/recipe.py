@@ -106,7 +106,7 @@ def _told(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"{one['name']} ({one['dim']} x {one['scale']:g})" for one in value)
     if isinstance(value, dict):
-        return " ".join(f"{name} {told}" for name, told in value.items())
+        return ", ".join(f"{name} {told}" for name, told in value.items())
     return str(value)
 
 

@@ -146,7 +146,7 @@ def test_rows_that_are_cut_otherwise_need_another_folder(
     place: Path, whole: tuple[Path, Reinforced], tmp_path: Path
 ) -> None:
     for cut in (tasks(str(place), 4), tasks(str(place / "cup"), 3)):
-        with pytest.raises(OptionError, match="made with cut of .* count 8 rows 3, and now it is"):
+        with pytest.raises(OptionError, match="made with cut of .* count 8, rows 3, and now it is"):
             reinforce(cut, whole[0], RECIPE, 1)
 
 
