@@ -112,8 +112,8 @@ def reinforce(
     _need_packages(recipe.teachers, captioner)
     chosen = _shared(tasks(place, rows), share)
     folder = Path(os.path.abspath(os.path.expanduser(out)))
-    for name in random_ones(recipe.teachers):
-        say(f"{name} names no weights: its rows are those of random ones and mean nothing")
+    for name in random_ones((*recipe.teachers, captioner or "")):
+        say(f"{name} names no weights: what it says is that of random ones and means nothing")
     with stages(verbose=True) as progress:
         made = run(chosen, folder, recipe, processes or os.cpu_count() or 1, progress)
     _tell(made, as_json)

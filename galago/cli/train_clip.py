@@ -165,7 +165,7 @@ def train_clip(
 
         job = ClipJob(
             shards, Path(os.path.abspath(os.path.expanduser(out))), learning, student, begun,
-            held_out, _whole(dims), _numbers(scales), resume, keep,
+            held_out, _whole(dims), _numbers(scales), resume, keep, offline,
         )  # fmt: skip
         made = train(job, progress)
     if made is not None:

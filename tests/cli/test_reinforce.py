@@ -81,6 +81,8 @@ def test_the_figures_are_told(data: Path, tmp_path: Path, capsys: Capture) -> No
     assert (told["made"], told["found"], told["rows"], told["failed"]) == (1, 0, 2, [])
     assert [one["where"] for one in told["left_out"]] == ["cup/2.jpg"]
     assert "1 shards made, 0 were there: 2 rows, 1 pictures left out" in ran.err
-    (data / "cup" / "2.jpg").unlink()
     again = run(capsys, "reinforce", *args)
     assert "0 shards made, 1 were there" in again.err and again.out.strip() == str(args[1])
+    (data / "cup" / "2.jpg").unlink()
+    other = run(capsys, "reinforce", *args)  # rows go by their numbers, which are others now
+    assert other.code == 2 and "count 3, rows 1000, and now it is of data, count 2" in other.line

@@ -145,7 +145,7 @@ def _one(value: Any) -> Augmentation:
         (top, left, height, width), ops = value
         box = (int(top), int(left), int(height), int(width))
         read = tuple(_operation(op) for op in ops)
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError("param_aug holds an augmentation that is none of DataCompDR's") from error
     if min(box[:2]) < 0 or min(box[2:]) < 1:
         raise ValueError(f"param_aug holds the box {box}, which no picture has")

@@ -16,6 +16,7 @@ from galago.errors import OptionError
 __all__ = ["TOP_P", "Captioner", "load_captioner", "nucleus"]
 
 TOP_P = 0.9  # as DataCompDR's captions were drawn
+_EXAMPLE = "open_clip:coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k"
 _LONGEST = 76  # tokens of a CoCa
 _WORDS = 60  # tokens of a FastVLM: a text tower reads 77
 
@@ -73,7 +74,7 @@ class _CoCa:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model: Any = made[0].eval().to(self._device)
         if not hasattr(self._model, "text_decoder"):
-            raise OptionError(f"{name} writes no captions: a CoCa does, as open_clip:coca_ViT-L-14")
+            raise OptionError(f"{name} writes no captions: a CoCa does, as {_EXAMPLE}")
         self._prepare: Any = made[2]
         self._tokenizer: Any = open_clip.get_tokenizer(name)
 

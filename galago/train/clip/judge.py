@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from galago.clip.mobileclip import MobileCLIP
-from galago.train.clip.shards import Sample, SampleError, members, plain, read_sample
+from galago.train.clip.shards import Sample, SampleError, plain, read_sample
+from galago.train.clip.stream import read_shard
 
 __all__ = ["Judgement", "judge"]
 
@@ -35,29 +36,35 @@ class Judgement:
         )
 
 
-def judge(folder: Path, shards: Sequence[str]) -> Judgement:
-    """By galago's own code, as users run it: at most the first 5,000 pictures of the shards."""
+def judge(folder: Path, shards: Sequence[str], notes: list[str]) -> Judgement | None:
+    """By galago's own code, as users run it: at most the first 5,000 pictures of the shards.
+
+    notes: gets what can't be read of them; None where nothing can.
+    """
     clip = MobileCLIP.load(folder, offline=True)
     rows, texts = [], []
-    samples = islice(_samples(shards), _MOST)
+    samples = islice(_samples(shards, notes), _MOST)
     while some := list(islice(samples, 64)):
         rows.append(clip.embed_images([image for image, _ in some]))
         texts += [text for _, text in some]
+    if not rows:
+        return None
     captions = list(dict.fromkeys(texts))
     own = np.array([captions.index(text) for text in texts])
     found = np.concatenate(rows) @ clip.embed_texts(captions).T
-    better = (found > found[np.arange(len(own)), own][:, None]).sum(1)
+    # What is as likely counts against it (and so does what is no number): else a student that says
+    # the same of everything would find everything.  Its own is no less than itself.
+    better = (~(found < found[np.arange(len(own)), own][:, None])).sum(1) - 1
     return Judgement(
         len(own), len(captions), float((better < 1).mean()), float((better < 5).mean())
     )
 
 
-def _samples(shards: Sequence[str]) -> Iterator[tuple[Image.Image, str]]:
+def _samples(shards: Sequence[str], notes: list[str]) -> Iterator[tuple[Image.Image, str]]:
     for shard in shards:
-        with open(shard, "rb") as file:
-            for key, held in members(file):
-                try:
-                    sample: Sample = read_sample(held, key, Path(shard).name)
-                    yield plain(sample.picture, key), sample.text
-                except SampleError:
-                    continue
+        for key, held in read_shard(shard, notes):
+            try:
+                sample: Sample = read_sample(held, key, Path(shard).name)
+                yield plain(sample.picture, key), sample.text
+            except SampleError as error:
+                notes.append(f"left out: {error}")

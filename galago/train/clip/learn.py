@@ -17,12 +17,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from galago.disk import discard_folder, whole_folder
-from galago.errors import GalagoError, ModelError
+from galago.errors import GalagoError, ModelError, OptionError
 from galago.progress import Progress, Stage
 from galago.train.clip.loss import Losses, Teaching, dr_loss
 from galago.train.clip.options import MOST_SCALE, ClipOptions
 from galago.train.clip.stream import Batch, Lessons, Place, Stream
 from galago.train.clip.students import Student, settle
+from galago.train.clip.workers import lacks_memory
 from galago.train.interrupts import Interrupts
 from galago.train.tune.errors import DivergedError
 from galago.train.tune.log import Log
@@ -204,8 +205,9 @@ class _Run:
             dist.barrier()
 
     def resume(self) -> None:
-        """From the last checkpoint, if there is one."""
+        """From the last checkpoint, if there is one; OptionError where processes hold others."""
         found = _checkpoints(self._work)
+        self._check_same(_step(found[-1]) if found else 0)
         if found:
             path = found[-1] / _STATE
             state = torch.load(path, weights_only=True, map_location=self.device)
@@ -213,6 +215,18 @@ class _Run:
             self._optimizer.load_state_dict(state["optimizer"])
             self.step = _step(found[-1])
         self._log.continue_at(self.step, self._first)
+
+    def _check_same(self, step: int) -> None:
+        if self._place.world == 1:
+            return
+        ends = torch.tensor([float(step), float(-step)], device=self.device)
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        last, first = int(ends[0]), -int(ends[1])
+        if first != last:
+            raise OptionError(
+                f"processes hold checkpoints of step {first} and of {last}: OUT has to lie in a "
+                "folder that all machines share"
+            )
 
     def course(self) -> Course:
         last = self._losses[-max(1, len(self._losses) // 10) :]
@@ -256,11 +270,10 @@ def _step(checkpoint: Path) -> int:
 
 @contextlib.contextmanager
 def _memory(batch: int) -> Iterator[None]:
-    """On a CPU only words tell what torch ran out of."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if not lacks_memory(error):
             raise
         raise ModelError(
             f"not enough memory to train: lower --batch (it is {batch}) or start more processes, "

@@ -14,7 +14,7 @@ from galago.errors import OptionError
 from galago.train.clip.teachers import TeacherRow
 from galago.version import __version__
 
-__all__ = ["PLAN", "Recipe", "check_plan", "keep_plan", "read_teachers"]
+__all__ = ["PLAN", "Recipe", "check_plan", "keep_plan", "read_captions", "read_teachers"]
 
 PLAN = "reinforce.json"
 _FORMAT = 1
@@ -55,8 +55,8 @@ class Recipe:
             if not all(0 < scale <= 1000 for scale in self.scales):
                 raise OptionError("--scales are numbers above 0, such as 70,60")
 
-    def plan(self, teachers: Sequence[TeacherRow]) -> dict[str, Any]:
-        """What the shards depend on, as JSON."""
+    def plan(self, teachers: Sequence[TeacherRow], cut: dict[str, Any] | None) -> dict[str, Any]:
+        """What the shards depend on, as JSON; `cut` as sources.cut_of says it."""
         return {
             "format": _FORMAT,
             "teachers": [dataclasses.asdict(row) for row in teachers],
@@ -65,13 +65,14 @@ class Recipe:
             "augmentations": self.augmentations,
             "seed": self.seed,
             "dtype": self.dtype,
+            "cut": cut,
         }
 
 
-def check_plan(out: Path, recipe: Recipe) -> None:
+def check_plan(out: Path, recipe: Recipe, cut: dict[str, Any] | None) -> None:
     """OptionError where the shards there were made by another recipe, as far as can be told before
     the teachers are loaded."""
-    known = recipe.plan([])
+    known = recipe.plan([], cut)
     before = optional_json(out / PLAN)
     del known["teachers"]
     _compare(out, before, known)
@@ -104,6 +105,8 @@ def _compare(out: Path, before: dict[str, Any], plan: dict[str, Any]) -> None:
 def _told(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"{one['name']} ({one['dim']} x {one['scale']:g})" for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {told}" for name, told in value.items())
     return str(value)
 
 
@@ -114,3 +117,9 @@ def read_teachers(folder: Path) -> tuple[TeacherRow, ...]:
         return tuple(TeacherRow(str(t["name"]), int(t["dim"]), float(t["scale"])) for t in found)
     except (KeyError, TypeError, ValueError):
         raise OptionError(f"{folder / PLAN} is damaged: give --dims and --scales") from None
+
+
+def read_captions(folder: Path) -> int | None:
+    """How many synthetic captions a picture of these shards got; None where no plan says it."""
+    found = optional_json(folder / PLAN).get("captions")
+    return found if isinstance(found, int) else None

@@ -30,7 +30,7 @@ from galago.train.clip.augment import Augmentation, draw, replay
 from galago.train.clip.captioners import Captioner, load_captioner
 from galago.train.clip.recipe import Recipe, check_plan, keep_plan
 from galago.train.clip.shards import Sample, SampleError, plain, write_sample
-from galago.train.clip.sources import Given, Task, given
+from galago.train.clip.sources import Given, Task, cut_of, given
 from galago.train.clip.teachers import Teacher, TeacherRow, describe, load_teacher
 from galago.train.clip.workers import Tell, work
 
@@ -77,12 +77,14 @@ def reinforce(
     def busy() -> None:
         raise StorageError(f"another galago reinforces into {out}; wait for it")
 
+    _apart(tasks, out)
+    cut = cut_of(tasks[0])
     with refusals(
         full=f"the disk is full: the shards don't fit {out}; make room and run the same again",
         closed=f"{out} can't be written: give OUT a place that can",
     ):
         out.mkdir(parents=True, exist_ok=True)
-        check_plan(out, recipe)
+        check_plan(out, recipe, cut)
         with one_at_a_time(out / f".{tasks[0].name}.lock", busy):
             for task in tasks:  # what killed processes left
                 for part in out.glob(f".{task.name}.*.part"):
@@ -90,6 +92,14 @@ def reinforce(
             made = _all(tasks, out, recipe, processes, progress)
     made.seconds = time.monotonic() - started
     return made
+
+
+def _apart(tasks: Sequence[Task], out: Path) -> None:
+    """OptionError where OUT is IN: its tars would be taken for shards that are there."""
+    places = [Path(task.place) for task in tasks]
+    places += [Path(task.place).parent for task in tasks if task.stop is None]
+    if out.resolve() in {place.resolve() for place in {*places}}:
+        raise OptionError(f"OUT is IN, {out}: give another folder for the shards")
 
 
 def _all(
@@ -102,7 +112,7 @@ def _all(
     if result.found:
         words = f"{result.found} of {len(tasks)} shards are there already"
         progress(Stage(words, lasting=True), done / len(tasks))
-    for told in work(functools.partial(_begin, recipe, out), missing, processes):
+    for told in work(functools.partial(_begin, recipe, out, cut_of(tasks[0])), missing, processes):
         if told.kind == "killed":
             words = f"a process was killed in {told.task.name}, which begins again"
             progress(Stage(words, lasting=True), done / len(tasks))
@@ -135,14 +145,14 @@ def _stats(name: str) -> str:
 # -- in the processes ------------------------------------------------------------------------------
 
 
-def _begin(recipe: Recipe, out: Path, tell: Tell) -> Any:
+def _begin(recipe: Recipe, out: Path, cut: dict[str, Any] | None, tell: Tell) -> Any:
     """Load the teachers, agree on the plan, and return what makes a shard."""
     for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
     if recipe.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     maker = _Maker(recipe, out)
-    keep_plan(out, recipe.plan(maker.rows))
+    keep_plan(out, recipe.plan(maker.rows, cut))
     return maker.shard
 
 

@@ -7,9 +7,11 @@ galago.rows reads, and a plain folder of pictures without captions, is cut into 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from galago.disk import read_regular
 from galago.errors import GalagoError, ImageError, OptionError
@@ -20,7 +22,7 @@ from galago.rows.records import ABOUT_LABELS
 from galago.rows.rows import Rows
 from galago.text.templates import TEMPLATES
 
-__all__ = ["Given", "Task", "given", "tasks"]
+__all__ = ["Given", "Task", "cut_of", "given", "tasks"]
 
 _MOST_PICTURE = 1 << 30  # bytes
 _OTHER_DATA = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".arrow"}
@@ -30,7 +32,8 @@ _OTHER_DATA = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".arrow"}
 class Task:
     """What becomes one shard: rows `start` to `stop` of a place, all of them where `stop` is None.
 
-    plain: the place is a folder of pictures alone.
+    plain: the place is a folder of pictures alone.  count: how many rows the whole place has, cut
+    into shards of `rows`; 0 of a tar.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Task:
     start: int = 0
     stop: int | None = None
     plain: bool = False
+    count: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def tasks(place: str, rows: int) -> list[Task]:
     if path.is_dir():
         tars = sorted(one.name for one in path.iterdir() if one.suffix.lower() == ".tar")
         if tars:
-            return [Task(name, str(path / name)) for name in tars]
+            return _of_tars(path, tars)
         if _is_plain(path):
             count = len(_pictures(path))
             if not count:
@@ -72,13 +77,30 @@ def tasks(place: str, rows: int) -> list[Task]:
     if path.suffix.lower() == ".tar":
         if not path.is_file():
             raise OptionError(f"no such file: {path}")
-        return [Task(path.name, str(path))]
+        return _of_tars(path.parent, [path.name])
     return _cut(str(path), len(read_data(str(path)).rows), rows, plain=False)
+
+
+def _of_tars(folder: Path, names: Sequence[str]) -> list[Task]:
+    """The shard of X.TAR is X.tar, as training looks for."""
+    found = [Task(f"{Path(name).stem}.tar", str(folder / name)) for name in names]
+    for one, after in pairwise(sorted(found, key=lambda task: task.name)):
+        if one.name == after.name:
+            raise OptionError(f"{one.place} and {after.place} would be one shard: rename one")
+    return found
+
+
+def cut_of(task: Task) -> dict[str, Any] | None:
+    """How its place was cut, which another run has to do alike: rows go by their numbers.  None of
+    tars."""
+    if task.stop is None:
+        return None
+    return {"of": Path(task.place).name, "count": task.count, "rows": task.rows}
 
 
 def _cut(place: str, count: int, rows: int, *, plain: bool) -> list[Task]:
     return [
-        Task(f"{number:05}.tar", place, start, min(start + rows, count), plain)
+        Task(f"{number:05}.tar", place, start, min(start + rows, count), plain, count, rows)
         for number, start in enumerate(range(0, count, rows))
     ]
 
@@ -104,7 +126,13 @@ def given(task: Task) -> Iterator[Given]:
     """
     if task.plain:
         folder = Path(task.place)
-        for number, path in enumerate(_pictures(folder)[task.start : task.stop], task.start):
+        found = _pictures(folder)
+        if len(found) != task.count:
+            raise OptionError(
+                f"{folder} had {task.count} pictures as this began, and has {len(found)}: begin "
+                "again with another OUT"
+            )
+        for number, path in enumerate(found[task.start : task.stop], task.start):
             yield _given(f"{number:09}", path.relative_to(folder).as_posix(), path, "")
         return
     rows = read_data(task.place).rows

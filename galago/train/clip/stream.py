@@ -7,6 +7,7 @@ large.  What comes is a function of the seed and the step: a training goes on wh
 
 from __future__ import annotations
 
+import os
 import random
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 import webdataset
 from torch.utils.data import IterableDataset, get_worker_info
+from webdataset.gopen import gopen_schemes
 
 from galago.errors import GalagoError, OptionError
 from galago.specs import ClipSpec
@@ -27,7 +29,16 @@ from galago.text.clip_tokens import load_clip_tokenizer
 from galago.train.clip.augment import replay
 from galago.train.clip.shards import Sample, SampleError, members, plain, read_sample
 
-__all__ = ["Batch", "Lessons", "Place", "Stream", "find_shards", "first_sample"]
+__all__ = [
+    "Batch",
+    "Lessons",
+    "Place",
+    "Stream",
+    "find_shards",
+    "first_sample",
+    "is_far",
+    "read_shard",
+]
 
 _WAITS = (1.0, 4.0, 16.0, 60.0)  # seconds before another try at a shard that doesn't open
 _Raw = tuple[int, str, str, dict[str, bytes]]  # epoch, shard, key, members
@@ -73,24 +84,41 @@ def find_shards(place: str) -> tuple[str, ...]:
     """The shards of a folder, or of a name with braces as webdataset takes it ("https://host/
     {00000..00099}.tar", "pipe:aws s3 cp s3://bucket/{00000..00099}.tar -").  OptionError for none.
     """
-    path = Path(place).expanduser()
+    # Absolute: else webdataset would take a file called "pipe:rm x; .tar" for a command and run it.
+    path = Path(os.path.abspath(os.path.expanduser(place)))
     if path.is_dir():
         found = tuple(str(one) for one in sorted(path.glob("*.tar")))
         if not found:
             raise OptionError(f"{path} holds no shards (.tar): galago reinforce makes them")
         return found
-    shards = tuple(webdataset.shardlists.expand_urls(place))
-    for shard in shards:
-        if ":" not in shard and not Path(shard).is_file():
-            raise OptionError(f"no such shard: {shard}")
-    return shards
+    return tuple(_place_of(shard) for shard in webdataset.shardlists.expand_urls(place))
+
+
+def _place_of(shard: str) -> str:
+    path = os.path.abspath(os.path.expanduser(shard))
+    if os.path.isfile(path):
+        return path
+    scheme, colon, _ = shard.partition(":")
+    if not colon or "/" in scheme:
+        raise OptionError(f"no such shard: {shard}")
+    if scheme not in gopen_schemes and scheme != "file":
+        raise OptionError(
+            f"{scheme}: is no address that webdataset opens: let a command of yours read it, as "
+            "'pipe:aws s3 cp s3://bucket/{00000..00099}.tar -'"
+        )
+    return shard
+
+
+def is_far(shard: str) -> bool:
+    """Whether a shard of find_shards is read by network, or by a command that may."""
+    return not os.path.isabs(shard) and not shard.startswith("file:")
 
 
 def first_sample(shards: Sequence[str]) -> Sample:
     """A sample that can be read, which tells the rest's shape; OptionError where none can."""
     notes: list[str] = []
     for shard in shards:
-        for key, held in _read(shard, notes):
+        for key, held in read_shard(shard, notes):
             try:
                 return read_sample(held, key, _named(shard))
             except SampleError as error:
@@ -144,21 +172,27 @@ class Stream(IterableDataset):  # type: ignore[type-arg]
                 yield step, chunk
 
     def _raw(self, reader: int, readers: int) -> Iterator[_Raw]:
-        """Samples as they lie in the shards, epoch after epoch, shards and samples shuffled."""
+        """Samples as they lie in the shards, epoch after epoch, shards and samples shuffled.
+
+        A reader whose own shards gave nothing reads all in its next epoch: what one damaged shard,
+        or a bucket's bad hour, mustn't end.
+        """
+        nothing = False
         for epoch in count():
+            before = nothing
             order = list(self.lessons.shards)
             random.Random(f"{self.lessons.seed}-{epoch}").shuffle(order)
             rng = random.Random(f"{self.lessons.seed}-{epoch}-{reader}")
             found = (
                 (epoch, shard, key, held)
-                for shard in order[reader::readers]
-                for key, held in _read(shard, self._notes)
+                for shard in (order if before else order[reader::readers])
+                for key, held in read_shard(shard, self._notes)
             )
             nothing = True
             for one in _shuffled(found, self.lessons.shuffle, rng):
                 nothing = False
                 yield one
-            if nothing:
+            if nothing and before:
                 why = f": {self._notes[-1]}" if self._notes else ""
                 raise OptionError(f"none of the shards has a sample{why}")
 
@@ -202,7 +236,10 @@ class Stream(IterableDataset):  # type: ignore[type-arg]
             raise SampleError(
                 where, f"its augmentations are of another picture than this of {image.size}"
             )
-        square = replay(image, sample.augmentations[number], self.lessons.spec.image.side)
+        try:
+            square = replay(image, sample.augmentations[number], self.lessons.spec.image.side)
+        except (ValueError, TypeError, OverflowError) as error:  # as 9 bits of a posterization
+            raise SampleError(where, f"its augmentations can't be replayed ({error})") from None
         texts, rows = [sample.text], [sample.text_rows[0]]
         if self.lessons.two:
             said = rng.randrange(len(sample.synthetic)) if sample.synthetic else None
@@ -236,13 +273,12 @@ def _named(shard: str) -> str:
     return shard.rstrip(" -").rpartition("/")[2]
 
 
-def _read(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+def read_shard(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """A shard's samples; what is wrong with it as a whole is noted, and its rest left out.
 
     A bucket that throttles, and gives nothing at all, is asked again, later and later.
     """
-    far = "://" in shard or shard.startswith("pipe:")
-    for seconds in (*(_WAITS if far else ()), None):
+    for seconds in (*(_WAITS if is_far(shard) else ()), None):
         nothing = True
         try:
             with webdataset.gopen(shard) as stream:

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from galago.checkpoints.tensors import Float
+from galago.disk import optional_json
 from galago.errors import GalagoError, OptionError
 
 __all__ = ["Teacher", "TeacherRow", "describe", "load_teacher", "random_ones"]
@@ -29,6 +30,11 @@ _SCALES = {
     "dfn2b": 70.0,
     "dfn2b_s39b": 60.0,
 }
+
+
+_FAULTS = (TypeError, KeyError, AttributeError, AssertionError)  # of a folder's config
+_TOWERS = ("text_cfg", "vision_cfg")  # of open_clip's configs
+_TOKENIZER = dict.fromkeys(("clean", "strip_sep_token", "language"))  # options that only read
 
 
 class Teacher(Protocol):
@@ -87,7 +93,25 @@ def load_teacher(name: str, *, offline: bool = False) -> Teacher:
     try:
         return _Galago(str(folder), offline)
     except GalagoError:
+        _check_config(folder)
         return _OpenClip(f"local-dir:{folder}", "")
+
+
+def _check_config(folder: Path) -> None:
+    """OptionError where a folder's config would let open_clip run or fetch what it names: its
+    tokenizer's options go to transformers, trust_remote_code among them."""
+    place = folder / "open_clip_config.json"
+    config = optional_json(place).get("model_cfg")
+    towers = [config.get(name) if isinstance(config, dict) else None for name in _TOWERS]
+    text, vision = (tower if isinstance(tower, dict) else {} for tower in towers)
+    given = text.get("tokenizer_kwargs") or {}
+    if not isinstance(given, dict) or not given.keys() <= _TOKENIZER.keys():
+        raise OptionError(f"{place}: its tokenizer_kwargs are others than {', '.join(_TOKENIZER)}")
+    model = text.get("hf_model_name")
+    if model and not os.path.isdir(str(model)):
+        raise OptionError(f"{place}: its hf_model_name {model!r} would be fetched: name a folder")
+    if ":" in str(vision.get("timm_model_name", "")):
+        raise OptionError(f"{place}: its timm_model_name is an address, and no name of timm's")
 
 
 class _Galago:
@@ -113,18 +137,26 @@ class _OpenClip:
     def __init__(self, name: str, pretrained: str) -> None:
         import open_clip
         import torch
+        from open_clip.pretrained import get_pretrained_cfg
 
-        if not name.startswith("local-dir:") and name not in open_clip.list_models():
+        folder = name.startswith("local-dir:")
+        if not folder and name not in open_clip.list_models():
             raise OptionError(f"open_clip has no model {name!r}: see open_clip.list_models()")
         torch.manual_seed(0)  # random weights are the same in every process
         try:
-            model: Any = open_clip.create_model(name, pretrained=pretrained or None)
-        except (RuntimeError, ValueError, OSError) as error:
+            model: Any = open_clip.create_model(
+                name,
+                pretrained=pretrained or None,
+                # Of some tags only, as dfn2b of ViT-L-14: open_clip warns and uses another.
+                force_quick_gelu=bool(get_pretrained_cfg(name, pretrained).get("quick_gelu")),
+                require_pretrained=folder,  # a config alone would be a teacher at random
+            )
+            self._tokenizer: Any = open_clip.get_tokenizer(name)
+        except (*_FAULTS, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise OptionError(f"open_clip can't load {name} {pretrained}: {reason}") from None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.eval().to(self._device)
-        self._tokenizer: Any = open_clip.get_tokenizer(name)
         size = model.visual.image_size
         self.side = size[0] if isinstance(size, (tuple, list)) else size
         seen = open_clip.get_model_preprocess_cfg(model)

@@ -22,8 +22,17 @@ from galago.train.clip.learn import Course, joined, learn
 from galago.train.clip.loss import Teaching
 from galago.train.clip.options import ClipOptions
 from galago.train.clip.publish import Proof, prove, write_student
-from galago.train.clip.recipe import read_teachers
-from galago.train.clip.stream import Batch, Lessons, Place, Stream, find_shards, first_sample
+from galago.train.clip.recipe import read_captions, read_teachers
+from galago.train.clip.shards import Sample
+from galago.train.clip.stream import (
+    Batch,
+    Lessons,
+    Place,
+    Stream,
+    find_shards,
+    first_sample,
+    is_far,
+)
 from galago.train.clip.students import Student, new_student, published_student, start_nano
 from galago.train.tune.log import LOG
 from galago.train.tune.work import Work, check_out, work_of
@@ -31,6 +40,7 @@ from galago.train.tune.work import Work, check_out, work_of
 __all__ = ["ClipJob", "ClipTrained", "train_clip"]
 
 CARD = "README.md"
+_NOTES = 5  # that are told of the held-out shards
 _SETTLING = 64  # pictures that settle the norms of a start of galago's own shape
 
 
@@ -40,7 +50,8 @@ class ClipJob:
 
     student: an architecture or a TOML file for new weights, None for those of `start`; start: a
     published folder.  shards: a folder or a name with braces; held_out: others, that judge alone.
-    dims, scales: of the teachers, where they aren't what stands beside the shards.
+    offline: they have to be here.  dims, scales: of the teachers, where they aren't what stands
+    beside the shards.
     """
 
     shards: str
@@ -53,6 +64,7 @@ class ClipJob:
     scales: tuple[float, ...] | None = None
     resume: bool = True
     keep: bool = False
+    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,9 +115,13 @@ class _Training:
         self.job, self.work, self.progress = job, work, progress
         self.shards = find_shards(job.shards)
         self.held = find_shards(job.held_out) if job.held_out else ()
+        if job.offline and any(map(is_far, (*self.shards, *self.held))):
+            raise OptionError("shards elsewhere and --offline exclude each other")
         first = first_sample(self.shards)
+        if self.held:
+            first_sample(self.held)  # else it would be known behind the training
         self.teaching = teaching(job, first.image_rows.shape[1])
-        self.two = len(first.text_rows) > 1
+        self.two = _captioned(job, first)
         self.model = f"{job.student} {job.start}"
         told = [*map(_fingerprint, self.shards), str(self.teaching)]
         self.data = hashlib.blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
@@ -126,9 +142,19 @@ class _Training:
             if place.rank:
                 return None
         proof = self._write(student, course)
-        judged = judge(self.job.out, self.held) if self.held else None
+        judged = self._judged() if self.held else None
         seconds = time.monotonic() - started
         return ClipTrained(self.job.out, course, proof, judged, seconds)
+
+    def _judged(self) -> Judgement | None:
+        notes: list[str] = []
+        judged = judge(self.job.out, self.held, notes)
+        for note in notes[:_NOTES]:
+            self.progress(Stage(f"held out: {note}", lasting=True), 1.0)
+        if len(notes) > _NOTES:
+            words = f"held out: … and {len(notes) - _NOTES} more"
+            self.progress(Stage(words, lasting=True), 1.0)
+        return judged
 
     def _student(self) -> Student:
         if self.job.student is not None:
@@ -177,7 +203,7 @@ class _Training:
         options, teaching = self.job.options, self.teaching
         begun = self.job.start.name if self.job.start else "new weights"
         teachers = ", ".join(
-            f"{row.name} ({row.dim} numbers)" for row in read_teachers(Path(self.job.shards))
+            f"{row.name} ({row.dim} numbers)" for row in read_teachers(_beside(self.job))
         )
         scales = ", ".join(f"{scale:g}" for scale in teaching.scales)
         return f"""# {self.job.out.name}
@@ -203,7 +229,7 @@ Each step stands in {LOG}.
 def teaching(job: ClipJob, width: int) -> Teaching:
     """How the teachers count, as told or as it stands beside the shards, whose rows have `width`
     numbers.  OptionError where neither says it."""
-    folder = Path(job.shards).expanduser()
+    folder = _beside(job)
     rows = read_teachers(folder) if folder.is_dir() else ()
     dims = job.dims or tuple(row.dim for row in rows)
     scales = job.scales or tuple(row.scale for row in rows)
@@ -218,6 +244,17 @@ def teaching(job: ClipJob, width: int) -> Teaching:
         told = " + ".join(map(str, dims))
         raise OptionError(f"the shards' rows have {width} numbers, and the teachers {told}")
     return Teaching(dims, scales, job.options.weight)
+
+
+def _beside(job: ClipJob) -> Path:
+    """Where the plan of the shards would be."""
+    return Path(job.shards).expanduser()
+
+
+def _captioned(job: ClipJob, first: Sample) -> bool:
+    """Whether synthetic captions are learnt: as the plan says, since one sample may have none."""
+    told = read_captions(_beside(job))
+    return len(first.text_rows) > 1 if told is None else told > 0
 
 
 def _fingerprint(shard: str) -> str:

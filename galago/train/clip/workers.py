@@ -5,6 +5,7 @@ A task is given to one process at a time.  What a process tells comes back in or
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ from typing import Any
 from galago.disk import refusal
 from galago.errors import GalagoError
 
-__all__ = ["Begin", "Tell", "Told", "work"]
+__all__ = ["Begin", "Tell", "Told", "lacks_memory", "work"]
 
 Tell = Callable[[Any], None]
 Begin = Callable[[Tell], Callable[[Any, Tell], None]]
@@ -122,7 +123,8 @@ class _Process:
 
     def give(self, task: Any) -> None:
         self.task = task
-        self.pipe.send(task)
+        with contextlib.suppress(OSError):  # it has ended: `hear` tells
+            self.pipe.send(task)
 
     def why(self) -> str:
         code = self._process.exitcode or 0
@@ -164,11 +166,18 @@ def _serve(pipe: Connection, begin: Begin) -> None:
         pipe.send(_last_words(error))
 
 
+def lacks_memory(error: Exception) -> bool:
+    """torch tells it in the words of a RuntimeError, of the CPU's and of CUDA's alike."""
+    words = ("out of memory", "allocate", "DefaultCPUAllocator")
+    told = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    return told or isinstance(error, MemoryError)
+
+
 def _last_words(error: Exception) -> tuple[str, Any]:
     if isinstance(error, GalagoError):
         return "broken", str(error)
     if isinstance(error, OSError) and refusal(error):
         return "refused", error.errno
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         return "broken", "not enough memory: lower --batch, or --processes"
     return "fault", " ".join("".join(traceback.format_exception(error)).split())[-300:]

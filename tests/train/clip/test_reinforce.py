@@ -142,6 +142,20 @@ def test_other_teachers_or_augmentations_need_another_folder(
     assert not [*tmp_path.glob("*.tar")]
 
 
+def test_rows_that_are_cut_otherwise_need_another_folder(
+    place: Path, whole: tuple[Path, Reinforced], tmp_path: Path
+) -> None:
+    for cut in (tasks(str(place), 4), tasks(str(place / "cup"), 3)):
+        with pytest.raises(OptionError, match="made with cut of .* count 8, rows 3, and now it is"):
+            reinforce(cut, whole[0], RECIPE, 1)
+
+
+def test_out_is_never_in(place: Path, whole: tuple[Path, Reinforced]) -> None:
+    for here in (place, whole[0]):
+        with pytest.raises(OptionError, match="OUT is IN"):
+            reinforce(tasks(str(here), 3), here, RECIPE, 1)
+
+
 def test_a_captioner_makes_captions_with_rows(tmp_path: Path) -> None:
     for number in range(2):
         picture(number).save(tmp_path / f"{number}.png")

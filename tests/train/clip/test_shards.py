@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,13 @@ from tests.helpers.pickles import write_pt
 
 AUGMENTATIONS = (Augmentation((1, 2, 30, 40), ((0, 0.0), (6, 0.27))),
                  Augmentation((0, 0, 9, 9), ((11, 178.5), (1, -0.09))))  # fmt: skip
+
+_STREAM = io.BytesIO()
+with zipfile.ZipFile(_STREAM, "w") as _archive:
+    _archive.writestr("image_emb.npy", b"x")
+# of a method of compression that nobody has
+ODD = _STREAM.getvalue().replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x00\x00",
+                                 b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63\x00")  # fmt: skip
 
 
 def sample(key: str = "000000017") -> Sample:
@@ -138,7 +146,9 @@ def test_what_a_sample_lacks_is_said() -> None:
     [
         ("paug.json", b"{"), ("paug.json", b"[]"), ("paug.json", b'{"param_aug": "[]"}'),
         ("paug.json", b"[" * 100_000), ("npz", b"PK\x03\x04nothing"), ("npz", b""),
-        ("txt", b"\xff"), ("syn.json", b'{"syn_text": 5}'),
+        ("paug.json", b'{"param_aug": [[[1e999, 0, 9, 9], [[0, 0]]]]}'), ("npz", ODD),
+        ("syn.json", b'{"syn_text": ["\\ud800", "two"]}'), ("txt", b"\xff"),
+        ("syn.json", b'{"syn_text": 5}'),
         ("syn.json", b'{"syn_text": ["one"]}'), ("syn.json", b"null"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from galago.errors import OptionError
-from galago.train.clip.sources import Task, given, tasks
+from galago.train.clip.sources import Task, cut_of, given, tasks
 
 
 def png(colour: int = 0) -> bytes:
@@ -102,3 +102,23 @@ def test_a_place_without_pictures_is_refused(tmp_path: Path, place: str) -> None
     (tmp_path / "empty").mkdir()
     with pytest.raises(OptionError, match=place):
         tasks(str(tmp_path / place), 1)
+
+
+def test_the_shard_of_a_tar_in_capitals_is_one_that_training_finds(tmp_path: Path) -> None:
+    tar(tmp_path / "A.TAR", {"x.png": png(), "x.txt": b"two"})
+    (task,) = tasks(str(tmp_path), 1)
+    assert task.name == "A.tar" and said(task) == [("x", "two", "")] and cut_of(task) is None
+    tar(tmp_path / "A.tar", {"x.png": png(), "x.txt": b"two"})
+    with pytest.raises(OptionError, match="would be one shard: rename one"):
+        tasks(str(tmp_path), 1)
+
+
+def test_a_folder_that_changes_while_it_is_read_is_a_line(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(png())
+    first, second = tasks(str(tmp_path), 2)
+    assert cut_of(first) == cut_of(second) == {"of": tmp_path.name, "count": 3, "rows": 2}
+    assert len(said(first)) == 2
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(OptionError, match="had 3 pictures as this began, and has 2"):
+        said(second)

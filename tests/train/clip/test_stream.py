@@ -19,7 +19,7 @@ pytest.importorskip("webdataset")
 from galago.checkpoints.clip_config import clip_image_spec  # noqa: E402
 from galago.errors import OptionError  # noqa: E402
 from galago.text.clip_tokens import load_clip_tokenizer  # noqa: E402
-from galago.train.clip.augment import replay  # noqa: E402
+from galago.train.clip.augment import Augmentation, replay  # noqa: E402
 from galago.train.clip.shards import plain, write_sample  # noqa: E402
 from galago.train.clip.stream import (  # noqa: E402
     Lessons,
@@ -196,3 +196,40 @@ def test_a_bucket_that_throttles_is_asked_again(
     once = f"pipe:test -e {tmp_path}/met || (touch {tmp_path}/met; exit 22) && "
     shards = (f"{once}cat {tmp_path}/00000.tar",)
     assert first_sample(shards).text == "a red disc" and waited == [1.0]
+
+
+def test_a_file_is_never_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shards(tmp_path, [2])
+    name = "pipe:touch OWNED; echo .tar"
+    (tmp_path / "00000.tar").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for place in (".", name):
+        assert find_shards(place) == (str(tmp_path / name),)
+        assert first_sample(find_shards(place)).text == "a red disc"
+    assert not (tmp_path / "OWNED").exists()
+
+
+def test_addresses_that_nothing_opens_are_refused() -> None:
+    for place in ("s3://bucket/{0..1}.tar", "host:00000.tar"):
+        with pytest.raises(OptionError, match="no address that webdataset opens: .* 'pipe:aws s3"):
+            find_shards(place)
+
+
+def test_a_reader_whose_shard_gives_nothing_reads_the_others(tmp_path: Path) -> None:
+    write_shards(tmp_path, [4, 4])
+    (tmp_path / "00001.tar").write_bytes(b"no tar")
+    for rank in range(2):
+        found = batches(tmp_path, 9, Place(rank, 2), batch=2)
+        assert all(len(batch.pixels) == 2 for batch in found)
+
+
+def test_what_cant_be_replayed_is_a_row_less(tmp_path: Path) -> None:
+    bad = dataclasses.replace(
+        reinforced(1, (6, 5)), augmentations=(Augmentation((0, 0, 9, 9), ((10, 9.0),)),) * 3
+    )
+    with tarfile.open(tmp_path / "00000.tar", "w") as tar:
+        write_sample(tar, reinforced(0, (6, 5)))
+        write_sample(tar, bad)
+    (batch,) = batches(tmp_path, 1, batch=2)
+    (note,) = batch.notes
+    assert "its augmentations can't be replayed" in note

@@ -87,3 +87,45 @@ def test_a_model_that_open_clip_hasnt_is_a_line() -> None:
         load_teacher("open_clip:nothing")
     with pytest.raises(OptionError, match="open_clip can't load ViT-B-32 nowhere.pt: "):
         load_teacher("open_clip:ViT-B-32:nowhere.pt")
+
+
+@pytest.mark.parametrize(
+    "text, vision, why",
+    [
+        ({"tokenizer_kwargs": {"clean": "lower", "trust_remote_code": True}}, {}, "are others"),
+        ({"tokenizer_kwargs": [1]}, {}, "are others"),
+        ({"hf_model_name": "somebody/else"}, {}, "would be fetched"),
+        ({}, {"timm_model_name": "hf-hub:somebody/else"}, "is an address"),
+    ],
+)
+def test_a_folder_runs_and_fetches_nothing(
+    tmp_path: Path, text: dict[str, object], vision: dict[str, object], why: str
+) -> None:
+    model = CLIP | {"text_cfg": TEXT | text, "vision_cfg": CLIP["vision_cfg"] | vision}  # type: ignore[operator]
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+    with pytest.raises(OptionError, match=why):
+        load_teacher(str(tmp_path), offline=True)
+
+
+def test_a_config_without_weights_is_no_teacher(tmp_path: Path) -> None:
+    pytest.importorskip("open_clip")
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": CLIP}))
+    with pytest.raises(OptionError, match="Required pretrained weights"):
+        load_teacher(str(tmp_path), offline=True)
+
+
+def test_tags_of_quick_gelu_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_clip = pytest.importorskip("open_clip")
+    from open_clip.pretrained import _PRETRAINED
+
+    (tmp_path / "clip_quick.json").write_text(json.dumps(CLIP))
+    open_clip.add_model_config(tmp_path / "clip_quick.json")
+    made = open_clip.create_model
+    # as if the tag's weights had been fetched
+    monkeypatch.setattr(
+        open_clip, "create_model", lambda name, pretrained, **more: made(name, **more)
+    )
+    monkeypatch.setitem(_PRETRAINED, "clip_quick", {"quick": {"quick_gelu": True}, "slow": {}})
+    for tag, found in (("quick", True), ("slow", False)):
+        teacher = load_teacher(f"open_clip:clip_quick:{tag}")
+        assert ("QuickGELU" in str(teacher._model)) is found  # type: ignore[attr-defined]

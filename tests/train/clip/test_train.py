@@ -20,12 +20,15 @@ pytest.importorskip("webdataset")
 
 from galago.clip.mobileclip import MobileCLIP  # noqa: E402
 from galago.errors import OptionError, SelfCheckError  # noqa: E402
+from galago.progress import silent  # noqa: E402
 from galago.train.clip import train as train_module  # noqa: E402
+from galago.train.clip.judge import judge  # noqa: E402
 from galago.train.clip.learn import _Run  # noqa: E402
 from galago.train.clip.options import ClipOptions  # noqa: E402
 from galago.train.clip.publish import prove, write_student  # noqa: E402
 from galago.train.clip.students import new_student, published_student  # noqa: E402
-from galago.train.clip.train import ClipJob, teaching, train_clip  # noqa: E402
+from galago.train.clip.train import ClipJob, _Training, teaching, train_clip  # noqa: E402
+from galago.train.tune.work import Work  # noqa: E402
 from tests.helpers.places import TOP  # noqa: E402
 from tests.helpers.reinforced import TINY, write_shards  # noqa: E402
 
@@ -213,3 +216,48 @@ def test_a_student_of_open_clips_agrees_with_galago_and_begins_again(tmp_path: P
     assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
     opened = open_clip.create_model(f"local-dir:{folder}")
     assert torch.equal(opened.state_dict()["logit_scale"], student.logit_scale)
+
+
+def test_what_is_held_out_is_read_before_anything_is_learnt(
+    shards: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("galago.train.clip.stream.sleep", lambda _: None)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "00000.tar").write_bytes(b"no tar")
+    for held in (str(tmp_path / "cut"), "pipe:false"):
+        with pytest.raises(OptionError, match="no sample of 1 shards can be read"):
+            train_clip(job(shards, tmp_path / "out", tiny, held_out=held))
+    assert not (tmp_path / "out.work" / "training.jsonl").exists()
+
+
+def test_offline_reads_no_shards_elsewhere(shards: Path, tiny: str, tmp_path: Path) -> None:
+    for wrong in ({"held_out": "pipe:cat x.tar"}, {"shards": "http://localhost:1/0.tar"}):
+        asked = dataclasses.replace(job(shards, tmp_path / "out", tiny, offline=True), **wrong)
+        with pytest.raises(OptionError, match="elsewhere and --offline exclude each other"):
+            train_clip(asked)
+
+
+def test_a_student_that_says_the_same_of_everything_finds_nothing(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Collapsed:
+        def embed_images(self, images: list[Any]) -> Any:
+            return np.ones((len(images), 3), np.float32)
+
+        embed_texts = embed_images
+
+    monkeypatch.setattr(MobileCLIP, "load", lambda *_, **__: Collapsed())
+    cut = (shards / "00000.tar").read_bytes()[:60_000]
+    (tmp_path / "00000.tar").write_bytes(cut)
+    notes: list[str] = []
+    found = judge(tmp_path, [str(tmp_path / "00000.tar")], notes)
+    assert found is not None and found.top1 == 0 and "00000.tar is cut short" in notes[0]
+
+
+def test_one_sample_without_synthetic_captions_doesnt_end_them(tmp_path: Path) -> None:
+    folder = write_shards(tmp_path / "shards", [4], captions=0)
+    asked = ClipJob(str(folder), tmp_path / "out", OPTIONS)
+    assert not _Training(asked, Work(tmp_path), silent).two
+    plan = folder / "reinforce.json"
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"captions": 5}))
+    assert _Training(asked, Work(tmp_path), silent).two

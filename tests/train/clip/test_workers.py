@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from galago.errors import GalagoError, OptionError
-from galago.train.clip.workers import Tell, work
+from galago.train.clip.workers import Tell, lacks_memory, work
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +108,25 @@ def test_whoever_stops_listening_ends_the_processes(tmp_path: Path) -> None:
     (pid,) = map(int, Path(tmp_path, "a").read_text().split())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_one_that_ended_between_two_tasks_is_begun_anew(tmp_path: Path) -> None:
+    told = work(functools.partial(begin, str(tmp_path)), ["a", "b"], 1)
+    found = []
+    for one in told:
+        found.append((one.kind, one.task))
+        if found == [("said", "a"), ("done", "a")]:
+            pid = int((tmp_path / "a").read_text())
+            os.kill(pid, signal.SIGKILL)
+            time.sleep(0.2)  # its end of the pipe is closed; if not yet, all the same comes
+    assert found[2:] == [("killed", "b"), ("said", "b"), ("done", "b")]
+
+
+def test_what_tells_of_too_little_memory() -> None:
+    for words in (
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory",
+    ):
+        assert lacks_memory(RuntimeError(words))
+    assert lacks_memory(MemoryError())
+    assert not lacks_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
