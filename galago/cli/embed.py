@@ -113,7 +113,7 @@ def embed(
 
     prompt = _prompt(caption, prompt)
     _check(out, place, ray, threads, (captioner, bool(prompt) or read), offline)
-    listing = Listing(place, column or "", out)
+    listing = Listing(place, column or "", out, offline)
     table = _table(out)
     work = _work(
         model, captioner, prompt, read, table,
@@ -154,7 +154,7 @@ def _check(
     offline: bool,
 ) -> None:  # fmt: skip
     """What contradicts itself, before anything is opened."""
-    from galago.scale.addresses import is_address
+    from galago.scale.addresses import check_offline
 
     named, speaks = speaking
     if named is not None and not speaks:
@@ -164,11 +164,8 @@ def _check(
     if threads is not None and threads < 1:
         raise OptionError("--threads takes a number from 1")
     for one in (place, out):
-        if offline and is_address(one):
-            raise OptionError(
-                f"{one} is elsewhere and --offline contacts nobody: HF_HUB_OFFLINE=1 instead only "
-                "keeps models from being fetched"
-            )
+        if offline:
+            check_offline(one)
 
 
 def _table(out: str) -> Table:
@@ -255,7 +252,7 @@ class _Total:
 
     def __init__(self, listing: Listing) -> None:
         self.count: int | None = None
-        self._listing = type(listing)(listing.place, listing.column, listing.out)
+        self._listing = type(listing)(listing.place, listing.column, listing.out, listing.offline)
         threading.Thread(target=self._counted, daemon=True).start()
 
     def _counted(self) -> None:

@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 
 from galago.errors import MissingExtraError, OptionError
 
-__all__ = ["Listed", "files_of", "is_address", "is_web", "opened", "patiently", "walk"]
+__all__ = [
+    "Listed",
+    "check_offline",
+    "files_of",
+    "is_address",
+    "is_web",
+    "opened",
+    "patiently",
+    "walk",
+]
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # longer than a drive's letter
 _NATIVE = {"s3", "gs", "gcs", "abfs", "abfss"}  # schemes that pyarrow knows itself
@@ -35,6 +44,15 @@ def is_address(text: str) -> bool:
 def is_web(text: str) -> bool:
     """Whether it is a page's address, which can be fetched and not looked into."""
     return _WEB.match(text) is not None
+
+
+def check_offline(address: str) -> None:
+    """OptionError for an address, where --offline is given."""
+    if is_address(address):
+        raise OptionError(
+            f"{address} is elsewhere and --offline contacts nobody: HF_HUB_OFFLINE=1 instead only "
+            "keeps models from being fetched"
+        )
 
 
 def files_of(address: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Pictures that are no rows yet become rows: what to do, who does it, what is kept.
 
-One process lists, hands out and writes; only what it has written is done. That is why a picture is
+One process lists, hands out and writes; only what it has written is done. That is why a name is
 never two rows, whoever is killed: whatever was in somebody's hands is done again.
 """
 
@@ -32,7 +32,7 @@ class Summary:
     new: int = 0
     failed: int = 0  # of the new ones, rows with an error
     unread: int = 0  # no rows: another run tries again
-    repeated: int = 0  # named twice by IN
+    repeated: int = 0  # of the new ones, named twice by IN
     seconds: float = 0.0
     made: Made | None = None
     errors: list[tuple[bytes, str]] = field(default_factory=list)  # the first of `failed`
@@ -96,12 +96,12 @@ def _work(
 
 def _fresh(items: Iterable[Item], known: Known, summary: Summary) -> Iterator[Item]:
     """Items that are no rows yet, each name once."""
-    met = Known()
+    met = Known()  # of new ones alone: names of rows aren't held twice
     for item in items:
-        if not met.meet(item.name):
-            summary.repeated += 1
-        elif item.name in known:
+        if item.name in known:
             summary.known += 1
+        elif not met.meet(item.name):
+            summary.repeated += 1
         else:
             yield item
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from galago.errors import ImageError
+from galago.errors import ImageError, OptionError
 from galago.scale.addresses import opened, patiently
 
-__all__ = ["Cell", "File", "Item", "Place", "Stretch", "Web"]
+__all__ = ["Cell", "File", "Item", "Nowhere", "Place", "Stretch", "Web"]
 
 _MOST = 1 << 30  # bytes of a picture; more than that no picture has
 _PATIENCE = 30.0  # seconds without a byte from a page's server
@@ -26,8 +26,8 @@ class Place(Protocol):
     """Where the bytes of a picture are."""
 
     def read(self) -> bytes:
-        """All of them; ImageError for what will never be a picture, OSError for what may be one
-        another time or on another machine."""
+        """All of them; ImageError for what will never be a picture; OSError, ValueError and
+        OptionError for what may be one another time, on another machine, or by another name."""
         ...
 
 
@@ -111,7 +111,11 @@ class Web:
             written = urllib.parse.quote(self.address, safe=_WRITTEN)  # é and blanks
             asked = urllib.request.Request(written, headers={"User-Agent": "galago"})
             with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
-                return _limited(answer.read(_MOST + 1))
+                data = _limited(answer.read(_MOST + 1))
+                # Of a read that is told how much, http.client says so only here.
+                if getattr(answer, "length", None):
+                    raise OSError("its server's answer breaks off")
+                return data
         except urllib.error.HTTPError as error:
             if error.code in _AGAIN or error.code >= 500:
                 raise
@@ -120,6 +124,16 @@ class Web:
             raise OSError(f"its server's answer can't be read ({type(error).__name__})") from None
         except ValueError as error:
             raise ImageError(f"its address can't be asked: {error}") from None
+
+
+@dataclass(frozen=True)
+class Nowhere:
+    """What a line of a list says that can't be asked for, and why."""
+
+    reason: str
+
+    def read(self) -> bytes:
+        raise OptionError(self.reason)
 
 
 def _bytes(root: str, path: str, start: int, size: int | None) -> bytes:

@@ -21,14 +21,15 @@ from galago.disk import is_regular
 from galago.errors import OptionError
 from galago.media.images import PICTURE_SUFFIXES
 from galago.rows.tars import members
-from galago.scale.addresses import files_of, is_address, is_web, opened, walk
-from galago.scale.items import File, Item, Stretch, Web
+from galago.scale.addresses import check_offline, files_of, is_address, is_web, opened, walk
+from galago.scale.items import File, Item, Nowhere, Stretch, Web
 from galago.scale.tables import rows_of
 
 __all__ = ["Listing"]
 
 _TAR, _TABLE, _LISTS = ".tar", ".parquet", (".txt", ".lst")
 _PACKED = (".tar.gz", ".tgz", ".tar.zst", ".zip", ".gz", ".bz2", ".xz")
+_FAR = 6e10  # seconds from 1970: the years 68 to 3871, which Python's dates hold
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Listing:
     """The pictures of IN; iterate it as often as they are wanted, then look at what it met.
 
     column: of Parquet files, which holds the pictures, paths or addresses; "" for one of a usual
-    name.  out: what is written, and no picture of IN's.
+    name.  out: what is written, and no picture of IN's.  offline: addresses are refused, also
+    those that a list or a table names.
 
     Raises OptionError for what isn't there or can't be listed; MissingExtraError for Parquet and
     addresses without the packages that read them.
@@ -56,12 +58,15 @@ class Listing:
     place: str
     column: str = ""
     out: str = ""
+    offline: bool = False
     unreadable: dict[str, str] = field(default_factory=dict)  # folders and files -> reason
     left: Counter[str] = field(default_factory=Counter)  # what tars hold besides pictures
 
     def __post_init__(self) -> None:
         if not self.place.strip():
             raise OptionError("the name of IN is empty: give a folder, a file or an address")
+        if self.offline:
+            check_offline(self.place)
         self._elsewhere = is_address(self.place)
         self._suffixes = wanted(videos=False)
         if self._elsewhere:
@@ -153,8 +158,7 @@ class Listing:
                         continue
                     key = member.name.encode("utf-8", "surrogateescape")
                     place = Stretch(found.path, member.offset_data, member.size, found.root)
-                    modified = int(member.mtime * 1_000_000)
-                    yield Item(found.name + b"#" + key, place, member.size, modified)
+                    yield Item(found.name + b"#" + key, place, member.size, _modified(member.mtime))
         except OSError as error:
             raise OptionError(f"{os.fsdecode(found.name)} can't be read: {error}") from None
 
@@ -171,20 +175,34 @@ class Listing:
 
     def _named(self, named: str, folder: str, root: str) -> Item:
         """The picture of a path, from this folder of this root on, or of an address."""
+        if self.offline:
+            check_offline(named)
         if is_web(named):
             return Item(named.encode("utf-8", "surrogateescape"), Web(named))
         if is_address(named):
-            other, path = files_of(named)
+            try:
+                other, path = files_of(named)
+            except OptionError as error:  # one bad line ends no list: told when it is read
+                return Item(os.fsencode(named), Nowhere(str(error)))
             return Item(os.fsencode(named), File(path, other))
         if root:
             path = os.path.normpath(f"{folder}/{named}").replace(os.sep, "/")
             return Item(os.fsencode(f"{root.split('://')[0]}://{path}"), File(path, root))
+        if "\0" in named:  # a list in UTF-16, say; nothing takes it for a path, nor for ~NAME
+            return Item(os.fsencode(named), File(named))
         path = os.path.join(folder, os.path.expanduser(named))
+        if os.pardir not in Path(path).parts:  # what x/.. is depends on whether x is a link
+            path = os.path.normpath(path)  # ./a.jpg is a.jpg
         try:
             about = os.stat(path)
-        except (OSError, ValueError):  # told when it is read
+        except OSError:  # told when it is read
             return Item(os.fsencode(path), File(path))
         return Item(os.fsencode(path), File(path), about.st_size, about.st_mtime_ns // 1000)
+
+
+def _modified(seconds: float) -> int | None:
+    """A member's time in microseconds; None for what a header says that no date can be."""
+    return int(seconds * 1_000_000) if abs(seconds) < _FAR else None  # not nan either
 
 
 def _open(found: _Found) -> IO[bytes]:

@@ -1,7 +1,7 @@
 """Workers as actors of Ray: on this machine's processors, or on all of a cluster's.
 
 Actors are Ray's, what to do with their deaths is ours: pictures that were in the hands of one that
-died go to another, in halves when it happens again, and one that costs three their lives becomes a
+died go to another, in halves when it happens again, and one that costs four their lives becomes a
 row with an error, where Ray would send it round for ever.  Listing stays lazy: a chunk is taken
 when a worker is free, where Ray Data wants to know all of them before it begins.
 """
@@ -43,7 +43,7 @@ _PORT = 10001  # of ray://, where none is given
 
 @dataclass
 class _Job:
-    """Pictures to do; what has cost workers their lives twice is done alone, as neighbours die."""
+    """Pictures to do; one that has cost workers their lives twice is done alone: neighbours die."""
 
     chunk: Chunk
     deaths: int = 0
@@ -234,12 +234,18 @@ class RayCrew:
     def _begin(self) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self.address == "local":
+            here = os.cpu_count() or 1
+            if (self.work.threads or 1) > here:  # Ray would wait for a larger machine to join
+                raise OptionError(
+                    f"--threads {self.work.threads} with --ray local: a worker has at most all "
+                    f"processors of this machine, {here}"
+                )
             # What a killed process leaves of its Ray ends soon, and not when it has asked a minute.
             os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
             # A folder of our own: sockets have short names, and nothing stays behind.
             self._folder = _folder()
             self._ray.init(
-                "local", num_cpus=os.cpu_count() or 1, include_dashboard=False,
+                "local", num_cpus=here, include_dashboard=False,
                 object_store_memory=_STORE, _temp_dir=self._folder, **quiet,
             )  # fmt: skip
             return

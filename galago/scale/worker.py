@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.clip.mobileclip import DRAFT
-from galago.errors import ImageError, UnopenedError
+from galago.errors import ImageError, OptionError, UnopenedError
 from galago.media.preprocess import normalise
 from galago.scale.items import Item
 from galago.scale.rows import Batch, Made, Row
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Captioner", "Vectors", "Work", "Worker", "open_worker"]
 
 _TOGETHER = 8  # pictures in the model at once, as in MobileCLIP.embed_pixels
-_NO_MEMORY = "needs more memory than there is"
+_NO_MEMORY = "needs more memory than there is now"
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,9 @@ class Worker:
                 if not _lacks_memory(error):
                     raise
                 if len(part) == 1:
-                    one = part[0]
-                    row = Row(one.name, one.size, one.modified, error=f"it {_NO_MEMORY}")
-                    done.append(Batch([row], [], self.vectors.precision))
+                    # Others may have it for a moment: no error for good, another run tries again.
+                    unread = [(part[0].name, _NO_MEMORY)]
+                    done.append(Batch([], unread, self.vectors.precision))
                 else:
                     self._most = max(1, len(part) // 2)
                     continue
@@ -184,7 +184,10 @@ class Worker:
             one.row.error = str(error)
             return one
         except OSError as error:  # a throttling bucket, a folder that isn't mounted here
-            one.later = error.strerror or " ".join(str(error).split())[:160] or "can't be read"
+            one.later = error.strerror or _short(item.label, error)
+            return one
+        except (ValueError, OptionError) as error:  # a line that is no path, an unknown scheme
+            one.later = _short(item.label, error)
             return one
         one.row.size = len(data) if item.size is None else item.size
         one.row.sha256 = hashlib.sha256(data).hexdigest()
@@ -237,6 +240,10 @@ def _lacks_memory(error: Exception) -> bool:
     words = str(error).lower()
     alloc = "alloc" in words or "out of memory" in words or "not enough memory" in words
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and alloc)
+
+
+def _short(label: str, error: Exception) -> str:
+    return " ".join(_without(label, error).split())[:160] or "can't be read"
 
 
 def _without(label: str, error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from galago.cli import embed as verb
+from galago.scale.listing import Listing
 from tests.helpers.albums import photo
 from tests.helpers.commandline import run
 from tests.helpers.tables import FakeCrew, KeptTable, lacking
@@ -77,6 +78,16 @@ def test_what_contradicts_itself(
 ) -> None:
     ran = run(capsys, "embed", pictures, *more)
     assert ran.code == 2 and told in ran.line
+
+
+def test_offline_reaches_the_lines_of_a_list(
+    faked: dict[str, Any], pictures: Path, capsys: Capture
+) -> None:
+    (pictures / "list.txt").write_text("https://x.org/a.jpg\n")
+    ran = run(capsys, "embed", pictures / "list.txt", "out.lance", "--offline")
+    assert ran.code == 2 and "a.jpg is elsewhere and --offline contacts nobody" in ran.line
+    total = verb._Total(Listing(str(pictures / "list.txt"), offline=True))
+    assert total._listing.offline
 
 
 def test_in_that_isnt_there_is_told_before_packages_are_missed(

@@ -48,8 +48,13 @@ class Server(http.server.BaseHTTPRequestHandler):
         again = self.path == "/busy.jpg" and self.asked.count(self.path) < 3
         code = {"/gone.jpg": 404, "/ever.jpg": 503}.get(self.path, 429 if again else 200)
         self.send_response(code)
+        body = b"bytes of " + self.path.encode()
+        if self.path.startswith("/cut"):
+            self.send_header("Content-Length", str(len(body) + 1))
+            if self.path == "/cut-once.jpg" and self.asked.count(self.path) > 1:
+                body += b"!"
         self.end_headers()
-        self.wfile.write(b"bytes of " + self.path.encode())
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -76,6 +81,13 @@ def test_the_web_is_asked_again_where_that_may_help(served: str) -> None:
     with pytest.raises(OSError, match="503"):
         Web(f"{served}/ever.jpg").read()
     assert Server.asked.count("/ever.jpg") == 5
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(served: str) -> None:
+    assert Web(f"{served}/cut-once.jpg").read() == b"bytes of /cut-once.jpg!"
+    with pytest.raises(OSError, match="its server's answer breaks off"):
+        Web(f"{served}/cut.jpg").read()
+    assert Server.asked.count("/cut.jpg") == 5
 
 
 def test_an_address_that_is_none_is_no_picture() -> None:

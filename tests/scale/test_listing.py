@@ -82,6 +82,16 @@ def test_a_tar_gives_its_members(tmp_path: Path) -> None:
     assert listing.left == {".txt": 1}
 
 
+@pytest.mark.parametrize("time", ["nan", "inf", "1e30", "-1e30"])
+def test_a_member_of_no_time(tmp_path: Path, time: str) -> None:
+    with tarfile.open(tmp_path / "0.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("1.jpg")
+        info.size, info.pax_headers = 3, {"mtime": time}
+        tar.addfile(info, io.BytesIO(b"one"))
+    (item,) = Listing(str(tmp_path / "0.tar"))
+    assert item.modified is None and item.place.read() == b"one"
+
+
 def test_tars_among_pictures(folder: Path) -> None:
     tar_of(folder / "a" / "more.tar", {"1.jpg": b"one"})
     assert names(Listing(str(folder)), folder) == [
@@ -110,6 +120,33 @@ def test_a_list_of_paths_and_addresses(folder: Path, tmp_path: Path) -> None:
     assert found[2].place == Web("https://x.org/é.jpg")
     assert found[3].size is None  # a picture all the same, which its row will tell
     assert len(found) == 4
+
+
+@pytest.mark.parametrize("address", ["https://x.org/a.jpg", "s3://bucket/a.jpg"])
+def test_offline_an_address_of_a_list_is_refused(folder: Path, address: str) -> None:
+    (folder / "list.txt").write_text(f"b.png\n{address}\n")
+    listing = iter(Listing(str(folder / "list.txt"), offline=True))
+    assert next(listing).place == File(str(folder / "b.png"))
+    with pytest.raises(OptionError, match=f"{address} is elsewhere and --offline contacts nobody"):
+        next(listing)
+
+
+def test_a_bad_line_of_a_list_is_a_picture_that_cant_be_read(folder: Path) -> None:
+    lines = "s3:///x.jpg\nb.png\n~\0/a.png\n"
+    (folder / "list.txt").write_text(lines)
+    bad, good, odd = Listing(str(folder / "list.txt"))
+    assert bad.name == b"s3:///x.jpg" and good.place.read()
+    with pytest.raises(OptionError, match="names no bucket"):
+        bad.place.read()
+    with pytest.raises(ValueError, match="null"):
+        odd.place.read()
+
+
+def test_one_file_of_a_list_has_one_name(folder: Path) -> None:
+    (folder / "list.txt").write_text("b.png\n./b.png\na/../b.png\na//1.png\n")
+    listing = Listing(str(folder / "list.txt"))
+    # What a/.. is depends on whether a is a link.
+    assert names(listing, folder) == ["b.png", "b.png", "a/../b.png", "a/1.png"]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,15 @@ def test_rows_that_name_their_pictures(tmp_path: Path) -> None:
         third.place.read()
 
 
+def test_offline_a_table_of_addresses_is_refused_and_in_a_folder_told(tmp_path: Path) -> None:
+    list(listed(tmp_path, url=["https://x.org/b.jpg"]))
+    (path,) = tmp_path.glob("*.parquet")
+    with pytest.raises(OptionError, match="--offline contacts nobody"):
+        list(Listing(str(path), offline=True))
+    folder = Listing(str(tmp_path), offline=True)
+    assert list(folder) == [] and "--offline contacts nobody" in folder.unreadable[str(path)]
+
+
 def test_columns_that_arent_there_or_arent_pictures(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no column of pictures .*--column NAME.*it has a, b"):
         list(listed(tmp_path, a=[1], b=["x"]))

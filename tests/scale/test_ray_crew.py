@@ -65,6 +65,12 @@ def test_without_ray_a_line_installs_it(monkeypatch: pytest.MonkeyPatch) -> None
         RayCrew(WORK, "local").__enter__()
 
 
+def test_workers_larger_than_this_machine_are_refused() -> None:
+    crew = RayCrew(Work("mobileclip2-nano", threads=9999), "local")
+    with pytest.raises(OptionError, match="--threads 9999 .* processors of this machine"):
+        crew._begin()
+
+
 def test_a_model_that_workers_cant_open_is_a_line() -> None:
     pytest.importorskip("ray", reason="needs the extra cluster")
     with (

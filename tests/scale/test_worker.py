@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago.errors import ImageError, UnopenedError
+from galago.errors import ImageError, MissingExtraError, OptionError, UnopenedError
 from galago.media import pool as pools
 from galago.media.pool import PicturePool
-from galago.scale.items import File, Item
+from galago.scale.items import File, Item, Nowhere
 from galago.scale.worker import Work, Worker, open_worker
 from tests.helpers.pictures import photo, saved
 from tests.helpers.tables import FakeVectors, here, raws
@@ -76,9 +76,30 @@ def test_too_little_memory_halves_what_is_done_at_once_from_then_on(error: Excep
     assert vectors.asked[6:] == [2, 1]
 
 
-def test_a_picture_too_large_for_the_memory_is_a_row_with_an_error() -> None:
+def test_a_picture_too_large_for_the_memory_is_tried_another_time() -> None:
     batch = Worker(WORK, FakeVectors(most=0), here())(raws(PHOTO, PHOTO))
-    assert [row.error for row in batch.rows] == ["it needs more memory than there is"] * 2
+    why = "needs more memory than there is now"
+    assert batch.rows == [] and batch.unread == [(b"0", why), (b"1", why)]
+
+
+def test_a_bad_line_of_a_list_stops_nothing(tmp_path: Path) -> None:
+    items = [
+        Item(b"a\0b.jpg", File("a\0b.jpg")),
+        Item(b"foo:///x.jpg", Nowhere("foo:///x.jpg names no bucket")),
+        *raws(OptionError("foo://b can't be opened: Protocol not known: foo"), PHOTO),
+    ]
+    batch = Worker(WORK, FakeVectors(), here())(items)
+    assert [row.name for row in batch.rows] == [b"1"]
+    assert [name for name, _ in batch.unread] == [b"a\0b.jpg", b"foo:///x.jpg", b"0"]
+    assert "null" in batch.unread[0][1]
+    assert batch.unread[1][1] == "names no bucket"
+    assert batch.unread[2][1].startswith("foo://b can't be opened")
+
+
+def test_a_package_that_is_missing_is_told_at_once() -> None:
+    lacks = MissingExtraError("reading s3://bucket needs pyarrow", "cluster")
+    with pytest.raises(MissingExtraError):
+        Worker(WORK, FakeVectors(), here())(raws(PHOTO, lacks))
 
 
 def test_faults_are_not_taken_for_too_little_memory() -> None:
