@@ -32,7 +32,7 @@ class Preset:
 # of the paper: few steps at a small rate from published weights, with lambda as for MobileCLIP-B.
 PRESETS = {
     "s0": Preset(65_536, 200_000, 10_000, 1e-3, 1.0, "MobileCLIP2-S0, S2, on DFNDR-2B"),
-    "b": Preset(65_536, 200_000, 10_000, 1e-3, 1.0, "MobileCLIP2-B, on DFNDR-2B"),
+    "b": Preset(65_536, 200_000, 2_000, 1e-3, 1.0, "MobileCLIP2-B, on DFNDR-2B"),
     "s3": Preset(114_688, 200_000, 2_000, 1e-3, 1.0, "MobileCLIP2-S3, S4, L-14, on DFNDR-2B"),
     "12m": Preset(8_192, 30_000, 1_000, 1e-3, 1.0, "sets of 12 M, as in the ablations"),
     "domain": Preset(256, 2_000, 100, 1e-5, 0.75, "a domain of one's own, from published weights"),
