@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,15 @@ SMALL: dict[str, Tower] = {
     "vitamin": ViTamin(16, (1, 2), 64, 2, 4),
 }
 TINY = Qwen2Spec(64, 128, 2, 4, 2, 300, tied=False)
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:
+    """A row sets torch up for its whole process, which other tests share here."""
+    threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(grad)
 
 
 def loud(weights: dict[str, InMemory]) -> dict[str, InMemory]:
