@@ -96,12 +96,10 @@ class EncoderHeads(nn.Module):
         self.letters = nn.ModuleDict(
             {name: nn.Linear(width, _cells(name) ** 2 * labels) for name, width in stages.items()}
         )
-        self.joints = nn.ModuleDict(
-            {
-                "middle": nn.Linear(stages["middle"], JOINTS),
-                "cells": nn.Linear(tokens, (STRIDE // JOINT_CELL) ** 2 * JOINTS),
-            }
-        )
+        self.joints = nn.ModuleDict()
+        if "fingers" in classes:
+            self.joints["middle"] = nn.Linear(stages["middle"], JOINTS)
+            self.joints["cells"] = nn.Linear(tokens, (STRIDE // JOINT_CELL) ** 2 * JOINTS)
 
     def pool(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) features -> (B, C), normalised: what the whole picture shows."""
