@@ -35,7 +35,8 @@ def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
         str(pictures), str(out), "--ray", "local", "--batch", "16", "-m", "mobileclip2-nano",
         workers=WORKERS, drivers=DRIVERS, seed=int(time.time()), pause=PAUSE,
     )  # fmt: skip
-    assert left_behind(30) == []
+    # Agents of a driver that was killed end when they have missed it for a while.
+    assert left_behind(120) == []
     assert killed.code == 1, killed.said[-1]  # one of them is no picture
     assert "Traceback" not in "".join(killed.said)
     rows = lance.dataset(str(out)).to_table(columns=["path", "error", "sha256"])
