@@ -1,6 +1,7 @@
 """What papers and repositories have published: rows with their sources, never mixed with ours.
 
-The one place that knows where these rows lie and what their columns are called.
+What the bench needs of galago/data/published.tsv; galago.evaluate, a peer that isn't imported here,
+has a reader of its own for a model's row.
 """
 
 from __future__ import annotations

@@ -29,11 +29,25 @@ SHARES = (0.12, 0.7)  # of the picture's side that a pasted drawing takes
 CUTOUTS = "cutouts-openclipart.tar"
 # What WordNet takes for nouns too, in captions that don't mean them.
 NO_NOUNS = frozenset(
-    re.split(
-        " ",
-        "image photo picture same more well upper lower central can will may working national john"
-        " die opening",
-    )
+    {
+        "image",
+        "photo",
+        "picture",
+        "same",
+        "more",
+        "well",
+        "upper",
+        "lower",
+        "central",
+        "can",
+        "will",
+        "may",
+        "working",
+        "national",
+        "john",
+        "die",
+        "opening",
+    }
 )
 
 

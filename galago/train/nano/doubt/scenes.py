@@ -15,6 +15,7 @@ from typing import Any
 from galago.train.nano.data.assets import split_of
 from galago.train.nano.data.things import nouns_of
 from galago.train.nano.doubt.pictures import (
+    Part,
     Shown,
     halved,
     names_any,
@@ -52,7 +53,7 @@ def scenes(shards: Collection[Path], seed: int, most: int, taught: int) -> Itera
             yield _shown(data, shard, name, "taught", str(info["key"]))
 
 
-def _shown(data: bytes, shard: Path, truth: str, part: Any, group: str) -> Shown:
+def _shown(data: bytes, shard: Path, truth: str, part: Part, group: str) -> Shown:
     picture = opened(data, shard).convert("RGB")
     return Shown(picture, source_of(shard), "scene", truth, part, group)
 
