@@ -87,12 +87,14 @@ def test_who_has_most_connections_loses_them(folder: Path, monkeypatch: pytest.M
 
 
 def bodies(served: Served, count: int, source: str) -> list[socket.socket]:
-    """Requests whose body doesn't come."""
+    """Requests whose body doesn't come; the server has read each head and waits for it."""
     found = []
-    head = b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    head = b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
     for _ in range(count):
         one = socket.create_connection(("127.0.0.1", served.port), source_address=(source, 0))
-        one.sendall(head)
+        one.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        one.settimeout(20)
+        assert one.recv(100).startswith(b"HTTP/1.1 100")
         found.append(one)
     return found
 
