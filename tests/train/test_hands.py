@@ -98,3 +98,25 @@ def test_scene_is_left_as_it_was(labels: Path) -> None:
     scene = Image.new("RGB", (96, 96), (9, 9, 9))
     hands.held_up(cut, Store(), scene, random.Random(1))
     assert scene.getcolors() == [(96 * 96, (9, 9, 9))]
+
+
+class Dotted:
+    """One picture: two dots where landmarks are, white on green."""
+
+    def picture(self, photo: Photo) -> Image.Image:
+        page = Image.new("RGB", SIZE, (0, 160, 0))
+        for x, y in ((60, 109), (60, 72)):
+            ImageDraw.Draw(page).ellipse((x - 4, y - 4, x + 4, y + 4), fill=(255, 255, 255))
+        return page
+
+
+def test_landmarks_stay_on_a_hand_as_it_was_taken(labels: Path) -> None:
+    (cut,) = hands.find_cuts([photo("0")], labels)[2]
+    spans = []
+    for seed in range(20):
+        page, at = hands.as_taken(cut, Dotted(), 192, random.Random(seed))
+        assert page.size == (192, 192) and at.shape == (21, 2)
+        for x, y in at[[0, 20]]:
+            assert min(page.getpixel((int(x), int(y)))) > 200, (seed, x, y)
+        spans.append(float(np.ptp(at, axis=0).max()) / 192)
+    assert 0.2 < min(spans) < 0.5 < max(spans) < 1.0

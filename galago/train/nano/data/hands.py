@@ -22,6 +22,8 @@ from galago.train.nano.data.assets import Photo, PhotoStore
 from galago.train.nano.teach.workers import read_photos
 
 SHARES = (0.09, 0.36)  # of the picture that the hand's box takes
+SPANS = (0.3, 0.9)  # of the side that a hand's box takes in a photograph as it was taken
+CLOSE_UPS = "sign-language-digits"  # 100 px of a hand and one wall
 SURE = 0.98  # a count is believed from here on; a score says that there is a hand at all
 SEEN = 0.8
 WRIST, KNUCKLE = 0, 9  # landmarks of a hand; the knuckle is the middle finger's
@@ -64,6 +66,38 @@ def find_counted(
         elif len(counts) == 1 and counts[0]["chance"] >= SURE:
             counted.append((photo, counts[0]["count"]))
     return counted, empty
+
+
+def as_taken(
+    cut: Cut, store: PhotoStore, side: int, rng: random.Random
+) -> tuple[Image.Image, np.ndarray]:
+    """The photograph itself about its hand, (side, side), and its landmarks there, (21, 2) float px.
+
+    A cut-out's look is learned before a hand's is: what was pasted in rooms was counted nearly
+    always, real hands no better than before. So others are as somebody took them, nearer or
+    farther, turned, stretched and either way round, black where the photograph ends.
+    """
+    picture = store.picture(cut.photo)
+    at = cut.points * picture.size
+    low, high = at.min(0), at.max(0)
+    reach = max(float((high - low).max()), 1.0)
+    scale = max(side * rng.uniform(*SPANS) / reach, side / max(picture.size))
+    angle, stretch = np.deg2rad(rng.gauss(0, 12)), np.exp(rng.gauss(0, 0.1))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    across = scale * stretch * rng.choice((-1, 1))
+    there = turn @ np.diag((across, scale / stretch))
+    middle = (low + high) / 2
+    room = np.minimum(side / 2, np.abs((at - middle) @ there.T).max(0) + 1)
+    centre = np.array([rng.uniform(each, side - each) for each in room])
+    back = np.linalg.inv(there)
+    shift = middle - back @ centre
+    page = picture.transform(
+        (side, side),
+        Image.Transform.AFFINE,
+        (*back[0], shift[0], *back[1], shift[1]),
+        Image.Resampling.BILINEAR,
+    )
+    return page, (at - middle) @ there.T + centre
 
 
 def held_up(

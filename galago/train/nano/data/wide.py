@@ -79,6 +79,14 @@ class WideTasks(Tasks):
         return hands.find_cuts(self.store.select("fingers", self.split), self.labels_folder)
 
     @cached_property
+    def taken(self) -> dict[int, list[hands.Cut]]:
+        """Those of the cuts whose photograph is one of a room, and shows more than the hand."""
+        return {
+            count: [cut for cut in some if cut.photo.info.get("source") != hands.CLOSE_UPS]
+            for count, some in self.cuts.items()
+        }
+
+    @cached_property
     def counted(self) -> tuple[list[tuple[Photo, int]], list[Photo]]:
         if self.labels_folder is None:
             return [], []
@@ -103,7 +111,7 @@ class WideTasks(Tasks):
         return squared(cropped(self.store.picture(rng.choice(self.rooms)), rng, least), side, rng)
 
     def _rooms(self, rng: random.Random, side: int) -> Sample:
-        """A hand in somebody's room, pasted or real; one in six has none, or a fist."""
+        """A hand in somebody's room, pasted or as taken; one in six has none, or a fist."""
         found, empty = self.counted
         joints: np.ndarray | None = None
         chance = rng.random()
@@ -114,14 +122,18 @@ class WideTasks(Tasks):
             photo, count = rng.choice(found)
             picture = squared(cropped(self.store.picture(photo), rng, 0.9), side, rng)
         else:
-            there = [count for count, some in self.cuts.items() if some]
+            real = chance < 0.6 and any(self.taken.values())
+            cuts = self.taken if real else self.cuts
+            there = [count for count, some in cuts.items() if some]
             if not there:
                 return self._fingers(rng, side)
             # Fists are cut less: what the outline misses of them is little, and 0 comes twice.
             count = rng.choice([n for n in there if n] * 2 + [n for n in there if not n])
-            picture = self._room(rng, side)
-            cut = rng.choice(self.cuts[count])
-            picture, joints = hands.held_up(cut, self.store, picture, rng)
+            cut = rng.choice(cuts[count])
+            if real:
+                picture, joints = hands.as_taken(cut, self.store, side, rng)
+            else:
+                picture, joints = hands.held_up(cut, self.store, self._room(rng, side), rng)
         if rng.random() < 0.1:
             picture = picture.convert("L").convert("RGB")
         drawn = np.asarray(jitter(picture, rng, 0.7))
