@@ -71,7 +71,7 @@ def find_counted(
 def as_taken(
     cut: Cut, store: PhotoStore, side: int, rng: random.Random
 ) -> tuple[Image.Image, np.ndarray]:
-    """The photograph itself about its hand, (side, side), and its landmarks there, (21, 2) float px.
+    """The photograph itself about its hand, (side, side), and landmarks there, (21, 2) float px.
 
     A cut-out's look is learned before a hand's is: what was pasted in rooms was counted nearly
     always, real hands no better than before. So others are as somebody took them, nearer or
