@@ -41,9 +41,10 @@ ROOMS: dict[str, set[str]] = {
 }
 # What a single module may import beyond its room's, or the only ones that may be imported of a
 # room.
-ALSO = {"vlm.loading": {"hub", "convert", "engine"}}
+ALSO = {"vlm.loading": {"hub", "convert", "engine"}, "train.clip.shelf": {"scale"}}
 ONLY = {
     ("hub", "checkpoints"): {"checkpoints.folders"},
+    ("train", "scale"): {"scale.addresses"},
     ("server", "vlm"): {"vlm.forms", "vlm.reply", "vlm.sampling"},
 }
 # The ground stands on itself: only these of it may be imported there.

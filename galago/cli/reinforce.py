@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,10 +26,13 @@ def reinforce(
         str,
         typer.Argument(
             metavar="IN",
-            help="WebDataset tars, whatever else `galago finetune` reads, or a folder of pictures.",
+            help="WebDataset tars, here or in a bucket (s3://, gs:// …), whatever else `galago "
+            "finetune` reads, or a folder of pictures.",
         ),
     ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder of shards.")],
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="The folder of shards, here or in a bucket.")
+    ],
     teacher: Annotated[
         list[str],
         typer.Option(
@@ -98,6 +100,7 @@ def reinforce(
       galago reinforce tars/ shards --teacher open_clip:ViT-L-14:dfn2b \\
         --teacher open_clip:ViT-L-14:dfn2b_s39b --captioner open_clip:coca_ViT-L-14:weights.pt
     """
+    from galago.scale.addresses import check_offline
     from galago.train.clip.recipe import Recipe
     from galago.train.clip.reinforce import reinforce as run
     from galago.train.clip.sources import tasks
@@ -110,12 +113,14 @@ def reinforce(
     if rows < 1 or (processes is not None and processes < 1):
         raise OptionError("--rows and --processes are 1 or more")
     _need_packages(recipe.teachers, captioner)
+    if offline:
+        for each in (place, out):
+            check_offline(each)
     chosen = _shared(tasks(place, rows), share)
-    folder = Path(os.path.abspath(os.path.expanduser(out)))
     for name in random_ones((*recipe.teachers, captioner or "")):
         say(f"{name} names no weights: what it says is that of random ones and means nothing")
     with stages(verbose=True) as progress:
-        made = run(chosen, folder, recipe, processes or os.cpu_count() or 1, progress)
+        made = run(chosen, out, recipe, processes or os.cpu_count() or 1, progress)
     _tell(made, as_json)
 
 
@@ -159,6 +164,6 @@ def _tell(made: Reinforced, as_json: bool) -> None:
         say(f"… and {len(left) - _SHOWN} more, which OUT's .stats.json name")
     shards = f"{made.made} shards made, {made.found} were there"
     say(f"{shards}: {made.rows} rows, {len(made.left_out)} pictures left out")
-    write_record(made.to_json()) if as_json else write_place(str(made.folder))
+    write_record(made.to_json()) if as_json else write_place(made.folder)
     if left:
         raise typer.Exit(1)

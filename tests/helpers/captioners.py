@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["COCA", "TEXT", "write_config"]
 
-TEXT = {"context_length": 76, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 1}
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 1}
 COCA = {
     "embed_dim": 32,
     "vision_cfg": {

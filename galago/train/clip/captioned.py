@@ -68,7 +68,7 @@ class CaptionBatch:
 
 
 class CaptionStream(ShardStream):
-    """Of captioned pictures, cropped as open_clip crops them, by the seed, the epoch and the key."""
+    """Of captioned pictures, cropped as open_clip does it, by the seed, the epoch and the key."""
 
     def __init__(
         self, reading: Reading, coca: Coca, place: Place, start: int, workers: int

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from galago.disk import discard_folder, whole_folder
 from galago.errors import GalagoError, ModelError, OptionError
 from galago.progress import Progress, Stage
 from galago.train.clip.options import MOST_SCALE, ClipOptions
-from galago.train.clip.reading import Place
+from galago.train.clip.reading import Place, ShardStream
 from galago.train.clip.workers import lacks_memory
 from galago.train.interrupts import Interrupts
 from galago.train.tune.errors import DivergedError
@@ -88,7 +88,7 @@ def joined() -> Iterator[Place]:
 def learn(
     pupil: Pupil,
     lesson: Lesson,
-    streamed: Callable[[int], IterableDataset[Any]],
+    streamed: Callable[[int], ShardStream],
     options: ClipOptions,
     place: Place,
     work: Path,
@@ -102,17 +102,16 @@ def learn(
     """
     run = _Run(pupil, lesson, options, place, work)
     run.resume()
+    stream = streamed(run.step)
     loader = DataLoader(
-        streamed(run.step), batch_size=None, num_workers=options.workers,
-        worker_init_fn=_hear_no_interrupt,
+        stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt,
+        multiprocessing_context="spawn" if options.workers and stream.threaded else None,
     )  # fmt: skip
     told: set[str] = set()
     with Interrupts() as interrupts, _memory(options.batch):
         batches = iter(loader) if run.step < options.steps else iter(())
         while run.step < options.steps:
-            batch = next(batches)
-            if isinstance(batch, GalagoError):
-                raise batch
+            batch = run.given(batches)
             for note in batch.notes:
                 if note not in told and len(told) < 100:
                     told.add(note)
@@ -159,6 +158,19 @@ class _Run:
     @property
     def _first(self) -> bool:
         return self._place.rank == 0
+
+    def given(self, batches: Iterator[Any]) -> Any:
+        """The next batch; where there is none, as of a bucket that doesn't answer, what is learnt
+        is kept."""
+        try:
+            batch = next(batches)
+            if isinstance(batch, GalagoError):
+                raise batch
+        except GalagoError:
+            if self._place.world == 1 and self.step:  # others would be waited for
+                self.keep()
+            raise
+        return batch
 
     def take(self, batch: Any) -> None:
         """One step."""

@@ -12,6 +12,7 @@ import random
 import tarfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from webdataset.gopen import gopen_schemes
 
 from galago.errors import GalagoError, OptionError
 from galago.train.clip.shards import SampleError, members
+from galago.train.clip.shelf import in_bucket, opened_far, tars
 
 __all__ = [
     "Place",
@@ -64,8 +66,13 @@ class Reading:
 
 def find_shards(place: str) -> tuple[str, ...]:
     """The shards of a folder, or of a name with braces as webdataset takes it ("https://host/
-    {00000..00099}.tar", "pipe:aws s3 cp s3://bucket/{00000..00099}.tar -").  OptionError for none.
+    {00000..00099}.tar", "pipe:some command {00000..00099}.tar"), here or in a bucket
+    ("s3://bucket/folder").  OptionError for none.
     """
+    if _bucket(place):
+        named = webdataset.shardlists.expand_urls(place)
+        whole = [one for one in named if one.partition("?")[0].lower().endswith(".tar")]
+        return tuple(whole if whole == named else tars(place))
     # Absolute: else webdataset would take a file called "pipe:rm x; .tar" for a command and run it.
     path = Path(os.path.abspath(os.path.expanduser(place)))
     if path.is_dir():
@@ -85,10 +92,17 @@ def _place_of(shard: str) -> str:
         raise OptionError(f"no such shard: {shard}")
     if scheme not in gopen_schemes and scheme != "file":
         raise OptionError(
-            f"{scheme}: is no address that webdataset opens: let a command of yours read it, as "
-            "'pipe:aws s3 cp s3://bucket/{00000..00099}.tar -'"
+            f"{scheme}: is no address that can be opened: let a command of yours read it, as "
+            "'pipe:some command {00000..00099}.tar'"
         )
     return shard
+
+
+def _bucket(shard: str) -> bool:
+    """Whether it is a bucket's, and not one of those that webdataset opens; gs:// it would leave to
+    a command, gsutil."""
+    scheme = shard.partition(":")[0].lower()
+    return in_bucket(shard) and (scheme == "gs" or scheme not in {*gopen_schemes, "file"})
 
 
 def is_far(shard: str) -> bool:
@@ -119,6 +133,11 @@ class ShardStream(IterableDataset):  # type: ignore[type-arg]
         self._reading, self._place, self._start = reading, place, start
         self._workers = max(1, workers)
         self._notes: list[str] = []
+
+    @property
+    def threaded(self) -> bool:
+        """Whether loading processes can't be forked: what has asked a bucket has threads."""
+        return any(map(_bucket, self._reading.shards))
 
     @abstractmethod
     def _learn(self, epoch: int, shard: str, key: str, held: dict[str, bytes]) -> Any:
@@ -209,18 +228,21 @@ def short_name(shard: str) -> str:
 def read_shard(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """A shard's samples; what is wrong with it as a whole is noted, and its rest left out.
 
-    A bucket that throttles, and gives nothing at all, is asked again, later and later.
+    What is far and gives nothing at all, or breaks off as a bucket does that throttles, is asked
+    again, later and later, and goes on where it was.
     """
+    given = 0
     for seconds in (*(_WAITS if is_far(shard) else ()), None):
-        nothing = True
         try:
-            with webdataset.gopen(shard) as stream:
-                for one in members(stream):
-                    nothing = False
-                    yield one
+            with _opened(shard) as stream:
+                for number, one in enumerate(members(stream)):
+                    if number >= given:
+                        given += 1
+                        yield one
             return
         except (tarfile.TarError, OSError, EOFError) as error:
-            if nothing and seconds is not None:
+            again = not given or (isinstance(error, OSError) and _bucket(shard))
+            if again and seconds is not None and not isinstance(error, FileNotFoundError):
                 sleep(seconds)
                 continue
             reason = " ".join(str(error).split())[:120]
@@ -228,6 +250,10 @@ def read_shard(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, by
                 f"{short_name(shard)} is cut short or damaged ({reason}): its rest is left out"
             )
             return
+
+
+def _opened(shard: str) -> AbstractContextManager[Any]:
+    return opened_far(shard) if _bucket(shard) else webdataset.gopen(shard)
 
 
 def _shuffled(items: Iterable[Raw], size: int, rng: random.Random) -> Iterator[Raw]:

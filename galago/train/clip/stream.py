@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +57,10 @@ class Stream(ShardStream):
     def __init__(self, lessons: Lessons, place: Place, start: int, workers: int) -> None:
         super().__init__(lessons, place, start, workers)
         self.lessons = lessons
-        self._tokenizer = load_clip_tokenizer(lessons.spec.text.vocab)
+
+    @cached_property
+    def _tokenizer(self) -> Any:  # made by whoever reads: loading processes that are spawned
+        return load_clip_tokenizer(self.lessons.spec.text.vocab)
 
     def _batch(self, learnt: list[_Learnt], notes: list[str]) -> Batch:
         pixels = torch.from_numpy(np.stack([one.pixels for one in learnt]))

@@ -21,7 +21,15 @@ from galago.checkpoints.tensors import Float
 from galago.disk import optional_json
 from galago.errors import GalagoError, OptionError
 
-__all__ = ["FAULTS", "Teacher", "TeacherRow", "check_config", "describe", "load_teacher", "random_ones"]
+__all__ = [
+    "FAULTS",
+    "Teacher",
+    "TeacherRow",
+    "check_config",
+    "describe",
+    "load_teacher",
+    "random_ones",
+]
 
 # The scales that the papers found best (arXiv 2311.17049 and 2508.20691): within 5 it matters
 # little, and a teacher's own isn't the best.

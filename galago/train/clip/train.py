@@ -25,6 +25,7 @@ from galago.train.clip.publish import Proof, prove, write_student
 from galago.train.clip.reading import Place, find_shards, is_far
 from galago.train.clip.recipe import read_captions, read_teachers
 from galago.train.clip.shards import Sample
+from galago.train.clip.shelf import Shelf, in_bucket, shelf_of
 from galago.train.clip.stream import Batch, Lessons, Stream, first_sample
 from galago.train.clip.students import Student, new_student, published_student, start_nano
 from galago.train.tune.log import LOG
@@ -244,8 +245,7 @@ class _Reinforced:
 def teaching(job: ClipJob, width: int) -> Teaching:
     """How the teachers count, as told or as it stands beside the shards, whose rows have `width`
     numbers.  OptionError where neither says it."""
-    folder = _beside(job)
-    rows = read_teachers(folder) if folder.is_dir() else ()
+    rows = read_teachers(_beside(job))
     dims = job.dims or tuple(row.dim for row in rows)
     scales = job.scales or tuple(row.scale for row in rows)
     if not dims or not scales:
@@ -261,9 +261,10 @@ def teaching(job: ClipJob, width: int) -> Teaching:
     return Teaching(dims, scales, job.options.weight)
 
 
-def _beside(job: ClipJob) -> Path:
-    """Where the plan of the shards would be."""
-    return Path(job.shards).expanduser()
+def _beside(job: ClipJob) -> Shelf:
+    """Where the plan of the shards would be; of names with braces there is none."""
+    place = job.shards if in_bucket(job.shards) else os.path.abspath(os.path.expanduser(job.shards))
+    return shelf_of(place)
 
 
 def _captioned(job: ClipJob, first: Sample) -> bool:

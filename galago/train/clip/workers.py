@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from galago.disk import refusal
-from galago.errors import GalagoError
+from galago.errors import GalagoError, StorageError
 
 __all__ = ["Begin", "Tell", "Told", "lacks_memory", "work"]
 
@@ -158,6 +158,8 @@ def _serve(pipe: Connection, begin: Begin) -> None:
             try:
                 do(task, tell)
                 pipe.send(("done", None))
+            except StorageError:  # it would be the next task's too
+                raise
             except GalagoError as error:
                 pipe.send(("failed", str(error)))
     except (EOFError, BrokenPipeError):  # the first process is gone
