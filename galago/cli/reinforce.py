@@ -66,12 +66,22 @@ def reinforce(
     ] = 1000,
     processes: Annotated[
         int | None,
-        typer.Option(metavar="N", help="On this machine, a shard each.", show_default="one a core"),
+        typer.Option(
+            metavar="N", help="A shard each; of --ray at most so many.", show_default="one a core"
+        ),
     ] = None,
     share: Annotated[
         str | None,
         typer.Option(
             metavar="I/N", help="The I-th of N machines that share the shards and the folder."
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ray's actors instead of processes, a shard each: local, auto, HOST:PORT or "
+            "ray://HOST:PORT (extra cluster).",
         ),
     ] = None,
     batch: Annotated[
@@ -112,6 +122,8 @@ def reinforce(
     )  # fmt: skip
     if rows < 1 or (processes is not None and processes < 1):
         raise OptionError("--rows and --processes are 1 or more")
+    if ray is not None and share is not None:
+        raise OptionError("--ray and --share exclude each other: Ray shares the shards out itself")
     _need_packages(recipe.teachers, captioner)
     if offline:
         for each in (place, out):
@@ -120,7 +132,8 @@ def reinforce(
     for name in random_ones((*recipe.teachers, captioner or "")):
         say(f"{name} names no weights: what it says is that of random ones and means nothing")
     with stages(verbose=True) as progress:
-        made = run(chosen, out, recipe, processes or os.cpu_count() or 1, progress)
+        here = len(chosen) if ray else os.cpu_count() or 1
+        made = run(chosen, out, recipe, processes or here, progress, ray or "")
     _tell(made, as_json)
 
 

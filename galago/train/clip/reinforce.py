@@ -13,7 +13,7 @@ import os
 import random
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ from galago.train.clip.shards import Sample, SampleError, plain, write_sample
 from galago.train.clip.shelf import Folder, Shelf, shelf_of
 from galago.train.clip.sources import Given, Task, cut_of, given
 from galago.train.clip.teachers import Teacher, TeacherRow, describe, load_teacher
-from galago.train.clip.workers import Tell, work
+from galago.train.clip.workers import Tell, Told, work
 
 __all__ = ["LeftOut", "Reinforced", "reinforce"]
 
@@ -69,8 +69,11 @@ def reinforce(
     recipe: Recipe,
     processes: int,
     progress: Progress = silent,
+    ray: str = "",
 ) -> Reinforced:
     """Write the shards of the tasks to `out`, a folder or the address of one in a bucket.
+
+    ray: "local" or a cluster's address, whose actors do it, so many at most; "" for processes.
 
     Raises OptionError for shards of another recipe there, StorageError, what loading the teachers
     raises, and GalagoError for a shard in which processes were killed twice; KeyboardInterrupt
@@ -82,7 +85,7 @@ def reinforce(
     cut = cut_of(tasks[0])
     with shelf.alone([task.name for task in tasks]):
         check_plan(shelf, recipe, cut)
-        made = _all(tasks, shelf, recipe, processes, progress)
+        made = _all(tasks, shelf, _works(recipe, shelf, cut, processes, ray), progress)
     made.seconds = time.monotonic() - started
     return made
 
@@ -99,8 +102,32 @@ def _apart(tasks: Sequence[Task], out: Shelf) -> None:
         raise OptionError(f"OUT is IN, {out}: give another folder for the shards")
 
 
+def _works(
+    recipe: Recipe, out: Shelf, cut: dict[str, Any] | None, processes: int, ray: str
+) -> Callable[[Sequence[Task]], Iterator[Told]]:
+    """Who does tasks."""
+    begin = functools.partial(_begin, recipe, out, cut)
+    if not ray:
+        return lambda tasks: work(begin, tasks, processes)
+    from galago.train.clip.ray_work import ray_work
+
+    def done(tasks: Sequence[Task]) -> Iterator[Told]:
+        for told in ray_work(begin, tasks, ray, processes) if tasks else ():
+            if told.kind == "done" and told.task.name not in out.there():
+                raise OptionError(
+                    f"{told.task.name} was made and isn't in {out} here: OUT has to lie in a "
+                    "folder that all machines share, or in a bucket"
+                )
+            yield told
+
+    return done
+
+
 def _all(
-    tasks: Sequence[Task], out: Shelf, recipe: Recipe, processes: int, progress: Progress
+    tasks: Sequence[Task],
+    out: Shelf,
+    work: Callable[[Sequence[Task]], Iterator[Told]],
+    progress: Progress,
 ) -> Reinforced:
     result, there = Reinforced(str(out)), out.there()
     missing = [task for task in tasks if task.name not in there]
@@ -109,8 +136,11 @@ def _all(
     if result.found:
         words = f"{result.found} of {len(tasks)} shards are there already"
         progress(Stage(words, lasting=True), done / len(tasks))
-    for told in work(functools.partial(_begin, recipe, out, cut_of(tasks[0])), missing, processes):
-        if told.kind == "killed":
+    for told in work(missing):
+        if told.kind == "waiting":
+            line = "waiting for a free processor of the cluster, or for teachers to be loaded"
+            progress(Stage(line, lasting=True), done / len(tasks))
+        elif told.kind == "killed":
             words = f"a process was killed in {told.task.name}, which begins again"
             progress(Stage(words, lasting=True), done / len(tasks))
         elif told.kind == "failed":
