@@ -180,7 +180,8 @@ def train_clip(
 
         learning = with_preset(preset, chosen)
         asked = CaptionerJob(captioner, shards, place, learning, held_out, resume, keep, offline)
-        return _captioner(asked, first, as_json)
+        _captioner(asked, first, as_json)
+        return
     if preset == COCA:
         raise OptionError(f"--preset {COCA} is a captioner's: give --captioner, or another preset")
     learning = with_preset(preset, chosen)
@@ -199,7 +200,6 @@ def train_clip(
         made = train(job, progress)
     if made is not None:
         _tell(made, as_json)
-    return None
 
 
 def _check_captioner(preset: str | None, unfit: list[str]) -> None:

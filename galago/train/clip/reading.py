@@ -23,7 +23,7 @@ import webdataset
 from torch.utils.data import IterableDataset, get_worker_info
 from webdataset.gopen import gopen_schemes
 
-from galago.errors import GalagoError, OptionError
+from galago.errors import GalagoError, OptionError, StorageError
 from galago.train.clip.shards import SampleError, members
 from galago.train.clip.shelf import in_bucket, opened_far, tars
 
@@ -229,7 +229,7 @@ def read_shard(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, by
     """A shard's samples; what is wrong with it as a whole is noted, and its rest left out.
 
     What is far and gives nothing at all, or breaks off as a bucket does that throttles, is asked
-    again, later and later, and goes on where it was.
+    again, later and later, and goes on where it was; StorageError for a bucket that refuses still.
     """
     given = 0
     for seconds in (*(_WAITS if is_far(shard) else ()), None):
@@ -241,11 +241,17 @@ def read_shard(shard: str, notes: list[str]) -> Iterator[tuple[str, dict[str, by
                         yield one
             return
         except (tarfile.TarError, OSError, EOFError) as error:
-            again = not given or (isinstance(error, OSError) and _bucket(shard))
-            if again and seconds is not None and not isinstance(error, FileNotFoundError):
+            reason = " ".join(str(error).split())[:120]
+            absent = isinstance(error, FileNotFoundError)
+            refused = isinstance(error, OSError) and not absent and _bucket(shard)
+            if seconds is not None and not absent and (refused or not given):
                 sleep(seconds)
                 continue
-            reason = " ".join(str(error).split())[:120]
+            if refused:
+                raise StorageError(
+                    f"{shard} doesn't answer or refuses ({reason}): run the same again, which goes "
+                    "on where this ended"
+                ) from None
             notes.append(
                 f"{short_name(shard)} is cut short or damaged ({reason}): its rest is left out"
             )

@@ -37,6 +37,9 @@ from galago.train.clip.workers import Tell, Told, work
 __all__ = ["LeftOut", "Reinforced", "reinforce"]
 
 
+_SHARED = "OUT has to lie in a folder that all machines share, or in a bucket"
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A picture that gave no row, or a shard that could not be read: where, and why."""
@@ -114,10 +117,7 @@ def _works(
     def done(tasks: Sequence[Task]) -> Iterator[Told]:
         for told in ray_work(begin, tasks, ray, processes) if tasks else ():
             if told.kind == "done" and told.task.name not in out.there():
-                raise OptionError(
-                    f"{told.task.name} was made and isn't in {out} here: OUT has to lie in a "
-                    "folder that all machines share, or in a bucket"
-                )
+                raise OptionError(f"{told.task.name} was made and isn't in {out} here: {_SHARED}")
             yield told
 
     return done
@@ -178,6 +178,8 @@ def _begin(recipe: Recipe, out: Shelf, cut: dict[str, Any] | None, tell: Tell) -
         os.environ[name] = "1"
     if recipe.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if isinstance(out, Folder) and not out.path.is_dir():  # another machine's
+        raise OptionError(f"there is no {out}: {_SHARED}")
     maker = _Maker(recipe, out)
     keep_plan(out, recipe.plan(maker.rows, cut))
     return maker.shard
