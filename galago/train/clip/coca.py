@@ -132,6 +132,9 @@ def _created(name: str, config: dict[str, Any]) -> Coca:
         raise OptionError(f"open_clip can't build {name}: {_short(error)}") from None
     if not isinstance(model, open_clip.CoCa):
         raise OptionError(f"{name} writes no captions: a CoCa does, as {EXAMPLE}")
+    # open_clip 3.3 leaves this one as memory happens to be; the deviation is that of its text tower.
+    projection = model.text_decoder.text_projection
+    torch.nn.init.normal_(projection, std=len(projection) ** -0.5)
     return Coca(model.eval(), config, tokenizer)
 
 

@@ -98,7 +98,9 @@ def test_stopped_behind_a_checkpoint_it_goes_on_with_the_same_losses(
 def test_a_captioner_begins_with_a_folders_weights_or_a_file_of_torchs(
     tiny: str, tmp_path: Path
 ) -> None:
-    coca = load_coca(tiny)
+    coca, again = load_coca(tiny), load_coca(tiny).model.state_dict()
+    assert all(torch.equal(again[n], t) for n, t in coca.model.state_dict().items())
+    assert coca.model.text_decoder.text_projection.std() == pytest.approx(32**-0.5, rel=0.01)
     with torch.no_grad():
         coca.model.logit_scale.fill_(1.5)
     write_coca(coca, tmp_path / "folder")
