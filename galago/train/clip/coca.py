@@ -122,17 +122,17 @@ def _created(name: str, config: dict[str, Any]) -> Coca:
     """With new weights, the same ones in every process."""
     import open_clip
 
-    if "hf_tokenizer_name" in config.get("text_cfg", {}):
-        raise OptionError(f"{name} reads words by a tokenizer of transformers: use {EXAMPLE}")
+    if {"hf_tokenizer_name", "hf_model_name"} & {*config.get("text_cfg", {})}:
+        raise OptionError(f"{name} reads words by a model of transformers: use {EXAMPLE}")
     torch.manual_seed(0)
     try:
-        model: Any = open_clip.create_model(name, load_weights=False)
+        model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
         tokenizer: Any = open_clip.get_tokenizer(name)
     except (*FAULTS, RuntimeError, ValueError, OSError) as error:
         raise OptionError(f"open_clip can't build {name}: {_short(error)}") from None
     if not isinstance(model, open_clip.CoCa):
         raise OptionError(f"{name} writes no captions: a CoCa does, as {EXAMPLE}")
-    # open_clip 3.3 leaves this one as memory happens to be; the deviation is that of its text tower.
+    # open_clip 3.3 leaves this one as memory happens to be; the deviation is its text tower's.
     projection = model.text_decoder.text_projection
     torch.nn.init.normal_(projection, std=len(projection) ** -0.5)
     return Coca(model.eval(), config, tokenizer)

@@ -132,7 +132,7 @@ def test_what_a_folder_holds_is_never_run(
     for change, told in (
         ({"tokenizer_kwargs": {"trust_remote_code": True}}, "tokenizer_kwargs are others"),
         ({"hf_model_name": "some/body"}, "would be fetched"),
-        ({"hf_tokenizer_name": "some/body"}, "by a tokenizer of transformers"),
+        ({"hf_tokenizer_name": "some/body"}, "by a model of transformers"),
     ):
         changed = config["model_cfg"] | {"text_cfg": config["model_cfg"]["text_cfg"] | change}
         (tmp_path / "bad" / "open_clip_config.json").write_text(json.dumps({"model_cfg": changed}))
