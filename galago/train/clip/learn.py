@@ -27,7 +27,7 @@ from galago.train.interrupts import Interrupts
 from galago.train.tune.errors import DivergedError
 from galago.train.tune.log import Log
 
-__all__ = ["Course", "Here", "Lesson", "Pupil", "joined", "learn"]
+__all__ = ["Course", "Here", "Lesson", "Pupil", "device", "joined", "learn"]
 
 _STATE = "state.pt"
 _KEPT_SECONDS = 300.0  # between checkpoints
@@ -140,7 +140,7 @@ class _Run:
     ) -> None:
         self.pupil, self.options, self._place, self._work = pupil, options, place, work
         self._lesson = lesson
-        self.device = _device()
+        self.device = device()
         pupil.to(self.device).train()
         if options.checkpointing:
             pupil.lighten()
@@ -284,7 +284,8 @@ def _groups(pupil: Pupil, options: ClipOptions) -> list[dict[str, Any]]:
     ]
 
 
-def _device() -> torch.device:
+def device() -> torch.device:
+    """Where this process trains."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -25,7 +25,7 @@ from galago.train.clip.captioned import (
     read_captioned,
 )
 from galago.train.clip.coca import Coca, load_coca, same_coca, write_coca
-from galago.train.clip.learn import Course, joined, learn
+from galago.train.clip.learn import Course, device, joined, learn
 from galago.train.clip.options import ClipOptions
 from galago.train.clip.reading import Reading, find_shards, first_readable, is_far
 from galago.train.clip.train import CARD, fingerprint
@@ -121,6 +121,7 @@ class _Training:
                 # all begin when the first has agreed on the work folder
                 torch.distributed.barrier()
             coca = load_coca(self.job.captioner, offline=self.job.offline)
+            coca.model.to(device())
             local = options.local_batch(place.world)
             reading = Reading(self.shards, local, options.seed, options.shuffle)
             before = self._before(coca) if self.held and not place.rank else None
@@ -143,8 +144,8 @@ class _Training:
     def _before(self, coca: Coca) -> Heard:
         """What the captioner makes of the held-out pictures untrained, found once."""
         known = self.work.remembered(_BEFORE)
-        if not known:
-            known = dataclasses.asdict(self._heard(coca))
+        if known.get("of") != self.job.held_out:
+            known = {"of": self.job.held_out, **dataclasses.asdict(self._heard(coca))}
             self.work.remember(_BEFORE, known)
         return Heard(int(known["pictures"]), float(known["caption"]))
 
