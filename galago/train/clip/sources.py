@@ -133,8 +133,8 @@ def given(task: Task) -> Iterator[Given]:
     """
     if in_bucket(task.place):
         with (
-            tempfile.TemporaryDirectory(prefix="galago-") as folder,
-            fetched(task.place, Path(folder)) as copy,
+            tempfile.TemporaryDirectory(prefix="galago-") as short,
+            fetched(task.place, Path(short)) as copy,
         ):
             yield from given(dataclasses.replace(task, place=str(copy)))
         return
