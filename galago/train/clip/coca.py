@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +128,8 @@ def _created(name: str, config: dict[str, Any]) -> Coca:
         raise OptionError(f"{name} reads words by a model of transformers: use {EXAMPLE}")
     torch.manual_seed(0)
     try:
-        model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+        with _hushed():
+            model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
         tokenizer: Any = open_clip.get_tokenizer(name)
     except (*FAULTS, RuntimeError, ValueError, OSError) as error:
         raise OptionError(f"open_clip can't build {name}: {_short(error)}") from None
@@ -136,6 +139,18 @@ def _created(name: str, config: dict[str, Any]) -> Coca:
     projection = model.text_decoder.text_projection
     torch.nn.init.normal_(projection, std=len(projection) ** -0.5)
     return Coca(model.eval(), config, tokenizer)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without open_clip's warning of a model without weights: they come afterwards."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _fill(model: Any, path: Path) -> None:

@@ -31,7 +31,7 @@ from galago.train.clip.shards import SampleError  # noqa: E402
 from galago.train.clip.train_captioner import CaptionerJob, train_captioner  # noqa: E402
 from tests.helpers.captioners import write_config  # noqa: E402
 from tests.helpers.places import TOP  # noqa: E402
-from tests.helpers.reinforced import write_shards  # noqa: E402
+from tests.helpers.reinforced import COLOURS, write_shards  # noqa: E402
 
 OPTIONS = ClipOptions(batch=6, steps=4, warmup=1, workers=0, rate=3e-3, precision="fp32")
 
@@ -62,7 +62,8 @@ def test_a_captioner_learns_and_reinforce_opens_it(shards: str, tiny: str, tmp_p
     assert made.after.caption < 0.3 * made.before.caption
     assert made.strays < 1e-4 and not (tmp_path / "out.work").exists()
     drawn = load_captioner(str(made.folder)).captions(Image.new("RGB", (40, 40), "red"), 8, 1)
-    assert sum("disc" in text for text in drawn) >= 4, drawn
+    said = " ".join(drawn).split()  # of 49,408 tokens, six were taught
+    assert sum(word in ("a", "disc", *COLOURS) for word in said) > len(said) / 2, drawn
 
 
 def test_stopped_behind_a_checkpoint_it_goes_on_with_the_same_losses(
