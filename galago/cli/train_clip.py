@@ -1,4 +1,5 @@
-"""`galago train-clip`: a MobileCLIP that learns from reinforced shards."""
+"""`galago train-clip`: a MobileCLIP that learns from reinforced shards, or a captioner from
+captioned ones."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from galago.progress import Progress, silent
 if TYPE_CHECKING:
     from galago.catalog import Kind
     from galago.train.clip.train import ClipTrained
+    from galago.train.clip.train_captioner import CaptionerJob
 
 __all__ = ["train_clip"]
 
@@ -28,8 +30,9 @@ def train_clip(
         str,
         typer.Argument(
             metavar="SHARDS",
-            help="A folder of reinforced shards, or a name with braces: "
-            "https://host/{00000..00099}.tar, 'pipe:aws s3 cp s3://bucket/{00000..00099}.tar -'.",
+            help="A folder of reinforced shards (with --captioner: of tars of pictures and .txt), "
+            "or a name with braces: https://host/{00000..00099}.tar, "
+            "'pipe:aws s3 cp s3://bucket/{00000..00099}.tar -'.",
         ),
     ],
     out: options.NewFolder,
@@ -49,12 +52,20 @@ def train_clip(
             autocompletion=options.complete_clip,
         ),
     ] = None,
+    captioner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fine-tune a captioner instead, a CoCa: open_clip:MODEL[:PRETRAINED] (a tag, or a "
+            "file), a folder, or a .json of open_clip's for new weights.",
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The papers' batch, steps and rate: s0, b, s3, 12m; or domain, for pictures of "
-            "one's own.",
+            help="The papers' batch, steps and rate: s0, b, s3, 12m; coca for a captioner; or "
+            "domain, for pictures of one's own.",
         ),
     ] = None,
     batch: Annotated[
@@ -101,7 +112,7 @@ def train_clip(
     ] = None,
     held_out: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Other reinforced shards, which judge the result."),
+        typer.Option(metavar="FOLDER", help="Other shards, which judge the result."),
     ] = None,
     precision: Annotated[
         str, typer.Option(metavar="P", help="auto, fp32 or bf16; auto: bf16 where there is such.")
@@ -133,28 +144,47 @@ def train_clip(
     stored, or Apple's DataCompDR joined with its pictures: the stored augmentations are replayed,
     and the student learns the teachers' similarities of the whole batch, of captions and of
     synthetic ones. OUT is a folder in open_clip's layout that every verb opens, compared with what
-    was trained before it is kept. Stopped, the same command continues. Under torchrun (`torchrun
-    --nproc-per-node 8 -m galago train-clip …`) all processes work together. Nothing is sent
-    anywhere. Needs torch, open_clip, webdataset and others: the extra `train-clip`.
+    was trained before it is kept. With --captioner a CoCa learns captions of pictures by
+    open_clip's CoCa loss, and OUT is what `galago reinforce --captioner` takes. Stopped, the same
+    command continues. Under torchrun (`torchrun --nproc-per-node 8 -m galago train-clip …`) all
+    processes work together. Nothing is sent anywhere. Needs torch, open_clip, webdataset and
+    others: the extra `train-clip`.
 
     \b
     Examples:
       galago train-clip shards/ my-clip --start MobileCLIP2-S0 --preset domain --held-out other/
       torchrun --nproc-per-node 8 -m galago train-clip shards/ my-clip --student MobileCLIP2-S0 \\
         --preset 12m --workers 8
+      galago train-clip captioned/ my-captioner --preset domain \\
+        --captioner open_clip:coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k
     """
     lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
         raise MissingExtraError(f"this needs {', '.join(lacking)}", "train-clip")
-    from galago.train.clip.options import with_preset
+    from galago.train.clip.options import COCA, with_preset
 
     chosen = {
         "batch": batch, "steps": steps, "warmup": warmup, "rate": rate, "weight": weight,
         "weight_decay": weight_decay, "seed": seed, "precision": precision, "workers": workers,
         "checkpointing": checkpointing, "settled": settled,
     }  # fmt: skip
-    learning = with_preset(preset, chosen)
     first = os.environ.get("RANK", "0") == "0"  # torchrun starts several of us
+    place = Path(os.path.abspath(os.path.expanduser(out)))
+    if captioner is not None:
+        unfit = {
+            "--student": student, "--start": start, "--lambda": weight, "--dims": dims,
+            "--scales": scales, "--settled": settled or None,
+        }  # fmt: skip
+        _check_captioner(preset, [name for name, value in unfit.items() if value is not None])
+        from galago.train.clip.train_captioner import CaptionerJob
+
+        learning = with_preset(preset, chosen)
+        asked = CaptionerJob(captioner, shards, place, learning, held_out, resume, keep, offline)
+        _captioner(asked, first, as_json)
+        return
+    if preset == COCA:
+        raise OptionError(f"--preset {COCA} is a captioner's: give --captioner, or another preset")
+    learning = with_preset(preset, chosen)
     with stages(verbose=True) as shown:
         progress = shown if first else silent
         # a TOML file's trunk may come from a FastVLM of galago's own, too
@@ -164,12 +194,40 @@ def train_clip(
         from galago.train.clip.train import train_clip as train
 
         job = ClipJob(
-            shards, Path(os.path.abspath(os.path.expanduser(out))), learning, student, begun,
-            held_out, _whole(dims), _numbers(scales), resume, keep, offline,
+            shards, place, learning, student, begun, held_out, _whole(dims), _numbers(scales),
+            resume, keep, offline,
         )  # fmt: skip
         made = train(job, progress)
     if made is not None:
         _tell(made, as_json)
+
+
+def _check_captioner(preset: str | None, unfit: list[str]) -> None:
+    """OptionError for what a captioner has no use for."""
+    from galago.train.clip.options import COCA
+
+    if unfit:
+        raise OptionError(f"--captioner and {', '.join(unfit)} exclude each other")
+    if preset not in (None, COCA, "domain"):
+        raise OptionError(f"--preset {preset} is a MobileCLIP's: a captioner has {COCA} and domain")
+
+
+def _captioner(job: CaptionerJob, first: bool, as_json: bool) -> None:
+    from galago.train.clip.train_captioner import train_captioner
+
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ[name] = "1"
+    with stages(verbose=True) as shown:
+        made = train_captioner(job, shown if first else silent)
+    if made is None:
+        return
+    course = made.course
+    say(f"{course.steps} steps, loss {course.loss:.4f}, scale {course.scale:.1f}")
+    if made.before is not None and made.after is not None:
+        before, after = made.before.caption, made.after.caption
+        about = f"captions of {made.after.pictures} held-out pictures"
+        say(f"{about}: {before:.3f} nats a token before, {after:.3f} now")
+    write_record(made.to_json()) if as_json else write_place(str(made.folder))
 
 
 def _folder(start: str, kind: Kind | None, offline: bool, progress: Progress) -> Path:

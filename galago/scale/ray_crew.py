@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
-import tempfile
 import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from galago.errors import GalagoError, MissingExtraError, OptionError
+from galago.errors import GalagoError, OptionError
 from galago.progress import Progress, Stage, silent
 from galago.scale.crew import Chunk
+from galago.scale.ray_start import begun, check_version, room
 from galago.scale.rows import Batch, Made, Row
 from galago.scale.worker import Work, Worker, open_worker
 from galago.version import __version__
@@ -31,14 +29,10 @@ from galago.version import __version__
 __all__ = ["RayCrew"]
 
 _AHEAD = 2  # chunks of an actor: one is opened while the other is in the model
-_STORE = 256 << 20  # bytes of Ray's store on this machine: batches are small
-_ANSWER = 5.0  # seconds for an address to be there
 _IDLE = 0.2  # seconds, while workers are born
 _LOOK = 5.0  # seconds between looks at what the cluster has
 _TRIES = 4  # deaths of a single picture's workers, the last two with nothing beside it
 _BIRTHS = 5  # workers that may die in a row before one of them has opened its models
-_OURS = "galago-ray-"
-_PORT = 10001  # of ray://, where none is given
 
 
 @dataclass
@@ -74,9 +68,9 @@ class _Actor:
         here = socket.gethostname()
         if work.offline:  # for everything that is started here
             os.environ["HF_HUB_OFFLINE"] = "1"
-        if version != __version__:
-            told = f"{here} has galago {__version__} and this machine {version}"
-            return f"{told}: install one of them on all"
+        other = check_version(version)
+        if other:
+            return other
         try:
             self._worker = open_worker(work)
         except GalagoError as error:
@@ -103,22 +97,19 @@ class RayCrew:
     _running: dict[Any, tuple[_Hand, _Job]] = field(default_factory=dict)
     _made: Made | None = None
     _stillborn: int = 0
-    _folder: str = ""
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> RayCrew:
-        self._ray = _import_ray()
         with warnings.catch_warnings():  # children of Ray's start run other programs at once
             warnings.filterwarnings("ignore", message="lance is not fork-safe")
-            self._begin()
+            self._ray = self._open.enter_context(begun(self.address, self.work.threads or 1))
         return self
 
     def __exit__(self, *_: object) -> None:
         for hand in self._hands:
             with contextlib.suppress(Exception):  # it may be gone, and the cluster as well
                 self._ray.kill(hand.actor)
-        self._ray.shutdown()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._open.close()
 
     @property
     def made(self) -> Made:
@@ -188,7 +179,7 @@ class RayCrew:
 
     def _look_after(self) -> None:
         """As many actors as the cluster has room for; which of them have opened their models."""
-        while len(self._hands) < self._room():
+        while len(self._hands) < room(self._ray, self.work.threads or 1):
             self._hands.append(self._born())
         for hand in [one for one in self._hands if not one.ready]:
             if not self._ray.wait([hand.born], timeout=0)[0]:
@@ -224,88 +215,6 @@ class RayCrew:
         )
         actor = options.remote()
         return _Hand(actor, actor.open.remote(self.work, __version__))
-
-    def _room(self) -> int:
-        """How many actors fit the nodes that are alive, at least one."""
-        need = self.work.threads or 1
-        nodes = [node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"]]
-        return max(1, sum(int(cpus // need) for cpus in nodes))
-
-    def _begin(self) -> None:
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        if self.address == "local":
-            here = os.cpu_count() or 1
-            if (self.work.threads or 1) > here:  # Ray would wait for a larger machine to join
-                raise OptionError(
-                    f"--threads {self.work.threads} with --ray local: a worker has at most all "
-                    f"processors of this machine, {here}"
-                )
-            # What a killed process leaves of its Ray ends soon, and not when it has asked a minute.
-            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
-            # A folder of our own: sockets have short names, and nothing stays behind.
-            self._folder = _folder()
-            self._ray.init(
-                "local", num_cpus=here, include_dashboard=False,
-                object_store_memory=_STORE, _temp_dir=self._folder, **quiet,
-            )  # fmt: skip
-            return
-        _check_there(self.address)
-        try:
-            self._ray.init(self.address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise OptionError(
-                f"the cluster at {self.address} doesn't take us ({_short(error)}): it may have "
-                "another Ray or Python, or a token that isn't set here (RAY_AUTH_MODE, "
-                "RAY_AUTH_TOKEN)"
-            ) from None
-
-
-def _import_ray() -> Any:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told about us
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("--ray needs Ray", "cluster") from None
-    return ray
-
-
-def _folder() -> str:
-    """For sockets and logs of a Ray of our own; those of killed processes go."""
-    home = Path(tempfile.gettempdir())
-    for left in home.glob(f"{_OURS}*-*"):
-        number = left.name.removeprefix(_OURS).split("-")[0]
-        if number.isdigit() and not _lives(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{_OURS}{os.getpid()}-")
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another person's
-        pass
-    return True
-
-
-def _check_there(address: str) -> None:
-    """OptionError where nobody listens; Ray itself would ask for minutes."""
-    if address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host:
-        host, port = port, str(_PORT) if address.startswith("ray://") else "6379"
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER):
-            return
-    except ValueError:
-        line = f"--ray {address}: give local, auto, HOST:PORT or ray://HOST:PORT"
-        raise OptionError(line) from None
-    except OSError as error:
-        reason = error.strerror or _short(error)
-        line = f"no cluster answers at {address} ({reason}): is Ray started there?"
-        raise OptionError(line) from None
 
 
 def _next(source: Iterator[Chunk]) -> _Job | None:

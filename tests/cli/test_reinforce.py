@@ -31,6 +31,8 @@ def data(tmp_path: Path) -> Path:
         ((*TEACHER, "--scales", "70"), "--scales names 1 numbers for 2 teachers"),
         (("--share", "3/2"), "--share '3/2' is not possible: use 1/4"),
         (("--share", "2/2"), "there are 1 shards, none is left for it"),
+        (("--share", "1/1", "--ray", "local"), "--ray and --share exclude each other"),
+        (("--ray", "127.0.0.1:port"), "give local, auto, HOST:PORT"),
         (("--augmentations", "0"), "--augmentations 0 is not possible"),
         (("--processes", "0"), "--rows and --processes are 1 or more"),
         (("--dtype", "int8"), "--dtype 'int8' is not possible"),

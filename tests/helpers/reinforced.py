@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from galago.train.clip.augment import draw
 from galago.train.clip.shards import Sample, write_sample
 
-__all__ = ["TINY", "reinforced", "write_shards"]
+__all__ = ["COLOURS", "TINY", "reinforced", "write_shards"]
 
 COLOURS = ("red", "green", "blue", "yellow")
 # The smallest student of galago's own shape.

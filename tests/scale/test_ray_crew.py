@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from galago.errors import MissingExtraError, OptionError
-from galago.scale.ray_crew import RayCrew, _check_there, _Job, _shared_out
+from galago.scale.ray_crew import RayCrew, _Job, _shared_out
+from galago.scale.ray_start import check_there
 from galago.scale.rows import Batch
 from galago.scale.worker import Work
 from tests.helpers.tables import lacking, raws
@@ -54,9 +55,9 @@ def test_an_address_where_nobody_is() -> None:
         port = taken.getsockname()[1]
     for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
         with pytest.raises(OptionError, match=f"no cluster answers at {address}"):
-            _check_there(address)
+            check_there(address)
     with pytest.raises(OptionError, match="give local, auto, HOST:PORT"):
-        _check_there("127.0.0.1:port")
+        check_there("127.0.0.1:port")
 
 
 def test_without_ray_a_line_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ def test_without_ray_a_line_installs_it(monkeypatch: pytest.MonkeyPatch) -> None
 def test_workers_larger_than_this_machine_are_refused() -> None:
     crew = RayCrew(Work("mobileclip2-nano", threads=9999), "local")
     with pytest.raises(OptionError, match="--threads 9999 .* processors of this machine"):
-        crew._begin()
+        crew.__enter__()
 
 
 def test_a_model_that_workers_cant_open_is_a_line() -> None:

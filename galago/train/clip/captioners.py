@@ -1,4 +1,5 @@
-"""Who writes synthetic captions: `open_clip:coca_…[:PRETRAINED]`, or `galago:NAME`, a FastVLM.
+"""Who writes synthetic captions: `open_clip:coca_…[:PRETRAINED]`, a folder of a CoCa, as `galago
+train-clip --captioner` leaves it, or `galago:NAME`, a FastVLM.
 
 Each caption of a picture is drawn with a seed of its own, so that it is the same whichever process
 writes it and in whatever company.
@@ -6,6 +7,7 @@ writes it and in whatever company.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +18,6 @@ from galago.errors import OptionError
 __all__ = ["TOP_P", "Captioner", "load_captioner", "nucleus"]
 
 TOP_P = 0.9  # as DataCompDR's captions were drawn
-_EXAMPLE = "open_clip:coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k"
-_LONGEST = 76  # tokens of a CoCa
 _WORDS = 60  # tokens of a FastVLM: a text tower reads 77
 
 
@@ -31,11 +31,10 @@ def load_captioner(name: str, *, offline: bool = False) -> Captioner:
     kind, _, rest = name.partition(":")
     if kind == "galago" and rest:
         return _FastVLM(rest, offline)
-    if kind == "open_clip" and rest:
-        model, _, pretrained = rest.partition(":")
-        return _CoCa(model, pretrained)
+    if (kind == "open_clip" and rest) or (name and os.path.isdir(os.path.expanduser(name))):
+        return _CoCa(name, offline)
     raise OptionError(
-        f"captioner {name!r} is not known: use open_clip:coca_…:PRETRAINED or galago:NAME"
+        f"captioner {name!r} is not known: use open_clip:coca_…:PRETRAINED, galago:NAME or a folder"
     )
 
 
@@ -61,22 +60,16 @@ class _FastVLM:
 class _CoCa:
     """open_clip's own `generate` needs an older transformers, so words are drawn here."""
 
-    def __init__(self, name: str, pretrained: str) -> None:
-        import open_clip
+    def __init__(self, name: str, offline: bool) -> None:
         import torch
 
-        torch.manual_seed(0)
-        try:
-            made = open_clip.create_model_and_transforms(name, pretrained=pretrained or None)
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise OptionError(f"open_clip can't load {name} {pretrained}: {reason}") from None
+        from galago.train.clip.coca import load_coca
+
+        coca = load_coca(name, offline=offline)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model: Any = made[0].eval().to(self._device)
-        if not hasattr(self._model, "text_decoder"):
-            raise OptionError(f"{name} writes no captions: a CoCa does, as {_EXAMPLE}")
-        self._prepare: Any = made[2]
-        self._tokenizer: Any = open_clip.get_tokenizer(name)
+        self._model: Any = coca.model.to(self._device)
+        self._prepare: Any = coca.transform(training=False)
+        self._tokenizer: Any = coca.tokenizer
 
     def captions(self, picture: Image.Image, count: int, seed: int) -> list[str]:
         import torch
@@ -94,7 +87,7 @@ class _CoCa:
         rng = np.random.default_rng(seed)
         start, end = self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
         ids = [start]
-        while len(ids) < _LONGEST:
+        while len(ids) < self._model.context_length:
             known = {"image_latent": latent, "image_embs": tokens}
             said = torch.tensor([ids], device=self._device)
             seen = self._model(None, said, output_labels=False, **known)

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from galago.clip.mobileclip import MobileCLIP
+from galago.train.clip.reading import read_shard
 from galago.train.clip.shards import Sample, SampleError, plain, read_sample
-from galago.train.clip.stream import read_shard
 
 __all__ = ["Judgement", "judge"]
 

@@ -6,10 +6,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -19,20 +20,43 @@ from torch.utils.data import DataLoader
 from galago.disk import discard_folder, whole_folder
 from galago.errors import GalagoError, ModelError, OptionError
 from galago.progress import Progress, Stage
-from galago.train.clip.loss import Losses, Teaching, dr_loss
 from galago.train.clip.options import MOST_SCALE, ClipOptions
-from galago.train.clip.stream import Batch, Lessons, Place, Stream
-from galago.train.clip.students import Student, settle
+from galago.train.clip.reading import Place, ShardStream
 from galago.train.clip.workers import lacks_memory
 from galago.train.interrupts import Interrupts
 from galago.train.tune.errors import DivergedError
 from galago.train.tune.log import Log
 
-__all__ = ["Course", "joined", "learn"]
+__all__ = ["Course", "Here", "Lesson", "Pupil", "device", "joined", "learn"]
 
 _STATE = "state.pt"
 _KEPT_SECONDS = 300.0  # between checkpoints
 _KEPT = 2
+
+
+Here = Callable[[torch.Tensor], torch.Tensor]
+"""Brings a tensor to where the model is."""
+
+
+class Pupil(nn.Module):
+    """What is trained; `logit_scale`: the logarithm of its cosines' scale."""
+
+    logit_scale: nn.Parameter
+
+    @abstractmethod
+    def lighten(self) -> None:
+        """Compute activations twice instead of holding them."""
+
+
+class Lesson(Protocol):
+    """What is learnt of a batch."""
+
+    def inputs(self, batch: Any) -> tuple[torch.Tensor, ...]:
+        """What the model is called with."""
+
+    def losses(self, said: Any, batch: Any, here: Here) -> dict[str, torch.Tensor]:
+        """Scalars of this process's part, of what the model said: `loss`, which is to fall, and
+        what it is made of."""
 
 
 @dataclass(frozen=True)
@@ -62,32 +86,32 @@ def joined() -> Iterator[Place]:
 
 
 def learn(
-    student: Student,
-    lessons: Lessons,
-    teaching: Teaching,
+    pupil: Pupil,
+    lesson: Lesson,
+    streamed: Callable[[int], ShardStream],
     options: ClipOptions,
     place: Place,
     work: Path,
     progress: Progress,
 ) -> Course:
-    """Train to the end, from the last checkpoint in `work` if there is one.
+    """Train to the end, from the last checkpoint in `work` if there is one; `streamed` gives the
+    batches from a step on.
 
     Raises DivergedError, ModelError for too little memory, OptionError for shards that don't fit;
     KeyboardInterrupt behind a checkpoint.
     """
-    run = _Run(student, teaching, options, place, work)
+    run = _Run(pupil, lesson, options, place, work)
     run.resume()
-    stream = Stream(lessons, place, run.step, options.workers)
+    stream = streamed(run.step)
     loader = DataLoader(
-        stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt
-    )
+        stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt,
+        multiprocessing_context="spawn" if options.workers and stream.threaded else None,
+    )  # fmt: skip
     told: set[str] = set()
     with Interrupts() as interrupts, _memory(options.batch):
         batches = iter(loader) if run.step < options.steps else iter(())
         while run.step < options.steps:
-            batch = next(batches)
-            if isinstance(batch, GalagoError):
-                raise batch
+            batch = run.given(batches)
             for note in batch.notes:
                 if note not in told and len(told) < 100:
                     told.add(note)
@@ -112,19 +136,19 @@ class _Run:
     """One process's part of a training."""
 
     def __init__(
-        self, student: Student, teaching: Teaching, options: ClipOptions, place: Place, work: Path
+        self, pupil: Pupil, lesson: Lesson, options: ClipOptions, place: Place, work: Path
     ) -> None:
-        self.student, self.options, self._place, self._work = student, options, place, work
-        self._teaching = teaching
-        self.device = _device()
-        student.to(self.device).train()
+        self.pupil, self.options, self._place, self._work = pupil, options, place, work
+        self._lesson = lesson
+        self.device = device()
+        pupil.to(self.device).train()
         if options.checkpointing:
-            student.lighten()
-        self._model: nn.Module = student
+            pupil.lighten()
+        self._model: nn.Module = pupil
         if place.world > 1:
-            self._model = nn.parallel.DistributedDataParallel(student)
+            self._model = nn.parallel.DistributedDataParallel(pupil)
         self._optimizer = torch.optim.AdamW(
-            _groups(student, options), lr=options.rate, betas=(0.9, 0.95)
+            _groups(pupil, options), lr=options.rate, betas=(0.9, 0.95)
         )
         self.step = 0
         self._log = Log(work, 0)
@@ -135,45 +159,55 @@ class _Run:
     def _first(self) -> bool:
         return self._place.rank == 0
 
-    def take(self, batch: Batch) -> None:
+    def given(self, batches: Iterator[Any]) -> Any:
+        """The next batch; where there is none, as of a bucket that doesn't answer, what is learnt
+        is kept."""
+        try:
+            batch = next(batches)
+            if isinstance(batch, GalagoError):
+                raise batch
+        except GalagoError:
+            if self._place.world == 1 and self.step:  # others would be waited for
+                self.keep()
+            raise
+        return batch
+
+    def take(self, batch: Any) -> None:
         """One step."""
         rate = self.options.rate_at(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         if self.options.settled:
-            settle(self.student)
+            _settle(self.pupil)
         losses = self._forward(batch)
-        if not torch.isfinite(losses.total):
+        if not torch.isfinite(losses["loss"]):
             raise DivergedError(self.step + 1, [])
         self._optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), self.options.clip_norm)
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_(self.pupil.parameters(), self.options.clip_norm)
         self._optimizer.step()
         with torch.no_grad():
-            self.student.logit_scale.clamp_(0, MOST_SCALE)
+            self.pupil.logit_scale.clamp_(0, MOST_SCALE)
         self.step += 1
         self._note(losses, rate)
 
-    def _forward(self, batch: Batch) -> Losses:
-        def here(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor.to(self.device, non_blocking=True)
+    def _here(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.device, non_blocking=True)
 
+    def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
         with _autocast(self.device, self.options.precision):
-            images, texts, scale = self._model(here(batch.pixels), here(torch.cat(batch.texts)))
-        told = [here(rows) for rows in batch.text_rows]
-        said = texts.chunk(len(batch.texts))
-        return dr_loss(images, said, scale, here(batch.image_rows), told, self._teaching)
+            said = self._model(*map(self._here, self._lesson.inputs(batch)))
+        return self._lesson.losses(said, batch, self._here)
 
-    def _note(self, losses: Losses, rate: float) -> None:
-        parts = torch.stack([losses.total.detach(), losses.clip, losses.distill])
+    def _note(self, losses: dict[str, torch.Tensor], rate: float) -> None:
+        parts = torch.stack([loss.detach() for loss in losses.values()])
         if self._place.world > 1:
             dist.all_reduce(parts)
             parts /= self._place.world
-        total, clip, distill = parts.tolist()
-        self._losses.append(total)
+        figures = dict(zip(losses, parts.tolist(), strict=True))
+        self._losses.append(figures["loss"])
         if self._first:
-            figures = {"loss": total, "clip": clip, "distill": distill, "learning_rate": rate}
-            self._log.add(self.step, figures)
+            self._log.add(self.step, figures | {"learning_rate": rate})
 
     def agreed(self, flag: bool) -> bool:
         """Whether any of the processes says so: what all do together is decided together."""
@@ -192,7 +226,7 @@ class _Run:
         if self._first:
             with whole_folder(self._work / f"checkpoint-{self.step}") as folder:
                 state = {
-                    "student": self.student.state_dict(),
+                    "student": self.pupil.state_dict(),
                     "optimizer": self._optimizer.state_dict(),
                 }
                 with (folder / _STATE).open("wb") as file:
@@ -211,7 +245,7 @@ class _Run:
         if found:
             path = found[-1] / _STATE
             state = torch.load(path, weights_only=True, map_location=self.device)
-            self.student.load_state_dict(state["student"])
+            self.pupil.load_state_dict(state["student"])
             self._optimizer.load_state_dict(state["optimizer"])
             self.step = _step(found[-1])
         self._log.continue_at(self.step, self._first)
@@ -231,19 +265,27 @@ class _Run:
     def course(self) -> Course:
         last = self._losses[-max(1, len(self._losses) // 10) :]
         loss = sum(last) / len(last) if last else self._log.loss()
-        return Course(self.step, loss, float(self.student.logit_scale.detach().exp()))
+        return Course(self.step, loss, float(self.pupil.logit_scale.detach().exp()))
 
 
-def _groups(student: Student, options: ClipOptions) -> list[dict[str, Any]]:
+def _settle(model: nn.Module) -> None:
+    """Batch norms use what they have learned: few pictures' figures are noise."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _groups(pupil: Pupil, options: ClipOptions) -> list[dict[str, Any]]:
     """Weight decay for matrices and kernels alone, as open_clip has it."""
-    parameters = list(student.parameters())
+    parameters = list(pupil.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
 
 
-def _device() -> torch.device:
+def device() -> torch.device:
+    """Where this process trains."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -6,11 +6,10 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from galago.disk import optional_json, whole_file
 from galago.errors import OptionError
+from galago.train.clip.shelf import Shelf
 from galago.train.clip.teachers import TeacherRow
 from galago.version import __version__
 
@@ -69,11 +68,11 @@ class Recipe:
         }
 
 
-def check_plan(out: Path, recipe: Recipe, cut: dict[str, Any] | None) -> None:
+def check_plan(out: Shelf, recipe: Recipe, cut: dict[str, Any] | None) -> None:
     """OptionError where the shards there were made by another recipe, as far as can be told before
     the teachers are loaded."""
     known = recipe.plan([], cut)
-    before = optional_json(out / PLAN)
+    before = out.told(PLAN)
     del known["teachers"]
     _compare(out, before, known)
     names = [str(one.get("name")) for one in before.get("teachers", [])]
@@ -84,16 +83,16 @@ def check_plan(out: Path, recipe: Recipe, cut: dict[str, Any] | None) -> None:
         )
 
 
-def keep_plan(out: Path, plan: dict[str, Any]) -> None:
+def keep_plan(out: Shelf, plan: dict[str, Any]) -> None:
     """Write the plan beside the shards; OptionError where those there were made by another."""
-    before = optional_json(out / PLAN)
+    before = out.told(PLAN)
     _compare(out, before, plan)
     if not before:
-        with whole_file(out / PLAN) as file:
+        with out.writing(PLAN) as file:
             file.write(json.dumps({**plan, "galago": __version__}, indent=1).encode())
 
 
-def _compare(out: Path, before: dict[str, Any], plan: dict[str, Any]) -> None:
+def _compare(out: Shelf, before: dict[str, Any], plan: dict[str, Any]) -> None:
     for key, value in plan.items():
         if before and before.get(key) != value:
             raise OptionError(
@@ -110,16 +109,16 @@ def _told(value: Any) -> str:
     return str(value)
 
 
-def read_teachers(folder: Path) -> tuple[TeacherRow, ...]:
+def read_teachers(folder: Shelf) -> tuple[TeacherRow, ...]:
     """The teachers of the shards in a folder; none where no plan says it, as beside Apple's."""
-    found = optional_json(folder / PLAN).get("teachers", [])
+    found = folder.told(PLAN).get("teachers", [])
     try:
         return tuple(TeacherRow(str(t["name"]), int(t["dim"]), float(t["scale"])) for t in found)
     except (KeyError, TypeError, ValueError):
-        raise OptionError(f"{folder / PLAN} is damaged: give --dims and --scales") from None
+        raise OptionError(f"{folder}/{PLAN} is damaged: give --dims and --scales") from None
 
 
-def read_captions(folder: Path) -> int | None:
+def read_captions(folder: Shelf) -> int | None:
     """How many synthetic captions a picture of these shards got; None where no plan says it."""
-    found = optional_json(folder / PLAN).get("captions")
+    found = folder.told(PLAN).get("captions")
     return found if isinstance(found, int) else None

@@ -13,7 +13,7 @@ import os
 import random
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,19 +22,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from galago.disk import one_at_a_time, optional_json, refusals, whole_file
-from galago.errors import GalagoError, OptionError, StorageError
+from galago.errors import GalagoError, OptionError
 from galago.media.images import open_image
 from galago.progress import Progress, Stage, silent
 from galago.train.clip.augment import Augmentation, draw, replay
 from galago.train.clip.captioners import Captioner, load_captioner
 from galago.train.clip.recipe import Recipe, check_plan, keep_plan
 from galago.train.clip.shards import Sample, SampleError, plain, write_sample
+from galago.train.clip.shelf import Folder, Shelf, shelf_of
 from galago.train.clip.sources import Given, Task, cut_of, given
 from galago.train.clip.teachers import Teacher, TeacherRow, describe, load_teacher
-from galago.train.clip.workers import Tell, work
+from galago.train.clip.workers import Tell, Told, work
 
 __all__ = ["LeftOut", "Reinforced", "reinforce"]
+
+
+_SHARED = "OUT has to lie in a folder that all machines share, or in a bucket"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Reinforced:
     """What there is when all is done: shards made now and found done, their rows, and what was left
     out of them; `failed` are shards that weren't made."""
 
-    folder: Path
+    folder: str
     made: int = 0
     found: int = 0
     rows: int = 0
@@ -60,60 +63,84 @@ class Reinforced:
 
     def to_json(self) -> dict[str, Any]:
         """In one level but for the lists."""
-        return dataclasses.asdict(self) | {"folder": str(self.folder)}
+        return dataclasses.asdict(self)
 
 
 def reinforce(
-    tasks: Sequence[Task], out: Path, recipe: Recipe, processes: int, progress: Progress = silent
+    tasks: Sequence[Task],
+    out: Path | str,
+    recipe: Recipe,
+    processes: int,
+    progress: Progress = silent,
+    ray: str = "",
 ) -> Reinforced:
-    """Write the shards of the tasks to `out`.
+    """Write the shards of the tasks to `out`, a folder or the address of one in a bucket.
+
+    ray: "local" or a cluster's address, whose actors do it, so many at most; "" for processes.
 
     Raises OptionError for shards of another recipe there, StorageError, what loading the teachers
     raises, and GalagoError for a shard in which processes were killed twice; KeyboardInterrupt
     leaves what is done.
     """
     started = time.monotonic()
-
-    def busy() -> None:
-        raise StorageError(f"another galago reinforces into {out}; wait for it")
-
-    _apart(tasks, out)
+    shelf = shelf_of(out)
+    _apart(tasks, shelf)
     cut = cut_of(tasks[0])
-    with refusals(
-        full=f"the disk is full: the shards don't fit {out}; make room and run the same again",
-        closed=f"{out} can't be written: give OUT a place that can",
-    ):
-        out.mkdir(parents=True, exist_ok=True)
-        check_plan(out, recipe, cut)
-        with one_at_a_time(out / f".{tasks[0].name}.lock", busy):
-            for task in tasks:  # what killed processes left
-                for part in out.glob(f".{task.name}.*.part"):
-                    part.unlink(missing_ok=True)
-            made = _all(tasks, out, recipe, processes, progress)
+    with shelf.alone([task.name for task in tasks]):
+        check_plan(shelf, recipe, cut)
+        made = _all(tasks, shelf, _works(recipe, shelf, cut, processes, ray), progress)
     made.seconds = time.monotonic() - started
     return made
 
 
-def _apart(tasks: Sequence[Task], out: Path) -> None:
+def _apart(tasks: Sequence[Task], out: Shelf) -> None:
     """OptionError where OUT is IN: its tars would be taken for shards that are there."""
-    places = [Path(task.place) for task in tasks]
-    places += [Path(task.place).parent for task in tasks if task.stop is None]
-    if out.resolve() in {place.resolve() for place in {*places}}:
+    if isinstance(out, Folder):
+        places = [Path(task.place) for task in tasks]
+        places += [Path(task.place).parent for task in tasks if task.stop is None]
+        same = out.path.resolve() in {place.resolve() for place in {*places}}
+    else:
+        same = str(out) in {task.place.rpartition("/")[0] for task in tasks}
+    if same:
         raise OptionError(f"OUT is IN, {out}: give another folder for the shards")
 
 
+def _works(
+    recipe: Recipe, out: Shelf, cut: dict[str, Any] | None, processes: int, ray: str
+) -> Callable[[Sequence[Task]], Iterator[Told]]:
+    """Who does tasks."""
+    begin = functools.partial(_begin, recipe, out, cut)
+    if not ray:
+        return lambda tasks: work(begin, tasks, processes)
+    from galago.train.clip.ray_work import ray_work
+
+    def done(tasks: Sequence[Task]) -> Iterator[Told]:
+        for told in ray_work(begin, tasks, ray, processes) if tasks else ():
+            if told.kind == "done" and told.task.name not in out.there():
+                raise OptionError(f"{told.task.name} was made and isn't in {out} here: {_SHARED}")
+            yield told
+
+    return done
+
+
 def _all(
-    tasks: Sequence[Task], out: Path, recipe: Recipe, processes: int, progress: Progress
+    tasks: Sequence[Task],
+    out: Shelf,
+    work: Callable[[Sequence[Task]], Iterator[Told]],
+    progress: Progress,
 ) -> Reinforced:
-    result = Reinforced(out)
-    missing = [task for task in tasks if not (out / task.name).is_file()]
+    result, there = Reinforced(str(out)), out.there()
+    missing = [task for task in tasks if task.name not in there]
     result.found = len(tasks) - len(missing)
     done = float(result.found)
     if result.found:
         words = f"{result.found} of {len(tasks)} shards are there already"
         progress(Stage(words, lasting=True), done / len(tasks))
-    for told in work(functools.partial(_begin, recipe, out, cut_of(tasks[0])), missing, processes):
-        if told.kind == "killed":
+    for told in work(missing):
+        if told.kind == "waiting":
+            line = "waiting for a free processor of the cluster, or for teachers to be loaded"
+            progress(Stage(line, lasting=True), done / len(tasks))
+        elif told.kind == "killed":
             words = f"a process was killed in {told.task.name}, which begins again"
             progress(Stage(words, lasting=True), done / len(tasks))
         elif told.kind == "failed":
@@ -132,8 +159,8 @@ def _all(
     return result
 
 
-def _count(out: Path, task: Task, result: Reinforced) -> None:
-    kept = optional_json(out / _stats(task.name))
+def _count(out: Shelf, task: Task, result: Reinforced) -> None:
+    kept = out.told(_stats(task.name))
     result.rows += int(kept.get("rows", 0))
     result.left_out += [LeftOut(one["where"], one["why"]) for one in kept.get("left_out", [])]
 
@@ -145,12 +172,14 @@ def _stats(name: str) -> str:
 # -- in the processes ------------------------------------------------------------------------------
 
 
-def _begin(recipe: Recipe, out: Path, cut: dict[str, Any] | None, tell: Tell) -> Any:
+def _begin(recipe: Recipe, out: Shelf, cut: dict[str, Any] | None, tell: Tell) -> Any:
     """Load the teachers, agree on the plan, and return what makes a shard."""
     for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
     if recipe.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if isinstance(out, Folder) and not out.path.is_dir():  # another machine's
+        raise OptionError(f"there is no {out}: {_SHARED}")
     maker = _Maker(recipe, out)
     keep_plan(out, recipe.plan(maker.rows, cut))
     return maker.shard
@@ -159,7 +188,7 @@ def _begin(recipe: Recipe, out: Path, cut: dict[str, Any] | None, tell: Tell) ->
 class _Maker:
     """One process's teachers and captioner."""
 
-    def __init__(self, recipe: Recipe, out: Path) -> None:
+    def __init__(self, recipe: Recipe, out: Shelf) -> None:
         self.recipe, self._out = recipe, out
         offline = recipe.offline
         self._teachers: list[Teacher] = [
@@ -181,7 +210,7 @@ class _Maker:
             tell(left[-1])
 
         rows = 0
-        with whole_file(self._out / task.name) as file:
+        with self._out.writing(task.name) as file:
             with tarfile.open(fileobj=file, mode="w") as tar:
                 pictures = iter(given(task))
                 while some := list(islice(pictures, self.recipe.batch)):
@@ -192,7 +221,7 @@ class _Maker:
             if not rows:
                 raise OptionError(f"no picture of {task.place} could be reinforced")
             stats = {"rows": rows, "left_out": [dataclasses.asdict(one) for one in left]}
-            with whole_file(self._out / _stats(task.name)) as beside:
+            with self._out.writing(_stats(task.name)) as beside:
                 beside.write(json.dumps(stats).encode())
 
     def _samples(self, task: Task, some: Sequence[Given], leave: Any) -> Iterator[Sample]:

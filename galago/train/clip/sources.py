@@ -1,12 +1,15 @@
 """What is reinforced: pictures with captions, in as many tasks as there will be shards.
 
-A folder of WebDataset tars is a task a tar, whose shard has its name; anything else that
-galago.rows reads, and a plain folder of pictures without captions, is cut into shards of so many.
+A folder of WebDataset tars, here or in a bucket, is a task a tar, whose shard has its name;
+anything else that galago.rows reads, and a plain folder of pictures without captions, is cut into
+shards of so many.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +24,7 @@ from galago.rows.read import read_data
 from galago.rows.records import ABOUT_LABELS
 from galago.rows.rows import Rows
 from galago.text.templates import TEMPLATES
+from galago.train.clip.shelf import fetched, in_bucket, tars
 
 __all__ = ["Given", "Task", "cut_of", "given", "tasks"]
 
@@ -64,11 +68,13 @@ def tasks(place: str, rows: int) -> list[Task]:
 
     OptionError for a place that holds no pictures.
     """
+    if in_bucket(place):
+        return _of_tars(tars(place))
     path = Path(os.path.abspath(os.path.expanduser(place)))
     if path.is_dir():
-        tars = sorted(one.name for one in path.iterdir() if one.suffix.lower() == ".tar")
-        if tars:
-            return _of_tars(path, tars)
+        names = sorted(one.name for one in path.iterdir() if one.suffix.lower() == ".tar")
+        if names:
+            return _of_tars([str(path / name) for name in names])
         if _is_plain(path):
             count = len(_pictures(path))
             if not count:
@@ -77,13 +83,13 @@ def tasks(place: str, rows: int) -> list[Task]:
     if path.suffix.lower() == ".tar":
         if not path.is_file():
             raise OptionError(f"no such file: {path}")
-        return _of_tars(path.parent, [path.name])
+        return _of_tars([str(path)])
     return _cut(str(path), len(read_data(str(path)).rows), rows, plain=False)
 
 
-def _of_tars(folder: Path, names: Sequence[str]) -> list[Task]:
+def _of_tars(places: Sequence[str]) -> list[Task]:
     """The shard of X.TAR is X.tar, as training looks for."""
-    found = [Task(f"{Path(name).stem}.tar", str(folder / name)) for name in names]
+    found = [Task(f"{Path(place.partition('?')[0]).stem}.tar", place) for place in places]
     for one, after in pairwise(sorted(found, key=lambda task: task.name)):
         if one.name == after.name:
             raise OptionError(f"{one.place} and {after.place} would be one shard: rename one")
@@ -122,8 +128,16 @@ def _pictures(folder: Path) -> list[Path]:
 def given(task: Task) -> Iterator[Given]:
     """The pictures of a task, in order; one that can't be read has a `fault`.
 
-    OptionError for a place that can't be read at all, as a tar that was cut short.
+    OptionError for a place that can't be read at all, as a tar that was cut short.  A tar of a
+    bucket is fetched for as long as it is read.
     """
+    if in_bucket(task.place):
+        with (
+            tempfile.TemporaryDirectory(prefix="galago-") as short,
+            fetched(task.place, Path(short)) as copy,
+        ):
+            yield from given(dataclasses.replace(task, place=str(copy)))
+        return
     if task.plain:
         folder = Path(task.place)
         found = _pictures(folder)

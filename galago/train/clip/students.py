@@ -20,6 +20,7 @@ from galago.checkpoints.folders import CLIP_CONFIG, CLIP_WEIGHTS
 from galago.disk import read_json
 from galago.errors import CheckpointError, MissingExtraError, OptionError
 from galago.specs import ClipSpec
+from galago.train.clip.learn import Pupil
 
 __all__ = [
     "NanoStudent",
@@ -27,16 +28,14 @@ __all__ = [
     "Student",
     "new_student",
     "published_student",
-    "settle",
     "start_nano",
 ]
 
 
-class Student(nn.Module):
-    """`spec`: as galago runs it; `logit_scale`: the logarithm of its cosines' scale."""
+class Student(Pupil):
+    """`spec`: as galago runs it."""
 
     spec: ClipSpec
-    logit_scale: nn.Parameter
 
     @abstractmethod
     def image_rows(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -45,10 +44,6 @@ class Student(nn.Module):
     @abstractmethod
     def text_rows(self, ids: torch.Tensor) -> torch.Tensor:
         """(N, T) ids -> (N, embed), not unit yet."""
-
-    @abstractmethod
-    def lighten(self) -> None:
-        """Compute activations twice instead of holding them."""
 
     def forward(
         self, pixels: torch.Tensor, ids: torch.Tensor
@@ -185,13 +180,6 @@ def _built(config: dict[str, Any]) -> Any:
     known = {key: value for key, value in config.items() if key != "custom_text"}
     known["vision_cfg"] = config["vision_cfg"] | {"timm_model_pretrained": False}
     return CustomTextCLIP(**known)
-
-
-def settle(model: nn.Module) -> None:
-    """Batch norms use what they have learned: few pictures' figures are noise."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
 
 
 def start_nano(student: Student, folder: Path, pixels: torch.Tensor) -> None:

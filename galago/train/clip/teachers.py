@@ -16,11 +16,20 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from galago.checkpoints.folders import CLIP_CONFIG
 from galago.checkpoints.tensors import Float
 from galago.disk import optional_json
 from galago.errors import GalagoError, OptionError
 
-__all__ = ["Teacher", "TeacherRow", "describe", "load_teacher", "random_ones"]
+__all__ = [
+    "FAULTS",
+    "Teacher",
+    "TeacherRow",
+    "check_config",
+    "describe",
+    "load_teacher",
+    "random_ones",
+]
 
 # The scales that the papers found best (arXiv 2311.17049 and 2508.20691): within 5 it matters
 # little, and a teacher's own isn't the best.
@@ -32,7 +41,7 @@ _SCALES = {
 }
 
 
-_FAULTS = (TypeError, KeyError, AttributeError, AssertionError)  # of a folder's config
+FAULTS = (TypeError, KeyError, AttributeError, AssertionError)  # of a folder's config
 _TOWERS = ("text_cfg", "vision_cfg")  # of open_clip's configs
 _TOKENIZER = dict.fromkeys(("clean", "strip_sep_token", "language"))  # options that only read
 
@@ -93,15 +102,16 @@ def load_teacher(name: str, *, offline: bool = False) -> Teacher:
     try:
         return _Galago(str(folder), offline)
     except GalagoError:
-        _check_config(folder)
+        check_config(folder / CLIP_CONFIG)
         return _OpenClip(f"local-dir:{folder}", "")
 
 
-def _check_config(folder: Path) -> None:
-    """OptionError where a folder's config would let open_clip run or fetch what it names: its
-    tokenizer's options go to transformers, trust_remote_code among them."""
-    place = folder / "open_clip_config.json"
-    config = optional_json(place).get("model_cfg")
+def check_config(place: Path) -> None:
+    """OptionError where an open_clip_config.json, or a model_cfg alone, would let open_clip run or
+    fetch what it names: its tokenizer's options go to transformers, trust_remote_code among them.
+    """
+    told = optional_json(place)
+    config = told.get("model_cfg", told)
     towers = [config.get(name) if isinstance(config, dict) else None for name in _TOWERS]
     text, vision = (tower if isinstance(tower, dict) else {} for tower in towers)
     given = text.get("tokenizer_kwargs") or {}
@@ -152,7 +162,7 @@ class _OpenClip:
                 require_pretrained=folder,  # a config alone would be a teacher at random
             )
             self._tokenizer: Any = open_clip.get_tokenizer(name)
-        except (*_FAULTS, RuntimeError, ValueError, OSError) as error:
+        except (*FAULTS, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise OptionError(f"open_clip can't load {name} {pretrained}: {reason}") from None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -18,26 +18,20 @@ from galago.disk import whole_folder
 from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
 from galago.train.clip.judge import Judgement, judge
-from galago.train.clip.learn import Course, joined, learn
-from galago.train.clip.loss import Teaching
+from galago.train.clip.learn import Course, Here, joined, learn
+from galago.train.clip.loss import Teaching, dr_loss
 from galago.train.clip.options import ClipOptions
 from galago.train.clip.publish import Proof, prove, write_student
+from galago.train.clip.reading import Place, find_shards, is_far
 from galago.train.clip.recipe import read_captions, read_teachers
 from galago.train.clip.shards import Sample
-from galago.train.clip.stream import (
-    Batch,
-    Lessons,
-    Place,
-    Stream,
-    find_shards,
-    first_sample,
-    is_far,
-)
+from galago.train.clip.shelf import Shelf, in_bucket, shelf_of
+from galago.train.clip.stream import Batch, Lessons, Stream, first_sample
 from galago.train.clip.students import Student, new_student, published_student, start_nano
 from galago.train.tune.log import LOG
 from galago.train.tune.work import Work, check_out, work_of
 
-__all__ = ["ClipJob", "ClipTrained", "train_clip"]
+__all__ = ["CARD", "ClipJob", "ClipTrained", "fingerprint", "train_clip"]
 
 CARD = "README.md"
 _NOTES = 5  # that are told of the held-out shards
@@ -123,7 +117,7 @@ class _Training:
         self.teaching = teaching(job, first.image_rows.shape[1])
         self.two = _captioned(job, first)
         self.model = f"{job.student} {job.start}"
-        told = [*map(_fingerprint, self.shards), str(self.teaching)]
+        told = [*map(fingerprint, self.shards), str(self.teaching)]
         self.data = hashlib.blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
 
     def run(self) -> ClipTrained | None:
@@ -135,8 +129,13 @@ class _Training:
                 torch.distributed.barrier()
             lessons = self._lessons(place, self._student)
             student = self._begun(lessons)
+            options = self.job.options
+
+            def streamed(step: int) -> Stream:
+                return Stream(lessons, place, step, options.workers)
+
             course = learn(
-                student, lessons, self.teaching, self.job.options, place, self.work.folder,
+                student, _Reinforced(self.teaching), streamed, options, place, self.work.folder,
                 self.progress,
             )  # fmt: skip
             if place.rank:
@@ -168,8 +167,8 @@ class _Training:
         options = self.job.options
         local = options.local_batch(place.world)
         return Lessons(
-            self.shards, self.teaching.dims, self.two, self.built.spec, local, options.seed,
-            options.shuffle,
+            self.shards, local, options.seed, options.shuffle, self.teaching.dims, self.two,
+            self.built.spec,
         )  # fmt: skip
 
     def _begun(self, lessons: Lessons) -> Student:
@@ -226,11 +225,27 @@ Each step stands in {LOG}.
 """
 
 
+@dataclass(frozen=True)
+class _Reinforced:
+    """The lesson of reinforced shards."""
+
+    teaching: Teaching
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        return batch.pixels, torch.cat(batch.texts)
+
+    def losses(self, said: Any, batch: Batch, here: Here) -> dict[str, torch.Tensor]:
+        images, texts, scale = said
+        told = [here(rows) for rows in batch.text_rows]
+        apart = texts.chunk(len(batch.texts))
+        found = dr_loss(images, apart, scale, here(batch.image_rows), told, self.teaching)
+        return {"loss": found.total, "clip": found.clip, "distill": found.distill}
+
+
 def teaching(job: ClipJob, width: int) -> Teaching:
     """How the teachers count, as told or as it stands beside the shards, whose rows have `width`
     numbers.  OptionError where neither says it."""
-    folder = _beside(job)
-    rows = read_teachers(folder) if folder.is_dir() else ()
+    rows = read_teachers(_beside(job))
     dims = job.dims or tuple(row.dim for row in rows)
     scales = job.scales or tuple(row.scale for row in rows)
     if not dims or not scales:
@@ -246,9 +261,10 @@ def teaching(job: ClipJob, width: int) -> Teaching:
     return Teaching(dims, scales, job.options.weight)
 
 
-def _beside(job: ClipJob) -> Path:
-    """Where the plan of the shards would be."""
-    return Path(job.shards).expanduser()
+def _beside(job: ClipJob) -> Shelf:
+    """Where the plan of the shards would be; of names with braces there is none."""
+    place = job.shards if in_bucket(job.shards) else os.path.abspath(os.path.expanduser(job.shards))
+    return shelf_of(place)
 
 
 def _captioned(job: ClipJob, first: Sample) -> bool:
@@ -257,6 +273,7 @@ def _captioned(job: ClipJob, first: Sample) -> bool:
     return len(first.text_rows) > 1 if told is None else told > 0
 
 
-def _fingerprint(shard: str) -> str:
+def fingerprint(shard: str) -> str:
+    """A shard's name, and its size where it lies here."""
     size = os.path.getsize(shard) if os.path.isfile(shard) else ""
     return f"{os.path.basename(shard)} {size}"

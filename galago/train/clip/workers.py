@@ -18,21 +18,34 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from galago.disk import refusal
-from galago.errors import GalagoError
+from galago.errors import GalagoError, StorageError
 
-__all__ = ["Begin", "Tell", "Told", "lacks_memory", "work"]
+__all__ = [
+    "Begin",
+    "DEATHS",
+    "THREADS",
+    "Tell",
+    "Told",
+    "check",
+    "lacks_memory",
+    "last_words",
+    "work",
+]
 
 Tell = Callable[[Any], None]
 Begin = Callable[[Tell], Callable[[Any, Tell], None]]
 """Called once in each process; what it returns does a task, and tells what there is to tell."""
 
-_DEATHS = 2  # of processes in one task, after which it is given up
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+DEATHS = 2  # of processes in one task, after which it is given up
 
 
 @dataclass(frozen=True)
 class Told:
-    """kind: "said", "done", "failed" (the task can't be done, `what` is why in one line) or
-    "killed" (a process ended in the middle of it, and it begins again).  task: None at first."""
+    """kind: "said", "done", "failed" (the task can't be done, `what` is why in one line), "killed"
+    (a process ended in the middle of it, and it begins again) or "waiting" (nobody has begun yet).
+    task: None at first.
+    """
 
     kind: str
     task: Any = None
@@ -58,7 +71,7 @@ def work(begin: Begin, tasks: Sequence[Any], processes: int) -> Iterator[Told]:
                     yield Told("killed", one.task)
                     held[held.index(one)] = _Process(begin)
                     continue
-                _check(kind, what)
+                check(kind, what)
                 if kind in ("done", "failed", "said"):
                     yield Told(kind, one.task, what)
                 if kind in ("begun", "done", "failed"):
@@ -72,7 +85,7 @@ def work(begin: Begin, tasks: Sequence[Any], processes: int) -> Iterator[Told]:
             one.kill()
 
 
-def _check(kind: str, what: Any) -> None:
+def check(kind: str, what: Any) -> None:
     """Raise here what ended the work there."""
     if kind == "broken":
         raise GalagoError(what)
@@ -87,7 +100,7 @@ def _check_end(one: _Process, deaths: Counter[int]) -> None:
     if one.task is None:
         raise GalagoError(f"a process ended while it began ({one.why()}): is there enough memory?")
     deaths[id(one.task)] += 1
-    if deaths[id(one.task)] >= _DEATHS:
+    if deaths[id(one.task)] >= DEATHS:
         name = getattr(one.task, "name", one.task)
         raise GalagoError(
             f"{name}: a process ended twice in it ({one.why()}). What is done is kept; with fewer "
@@ -144,7 +157,7 @@ class _Process:
 def _serve(pipe: Connection, begin: Begin) -> None:
     """In the process: one thread, so that what comes out doesn't depend on how many there are."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends us
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in THREADS:
         os.environ[name] = "1"
 
     def tell(what: Any) -> None:
@@ -158,12 +171,14 @@ def _serve(pipe: Connection, begin: Begin) -> None:
             try:
                 do(task, tell)
                 pipe.send(("done", None))
+            except StorageError:  # it would be the next task's too
+                raise
             except GalagoError as error:
                 pipe.send(("failed", str(error)))
     except (EOFError, BrokenPipeError):  # the first process is gone
         return
     except Exception as error:
-        pipe.send(_last_words(error))
+        pipe.send(last_words(error))
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -173,7 +188,8 @@ def lacks_memory(error: Exception) -> bool:
     return told or isinstance(error, MemoryError)
 
 
-def _last_words(error: Exception) -> tuple[str, Any]:
+def last_words(error: Exception) -> tuple[str, Any]:
+    """What `check` raises of it elsewhere."""
     if isinstance(error, GalagoError):
         return "broken", str(error)
     if isinstance(error, OSError) and refusal(error):

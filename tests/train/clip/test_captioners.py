@@ -11,18 +11,7 @@ from PIL import Image
 
 from galago.errors import OptionError
 from galago.train.clip.captioners import load_captioner, nucleus
-
-TEXT = {"context_length": 76, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 1}
-COCA = {
-    "embed_dim": 32,
-    "vision_cfg": {
-        "image_size": 32, "layers": 1, "width": 64, "patch_size": 16, "attentional_pool": True,
-        "attn_pooler_heads": 4, "output_tokens": True,
-    },
-    "text_cfg": TEXT | {"embed_cls": True, "output_tokens": True},
-    "multimodal_cfg": TEXT | {"attn_pooler_heads": 4},
-    "custom_text": True,
-}  # fmt: skip
+from tests.helpers.captioners import COCA, TEXT, write_config
 
 
 def test_the_nucleus_is_the_likeliest_that_hold_so_much() -> None:
@@ -43,8 +32,7 @@ def test_a_name_of_neither_kind_is_refused(name: str) -> None:
 
 def test_a_coca_writes_the_same_for_the_same_seed(tmp_path: Path) -> None:
     open_clip = pytest.importorskip("open_clip")
-    (tmp_path / "coca_tiny.json").write_text(json.dumps(COCA))
-    open_clip.add_model_config(tmp_path / "coca_tiny.json")
+    open_clip.add_model_config(write_config(tmp_path))
     captioner = load_captioner("open_clip:coca_tiny")
     picture = Image.new("RGB", (40, 30), "red")
     first = captioner.captions(picture, 3, 7)

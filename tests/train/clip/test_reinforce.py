@@ -21,6 +21,7 @@ from galago.train.clip.augment import replay
 from galago.train.clip.recipe import Recipe, read_teachers
 from galago.train.clip.reinforce import Reinforced, reinforce
 from galago.train.clip.shards import Sample, members, plain, read_sample
+from galago.train.clip.shelf import Folder
 from galago.train.clip.sources import tasks
 from tests.helpers.commandline import COMMAND, POSIX_ONLY
 
@@ -93,7 +94,7 @@ def test_the_rows_are_the_teachers_of_the_replayed_augmentations(
     whole: tuple[Path, Reinforced],
 ) -> None:
     clip = MobileCLIP.load("mobileclip2-nano", precision="fp32", offline=True)
-    (teacher,) = read_teachers(whole[0])
+    (teacher,) = read_teachers(Folder(whole[0]))
     assert (teacher.name, teacher.dim) == (TEACHER, clip.dim)
     for one in samples(whole[0]):
         image = plain(one.picture, one.key)
@@ -170,7 +171,7 @@ def test_a_captioner_makes_captions_with_rows(tmp_path: Path) -> None:
         assert one.image_rows.shape == (1, 2 * clip.dim)
         rows = clip.embed_texts([one.text, *one.synthetic])
         assert np.abs(rows - one.text_rows[:, : clip.dim]).max() < 1e-3
-    assert [t.scale for t in read_teachers(tmp_path / "a")] == [30.0, 20.0]
+    assert [t.scale for t in read_teachers(Folder(tmp_path / "a"))] == [30.0, 20.0]
 
 
 def test_a_tar_that_is_cut_short_is_left_out_and_the_others_are_made(

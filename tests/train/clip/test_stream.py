@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import tarfile
@@ -17,17 +18,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("webdataset")
 
 from galago.checkpoints.clip_config import clip_image_spec  # noqa: E402
-from galago.errors import OptionError  # noqa: E402
+from galago.errors import OptionError, StorageError  # noqa: E402
 from galago.text.clip_tokens import load_clip_tokenizer  # noqa: E402
 from galago.train.clip.augment import Augmentation, replay  # noqa: E402
+from galago.train.clip.reading import Place, find_shards, read_shard  # noqa: E402
 from galago.train.clip.shards import plain, write_sample  # noqa: E402
-from galago.train.clip.stream import (  # noqa: E402
-    Lessons,
-    Place,
-    Stream,
-    find_shards,
-    first_sample,
-)
+from galago.train.clip.stream import Lessons, Stream, first_sample  # noqa: E402
 from tests.helpers.clips import TINY_CLIP  # noqa: E402
 from tests.helpers.reinforced import reinforced, write_shards  # noqa: E402
 
@@ -192,7 +188,7 @@ def test_a_bucket_that_throttles_is_asked_again(
 ) -> None:
     write_shards(tmp_path, [3])
     waited: list[float] = []
-    monkeypatch.setattr("galago.train.clip.stream.sleep", waited.append)
+    monkeypatch.setattr("galago.train.clip.reading.sleep", waited.append)
     once = f"pipe:test -e {tmp_path}/met || (touch {tmp_path}/met; exit 22) && "
     shards = (f"{once}cat {tmp_path}/00000.tar",)
     assert first_sample(shards).text == "a red disc" and waited == [1.0]
@@ -210,9 +206,42 @@ def test_a_file_is_never_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_addresses_that_nothing_opens_are_refused() -> None:
-    for place in ("s3://bucket/{0..1}.tar", "host:00000.tar"):
-        with pytest.raises(OptionError, match="no address that webdataset opens: .* 'pipe:aws s3"):
-            find_shards(place)
+    with pytest.raises(OptionError, match="no address that can be opened: .* 'pipe:some command"):
+        find_shards("host:00000.tar")
+
+
+def test_a_bucket_that_breaks_off_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some samples come, then nothing for a while: none is lost, none comes twice."""
+    write_shards(tmp_path, [5])
+    data = (tmp_path / "00000.tar").read_bytes()
+    whole = [key for key, _ in read_shard(str(tmp_path / "00000.tar"), [])]
+    waited: list[float] = []
+    patience = 0
+
+    class Breaking(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > len(data) // 2 and len(waited) < patience:
+                raise OSError("SLOW_DOWN")
+            return super().read(size)
+
+    def throttled(address: str) -> Any:
+        return contextlib.closing(Breaking(data))
+
+    def read(notes: list[str]) -> list[str]:
+        waited.clear()
+        return [key for key, _ in read_shard("s3://bucket/00000.tar", notes)]
+
+    monkeypatch.setattr("galago.train.clip.reading.opened_far", throttled)
+    monkeypatch.setattr("galago.train.clip.reading.sleep", waited.append)
+    said: list[str] = []
+    patience = 2
+    assert read(said) == whole and waited == [1.0, 4.0] and not said
+    patience = 99
+    with pytest.raises(StorageError, match="s3://bucket/00000.tar .* refuses .SLOW_DOWN.: run the"):
+        read(said)
+    assert waited == [1.0, 4.0, 16.0, 60.0]
 
 
 def test_a_reader_whose_shard_gives_nothing_reads_the_others(tmp_path: Path) -> None:

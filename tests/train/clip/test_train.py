@@ -221,7 +221,7 @@ def test_a_student_of_open_clips_agrees_with_galago_and_begins_again(tmp_path: P
 def test_what_is_held_out_is_read_before_anything_is_learnt(
     shards: Path, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("galago.train.clip.stream.sleep", lambda _: None)
+    monkeypatch.setattr("galago.train.clip.reading.sleep", lambda _: None)
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut" / "00000.tar").write_bytes(b"no tar")
     for held in (str(tmp_path / "cut"), "pipe:false"):
