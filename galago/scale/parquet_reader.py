@@ -26,9 +26,7 @@ class ParquetReader(Reader):
         self._table = ParquetTable(place)
         if self._table.made is None:
             place = self._table.place
-            raise OptionError(
-                f"there is no table at {place} yet: galago embed IN {place} makes it"
-            )
+            raise OptionError(f"there is no table at {place} yet: galago embed IN {place} makes it")
         self.place, self.made = self._table.place, self._table.made
         self.version = hashlib.sha256("\n".join(self._table.parts).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""A row's picture, found again by its name alone: a file, an address, or what a tar or table holds."""
+"""A row's picture by its name alone: a file, an address, or what a tar or a table holds."""
 
 from __future__ import annotations
 

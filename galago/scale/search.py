@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.album.embedder import Embedder
-from galago.album.match import Background
 from galago.album.present import Checked
 from galago.album.ranking import Part, Ranked, View, compared
 from galago.album.search import Hit
 from galago.album.store import Head
 from galago.album.wording import Quotes
 from galago.errors import OptionError
-from galago.scale.calibration import Calibration, background_of, calibrate
+from galago.scale.calibration import background_of, calibrate
 from galago.scale.exact import Near, nearest
 from galago.scale.reader import Reader, Record, exact_name
 
@@ -57,6 +56,8 @@ class TableSearcher:
         self._reader, self._where, self._report = reader, where, report
         self._count = reader.count(where)
         self.by_index = by_index(reader, exact)
+        index = reader.index() if self.by_index else None
+        self.missing = index.missing if index else 0  # rows that the index doesn't have
         self._background = background_of(model)
         self._calibration = calibrate(
             reader, self._background, lambda rows: report("calibrating", rows)
@@ -121,7 +122,9 @@ class TableSearcher:
 class _Rows:
     """A table as `galago.album.ranking` asks it: what was found is all that it is asked for."""
 
-    def __init__(self, near: Callable[[NDArray[np.float32], int], Near], count: int, dim: int) -> None:
+    def __init__(
+        self, near: Callable[[NDArray[np.float32], int], Near], count: int, dim: int
+    ) -> None:
         self._near, self._count, self._dim = near, count, dim
         self._found: dict[int, NDArray[np.float32]] = {}
 
