@@ -112,9 +112,7 @@ def _phrases(reader: LanceReader, bar: Bar, threads: int | None, offline: bool) 
     return Vectors(np.full(len(some), -1, np.int64), some)
 
 
-def _tell(
-    reader: LanceReader, kept: bool, found: dict[str, Recall], as_json: bool
-) -> None:
+def _tell(reader: LanceReader, kept: bool, found: dict[str, Recall], as_json: bool) -> None:
     index = reader.index()
     if index is None:
         raise OptionError(f"{reader.place} was written anew meanwhile: give the command again")

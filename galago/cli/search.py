@@ -168,7 +168,7 @@ def search(
     check_words(words or [])
     asked = asked_for(words or [], image or [], plus or [], minus or [])
     if where.lance is not None:
-        _check_of_table(where, album)
+        _check_of_table(where)
         _check(asked, False, False, k)
         _search_table(asked, where, shown, (k, show_all, model, threads, offline))
         return
@@ -214,7 +214,7 @@ def _output(shown: Shown) -> Output:
     )
 
 
-def _check_of_table(where: Where, album: str | None) -> None:
+def _check_of_table(where: Where) -> None:
     """OptionError for what only an album has."""
     only = {
         "--in FOLDER": (where.inside, "path LIKE '/home/me/%'"),
@@ -222,8 +222,6 @@ def _check_of_table(where: Where, album: str | None) -> None:
         "--until DATE": (where.until, "modified < timestamp '2025-06-01 00:00:00'"),
         "--text": (where.text, "text LIKE '%invoice%'"),
     }
-    if album is not None:
-        raise OptionError("--album and --lance exclude each other")
     for option, (given, instead) in only.items():
         if given:
             raise OptionError(f'{option} is for albums; of a Lance table: --where "{instead}"')

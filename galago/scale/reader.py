@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from galago.errors import OptionError
 from galago.scale.rows import Made
 
-__all__ = ["Index", "Reader", "Vectors", "exact_name"]
+__all__ = ["Index", "Reader", "Record", "Vectors", "exact_name"]
 
 Record = dict[str, Any]
 
@@ -81,6 +81,17 @@ class Reader(ABC):
         """All vectors in order, some thousands at a time."""
         for places, batch in self.batches(["vector"], where):
             yield self.held(places, batch.column("vector"))
+
+    def rows(self, columns: Sequence[str]) -> Iterator[list[Record]]:
+        """All rows in order, some thousands at a time, with `vector` (an array, or None) too."""
+        for places, batch in self.batches([*columns, "vector"]):
+            records: list[Record] = batch.select(list(columns)).to_pylist()
+            for record in records:
+                record["vector"] = None
+            held = self.held(np.arange(len(places)), batch.column("vector"))
+            for at, vector in zip(held.places.tolist(), held.stored, strict=True):
+                records[at]["vector"] = vector
+            yield records
 
     def held(self, places: NDArray[np.int64], column: Any) -> Vectors:
         """Those of a column `vector` that aren't null, and the places of these."""

@@ -82,7 +82,7 @@ def test_classify(capsys: Capture, clip_folder: Path, picture: Path, tmp_path: P
 def test_embed(
     capsys: Capture, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed, "_table", lambda out: KeptTable(tmp_path, {}))
+    monkeypatch.setattr(embed, "open_table", lambda out: KeptTable(tmp_path, {}))
     monkeypatch.setattr(embed, "_crew", lambda work, ray, bar: FakeCrew)
     assert documented("embed") == emitted(capsys, ["embed", picture, "out.lance", "--json"])
 
