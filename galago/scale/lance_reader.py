@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from galago.errors import OptionError, StorageError
 from galago.scale.lance_table import LanceTable, short
 from galago.scale.reader import Index, Reader, Record, Vectors
 
-__all__ = ["INDEX", "LanceReader"]
+__all__ = ["INDEX", "PART", "LanceReader"]
 
 INDEX = "vector_idx"  # what Lance calls the index of this column
 _ROWS = 8192  # a batch
@@ -24,6 +25,8 @@ _BUFFER = 128 << 20  # bytes that Lance reads ahead; 2 GB by itself
 _PROBED = 0.08
 _LEAST = 24
 _REFINED = 2
+PART = 4096  # rows of a part
+_OF_FILTER = re.compile("Schema|[Pp]ars|filter|literal|expression|[Pp]lan|[Tt]ype|cast|coerc")
 
 
 class LanceReader(Reader):
@@ -96,21 +99,17 @@ class LanceReader(Reader):
 
     @contextlib.contextmanager
     def _told(self, where: str = "") -> Iterator[None]:
-        """What Lance refuses, as one line; with a filter it is the filter's fault or the disk's."""
+        """What Lance refuses, as one line; with a filter it may be the filter's fault."""
         try:
             yield
-        except ValueError as error:
-            if not where:
-                raise StorageError(f"{self.place} can't be read: {short(error)}") from None
-            raise OptionError(
-                f"--where {where!r} is no condition of this table ({short(error)}); as in SQL: "
-                "--where \"width > 1000 AND path LIKE '%/2025/%'\""
-            ) from None
-        except (OSError, RuntimeError) as error:
-            raise StorageError(f"{self.place} can't be read: {short(error)}") from None
-
-
-PART = 4096  # rows of a part of the index
+        except (ValueError, OSError, RuntimeError) as error:
+            told = short(error)
+            if where and _OF_FILTER.search(told):
+                raise OptionError(
+                    f"--where {where!r} is no condition of this table ({told}); as in SQL: "
+                    "--where \"width > 1000 AND path LIKE '%/2025/%'\""
+                ) from None
+            raise StorageError(f"{self.place} can't be read: {told}") from None
 
 
 def _places(batch: Any) -> NDArray[np.int64]:
