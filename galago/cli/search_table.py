@@ -45,7 +45,10 @@ class Asking:
 
 def search_table(asked: Sequence[Asked], asking: Asking, output: Output) -> None:
     """As the verb, of a table; refusals come before the model is opened."""
+    from galago.scale.search import check_count
+
     check_output(output)
+    check_count(asking.k)
     if output.preview:
         raise OptionError("--preview shows files of this computer: leave it, or --lance, out")
     reader = opened(asking.place, asking.offline)
@@ -113,10 +116,11 @@ def _found(reader: Reader, clip: MobileCLIP, spoken: Spoken, asking: Asking) -> 
             report=lambda stage, done: bar.update(stage, done, rows),
         )  # fmt: skip
         if searcher.missing:
-            say(
-                f"note: {searcher.missing:,} rows are newer than the index and are looked at one "
-                f"by one: galago lance-index {shown(reader.place)} takes them in"
-            )
+            with bar.aside():
+                say(
+                    f"note: {searcher.missing:,} rows are newer than the index and are looked at "
+                    f"one by one: galago lance-index {shown(reader.place)} takes them in"
+                )
         parts, strange = parts_of(wants, clip, threading.Lock())
         hits = searcher.search(parts, asking.k, only_matches=not asking.show_all)
     return Checked(hits, strange=strange)

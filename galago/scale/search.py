@@ -25,7 +25,7 @@ from galago.scale.calibration import background_of, calibrate
 from galago.scale.exact import Near, nearest
 from galago.scale.reader import Reader, Record, exact_name
 
-__all__ = ["EXACT", "MOST", "Report", "TableSearcher"]
+__all__ = ["EXACT", "MOST", "Report", "TableSearcher", "by_index", "check_count"]
 
 Report = Callable[[str, int], None]  # what is being done, and with how many rows so far
 
@@ -71,8 +71,7 @@ class TableSearcher:
         Files of one content (sha256) are one hit.  Nothing is looked up where the pictures are:
         that may be anywhere.  Raises OptionError for nothing wanted, or k below 1 or above MOST.
         """
-        if not 1 <= k <= MOST:
-            raise OptionError(f"{k} results are not possible: ask for 1 to {MOST:,} of a table")
+        check_count(k)
         if not any(part.wanted for part in parts):
             raise OptionError("say what to look for, not only what to leave out")
         made = self._reader.made
@@ -153,6 +152,12 @@ class _View(View):
     @cached_property
     def sample(self) -> NDArray[np.float32]:
         return self.middle[None]
+
+
+def check_count(k: int) -> None:
+    """OptionError for as many results as can't be held."""
+    if not 1 <= k <= MOST:
+        raise OptionError(f"{k} results are not possible: ask for 1 to {MOST:,} of a table")
 
 
 def by_index(reader: Reader, exact: bool | None = None) -> bool:
