@@ -47,10 +47,10 @@ def search_table(asked: Sequence[Asked], asking: Asking, output: Output) -> None
     """As the verb, of a table; refusals come before the model is opened."""
     from galago.scale.search import check_count
 
-    check_output(output)
-    check_count(asking.k)
     if output.preview:
         raise OptionError("--preview shows files of this computer: leave it, or --lance, out")
+    check_output(output)
+    check_count(asking.k)
     reader = opened(asking.place, asking.offline)
     passing = reader.count(asking.where)
     failed = reader.failed(asking.where)

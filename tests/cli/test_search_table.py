@@ -63,7 +63,7 @@ def test_json_paths_and_a_filter(capsys: Capture, table: FakeReader) -> None:
 
 
 def test_nothing_found_is_told(capsys: Capture, table: FakeReader) -> None:
-    none = run(capsys, *LANCE, "red", "--where", "nothing")
+    none = run(capsys, *LANCE, "red", "--where", "xyzzy")
     assert (none.code, none.out, none.err) == (0, "", "no row fulfils --where\n")
     other = run(capsys, *LANCE, "red", "--where", "blue")
     assert other.err == (

@@ -22,18 +22,17 @@ def made_by(model: FakeEmbedder, vectors: str = "float16") -> Made:
     return Made(model.name, model.identity, model.dim, vectors)
 
 
-def table_row(path: Path | str, model: FakeEmbedder | None = None, **more: Any) -> Record:
+def table_row(file: Path | str, model: FakeEmbedder | None = None, /, **more: Any) -> Record:
     """A picture's row as `galago embed` would make it; of what is no file, without a vector."""
-    name = str(path)
     row: Record = dict.fromkeys(
         ("path_bytes", "size", "modified", "sha256", "vector", "caption", "text", "captioner",
          "error")
     )  # fmt: skip
-    row["path"] = name
+    row["path"] = str(file)
     if model is not None:
-        data = Path(path).read_bytes()
+        data = Path(file).read_bytes()
         row["size"], row["sha256"] = len(data), hashlib.sha256(data).hexdigest()
-        row["vector"] = model.embed_pixels(model.prepare(Path(path))[None])[0]
+        row["vector"] = model.embed_pixels(model.prepare(Path(file))[None])[0]
     return {**row, **more}
 
 
