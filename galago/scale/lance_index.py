@@ -109,7 +109,7 @@ def recall(
     one that is none has the place -1.  All vectors are gone over once for all queries together,
     of which `report` hears, and once more for a few alone, to see how long that takes.
     """
-    true = nearest(reader.vectors(), queries.stored, _K + 1, report)
+    true = nearest(reader.vectors(), list(queries.stored), _K + 1, report)
     shares, seconds, exact_seconds = [], [], []
     for own, query, near in zip(queries.places, queries.stored, true, strict=True):
         began = time.perf_counter()
