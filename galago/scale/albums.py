@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ __all__ = ["Exported", "Imported", "export_album", "import_table"]
 Report = Callable[[int], None]  # photos or rows that were gone over
 
 _PAGE = 1024  # photos of an album at once
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _COLUMNS = [
     *("path", "path_bytes", "size", "modified", "sha256", "caption", "text"),
     *("captioner", "error"),
@@ -274,7 +274,7 @@ def _is_known(store: Store, name: bytes, about: os.stat_result) -> bool:
     found = store.db.execute(
         "SELECT size, mtime_ns FROM photos WHERE path = ? AND row IS NOT NULL", (name,)
     ).fetchone()
-    return found == (about.st_size, about.st_mtime_ns)
+    return bool(found == (about.st_size, about.st_mtime_ns))
 
 
 def _digest(path: str) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: Models) -> Fa
     rows = [table_row(path, model) for path in paths]
     for path, row in zip(paths, rows, strict=True):
         micros = path.stat().st_mtime_ns // 1000
-        row["modified"] = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+        row["modified"] = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)
     rows[0]["caption"] = "A red square."
     rows += read_rows("/bad.png")
     made = Made("fake-small", "fake-1", 24, "float16")

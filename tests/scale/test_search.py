@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_files_of_one_content_are_one_hit(rows: list[Record]) -> None:
 
 
 def test_what_is_shown_of_a_row(rows: list[Record]) -> None:
-    when = datetime(2025, 6, 14, 12, tzinfo=UTC)
+    when = datetime(2025, 6, 14, 12, tzinfo=timezone.utc)
     rows[0] |= {"path": "n\\xe9.png", "path_bytes": b"n\xe9.png", "modified": when,
                 "caption": "A cup."}  # fmt: skip
     (hit,) = (h for h in searcher(rows).search(parts(Want("blue")), 20) if h.caption)
