@@ -20,8 +20,8 @@ INDEX = "vector_idx"  # what Lance calls the index of this column
 _ROWS = 8192  # a batch
 _AHEAD = 4  # batches
 _BUFFER = 128 << 20  # bytes that Lance reads ahead; 2 GB by itself
-# Of the index, by measurement (docs/scale.md): how many of its parts are looked into, and how many
-# times as many rows as are wanted have their vectors compared exactly.
+# Of the index: how many of its parts are looked into, and how many times as many rows as are wanted
+# have their vectors compared exactly. What that finds `galago lance-index` measures on each table.
 _PROBED = 0.08
 _LEAST = 24
 _REFINED = 2
