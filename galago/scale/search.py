@@ -29,8 +29,8 @@ __all__ = ["EXACT", "MOST", "Report", "TableSearcher", "by_index", "check_count"
 
 Report = Callable[[str, int], None]  # what is being done, and with how many rows so far
 
-# Rows up to which all are looked at, though there be an index: an album answers a million in a tenth
-# to a fifth of a second (docs/album.md).
+# Rows up to which all are looked at, though there be an index: an album answers a million in a
+# tenth to a fifth of a second (docs/album.md).
 EXACT = 1_000_000
 MOST = 1000  # results: twenty times as many are held and judged
 _POOL = 1000  # judged at least: some pictures attract every query, and must not crowd out others

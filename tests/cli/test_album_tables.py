@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 
 from galago.cli import embed, search_table
-from tests.cli.test_terminal_fields import documented
 from tests.helpers.albums import Models, paths_in
-from tests.helpers.commandline import run
-from tests.helpers.readers import FakeReader
+from tests.helpers.commandline import documented, run
+from tests.helpers.readers import FakeReader, as_records
 from tests.helpers.tables import KeptTable
-from tests.scale.test_albums import as_records
 
 Capture = pytest.CaptureFixture[str]
 

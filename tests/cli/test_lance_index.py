@@ -11,9 +11,8 @@ import pytest
 
 from galago.scale import lance_index
 from galago.scale.reader import Index, Vectors
-from tests.cli.test_terminal_fields import documented
 from tests.helpers.albums import Models, unit
-from tests.helpers.commandline import run
+from tests.helpers.commandline import documented, run
 
 Capture = pytest.CaptureFixture[str]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from galago.errors import OptionError
 from galago.scale.reader import Reader, Record, Vectors
 from galago.scale.rows import Made
 from tests.helpers.albums import FakeEmbedder
+from tests.helpers.tables import KeptTable
 
-__all__ = ["FakeReader", "made_by", "read_rows", "table_row"]
+__all__ = ["FakeReader", "as_records", "made_by", "read_rows", "table_row"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def made_by(model: FakeEmbedder, vectors: str = "float16") -> Made:
@@ -39,6 +43,17 @@ def table_row(file: Path | str, model: FakeEmbedder | None = None, /, **more: An
 def read_rows(*names: str) -> list[Record]:
     """Rows that have an error."""
     return [table_row(name, error="no picture") for name in names]
+
+
+def as_records(table: KeptTable) -> list[Record]:
+    """What a reader would give of rows that were written."""
+    found = []
+    for row in table._kept["rows"]:
+        path, exact = row.path()
+        when = None if row.modified is None else _EPOCH + timedelta(microseconds=row.modified)
+        found.append({**vars(row), "path": path, "path_bytes": exact, "modified": when,
+                      "captioner": None})  # fmt: skip
+    return found
 
 
 class FakeReader(Reader):

@@ -14,7 +14,6 @@ import pytest
 from galago.album import Store
 from galago.errors import OptionError
 from galago.scale.albums import export_album, import_table
-from galago.scale.reader import Record
 from galago.scale.rows import Made, Row
 from tests.helpers.albums import (
     POSIX,
@@ -27,7 +26,7 @@ from tests.helpers.albums import (
     update,
     vector_of,
 )
-from tests.helpers.readers import FakeReader, made_by, read_rows, table_row
+from tests.helpers.readers import FakeReader, as_records, made_by, read_rows, table_row
 from tests.helpers.tables import KeptTable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -54,17 +53,6 @@ def folder(tmp_path: Path) -> Path:
 def table(tmp_path: Path) -> Any:
     kept: dict[str, Any] = {}
     return lambda: KeptTable(tmp_path, kept)
-
-
-def as_records(table: KeptTable) -> list[Record]:
-    """What a reader would give of rows that were written."""
-    found = []
-    for row in table._kept["rows"]:
-        path, exact = row.path()
-        when = None if row.modified is None else _EPOCH + timedelta(microseconds=row.modified)
-        found.append({**vars(row), "path": path, "path_bytes": exact, "modified": when,
-                      "captioner": None})  # fmt: skip
-    return found
 
 
 def exported(album: Path, table: Any) -> dict[str, Row]:
