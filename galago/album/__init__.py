@@ -12,10 +12,11 @@
 The model is passed in: an album knows no engine.
 """
 
-from galago.album.duplicates import Copy, Duplicates, find_duplicates
+from galago.album.duplicates import find_duplicates
 from galago.album.embedder import Embedder
 from galago.album.filters import Filter, filter_of
-from galago.album.guide import Found, Guide, Want
+from galago.album.grouping import Copy, Duplicates
+from galago.album.guide import Found, Guide
 from galago.album.indexing import IndexOptions, Summary, index
 from galago.album.match import NEAR
 from galago.album.names import album_folder, album_names
@@ -25,6 +26,7 @@ from galago.album.search import Hit, Searcher
 from galago.album.sheet import contact_sheet, grouped_sheet
 from galago.album.store import Store, check_model
 from galago.album.transcripts import Reader, Transcribed
+from galago.album.wants import Want
 from galago.places import albums_dir
 
 __all__ = [

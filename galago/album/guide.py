@@ -6,28 +6,16 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from galago.album.embedder import Embedder
 from galago.album.filters import Filter, filter_of
 from galago.album.match import is_close
 from galago.album.present import Checked
-from galago.album.ranking import Part
 from galago.album.search import Hit, Searcher
 from galago.album.sights import PHRASE, sights, words
+from galago.album.wants import Want, parts_of
 from galago.media.images import Source
 
-__all__ = ["Found", "Guide", "Want"]
-
-
-@dataclass(frozen=True)
-class Want:
-    """A part of what is looked for: words or a picture, wanted or not, and how much it counts."""
-
-    words: str | None = None
-    picture: Source | None = None
-    wanted: bool = True
-    weight: float = 1.0
+__all__ = ["Found", "Guide"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ class Guide:
         if text is None:
             pictured = any(want.picture is not None for want in wanted)
             text = "" if pictured else " ".join(want.words or "" for want in wanted)
-        parts, strange = self._parts(wants) if wanted else ([], [])
+        parts, strange = parts_of(wants, self._embedder, self._lock) if wanted else ([], [])
         hits = self._searcher.search(
             parts,
             k,
@@ -117,27 +105,6 @@ class Guide:
             if number is not None:  # gone since
                 found.append(Found(number=number, **vars(hit)))
         return found
-
-    def _parts(self, wants: Sequence[Want]) -> tuple[list[Part], Sequence[str]]:
-        """And what of the words the model was never taught."""
-        # Decoded before the model is taken: others may use it meanwhile.
-        pictured = [want for want in wants if want.picture is not None]
-        prepared = [self._embedder.prepare(w.picture) for w in pictured if w.picture is not None]
-        said = [want for want in wants if want.words is not None]
-        texts = [want.words for want in said if want.words is not None]
-        with self._lock:
-            rows = list(self._embedder.embed_texts(texts)) if texts else []
-            seen = [self._embedder.embed_pixels(pixels[None])[0] for pixels in prepared]
-        strange = self._embedder.strange(texts, np.stack(rows)) if rows else []
-        parts = [
-            Part(row, "words", want.wanted, want.weight)
-            for row, want in zip(rows, said, strict=True)
-        ]
-        parts += [
-            Part(row, "picture", want.wanted, want.weight)
-            for row, want in zip(seen, pictured, strict=True)
-        ]
-        return parts, strange
 
     def sights(self, numbers: Sequence[int]) -> dict[int, list[str]]:
         """What photos probably show, a few words each, by their numbers; empty where none fits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from galago.album.embedder import Float
 from galago.album.match import ALIKE, NEAR, Background, likeness, strength, words_cut
 from galago.album.store import Head
-from galago.album.vectors import Rows
 from galago.album.wording import Quote, Quotes, fused
 
-__all__ = ["Part", "Ranked", "View", "compared"]
+__all__ = ["Compared", "Part", "Ranked", "View", "compared"]
 
 _SAMPLE = 512  # photos that stand for the whole album where its average is asked for
 _JUDGED = 4096  # photos judged at once, so that memory does not grow with k
@@ -36,12 +35,28 @@ class Part:
     weight: float = 1.0
 
 
+class Compared(Protocol):
+    """The vectors that are searched, wherever they lie: `galago.album.vectors.Rows` is one."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: NDArray[np.intp], /) -> Float:
+        """These rows, float32 (n, dim)."""
+        ...
+
+    def nearest(
+        self, query: Float, k: int, without: NDArray[np.intp] | None = None
+    ) -> tuple[NDArray[np.intp], Float]:
+        """The k rows of the highest product with a query (dim,): places and products."""
+        ...
+
+
 @dataclass(frozen=True)
 class View:
     """What was committed at one moment."""
 
     head: Head
-    rows: Rows
+    rows: Compared
     unused: NDArray[np.intp]
     background: Background
     reach: Float

@@ -48,15 +48,17 @@ def contact_sheet(
     photos: Iterable[tuple[str, str]],
     note: str = "",
     thumbnail: Callable[[str, int], bytes] = images.thumbnail,
+    linked: Callable[[str], bool] = lambda path: True,
 ) -> Iterator[str]:
     """The page in pieces, of photos as (path, caption); one that can't be read says why.
 
     `note` stands above them; `thumbnail` makes a JPEG of a path, of at most so many pixels a side.
+    `linked`: whether something lies at a path, or it is only what `thumbnail` knows a picture by.
     """
     told = f'<p class="note">{_text(note)}</p>\n' if note else ""
     yield _HEAD.format(title=_text(title), note=told)
     for path, caption in photos:
-        yield _figure(path, caption, thumbnail)
+        yield _figure(path, caption, thumbnail, linked=linked(path))
     yield _TAIL
 
 
@@ -67,10 +69,7 @@ def grouped_sheet(
     thumbnail: Callable[[str, int], bytes] = images.thumbnail,
     linked: Callable[[str], bool] = lambda path: True,
 ) -> Iterator[str]:
-    """As contact_sheet, of groups as (heading, photos), and photos as (path, lines of caption).
-
-    `linked`: whether something lies at a path, or it is only what `thumbnail` knows a picture by.
-    """
+    """As contact_sheet, of groups as (heading, photos), and photos as (path, lines of caption)."""
     told = f'<p class="note">{_text(note)}</p>\n' if note else ""
     yield _HEAD.format(title=_text(title), note=told)
     for heading, photos in groups:

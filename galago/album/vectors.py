@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import simsimd
@@ -20,7 +21,7 @@ from galago.album.embedder import Float
 from galago.album.names import option
 from galago.errors import StorageError
 
-__all__ = ["Rows", "VectorFile", "best", "damaged", "remove"]
+__all__ = ["Block", "Rows", "VectorFile", "best", "damaged", "remove"]
 
 ITEM = 2  # bytes of a number
 
@@ -71,52 +72,50 @@ class VectorFile:
         self.close()
 
 
-class Rows:
-    """The reader's side: the first `count` rows of a file."""
+class Block:
+    """Rows of numbers side by side, float16 or float32 (n, dim), in memory or mapped."""
 
-    def __init__(self, path: Path, dim: int, count: int) -> None:
-        """FileNotFoundError when the file is gone, StorageError when rows are missing."""
-        self.dim, self._path = dim, path
-        if count == 0:
-            self._stored: NDArray[np.int16] = np.empty((0, dim), "<i2")
-            return
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-            raise StorageError(damaged(path, "it is no file"))
-        try:
-            self._stored = np.asarray(np.memmap(path, "<i2", "r", shape=(count, dim)))
-        except ValueError:  # shorter than that
-            raise StorageError(damaged(path)) from None
+    def __init__(self, stored: NDArray[Any], odd: str) -> None:
+        """`odd`: what StorageError says of numbers that galago doesn't write."""
+        half = stored.dtype.itemsize == ITEM
+        self._half, self._odd = half, odd
+        self._stored: NDArray[Any] = stored.view("<i2") if half else stored
+        self.dim = stored.shape[1]
 
     def __len__(self) -> int:
         return len(self._stored)
 
     def take(self, rows: NDArray[np.intp] | slice) -> Float:
         """These rows, float32 (n, dim); StorageError for numbers that galago doesn't write."""
-        return self._finite(self._stored[rows].view("<f2").astype(np.float32))
+        return self._finite(self._floats(self._stored[rows]).astype(np.float32))
+
+    def _floats(self, stored: NDArray[Any]) -> NDArray[Any]:
+        return stored.view("<f2") if self._half else stored
 
     def _finite(self, numbers: Float) -> Float:
         if not np.isfinite(numbers).all():
-            raise StorageError(damaged(self._path, "it holds odd numbers"))
+            raise StorageError(self._odd)
         return numbers
 
-    def blocks(self, size: int) -> Iterator[tuple[int, Float]]:
-        """All rows in order: where a block starts, and the block in float32."""
-        for start in range(0, len(self), size):
-            yield start, self.take(slice(start, start + size))
-
     def nearest(
-        self, query: Float, k: int, without: NDArray[np.intp] | None = None
+        self,
+        query: Float,
+        k: int,
+        without: NDArray[np.intp] | None = None,
+        *,
+        above: float = -np.inf,
     ) -> tuple[NDArray[np.intp], Float]:
         """The k rows of the highest product with a query (dim,): places and products, best first.
 
-        Of equals the first first; `without`: places to leave out.  Exact, in two steps: simsimd
-        multiplies the float16 rows as they lie with the query in float16, which is wrong by no
-        more than what the query and float32 additions lose (rows are of unit length).  Whatever may
-        be among the best by that is multiplied again, all in float32.  StorageError as of `take`.
+        Of equals the first first; `without`: places to leave out; `above`: only products that are
+        higher are wanted, though others may come, too.  Exact, in two steps: simsimd multiplies
+        the rows as they lie with the query in their format, which is wrong by no more than what
+        the query and float32 additions lose (rows are of unit length).  Whatever may be among the
+        best by that is multiplied again, all in float32.  StorageError as of `take`.
         """
         query = np.asarray(query, np.float32)
         length = float(np.linalg.norm(query)) or 1.0
-        rough = (query / length).astype("<f2")
+        rough = (query / length).astype("<f2" if self._half else "<f4")
         lost = float(np.linalg.norm(query / length - rough.astype(np.float32)))
         margin = 2 * 1.01 * (lost + 2 * self.dim * _STEP)
         scores = self._finite(self._look(rough))  # of a row that isn't finite no product is
@@ -127,7 +126,7 @@ class Rows:
         k = min(k, left)
         if k < 1:
             return np.empty(0, np.intp), np.empty(0, np.float32)
-        edge = np.partition(scores, len(scores) - k)[len(scores) - k]
+        edge = max(np.partition(scores, len(scores) - k)[len(scores) - k], above / length)
         places = np.flatnonzero(scores >= edge - margin)
         exact = np.empty(len(places), np.float32)
         for start in range(0, len(places), _AGAIN):
@@ -137,14 +136,38 @@ class Rows:
         chosen = best(exact, k)
         return places[chosen], exact[chosen]
 
-    def _look(self, rough: NDArray[np.float16]) -> Float:
-        """Products of all rows with a query in float16, about right: float32 (count,)."""
+    def _look(self, rough: NDArray[Any]) -> Float:
+        """Products of all rows with a query in their format, about right: float32 (count,)."""
         out = np.empty(len(self), np.float32)
-        rows = self._stored.view("<f2")
+        rows = self._floats(self._stored)
         for start in range(0, len(self), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             out[part] = np.asarray(simsimd.cdist(rough[None], rows[part], metric="dot"))[0]
         return out
+
+
+class Rows(Block):
+    """The reader's side: the first `count` rows of a file."""
+
+    def __init__(self, path: Path, dim: int, count: int) -> None:
+        """FileNotFoundError when the file is gone, StorageError when rows are missing."""
+        super().__init__(_mapped(path, dim, count), damaged(path, "it holds odd numbers"))
+
+    def blocks(self, size: int) -> Iterator[tuple[int, Float]]:
+        """All rows in order: where a block starts, and the block in float32."""
+        for start in range(0, len(self), size):
+            yield start, self.take(slice(start, start + size))
+
+
+def _mapped(path: Path, dim: int, count: int) -> NDArray[np.int16]:
+    if count == 0:
+        return np.empty((0, dim), "<i2")
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+        raise StorageError(damaged(path, "it is no file"))
+    try:
+        return np.asarray(np.memmap(path, "<i2", "r", shape=(count, dim)))
+    except ValueError:  # shorter than that
+        raise StorageError(damaged(path)) from None
 
 
 def best(scores: Float, k: int) -> NDArray[np.intp]:

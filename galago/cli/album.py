@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from galago.cli import albums
+from galago.cli import albums, options
 from galago.cli.durations import length_told
 from galago.cli.terminal import one_line, path_fields, say, shown, write, write_record
+from galago.errors import OptionError
 
 if TYPE_CHECKING:
     from galago.album import Store
@@ -33,11 +34,34 @@ def album(
             "its photos; it stays out until it is named to index again.",
         ),
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="OUT", help="Make a table of it: NAME.lance or NAME.parquet."),
+    ] = None,
+    taken_in: Annotated[
+        str | None,
+        typer.Option("--import", metavar="IN", help="Take in the pictures of such a table."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="With --import: the table's MobileCLIP, where its name alone doesn't open it.",
+            autocompletion=options.complete_clip,
+        ),
+    ] = None,
+    offline: options.Offline = False,
 ) -> None:
     """Show what is indexed, by which model.
 
     An album is the folder that is shown; delete it to be rid of it. Photos are never touched.
     Folders that were forgotten are shown as "without".
+
+    --export and --import carry vectors, captions and texts between an album and a table of
+    galago embed, and encode nothing; what can't be carried is said. The same command continues one
+    that was stopped, and nothing is there twice. They need the extra `cluster`.
 
     \b
     Examples:
@@ -45,10 +69,18 @@ def album(
       galago album --album disk --json
       galago album --failed
       galago album --forget /mnt/old-disk/photos
+      galago album --export pictures.lance
+      galago album --album work --import pictures.lance
     """
     from galago.album import Store
 
     folder = albums.folder_of(name)
+    if export is not None or taken_in is not None:
+        _check_moving(export, taken_in, forget is not None or failed)
+        _move(folder, export, taken_in, model, offline, as_json)
+        return
+    if model is not None:
+        raise OptionError("-m is for --import IN alone")
     if forget is not None:
         _forget(folder, forget)
         return
@@ -61,6 +93,34 @@ def album(
         write_record(record)
     else:
         write(_page(record))
+
+
+def _check_moving(export: str | None, taken_in: str | None, others: bool) -> None:
+    """OptionError for what doesn't go together."""
+    if (export is not None and taken_in is not None) or others:
+        raise OptionError("give one of --export, --import, --forget and --failed at a time")
+    if not (export or taken_in or "").strip():
+        raise OptionError("the name of the table is empty: NAME.lance or NAME.parquet")
+
+
+def _move(
+    folder: Path,
+    export: str | None,
+    taken_in: str | None,
+    model: str | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    from galago.cli.album_tables import from_table, to_table
+
+    if export is not None:
+        if offline:
+            from galago.scale.addresses import check_offline
+
+            check_offline(export)
+        to_table(folder, export, as_json)
+    elif taken_in is not None:
+        from_table(folder, taken_in, model, offline, as_json)
 
 
 def _record(store: Store) -> dict[str, Any]:
@@ -156,7 +216,6 @@ def _forget(folder: Path, text: str) -> None:
     from galago.album.refusals import clear_errors
     from galago.album.store import Store, write_lock
     from galago.album.write import forget
-    from galago.errors import OptionError
 
     if not text.strip():  # it would be the current folder
         raise OptionError("--forget is empty: name a folder of the album")

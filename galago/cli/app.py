@@ -22,6 +22,7 @@ from galago.cli.export import export
 from galago.cli.finetune import finetune
 from galago.cli.forget import forget
 from galago.cli.index import index
+from galago.cli.lance_index import lance_index
 from galago.cli.mcp import mcp
 from galago.cli.models import models
 from galago.cli.pull import pull
@@ -89,8 +90,22 @@ def _defaults() -> dict[str, dict[str, object]]:
 
 
 for _verb in (
-    *(describe, watch, chat, index, search, duplicates, album, forget, classify, embed, serve),
-    *(mcp, models, pull, use, cache, finetune, reinforce, train_clip, evaluate, export, doctor),
+    *(describe, watch, chat, index, search, duplicates, album, forget, classify, embed),
+    *(
+        lance_index,
+        serve,
+        mcp,
+        models,
+        pull,
+        use,
+        cache,
+        finetune,
+        reinforce,
+        train_clip,
+        evaluate,
+        export,
+        doctor,
+    ),
     bench,
 ):
     if isinstance(_verb, typer.Typer):  # a verb of several words

@@ -151,7 +151,7 @@ def _chosen(names: Sequence[str], here: list[Thing]) -> list[Thing]:
             raise OptionError(_NOT_OURS[word])
         row = catalog.find(name)
         model = row.name if row else name
-        kinds = ("converted", "fetched", "graphs", "phrases", "bench", "evaluate")
+        kinds = ("converted", "fetched", "graphs", "phrases", "tables", "bench", "evaluate")
         found = [one for one in here if word in (_ALL, one.what) or one.model == model]
         if not found and word not in (_ALL, *kinds):
             raise OptionError(_unknown(name, row, here))

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from galago.cli import albums, sheets
-from galago.cli.terminal import path_fields, say, shown, stages, write, write_record
+from galago.cli import albums, copies, options, sheets
+from galago.cli.terminal import say, stages
+from galago.errors import OptionError
 from galago.progress import Stage
-from galago.text.visible import visible
-
-if TYPE_CHECKING:
-    from galago.album import Copy, Duplicates
-    from galago.media.pool import PicturePool
 
 __all__ = ["duplicates"]
+
+_COMPARING = Stage("comparing")
 
 
 def duplicates(
@@ -45,7 +40,21 @@ def duplicates(
         typer.Option(metavar="FILE", help="Write a page with the groups, their sizes and dates."),
     ] = None,
     view: Annotated[bool, typer.Option("--open", help="Open such a page in the browser.")] = False,
+    lance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUT",
+            help="Pictures of a table of galago embed (.lance, .parquet), not of an album.",
+        ),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL", help='Of a Lance table: rows that fulfil this, as "width > 1000".'
+        ),
+    ] = None,
     album: albums.AlbumName = None,
+    offline: options.Offline = False,
 ) -> None:
     """Show groups of near-identical photos.
 
@@ -53,7 +62,7 @@ def duplicates(
     is the same content, byte for byte, and no other likeness reaches 1. Copies show the same
     details: other sizes, qualities and brightnesses of one picture, not other pages of a text nor
     the next shot. Every file is looked up: what is gone or changed since it was indexed is left
-    out. Nothing is deleted.
+    out. Nothing is deleted. In a table "same" is the same sha256 when the table was made.
 
     \b
     Examples:
@@ -61,93 +70,77 @@ def duplicates(
       galago duplicates --threshold 0.99 --json > copies.jsonl
       galago duplicates --alike
       galago duplicates --open
+      galago duplicates --lance pictures.lance
     """
-    from galago.album import NEAR, find_duplicates
-    from galago.media.pool import PicturePool
+    from galago.album import NEAR
 
     sheets.check_page(html)
-    comparing = Stage("comparing")
-    folder = albums.folder_of(album)
+    chosen = NEAR if threshold is None else threshold
+    if lance is not None:
+        _of_table(lance, where or "", chosen, alike, as_json, (html, view), offline)
+    elif where is not None:
+        raise OptionError("--where is for tables: name one with --lance OUT")
+    else:
+        _of_album(albums.folder_of(album), chosen, alike, as_json, (html, view))
+
+
+def _of_album(
+    folder: Path, threshold: float, alike: bool, as_json: bool, page: tuple[str | None, bool]
+) -> None:
+    from galago.album import find_duplicates
+    from galago.media.pool import PicturePool
+
     with stages() as progress, PicturePool() as pool:
         groups = find_duplicates(
             folder,
-            NEAR if threshold is None else threshold,
-            lambda share: progress(comparing, share),
+            threshold,
+            lambda share: progress(_COMPARING, share),
             alike=alike,
             load_grey=pool.load_grey,
         )
-    for number, group in enumerate(groups):
-        if as_json:
-            write_record(_record(group))
-        else:
-            write(("\n" if number else "") + _lines(group))
+    copies.write_groups(groups, as_json)
     if as_json:
         albums.write_left_out(groups.left_out, photos=[])
     albums.say_left_out(groups.left_out, folder)
-    if groups:
-        count = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
-        say(f"{count} of {sum(map(len, groups)):,} photos")
-        if html is not None or view:
-            _write_page(folder.name, groups, html, view)
-    else:
-        say("no photo is a copy of another" if groups.alike else "no two photos are alike")
-    if groups.alike:
-        others = f"{groups.alike:,} photos are" if groups.alike > 1 else "1 photo is"
-        say(f"{others} like another in other details; --alike shows those too")
+    copies.tell_groups(groups)
+    if groups and any(page):
+        copies.write_page(f"copies in album {folder.name}", groups, *page)
 
 
-def _write_page(album: str, groups: Duplicates, html: str | None, view: bool) -> None:
+def _of_table(
+    place: str,
+    where: str,
+    threshold: float,
+    alike: bool,
+    as_json: bool,
+    page: tuple[str | None, bool],
+    offline: bool,
+) -> None:
+    from galago.cli.search_table import opened
     from galago.media.pool import PicturePool
+    from galago.scale.duplicates import find_duplicates
+    from galago.scale.pictures import Pictures
 
+    reader, pictures = opened(place, offline), Pictures(offline)
+    failed = reader.failed(where)
     with stages() as progress, PicturePool() as pool:
-        progress(Stage("writing the page"), 0)
-        sheets.write_page(_page(album, groups, pool), html, view)
-
-
-def _page(album: str, groups: Duplicates, pool: PicturePool) -> Iterator[str]:
-    """The groups to look at, with what one decides by."""
-    from galago.album import grouped_sheet
-
-    note = groups.left_out.sentence() if groups.left_out else ""
-    headed = (
-        (f"Group {number}: {len(group)} photos", ((one.path, _facts(one, pool)) for one in group))
-        for number, group in enumerate(groups, 1)
-    )
-    return grouped_sheet(f"copies in album {visible(album)}", headed, note, pool.thumbnail)
-
-
-def _facts(copy: Copy, pool: PicturePool) -> list[str]:
-    """Name, folder, pixels, bytes and day of a photo."""
-    from galago.errors import ImageError
-
-    name, likeness = os.path.basename(copy.path), _likeness(copy)
-    size, day = f"{copy.size / 1e6:.2f} MB", ""
-    with contextlib.suppress(OSError, OverflowError, ValueError):
-        day = f"file of {datetime.fromtimestamp(os.stat(copy.path).st_mtime):%Y-%m-%d %H:%M}"
-    with contextlib.suppress(ImageError):
-        about = pool.about(copy.path)
-        size = f"{about.size[0]} × {about.size[1]}, {size}"
-        day = f"taken {about.taken[:16]}" if about.taken else day
-    told = "the same content" if likeness == "same" else f"likeness {likeness}"
-    return [visible(name), visible(os.path.dirname(copy.path)), size, day, told]
-
-
-def _lines(group: list[Copy]) -> str:
-    return "".join(f"{_likeness(copy):5}  {shown(copy.path)}\n" for copy in group)
-
-
-def _likeness(copy: Copy) -> str:
-    return "same" if copy.same else f"{min(copy.likeness, 0.999):.3f}"
-
-
-def _record(group: list[Copy]) -> dict[str, object]:
-    photos = [
-        {
-            **path_fields(copy.path),
-            "bytes": copy.size,
-            "likeness": 1.0 if copy.same else min(round(copy.likeness, 4), 0.9999),
-            "same": copy.same,
-        }
-        for copy in group
-    ]
-    return {"photos": photos}
+        groups = find_duplicates(
+            reader,
+            threshold,
+            lambda share: progress(_COMPARING, share),
+            where=where,
+            alike=alike,
+            read=pictures.read,
+            load_grey=pool.load_grey,
+        )
+    copies.write_groups(groups, as_json)
+    if failed:
+        say(f"left out: {failed:,} rows have an error and no vector")
+    copies.tell_groups(groups)
+    if groups.unopened:
+        say(
+            f"{groups.unopened:,} pictures are near another and can't be read here, so that "
+            "their details weren't compared; --alike goes by vectors alone"
+        )
+    if groups and any(page):
+        copies.write_page(f"copies in {reader.place}", groups, *page, pictures.read)

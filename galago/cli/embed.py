@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from galago.scale.table import Table
     from galago.scale.worker import Work
 
-__all__ = ["embed"]
+__all__ = ["embed", "open_table"]
 
 _NAMED = 5  # pictures that went wrong, named one by one
 
@@ -114,7 +114,7 @@ def embed(
     prompt = _prompt(caption, prompt)
     _check(out, place, ray, threads, (captioner, bool(prompt) or read), offline)
     listing = Listing(place, column or "", out, offline)
-    table = _table(out)
+    table = open_table(out)
     work = _work(
         model, captioner, prompt, read, table,
         _Chosen(precision, float16, batch, threads, seconds, offline, ray),
@@ -168,7 +168,8 @@ def _check(
             check_offline(one)
 
 
-def _table(out: str) -> Table:
+def open_table(out: str) -> Table:
+    """OUT as its name says; OptionError for one that says nothing."""
     suffix = os.path.splitext(out.rstrip("/\\"))[1].lower()
     if suffix == ".lance":
         from galago.scale.lance_table import LanceTable

@@ -57,6 +57,25 @@ class Where:
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Search with the words as they are, in any language.")
     ] = False
+    lance: Annotated[
+        str | None,
+        typer.Option(
+            "--lance",
+            metavar="OUT",
+            help="Pictures of a table of galago embed (.lance, .parquet), not of an album.",
+        ),
+    ] = None
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL",
+            help='Of a Lance table: only rows that fulfil this, as "width > 1000".',
+        ),
+    ] = None
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Of a Lance table: by all vectors, though it has an index."),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -142,16 +161,22 @@ def search(
       galago search --text invoice
       galago search sunset -0 -k 100 | xargs -0 cp -t sunsets
       galago search sunset --json > sunsets.jsonl
+      galago search --lance pictures.lance "a dog" --where "width > 1000"
     """
     from galago.album import Searcher, filter_of
 
     check_words(words or [])
     asked = asked_for(words or [], image or [], plus or [], minus or [])
+    if where.lance is not None:
+        _check_of_table(where)
+        _check(asked, False, False, k)
+        _search_table(asked, where, shown, (k, show_all, model, threads, offline))
+        return
+    if where.where is not None or where.exact:
+        raise OptionError("--where and --exact are for tables: name one with --lance OUT")
     only = filter_of(where.inside or (), where.since, where.until)
     _check(asked, bool(only), where.text, k)
-    output = Output(
-        shown.as_json, shown.paths or shown.null, shown.null, shown.html, shown.view, shown.preview
-    )
+    output = _output(shown)
     way = check_output(output)
     folder = albums.folder_of(album)
     listed, spoken = not asked, Spoken(asked)
@@ -181,6 +206,44 @@ def search(
         say(reason + ("; no page was written" if page else ""))
     elif page:
         write_page(_title(asked, where), found, output, spoken.told, listed=listed)
+
+
+def _output(shown: Shown) -> Output:
+    return Output(
+        shown.as_json, shown.paths or shown.null, shown.null, shown.html, shown.view, shown.preview
+    )
+
+
+def _check_of_table(where: Where) -> None:
+    """OptionError for what only an album has."""
+    only = {
+        "--in FOLDER": (where.inside, "path LIKE '/home/me/%'"),
+        "--since DATE": (where.since, "modified >= timestamp '2025-06-01 00:00:00'"),
+        "--until DATE": (where.until, "modified < timestamp '2025-06-01 00:00:00'"),
+        "--text": (where.text, "text LIKE '%invoice%'"),
+    }
+    for option, (given, instead) in only.items():
+        if given:
+            raise OptionError(f'{option} is for albums; of a Lance table: --where "{instead}"')
+    if where.where is not None and not where.where.strip():
+        raise OptionError("--where is empty: give a condition, or leave it out")
+
+
+def _search_table(
+    asked: Sequence[Asked],
+    where: Where,
+    shown: Shown,
+    more: tuple[int, bool, str | None, int | None, bool],
+) -> None:
+    from galago.cli.search_table import Asking, search_table
+
+    assert where.lance is not None
+    k, show_all, model, threads, offline = more
+    asking = Asking(
+        where.lance, where.where or "", where.exact, k, show_all, where.as_is, model, threads,
+        offline,
+    )  # fmt: skip
+    search_table(asked, asking, _output(shown))
 
 
 def _check(asked: Sequence[Asked], filtered: bool, text: bool, k: int) -> None:

@@ -16,6 +16,7 @@ VERBS = (
     *(
         "classify",
         "embed",
+        "lance-index",
         "serve",
         "mcp",
         "models",
@@ -50,6 +51,7 @@ _MEANT = {
     "forget": "delete remove erase purge wipe unsee",
     "classify": "label labels tag tags classification zero-shot zeroshot categorize categorise",
     "embed": "vectors vector embedding embeddings encode table lance parquet ray cluster",
+    "lance-index": "ivf ivf-pq ivf_pq ann vector-index create-index recall",
     "serve": "server start web ui page gui http api openai",
     "models": "list ls model available",
     "pull": "download fetch get install convert upgrade",

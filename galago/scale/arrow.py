@@ -34,7 +34,7 @@ def table_of(batches: Sequence[Batch], made: Made) -> Any:
 
     schema = schema_of(made)
     rows = [row for batch in batches for row in batch.rows]
-    precisions = [batch.precision for batch in batches for _ in batch.rows]
+    precisions = [batch.precision or None for batch in batches for _ in batch.rows]
     paths = [row.path() for row in rows]
     columns: dict[str, Any] = {
         "path": [path for path, _ in paths],

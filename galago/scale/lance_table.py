@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,11 +14,12 @@ from galago.scale.arrow import KEY, table_of
 from galago.scale.rows import Batch, Made
 from galago.scale.table import Table
 
-__all__ = ["LanceTable"]
+__all__ = ["LanceTable", "short"]
 
 _OWN = {"data", "_versions", "_transactions", "_deletions", "_indices"}  # of a table's folder
 _NOT_THERE = "was not found"
 _READ = timedelta(hours=1)  # for whoever reads an older version
+_OF_SOURCE = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
 
 
 class LanceTable(Table):
@@ -27,7 +29,7 @@ class LanceTable(Table):
         super().__init__(place)
         self._lance = _lance()
         self._check_folder()
-        found = self._open()
+        found = self.dataset()
         if found is not None:
             kept = (found.schema.metadata or {}).get(KEY)
             if kept is None:
@@ -35,7 +37,7 @@ class LanceTable(Table):
             self.made = Made.of_json(kept, self.place)
 
     def names(self) -> Iterator[bytes]:
-        found = self._open()
+        found = self.dataset()
         if found is None:
             return
         for batch in found.scanner(columns=["path", "path_bytes"]).to_batches():
@@ -46,24 +48,24 @@ class LanceTable(Table):
         assert self.made is not None
         rows = table_of(batches, self.made)
         try:
-            mode = "create" if self._open() is None else "append"
+            mode = "create" if self.dataset() is None else "append"
             self._lance.write_dataset(rows, self.place, mode=mode)
         except (ValueError, RuntimeError) as error:
             raise StorageError(
-                f"{self.place} can't be written ({_short(error)}); what is written is whole, and "
+                f"{self.place} can't be written ({short(error)}); what is written is whole, and "
                 "the same command continues"
             ) from None
 
     def finish(self) -> None:
         """Many small files become few, which are quicker to search."""
-        found = self._open()
+        found = self.dataset()
         if found is not None and len(found.get_fragments()) > 1:
             with self.refusals():
                 found.optimize.compact_files()
                 found.cleanup_old_versions(older_than=_READ)
 
-    def _open(self) -> Any:
-        """The table as it is now; None where there is none yet."""
+    def dataset(self) -> Any:
+        """The table as it is now, a lance.LanceDataset; None where there is none yet."""
         if not is_address(self.place) and not os.path.isdir(self.place):
             return None  # and what stands in its way is told when it is written
         try:
@@ -71,7 +73,7 @@ class LanceTable(Table):
         except (ValueError, OSError) as error:
             if _NOT_THERE in str(error) or "Not found" in str(error):
                 return None
-            raise self.refuse(f"can't be opened: {_short(error)}") from None
+            raise self.refuse(f"can't be opened: {short(error)}") from None
 
     def _check_folder(self) -> None:
         """What a killed run left of a version that never came is ours; strangers' files aren't."""
@@ -88,11 +90,11 @@ def _lance() -> Any:
     try:
         import lance
     except ImportError:
-        raise MissingExtraError("writing a Lance table needs pylance", "cluster") from None
+        raise MissingExtraError("a Lance table needs pylance", "cluster") from None
     return lance
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
     """Without the places in its source that Lance adds."""
-    words = " ".join(str(error).split())
-    return words.split(", /home/")[0][:200]
+    words = " ".join(str(error).split()).removeprefix("Invalid user input: ")
+    return _OF_SOURCE.sub("", words)[:200]

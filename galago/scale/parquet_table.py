@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,37 @@ class ParquetTable(Table):
             self.made = Made.of_json(kept, self.place)
 
     def names(self) -> Iterator[bytes]:
+        self._parts = list(self._found())  # another run may have ended since
+        for batch in self.batches(["path", "path_bytes"]):
+            for path, exact in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield path.encode() if exact is None else exact
+
+    @property
+    def parts(self) -> list[str]:
+        """Its files, in order."""
+        return list(self._parts)
+
+    def batches(self, columns: Sequence[str], rows: int = 65536) -> Iterator[Any]:
+        """All rows in order as pyarrow.RecordBatches of these columns, in this order."""
         from pyarrow import lib, parquet
 
-        self._parts = list(self._found())  # another run may have ended since
         for part in self._parts:
             try:
                 with self._files.open_input_file(part) as file:
-                    columns = ["path", "path_bytes"]
-                    for batch in parquet.ParquetFile(file).iter_batches(columns=columns):
-                        pair = (column.to_pylist() for column in batch.columns)
-                        for path, exact in zip(*pair, strict=True):
-                            yield path.encode() if exact is None else exact
+                    for batch in parquet.ParquetFile(file).iter_batches(rows, columns=columns):
+                        yield batch.select(columns)
             except (OSError, lib.ArrowException) as error:
                 raise self._damaged(part, error) from None
+
+    def rows_in(self, part: str) -> int:
+        """How many rows one of its files has."""
+        from pyarrow import lib, parquet
+
+        try:
+            with self._files.open_input_file(part) as file:
+                return int(parquet.ParquetFile(file).metadata.num_rows)
+        except (OSError, lib.ArrowException) as error:
+            raise self._damaged(part, error) from None
 
     def _write(self, batches: list[Batch]) -> None:
         from pyarrow import parquet

@@ -28,7 +28,7 @@ def pictures(tmp_path: Path) -> Path:
 def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A table in a dictionary, and workers without models."""
     kept: dict[str, Any] = {}
-    monkeypatch.setattr(verb, "_table", lambda out: KeptTable(tmp_path, kept))
+    monkeypatch.setattr(verb, "open_table", lambda out: KeptTable(tmp_path, kept))
     monkeypatch.setattr(verb, "_crew", lambda work, ray, bar: FakeCrew)
     return kept
 

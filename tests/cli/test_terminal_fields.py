@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,20 +23,11 @@ from galago.export.web import WebProof
 from galago.places import albums_dir
 from tests.helpers.albums import FakeClip, say
 from tests.helpers.clips import tiny_clip
-from tests.helpers.commandline import run
+from tests.helpers.commandline import documented, run
 from tests.helpers.kept import fill_cache
-from tests.helpers.places import TOP
 from tests.helpers.tables import FakeCrew, KeptTable
 
 Capture = pytest.CaptureFixture[str]
-
-
-def documented(heading: str) -> set[str]:
-    """The fields in the first column of a section's table."""
-    text = (TOP / "docs" / "cli.md").read_text("utf-8")
-    section = re.split(r"\n##+ ", text.split("\n## --json\n")[1].split(f"### {heading}\n")[1])[0]
-    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
 def emitted(capsys: Capture, *lines: list[str | Path]) -> set[str]:
@@ -82,7 +72,7 @@ def test_classify(capsys: Capture, clip_folder: Path, picture: Path, tmp_path: P
 def test_embed(
     capsys: Capture, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed, "_table", lambda out: KeptTable(tmp_path, {}))
+    monkeypatch.setattr(embed, "open_table", lambda out: KeptTable(tmp_path, {}))
     monkeypatch.setattr(embed, "_crew", lambda work, ray, bar: FakeCrew)
     assert documented("embed") == emitted(capsys, ["embed", picture, "out.lance", "--json"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -82,3 +83,11 @@ def spawn(*args: str | Path, stdin: str = "", **env: str) -> Result:
     process = start(*args, **env)
     out, err = process.communicate(stdin, timeout=120)
     return Result(process.returncode, out, err)
+
+
+def documented(heading: str) -> set[str]:
+    """The fields in the first column of a section's table."""
+    text = (TOP / "docs" / "cli.md").read_text("utf-8")
+    section = re.split(r"\n##+ ", text.split("\n## --json\n")[1].split(f"### {heading}\n")[1])[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
