@@ -18,6 +18,8 @@ __all__ = ["LanceTable"]
 _OWN = {"data", "_versions", "_transactions", "_deletions", "_indices"}  # of a table's folder
 _NOT_THERE = "was not found"
 _READ = timedelta(hours=1)  # for whoever reads an older version
+_TIDY = 64  # writes: each takes longer, and keeps a list of all files, the more files there are
+_WHOLE = 65_536  # rows of a file that is left as it is, else 10⁹ would be copied when all is done
 
 
 class LanceTable(Table):
@@ -26,6 +28,7 @@ class LanceTable(Table):
     def __init__(self, place: str) -> None:
         super().__init__(place)
         self._lance = _lance()
+        self._writes = 0
         self._check_folder()
         found = self._open()
         if found is not None:
@@ -48,6 +51,9 @@ class LanceTable(Table):
         try:
             mode = "create" if self._open() is None else "append"
             self._lance.write_dataset(rows, self.place, mode=mode)
+            self._writes += 1
+            if self._writes % _TIDY == 0:
+                self.finish()
         except (ValueError, RuntimeError) as error:
             raise StorageError(
                 f"{self.place} can't be written ({_short(error)}); what is written is whole, and "
@@ -59,7 +65,7 @@ class LanceTable(Table):
         found = self._open()
         if found is not None and len(found.get_fragments()) > 1:
             with self.refusals():
-                found.optimize.compact_files()
+                found.optimize.compact_files(target_rows_per_fragment=_WHOLE)
                 found.cleanup_old_versions(older_than=_READ)
 
     def _open(self) -> Any:

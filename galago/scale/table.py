@@ -17,8 +17,9 @@ from galago.scale.rows import Batch, Made
 
 __all__ = ["Table"]
 
-# As much as is lost at most, and done again; the first rows come soon, to be looked at.
-_ROWS, _FIRST, _SECONDS = 8192, 2.0, 60.0
+# A minute is lost at most, and done again; the first rows come soon, to be looked at. A thousand
+# nodes bring thousands in a second: fewer, larger writes, of as many rows as memory holds easily.
+_ROWS, _FIRST, _SECONDS = 65_536, 2.0, 60.0
 
 
 class Table(ABC):
