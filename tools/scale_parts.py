@@ -2,21 +2,26 @@
 
 What `tools/scale.py` reckons with, and nothing else.  Times are seconds of a processor (of all of a
 process's threads), so that other work on the machine changes them little; each is the least of
-several tries.  Parts go into docs/scale.json, one by one.  Needs the extra `cluster`.
+several tries; `speeds` alone are of the clock, and aren't among those that are measured unasked.
+Parts go into docs/scale.json, one by one.  Needs the extra `cluster`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import pickle
+import shutil
+import socket
+import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +32,7 @@ import numpy as np  # noqa: E402
 
 from galago.scale.known import Known  # noqa: E402
 from galago.scale.rows import Batch, Made, Row  # noqa: E402
+from tests.helpers.killing import many_pictures  # noqa: E402
 
 KEPT = TOP / "docs" / "scale.json"
 DIM, CHUNK = 512, 64  # of MobileCLIP2's vectors; of `--batch`
@@ -131,7 +137,9 @@ def commits() -> dict[str, Any]:
         for files in (1, 100, 1000, 4000, 16_000):
             if files > have:
                 rows = table_of([batch(files - have)], MADE)
-                made = write_fragments(rows, out, mode="append", max_rows_per_file=1, max_rows_per_group=1)
+                made = write_fragments(
+                    rows, out, mode="append", max_rows_per_file=1, max_rows_per_group=1
+                )
                 version = lance.dataset(out).version
                 lance.LanceDataset.commit(
                     out, lance.LanceOperation.Append(made), read_version=version
@@ -194,18 +202,78 @@ def crowd() -> dict[str, float]:
     return {"chunk_asked": each, "look_a_thousand": look / 8}
 
 
+def speeds() -> dict[str, Any]:
+    """Pictures a second of one process and of a Ray of one and two workers, mobileclip2-nano; the
+    best of three, turn by turn.  For a quiet machine: these are seconds on the clock."""
+    count, best = int(os.environ.get("GALAGO_PICTURES", "2000")), {}
+    with tempfile.TemporaryDirectory() as place:
+        pictures = many_pictures(Path(place) / "in", count, (320, 240))
+        for turn in range(3):
+            for name, cpus, *extra in (
+                ("alone, one thread", 0, "--threads", "1"), ("alone", 0),
+                ("one worker of one thread", 1, "--threads", "1"),
+                ("two workers of one thread", 2, "--threads", "1"),
+                ("one worker of two threads", 2, "--threads", "2"),
+            ):  # fmt: skip
+                out = f"{place}/{turn}.lance"
+                with _cluster(cpus) as address:
+                    told = subprocess.run(
+                        [sys.executable, "-m", "galago", "embed", str(pictures), out, "--json",
+                         "-m", "mobileclip2-nano", *extra, *address],
+                        stdout=subprocess.PIPE, check=True, env=_environment(),
+                    )  # fmt: skip
+                shutil.rmtree(out)
+                rate = count / json.loads(told.stdout)["seconds"]
+                print(f"  {name}: {rate:.1f} a second", flush=True)
+                best[name] = max(rate, best.get(name, 0.0))
+    return {"speeds": {name: round(rate, 1) for name, rate in best.items()}}
+
+
+@contextlib.contextmanager
+def _cluster(cpus: int) -> Iterator[list[str]]:
+    """What `galago embed` is told to use a Ray of so many processors; nothing without."""
+    if not cpus:
+        yield []
+        return
+    ray = str(Path(sys.executable).with_name("ray"))
+    started = subprocess.Popen(
+        [ray, "start", "--head", "--port", "6399", "--num-cpus", str(cpus), "--block",
+         "--include-dashboard", "false", "--disable-usage-stats", "--node-ip-address", "127.0.0.1",
+         "--object-store-memory", "100000000"],
+        env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 6399), 1):
+                break
+            time.sleep(0.5)
+        time.sleep(5)  # its node comes a little after its door
+        yield ["--ray", "127.0.0.1:6399"]
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def _environment() -> dict[str, str]:
+    # Else workers stand behind everything else.
+    return os.environ | {"PYTHONPATH": str(TOP), "RAY_worker_niceness": "0"}
+
+
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "names": names, "rows": rows, "lists": lists, "commits": commits, "crowd": crowd,
+    "speeds": speeds,
 }  # fmt: skip
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS))
+    asked.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[*PARTS][:-1])
     for part in asked.parse_args().parts:
         found = PARTS[part]()
         kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}

@@ -52,11 +52,13 @@ class Killed:
 
 
 def embed_with_kills(
-    *arguments: str, workers: int, drivers: int, seed: int, pause: tuple[float, float]
-) -> Killed:
+    *arguments: str, workers: int, drivers: int, seed: int, pause: tuple[float, float],
+    minutes: float = math.inf,
+) -> Killed:  # fmt: skip
     """Run `galago embed …` again and again until it ends by itself; `pause`: seconds between kills.
 
-    Of what is killed in between, so many are workers and so many the command itself.
+    Of what is killed in between, so many are workers and so many the command itself.  After so many
+    minutes it is stopped as by Ctrl-C, and ends with 130.
     """
     chance = random.Random(seed)
     plan = ["worker"] * workers + ["driver"] * drivers
