@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -48,25 +49,31 @@ class LanceTable(Table):
     def _write(self, batches: list[Batch]) -> None:
         assert self.made is not None
         rows = table_of(batches, self.made)
-        try:
+        with self._told():
             mode = "create" if self._open() is None else "append"
             self._lance.write_dataset(rows, self.place, mode=mode)
-            self._writes += 1
-            if self._writes % _TIDY == 0:
-                self.finish()
-        except (ValueError, RuntimeError) as error:
-            raise StorageError(
-                f"{self.place} can't be written ({_short(error)}); what is written is whole, and "
-                "the same command continues"
-            ) from None
+        self._writes += 1
+        if self._writes % _TIDY == 0:
+            self.finish()
 
     def finish(self) -> None:
         """Many small files become few, which are quicker to search."""
         found = self._open()
         if found is not None and len(found.get_fragments()) > 1:
-            with self.refusals():
+            with self.refusals(), self._told():
                 found.optimize.compact_files(target_rows_per_fragment=_WHOLE)
                 found.cleanup_old_versions(older_than=_READ)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What Lance refuses, as one line."""
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            raise StorageError(
+                f"{self.place} can't be written ({_short(error)}); what is written is whole, and "
+                "the same command continues"
+            ) from None
 
     def _open(self) -> Any:
         """The table as it is now; None where there is none yet."""

@@ -34,6 +34,7 @@ class Table(ABC):
         self.place = place if is_address(place) else os.path.abspath(as_path(place))
         self._seconds = _FIRST
         self._held: list[Batch] = []
+        self._rows = 0  # of these
         self._since = 0.0
 
     @abstractmethod
@@ -59,14 +60,14 @@ class Table(ABC):
             self._since = time.monotonic()
         if batch.rows:
             self._held.append(batch)
-        many = sum(len(one.rows) for one in self._held) >= _ROWS
-        if many or (self._held and time.monotonic() - self._since > self._seconds):
+            self._rows += len(batch.rows)
+        if self._rows >= _ROWS or (self._held and time.monotonic() - self._since > self._seconds):
             self.flush()
             self._seconds = min(2 * self._seconds, _SECONDS)
 
     def flush(self) -> None:
         """Write what there is; StorageError where that is refused."""
-        held, self._held = self._held, []
+        held, self._held, self._rows = self._held, [], 0
         if held:
             with self.refusals():
                 self._write(held)
