@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -99,7 +100,7 @@ def simulated(parts: dict[str, Any], plan: Plan, nodes: int, pictures: int) -> R
     workers = nodes * PROCESSORS
     power = workers * RATE
     each = row_seconds(parts, plan, workers)
-    listing = power if plan.ahead < 2 else plan.ahead * 1000 / LISTED
+    listing = math.inf if plan.ahead < 2 else plan.ahead * 1000 / LISTED
     seconds, files, most, limit = 0.0, 0.0, 0, ""
     step = pictures / 100
     for _ in range(100):
@@ -141,6 +142,46 @@ def table(parts: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def measured(parts: dict[str, Any]) -> str:
+    """The parts, as Markdown."""
+    micro = {
+        "listed, in a folder": parts["list_folder"],
+        "listed, in a tar": parts["list_tar"],
+        "listed, a table of addresses": parts["list_table"],
+        "looked up among names, twice": 2 * parts["name_look"],
+        "given to a worker of Ray and taken back, as one of 64": parts["chunk_asked"] / CHUNK,
+        "... of that its row unpacked": parts["row_unpack"],
+        "made into Arrow": parts["row_arrow"],
+        "written to Lance, without the write's own costs": parts["row_written"],
+        "at the next start: its name read out of OUT": parts["row_read"] + parts["name_read"],
+    }
+    lines = ["| the command's work for a picture | µs of a processor |", "|---|---:|"]
+    lines += [f"| {name} | {took * 1e6:.1f} |" for name, took in micro.items()]
+    commits = ", ".join(
+        f"{took * 1e3:.0f} ms with {int(files):,}" for files, took in parts["commit"].items()
+    )
+    look = parts["look_a_thousand"] * 1e6
+    lines += [
+        f"| a look at a thousand lots of pictures that workers have | {look:.0f} |",
+        "",
+        f"A write of a Lance table costs {commits} files; it writes their list anew, "
+        f"{parts['manifest_bytes_a_file']:.0f} bytes a file. A row is {parts['row_stored']:,.0f} "
+        f"bytes there (512 numbers in float32), {parts['row_bytes']:,.0f} on its way to the "
+        f"command. A name takes {parts['name_bytes']:.0f} bytes of memory.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cost(parts: dict[str, Any]) -> str:
+    """Hours of a processor for a million pictures, as Markdown."""
+    driver = row_seconds(parts, TABLE, PROCESSORS)
+    lines = ["| a million pictures | hours of a processor |", "|---|---:|"]
+    for name, rate in (("640 x 480", RATE), ("4000 x 3000", 35.9 / 2)):
+        lines.append(f"| MobileCLIP2-S0 in bf16, {name} | {1e6 / rate / 3600:.1f} |")
+    lines.append(f"| the command itself, addresses in a table | {1e6 * driver / 3600:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
 def drawn(parts: dict[str, Any]) -> str:
     """Pictures a second over nodes, as SVG."""
     plans: Sequence[tuple[str, Plan | None, str]] = (
@@ -166,9 +207,12 @@ def drawn(parts: dict[str, Any]) -> str:
 def main() -> None:
     parts = json.loads(PARTS.read_text())
     PICTURE.write_text(drawn(parts), "utf-8")
-    part = re.compile(r"(<!-- begin simulation -->\n).*?(<!-- end simulation -->)", re.DOTALL)
     page = PAGE.read_text("utf-8")
-    PAGE.write_text(part.sub(lambda m: m[1] + table(parts) + m[2], page), "utf-8")
+    for name, made in (("parts", measured), ("simulation", table), ("cost", cost)):
+        part = re.compile(f"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        written = made(parts)
+        page = part.sub(lambda m, written=written: m[1] + written + m[2], page)  # type: ignore[misc]
+    PAGE.write_text(page, "utf-8")
     print(table(parts))
     for plan in (BEFORE, NOW, TABLE):
         print(f"{plan.name}: {row_seconds(parts, plan, 16_000) * 1e6:.1f} us of the driver a row")

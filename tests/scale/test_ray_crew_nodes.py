@@ -21,7 +21,7 @@ ray: Any = pytest.importorskip("ray", reason="needs the extra cluster")
 lance: Any = pytest.importorskip("lance", reason="needs the extra cluster")
 pytestmark = pytest.mark.skipif(not can_have_nodes(), reason="only root makes namespaces")
 
-PICTURES = 120
+PICTURES = 400
 MODEL = ("-m", "mobileclip2-nano", "--batch", "4")
 EMBED = (sys.executable, "-m", "galago", "embed")
 
