@@ -77,7 +77,7 @@ def row_seconds(parts: dict[str, Any], plan: Plan, workers: int) -> float:
     if plan.ahead == 1:
         listed = LISTED / 1000  # nothing else happens meanwhile
     elif plan.ahead:
-        listed = parts["list_folder"]  # as much work as a folder of this machine
+        listed = parts["list_bucket"]
     names = 2 * parts["name_look"]  # among rows, and among those that were handed out
     asked = parts["chunk_asked"] / CHUNK  # and its answer unpacked
     looks = parts["look_a_thousand"] * 2 * workers / 1000 / CHUNK if plan.looks else 0.0
@@ -92,7 +92,7 @@ def commit_seconds(parts: dict[str, Any], files: float) -> float:
         if one[0] <= files <= other[0]:
             (a, low), (b, high) = one, other
             break
-    return max(low, low + (high - low) * (files - a) / (b - a)) if files > a else low
+    return float(max(low, low + (high - low) * (files - a) / (b - a)) if files > a else low)
 
 
 def simulated(parts: dict[str, Any], plan: Plan, nodes: int, pictures: int) -> Run:
@@ -146,6 +146,7 @@ def measured(parts: dict[str, Any]) -> str:
     """The parts, as Markdown."""
     micro = {
         "listed, in a folder": parts["list_folder"],
+        "listed, as a bucket is": parts["list_bucket"],
         "listed, in a tar": parts["list_tar"],
         "listed, a table of addresses": parts["list_table"],
         "looked up among names, twice": 2 * parts["name_look"],

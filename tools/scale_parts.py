@@ -90,6 +90,7 @@ def lists() -> dict[str, float]:
     import pyarrow as pa
     from pyarrow import parquet
 
+    from galago.scale.addresses import walk
     from galago.scale.listing import Listing
 
     found = {}
@@ -118,6 +119,11 @@ def lists() -> dict[str, float]:
                 assert sum(1 for _ in Listing(str(Path(place) / at))) == count
 
             found[name] = least(3, listed) / count
+
+        def walked() -> None:
+            assert sum(1 for _ in walk("", str(folder))) == 20_000
+
+        found["list_bucket"] = least(3, walked) / 20_000  # by pyarrow, as a bucket is
     return found
 
 
@@ -209,7 +215,8 @@ def crowd() -> dict[str, float]:
 def speeds() -> dict[str, Any]:
     """Pictures a second of one process and of a Ray of one and two workers, mobileclip2-nano; the
     best of three, turn by turn.  For a quiet machine: these are seconds on the clock."""
-    count, best = int(os.environ.get("GALAGO_PICTURES", "2000")), {}
+    count = int(os.environ.get("GALAGO_PICTURES", "2000"))
+    best: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
         pictures = many_pictures(Path(place) / "in", count, (320, 240))
         for turn in range(3):
