@@ -116,8 +116,10 @@ cluster-test: $(CLUSTER)/.run ## `galago embed` with Ray and Lance, buckets of t
 	@$(CLUSTER)/bin/python -m pytest tests/scale tests/cli/test_embed.py tests/train/clip/test_shelf.py \
 		tests/train/clip/test_ray_work.py
 
+# GALAGO_MINUTES stops it after so many; with the same GALAGO_FOLDER it goes on where it was.
 cluster-kills: $(CLUSTER)/.run ## 50,000 pictures, 20 workers and 5 drivers killed: a row each, none twice
-	@GALAGO_PICTURES=50000 GALAGO_KILLS=20 GALAGO_DRIVER_KILLS=5 $(CLUSTER)/bin/python -m pytest -s tests/scale/test_ray_crew_kills.py
+	@GALAGO_PICTURES=$${GALAGO_PICTURES:-50000} GALAGO_KILLS=$${GALAGO_KILLS:-20} \
+	GALAGO_DRIVER_KILLS=$${GALAGO_DRIVER_KILLS:-5} $(CLUSTER)/bin/python -m pytest -s tests/scale/test_ray_crew_kills.py
 
 parity-mlx: $(PARITY)/.mlx ## the same of folders for MLX, by mlx-vlm on this processor
 	@$(PARITY)/bin/python -m pytest tests/parity/test_mlx.py

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ _NATIVE = {"s3", "gs", "gcs", "abfs", "abfss"}  # schemes that pyarrow knows its
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 # What Arrow quotes of a bucket's answer.
 _FINAL = re.compile("NO_SUCH_|ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH")
+_LISTED = 8  # folders of a bucket that are looked into at once
 _TRIES, _FIRST_WAIT = 5, 0.5  # with doubling: 7.5 s, and up to as much again by chance
 
 Listed = tuple[str, int, "int | None"]  # path, bytes, microseconds since 1970
@@ -108,11 +110,9 @@ def walk(root: str, path: str, *, excluded: str = "") -> Iterator[Listed]:
         if first.type == fs.FileType.File:
             yield _listed(first)
             return
-        folders, seen = [path], False
-        while folders:
-            selector = fs.FileSelector(folders.pop(), recursive=False)
-            found = patiently(partial(files.get_file_info, selector))
-            found.sort(key=lambda info: info.path)
+        seen = False
+        folders = [path]
+        for found in _looked_into(files, folders):
             deeper = []
             for info in found:
                 seen = True
@@ -128,6 +128,30 @@ def walk(root: str, path: str, *, excluded: str = "") -> Iterator[Listed]:
         raise OptionError(f"{scheme}://{path} can't be listed: {_short(error)}") from None
     if not seen:
         raise OptionError(f"nothing is at {root.split('://')[0]}://{path}: check the address")
+
+
+def _looked_into(files: Any, folders: list[str]) -> Iterator[list[Any]]:
+    """What is in the last of the folders, and so on, as long as more are put there.
+
+    A bucket answers a thousand names at a time: the folders that come next are asked meanwhile.
+    """
+    from pyarrow import fs
+
+    def ask(folder: str) -> list[Any]:
+        selector = fs.FileSelector(folder, recursive=False)
+        found: list[Any] = patiently(partial(files.get_file_info, selector))
+        return sorted(found, key=lambda info: info.path)
+
+    asked: dict[str, Future[list[Any]]] = {}
+    threads = ThreadPoolExecutor(_LISTED, "galago-list")
+    try:
+        while folders:
+            for folder in reversed(folders[-_LISTED:]):
+                if folder not in asked:
+                    asked[folder] = threads.submit(ask, folder)
+            yield asked.pop(folders.pop()).result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _listed(info: Any) -> Listed:

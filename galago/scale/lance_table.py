@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ _OWN = {"data", "_versions", "_transactions", "_deletions", "_indices"}  # of a 
 _NOT_THERE = "was not found"
 _READ = timedelta(hours=1)  # for whoever reads an older version
 _OF_SOURCE = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
+_TIDY = 64  # writes: each takes longer, and keeps a list of all files, the more files there are
+_WHOLE = 65_536  # rows of a file that is left as it is, else 10⁹ would be copied when all is done
 
 
 class LanceTable(Table):
@@ -28,6 +31,7 @@ class LanceTable(Table):
     def __init__(self, place: str) -> None:
         super().__init__(place)
         self._lance = _lance()
+        self._writes = 0
         self._check_folder()
         found = self.dataset()
         if found is not None:
@@ -47,22 +51,31 @@ class LanceTable(Table):
     def _write(self, batches: list[Batch]) -> None:
         assert self.made is not None
         rows = table_of(batches, self.made)
-        try:
+        with self._told():
             mode = "create" if self.dataset() is None else "append"
             self._lance.write_dataset(rows, self.place, mode=mode)
-        except (ValueError, RuntimeError) as error:
-            raise StorageError(
-                f"{self.place} can't be written ({short(error)}); what is written is whole, and "
-                "the same command continues"
-            ) from None
+        self._writes += 1
+        if self._writes % _TIDY == 0:
+            self.finish()
 
     def finish(self) -> None:
         """Many small files become few, which are quicker to search."""
         found = self.dataset()
         if found is not None and len(found.get_fragments()) > 1:
-            with self.refusals():
-                found.optimize.compact_files()
+            with self.refusals(), self._told():
+                found.optimize.compact_files(target_rows_per_fragment=_WHOLE)
                 found.cleanup_old_versions(older_than=_READ)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What Lance refuses, as one line."""
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            raise StorageError(
+                f"{self.place} can't be written ({short(error)}); what is written is whole, and "
+                "the same command continues"
+            ) from None
 
     def dataset(self) -> Any:
         """The table as it is now, a lance.LanceDataset; None where there is none yet."""

@@ -153,7 +153,10 @@ class RayCrew:
         if not self._running:  # nobody is ready
             time.sleep(_IDLE)
             return
-        ready, _ = self._ray.wait(list(self._running), timeout=1.0)
+        # All of them at once: looking costs as much as there are, and there may be thousands.
+        asked = list(self._running)
+        self._ray.wait(asked, timeout=1.0)
+        ready, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
         for answer in ready:
             hand, job = self._running.pop(answer)
             hand.holds -= job.weight
@@ -181,9 +184,10 @@ class RayCrew:
         """As many actors as the cluster has room for; which of them have opened their models."""
         while len(self._hands) < room(self._ray, self.work.threads or 1):
             self._hands.append(self._born())
-        for hand in [one for one in self._hands if not one.ready]:
-            if not self._ray.wait([hand.born], timeout=0)[0]:
-                continue
+        unborn = {one.born: one for one in self._hands if not one.ready}
+        born = list(unborn)
+        for answer in self._ray.wait(born, num_returns=len(born), timeout=0)[0] if born else ():
+            hand = unborn[answer]
             try:
                 self._greet(hand, self._ray.get(hand.born))
             except self._ray.exceptions.RayTaskError as error:

@@ -17,8 +17,9 @@ from galago.scale.rows import Batch, Made
 
 __all__ = ["Table"]
 
-# As much as is lost at most, and done again; the first rows come soon, to be looked at.
-_ROWS, _FIRST, _SECONDS = 8192, 2.0, 60.0
+# A minute is lost at most, and done again; the first rows come soon, to be looked at. A thousand
+# nodes bring thousands in a second: fewer, larger writes, of as many rows as memory holds easily.
+_ROWS, _FIRST, _SECONDS = 65_536, 2.0, 60.0
 
 
 class Table(ABC):
@@ -33,6 +34,7 @@ class Table(ABC):
         self.place = place if is_address(place) else os.path.abspath(as_path(place))
         self._seconds = _FIRST
         self._held: list[Batch] = []
+        self._rows = 0  # of these
         self._since = 0.0
 
     @abstractmethod
@@ -58,14 +60,14 @@ class Table(ABC):
             self._since = time.monotonic()
         if batch.rows:
             self._held.append(batch)
-        many = sum(len(one.rows) for one in self._held) >= _ROWS
-        if many or (self._held and time.monotonic() - self._since > self._seconds):
+            self._rows += len(batch.rows)
+        if self._rows >= _ROWS or (self._held and time.monotonic() - self._since > self._seconds):
             self.flush()
             self._seconds = min(2 * self._seconds, _SECONDS)
 
     def flush(self) -> None:
         """Write what there is; StorageError where that is refused."""
-        held, self._held = self._held, []
+        held, self._held, self._rows = self._held, [], 0
         if held:
             with self.refusals():
                 self._write(held)

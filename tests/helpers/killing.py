@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ from tests.helpers.places import TOP
 __all__ = ["Killed", "embed_with_kills", "left_behind", "many_pictures"]
 
 MARK = {"GALAGO_TEST_KILLING": str(os.getpid())}  # of all processes that it starts
-_PATIENCE = 120.0  # seconds for workers to be at work
+_PATIENCE = float(os.environ.get("GALAGO_PATIENCE", "120"))  # seconds for workers to be at work
 
 
 def many_pictures(folder: Path, count: int, size: tuple[int, int] = (96, 64)) -> Path:
@@ -51,11 +52,13 @@ class Killed:
 
 
 def embed_with_kills(
-    *arguments: str, workers: int, drivers: int, seed: int, pause: tuple[float, float]
-) -> Killed:
+    *arguments: str, workers: int, drivers: int, seed: int, pause: tuple[float, float],
+    minutes: float = math.inf,
+) -> Killed:  # fmt: skip
     """Run `galago embed …` again and again until it ends by itself; `pause`: seconds between kills.
 
-    Of what is killed in between, so many are workers and so many the command itself.
+    Of what is killed in between, so many are workers and so many the command itself.  After so many
+    minutes it is stopped as by Ctrl-C, and ends with 130.
     """
     chance = random.Random(seed)
     plan = ["worker"] * workers + ["driver"] * drivers
@@ -69,7 +72,7 @@ def embed_with_kills(
         )  # fmt: skip
         happened.starts += 1
         try:
-            _hurt(process, plan, chance, pause, happened)
+            _hurt(process, plan, chance, pause, happened, began + 60 * minutes)
             said, _ = process.communicate()
         finally:
             process.kill()
@@ -81,10 +84,13 @@ def embed_with_kills(
 
 def _hurt(
     process: subprocess.Popen[str], plan: list[str], chance: random.Random,
-    pause: tuple[float, float], happened: Killed,
+    pause: tuple[float, float], happened: Killed, end: float,
 ) -> None:  # fmt: skip
     """Kill what the plan says, until the command itself is killed or has ended."""
     while process.poll() is None:
+        if time.monotonic() > end:
+            process.send_signal(signal.SIGINT)
+            return
         if not _wait_for_work(process):
             return
         wait = time.monotonic() + chance.uniform(*pause)

@@ -57,7 +57,7 @@ class FakeRay:
     ) -> None:  # fmt: skip
         self.cpus, self.dies, self.opened, self.slow = cpus, dies, opened, slow
         self.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
-        self.born = self.most = self.killed = 0
+        self.born = self.most = self.killed = self.waits = 0
         self.ended = False
 
     def init(self, *_: Any, **__: Any) -> None: ...
@@ -81,12 +81,18 @@ class FakeRay:
 
         return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=born))
 
-    def wait(self, answers: list[_Answer], timeout: float = 0) -> tuple[list[_Answer], list[Any]]:
-        for number, answer in enumerate(answers):
+    def wait(
+        self, answers: list[_Answer], num_returns: int = 1, timeout: float = 0
+    ) -> tuple[list[_Answer], list[_Answer]]:
+        self.waits += 1
+        known: list[_Answer] = []
+        for answer in answers:
+            if len(known) == num_returns:
+                break
             answer.looks += 1
             if answer.arguments or answer.looks > self.slow:
-                return [answer], answers[:number] + answers[number + 1 :]
-        return [], answers
+                known.append(answer)
+        return known, [answer for answer in answers if answer not in known]
 
     def get(self, answer: _Answer) -> Any:
         if answer.arguments:

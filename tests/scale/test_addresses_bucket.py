@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from galago.errors import OptionError
+from galago.errors import OptionError, StorageError
 from galago.scale import addresses
 from galago.scale.crew import LocalCrew
 from galago.scale.embed import Summary, embed
@@ -50,6 +52,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, bytes], o
     for name in PICTURES:
         put(f"in/{name}", PICTURE)
     put("in/notes.txt", b"no picture")
+    put.server = server._server  # type: ignore[attr-defined]
     yield put
     addresses.opened.cache_clear()
     server.stop()
@@ -111,3 +114,61 @@ def test_what_isnt_there_is_told_at_once(
         list(Listing("s3://photos/nothing"))
     with pytest.raises(OptionError, match="nobody/in can't be listed"):
         list(Listing("s3://nobody/in"))
+
+
+class Throttling:
+    """A bucket that refuses a share of what it is asked, as S3 does."""
+
+    def __init__(self, app: Any, share: float) -> None:
+        self.app, self.share, self.refused = app, share, 0
+        self.chance, self.lock = random.Random(4), threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        with self.lock:
+            refuse = self.chance.random() < self.share
+            self.refused += refuse
+        if not refuse:
+            return self.app(environ, start)
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start("503 Slow Down", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"]
+
+
+@pytest.mark.parametrize("name", ["out.lance", "out.parquet"])
+def test_a_bucket_that_throttles_loses_nothing(
+    name: str, bucket: Callable[[str, bytes], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from galago.scale.lance_table import LanceTable
+    from galago.scale.parquet_table import ParquetTable
+
+    monkeypatch.setattr(addresses, "_FIRST_WAIT", 0.01)
+    for number in range(20):
+        bucket(f"in/more/{number}.jpg", PICTURE)
+    server = bucket.server  # type: ignore[attr-defined]
+    server.app = throttling = Throttling(server.app, 0.3)
+    kind = LanceTable if name.endswith("lance") else ParquetTable
+    first = run("s3://photos/in", kind(f"s3://photos/{name}"))
+    assert (first.new, first.failed, first.unread) == (23, 0, 0)
+    assert throttling.refused > 5
+    again = run("s3://photos/in", kind(f"s3://photos/{name}"))
+    assert (again.new, again.known) == (0, 23)
+
+
+def test_what_isnt_allowed_is_a_line(bucket: Callable[[str, bytes], object]) -> None:
+    from galago.scale.lance_table import LanceTable
+    from galago.scale.parquet_table import ParquetTable
+
+    server = bucket.server  # type: ignore[attr-defined]
+    app = server.app
+
+    def read_only(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return app(environ, start)
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start("403 Forbidden", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+
+    server.app = read_only
+    for kind, out in ((LanceTable, "s3://photos/o.lance"), (ParquetTable, "s3://photos/o.parquet")):
+        with pytest.raises(StorageError, match=f"{out} can't be written"):
+            run("s3://photos/in", kind(out))

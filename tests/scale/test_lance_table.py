@@ -66,6 +66,36 @@ def test_many_writes_end_as_few_files(out: str, monkeypatch: pytest.MonkeyPatch)
     assert lance.dataset(out).count_rows() == 23
 
 
+def test_many_writes_are_put_in_order_on_the_way(out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("galago.scale.table._ROWS", 1)
+    monkeypatch.setattr("galago.scale.lance_table._TIDY", 4)
+    monkeypatch.setattr("galago.scale.lance_table._WHOLE", 8)
+    counts: list[int] = []
+
+    def report(_: object) -> None:
+        counts.append(len(lance.dataset(out).get_fragments()))
+
+    embed(raws(*[b""] * 20), LanceTable(out), FakeCrew, batch=1, report=report)
+    # Four of one row become one of four, two of these one that is whole and stays as it is.
+    assert counts[3] == 1 and max(counts) <= 6
+    sizes = [piece.count_rows() for piece in lance.dataset(out).get_fragments()]
+    assert sum(sizes) == 20 and sizes[0] == 8
+
+
+def test_rows_that_were_written_and_never_counted_are_done_again(out: str) -> None:
+    from lance.fragment import write_fragments
+
+    assert embed(raws(b"", b""), LanceTable(out), FakeCrew).new == 2
+    before = lance.dataset(out).to_table()
+    # As by a kill between the data file and the version that names it.
+    write_fragments(before, out, mode="append")
+    assert len(list((Path(out) / "data").iterdir())) == 2
+    summary = embed(raws(b"", b"", b""), LanceTable(out), FakeCrew)
+    assert (summary.known, summary.new) == (2, 1)
+    paths = lance.dataset(out).to_table()["path"].to_pylist()
+    assert sorted(paths) == ["0", "1", "2"]
+
+
 def test_what_a_killed_first_run_left_is_begun_anew(out: str) -> None:
     (Path(out) / "data").mkdir(parents=True)
     (Path(out) / "data" / "half.lance").write_bytes(b"half")

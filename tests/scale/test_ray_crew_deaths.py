@@ -46,6 +46,12 @@ def test_workers_as_many_as_processors_with_two_chunks_each(
     assert ray.born == 3 and ray.most == 2 and ray.killed == 3
 
 
+def test_answers_of_a_thousand_workers_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = FakeRay(cpus=1000)
+    worked(ray, 4000, 1, monkeypatch)
+    assert ray.born == 1000 and ray.most == 2 and ray.waits < 100
+
+
 def test_the_dead_are_replaced_and_their_pictures_done(monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(3)
     ray = FakeRay(dies=lambda chunk: chance.random() < 0.1)
