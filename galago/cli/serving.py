@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,13 +16,14 @@ from galago.cli.desk import AlbumDesk
 from galago.cli.durations import length_of
 from galago.cli.interpret import loaded_translator
 from galago.cli.live_model import live_beside
-from galago.cli.options import Opening
+from galago.cli.options import ClipOpening, Opening
 from galago.errors import OptionError
 from galago.version import __version__
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from galago.media.pool import PicturePool
     from galago.server.colleagues import Colleagues
     from galago.server.settings import Settings
 
@@ -155,11 +156,16 @@ class Said:
 
 @contextlib.contextmanager
 def opened(
-    serving: Serving, opening: Opening, *, colleagues: Colleagues | None = None
+    serving: Serving,
+    opening: Opening,
+    *,
+    colleagues: Colleagues | None = None,
+    album: bool = True,
 ) -> Iterator[tuple[ASGIApp, Said]]:
     """The application with its models in memory, one of several processes where it has colleagues.
 
-    Then there is one model for all: a second, quick one would be in memory for each of them.
+    Without `album` it has none, and one model for all, as with colleagues: a second, quick one
+    would be in memory for each of them.
     """
     from galago.media.pool import PicturePool
     from galago.server import Parts
@@ -169,36 +175,49 @@ def opened(
     with PicturePool(min(4, openers)).warm() as pool:
         vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, serving.parallel))
-        threads, offline, remember = opening.threads, opening.offline, serving.remember
-        desk = AlbumDesk(
-            serving.album, serving.clip, pool, threads=threads, offline=offline,
-            may_be_new=remember,
-        )  # fmt: skip
-        seen = desk.keeper(serving.kept_for()) if remember else None
-        parts = Parts(
-            vlm,
-            desk.clip,
-            desk.guide,
-            desk.lock,
-            pool,
-            translate=loaded_translator(vlm),
-            seen=seen,
-            live=live_beside(vlm, opening, pool) if colleagues is None else None,
-            indexer=DeskIndexer(desk),
-            duplicates=desk_duplicates(desk),
-        )
-        app = create_app(parts, serving.settings(vlm.spec.text.positions), __version__, colleagues)
+        more, said = (_with_album if album else _without_album)(serving, opening, pool)
+        alone = album and colleagues is None
+        live = live_beside(vlm, opening, pool) if alone else None
+        parts = Parts(vlm, pool=pool, translate=loaded_translator(vlm), live=live, **more)
+        settings = serving.settings(vlm.spec.text.positions)
         yield (
-            app,
-            Said(
-                vlm.name,
-                desk.clip.name,
-                desk.source,
-                parts.live.name if parts.live is not None else None,
-                desk.refusal,
-                str(seen.folder) if seen is not None else None,
-            ),
+            create_app(parts, settings, __version__, colleagues),
+            replace(said, vlm=vlm.name, live=live.name if live is not None else None),
         )
+
+
+def _with_album(
+    serving: Serving, opening: Opening, pool: PicturePool
+) -> tuple[dict[str, Any], Said]:
+    """What Parts has of an album, and of the MobileCLIP that it is searched with."""
+    desk = AlbumDesk(
+        serving.album,
+        serving.clip,
+        pool,
+        threads=opening.threads,
+        offline=opening.offline,
+        may_be_new=serving.remember,
+    )
+    seen = desk.keeper(serving.kept_for()) if serving.remember else None
+    kept_in = str(seen.folder) if seen is not None else None
+    parts = {
+        "clip": desk.clip,
+        "album": desk.guide,
+        "clip_lock": desk.lock,
+        "seen": seen,
+        "indexer": DeskIndexer(desk),
+        "duplicates": desk_duplicates(desk),
+    }
+    return parts, Said("", desk.clip.name, desk.source, None, desk.refusal, kept_in)
+
+
+def _without_album(
+    serving: Serving, opening: Opening, pool: PicturePool
+) -> tuple[dict[str, Any], Said]:
+    source = albums.source_of(serving.clip) if serving.clip else None
+    more = ClipOpening(source, threads=opening.threads, offline=opening.offline)
+    clip = more.load(pool)
+    return {"clip": clip}, Said("", clip.name, source or clip.name, None, None, None)
 
 
 def processors() -> int:

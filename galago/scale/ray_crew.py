@@ -12,18 +12,17 @@ import contextlib
 import os
 import shutil
 import socket
-import tempfile
 import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from galago.errors import GalagoError, MissingExtraError, OptionError
+from galago.errors import GalagoError, OptionError
 from galago.progress import Progress, Stage, silent
 from galago.scale.crew import Chunk
+from galago.scale.ray_start import import_ray, short, start_ray
 from galago.scale.rows import Batch, Made, Row
 from galago.scale.worker import Work, Worker, open_worker
 from galago.version import __version__
@@ -31,14 +30,10 @@ from galago.version import __version__
 __all__ = ["RayCrew"]
 
 _AHEAD = 2  # chunks of an actor: one is opened while the other is in the model
-_STORE = 256 << 20  # bytes of Ray's store on this machine: batches are small
-_ANSWER = 5.0  # seconds for an address to be there
 _IDLE = 0.2  # seconds, while workers are born
 _LOOK = 5.0  # seconds between looks at what the cluster has
 _TRIES = 4  # deaths of a single picture's workers, the last two with nothing beside it
 _BIRTHS = 5  # workers that may die in a row before one of them has opened its models
-_OURS = "galago-ray-"
-_PORT = 10001  # of ray://, where none is given
 
 
 @dataclass
@@ -106,7 +101,7 @@ class RayCrew:
     _folder: str = ""
 
     def __enter__(self) -> RayCrew:
-        self._ray = _import_ray()
+        self._ray = import_ray()
         with warnings.catch_warnings():  # children of Ray's start run other programs at once
             warnings.filterwarnings("ignore", message="lance is not fork-safe")
             self._begin()
@@ -203,7 +198,7 @@ class RayCrew:
                 if self._stillborn >= _BIRTHS:
                     raise OptionError(
                         f"{_BIRTHS} workers died while they opened their models "
-                        f"({_short(error)}): is there memory for them, and galago on all nodes?"
+                        f"({short(error)}): is there memory for them, and galago on all nodes?"
                     ) from None
 
     def _greet(self, hand: _Hand, made: Made | str) -> None:
@@ -232,80 +227,7 @@ class RayCrew:
         return max(1, sum(int(cpus // need) for cpus in nodes))
 
     def _begin(self) -> None:
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        if self.address == "local":
-            here = os.cpu_count() or 1
-            if (self.work.threads or 1) > here:  # Ray would wait for a larger machine to join
-                raise OptionError(
-                    f"--threads {self.work.threads} with --ray local: a worker has at most all "
-                    f"processors of this machine, {here}"
-                )
-            # What a killed process leaves of its Ray ends soon, and not when it has asked a minute.
-            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
-            # A folder of our own: sockets have short names, and nothing stays behind.
-            self._folder = _folder()
-            self._ray.init(
-                "local", num_cpus=here, include_dashboard=False,
-                object_store_memory=_STORE, _temp_dir=self._folder, **quiet,
-            )  # fmt: skip
-            return
-        _check_there(self.address)
-        try:
-            self._ray.init(self.address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise OptionError(
-                f"the cluster at {self.address} doesn't take us ({_short(error)}): it may have "
-                "another Ray or Python, or a token that isn't set here (RAY_AUTH_MODE, "
-                "RAY_AUTH_TOKEN)"
-            ) from None
-
-
-def _import_ray() -> Any:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told about us
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("--ray needs Ray", "cluster") from None
-    return ray
-
-
-def _folder() -> str:
-    """For sockets and logs of a Ray of our own; those of killed processes go."""
-    home = Path(tempfile.gettempdir())
-    for left in home.glob(f"{_OURS}*-*"):
-        number = left.name.removeprefix(_OURS).split("-")[0]
-        if number.isdigit() and not _lives(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{_OURS}{os.getpid()}-")
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another person's
-        pass
-    return True
-
-
-def _check_there(address: str) -> None:
-    """OptionError where nobody listens; Ray itself would ask for minutes."""
-    if address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host:
-        host, port = port, str(_PORT) if address.startswith("ray://") else "6379"
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER):
-            return
-    except ValueError:
-        line = f"--ray {address}: give local, auto, HOST:PORT or ray://HOST:PORT"
-        raise OptionError(line) from None
-    except OSError as error:
-        reason = error.strerror or _short(error)
-        line = f"no cluster answers at {address} ({reason}): is Ray started there?"
-        raise OptionError(line) from None
+        self._folder = start_ray(self._ray, self.address, self.work.threads)
 
 
 def _next(source: Iterator[Chunk]) -> _Job | None:
@@ -324,7 +246,3 @@ def _shared_out(job: _Job) -> list[_Job] | Batch:
     item = chunk[0]
     why = f"whoever looks at it dies ({deaths} times): too little memory, or a fault"
     return Batch([Row(item.name, item.size, item.modified, error=why)])
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

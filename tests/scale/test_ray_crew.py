@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from galago.errors import MissingExtraError, OptionError
-from galago.scale.ray_crew import RayCrew, _check_there, _Job, _shared_out
+from galago.scale.ray_crew import RayCrew, _Job, _shared_out
+from galago.scale.ray_start import _check_there
 from galago.scale.rows import Batch
 from galago.scale.worker import Work
 from tests.helpers.tables import lacking, raws

@@ -1,0 +1,109 @@
+"""Ray found or started: a cluster's by its address, or one of our own on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from galago.errors import MissingExtraError, OptionError
+
+__all__ = ["import_ray", "short", "start_ray"]
+
+_STORE = 256 << 20  # bytes of Ray's store on this machine: what travels is small
+_ANSWER = 5.0  # seconds for an address to be there
+_OURS = "galago-ray-"
+_PORT = 10001  # of ray://, where none is given
+
+
+def start_ray(ray: Any, address: str, threads: int | None) -> str:
+    """Connect to a cluster, or start a Ray that ends with this process ("local").
+
+    The folder of the latter, to be removed behind it; "" of a cluster.  `threads`: of what is to
+    run there.  Raises OptionError where no cluster answers or takes us, and for more threads than
+    this machine has processors.
+    """
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "local":
+        here = os.cpu_count() or 1
+        if (threads or 1) > here:  # Ray would wait for a larger machine to join
+            raise OptionError(
+                f"--threads {threads} with --ray local: a worker has at most all "
+                f"processors of this machine, {here}"
+            )
+        # What a killed process leaves of its Ray ends soon, and not when it has asked a minute.
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+        # A folder of our own: sockets have short names, and nothing stays behind.
+        folder = _folder()
+        ray.init(
+            "local", num_cpus=here, include_dashboard=False,
+            object_store_memory=_STORE, _temp_dir=folder, **quiet,
+        )  # fmt: skip
+        return folder
+    _check_there(address)
+    try:
+        ray.init(address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise OptionError(
+            f"the cluster at {address} doesn't take us ({short(error)}): it may have "
+            "another Ray or Python, or a token that isn't set here (RAY_AUTH_MODE, "
+            "RAY_AUTH_TOKEN)"
+        ) from None
+    return ""
+
+
+def import_ray() -> Any:
+    """The package, with its usage statistics off; MissingExtraError without it."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told about us
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("--ray needs Ray", "cluster") from None
+    return ray
+
+
+def _folder() -> str:
+    """For sockets and logs of a Ray of our own; those of killed processes go."""
+    home = Path(tempfile.gettempdir())
+    for left in home.glob(f"{_OURS}*-*"):
+        number = left.name.removeprefix(_OURS).split("-")[0]
+        if number.isdigit() and not _lives(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{_OURS}{os.getpid()}-")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another person's
+        pass
+    return True
+
+
+def _check_there(address: str) -> None:
+    """OptionError where nobody listens; Ray itself would ask for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:
+        host, port = port, str(_PORT) if address.startswith("ray://") else "6379"
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER):
+            return
+    except ValueError:
+        line = f"--ray {address}: give local, auto, HOST:PORT or ray://HOST:PORT"
+        raise OptionError(line) from None
+    except OSError as error:
+        reason = error.strerror or short(error)
+        line = f"no cluster answers at {address} ({reason}): is Ray started there?"
+        raise OptionError(line) from None
+
+
+def short(error: BaseException) -> str:
+    """The words of an error of Ray's, in a line."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
