@@ -31,8 +31,6 @@ def by_ray(
 
     check_ray(serving, log=log)
     least, most = replicas_of(replicas)
-    if address == "local":
-        listen(serving.host, serving.port).close()  # Ray would tell in fifty lines that it's taken
     cpus = processors()
     threads = opening.threads or (threads_each(cpus, most) if address == "local" else _THREADS)
     wanted = Replicas(least, most, serving.parallel, threads)
@@ -41,6 +39,8 @@ def by_ray(
             f"{most} replicas of {threads} thread{'s' * (threads > 1)} need {most * threads} "
             f"processors, and here are {cpus}: use fewer --replicas or --threads"
         )
+    if address == "local":
+        listen(serving.host, serving.port).close()  # Ray would tell in fifty lines that it's taken
     name = opening.name()  # one model for all, whatever else a node has
     plain = replace(opening, model=name, threads=threads)
     build = partial(replica, asdict(serving), asdict(plain))
