@@ -10,6 +10,7 @@ from galago.cli.announcing import leave
 from galago.cli.main import guarded
 from galago.cli.options import Opening
 from galago.cli.serving import Serving, opened
+from galago.cli.terminal import without_bars
 
 if TYPE_CHECKING:
     from galago.server.run import Server
@@ -29,6 +30,8 @@ def main() -> int:
 def _work(place: Place) -> None:
     from galago.server.run import serve as run
 
+    if not place.given["bars"]:
+        without_bars()
     serving, opening = Serving(**place.given["serving"]), Opening(**place.given["opening"])
     opening = replace(opening, model=opening.name())
     with opened(serving, opening, colleagues=place.colleagues) as (app, said):

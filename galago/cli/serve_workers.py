@@ -43,8 +43,9 @@ def by_workers(
     threads = opening.threads or threads_each(cpus, workers)
     shared = replace(opening, threads=threads)
 
-    def given(serving: Serving, opening: Opening) -> dict[str, Any]:
-        return {"serving": asdict(serving), "opening": asdict(opening), "log": log}
+    def given(serving: Serving, opening: Opening, *, bars: bool) -> dict[str, Any]:
+        told = {"serving": asdict(serving), "opening": asdict(opening)}
+        return {**told, "log": log, "bars": bars}
 
     def began(told: dict[str, Any]) -> dict[str, Any]:
         said = Said(**told["said"])
@@ -57,11 +58,12 @@ def by_workers(
         return given(
             replace(serving, clip=said.clip_source, keep=None),
             replace(shared, model=told["model"]),
+            bars=False,
         )
 
     command = [sys.executable, "-c", _START, json.dumps(sys.path)]
     supervisor = Supervisor(listening, workers, command, say, serving.grace)
-    if code := supervisor.run(given(serving, shared), began):
+    if code := supervisor.run(given(serving, shared, bars=True), began):
         raise SystemExit(code)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Scope
@@ -72,19 +72,25 @@ class Colleagues:
         """What the worker of that number says; None when it isn't there, or not in time."""
         assert self._app is not None and self._loop is not None
         if worker == self.number:
-            return await asyncio.wait_for(_run(self._app, asked, body), seconds)
+            work: Awaitable[Answered] = _run(self._app, asked, body)
+        else:
+            work = self._elsewhere(worker, asked, body)
+        try:
+            answered = await asyncio.wait_for(work, seconds)
+        except (TimeoutError, asyncio.TimeoutError):
+            return None
+        return answered if answered.status else None
+
+    async def _elsewhere(self, worker: int, asked: Asked, body: bytes) -> Answered:
         self._asked += 1
         number = self._asked
-        waiting = self._waiting[number] = self._loop.create_future()
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         head = {"do": "ask", "number": number, "worker": worker, "asked": vars(asked)}
         self._line.say(head, body)
         try:
-            answered = await asyncio.wait_for(waiting, seconds)
-        except (TimeoutError, asyncio.TimeoutError):
-            return None
+            return await waiting
         finally:
             del self._waiting[number]
-        return answered if answered.status else None
 
     async def ask_all(self, asked: Asked, seconds: float) -> dict[int, Answered | None]:
         """The same of each, this one too."""

@@ -32,7 +32,7 @@ class Line:
 
         def listen() -> None:
             # A message that is none ends it too: what wrote it is no process of ours any more.
-            with contextlib.suppress(EOFError, OSError, ValueError):
+            with self._reading, contextlib.suppress(EOFError, OSError, ValueError):
                 while True:
                     heard(*receive(self._reading, sys.maxsize))
             ended()

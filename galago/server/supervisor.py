@@ -27,6 +27,7 @@ __all__ = ["Supervisor"]
 _LATE = 4.0  # seconds beyond the grace: a worker ends by itself in that, whatever hangs
 _PROVEN = 10.0  # seconds of answering after which a death says nothing about the next one
 _PAUSE, _LONGEST = 1.0, 60.0  # seconds before another try, doubled each time
+_LOOK = 1.0  # seconds of one wait
 _WINDOWS = sys.platform == "win32"
 
 
@@ -74,7 +75,7 @@ class Supervisor:
                 self._start(1, given)
                 first = self._workers[1]
                 while first.ready_at is None:
-                    what, about = self._events.get()
+                    what, about = self._next(None)
                     if what == "stop":
                         return 0
                     if what == "ended":
@@ -92,19 +93,24 @@ class Supervisor:
     def _watch(self, given: Head) -> None:
         """Until the end is wanted: note who is ready, replace who has died."""
         while not self._stops:
-            wait = min(self._due.values(), default=None)
-            try:
-                left = None if wait is None else max(wait - time.monotonic(), 0)
-                what, about = self._events.get(timeout=left)
-            except queue.Empty:
-                for number in [one for one, at in self._due.items() if at <= time.monotonic()]:
-                    del self._due[number]
-                    self._start(number, given)
-                continue
+            what, about = self._next(min(self._due.values(), default=None))
             if what == "ready":
                 about[0].ready_at = time.monotonic()
             elif what == "ended" and not self._stops:
                 self._bury(about)
+            elif what == "due":
+                for number in [one for one, at in self._due.items() if at <= time.monotonic()]:
+                    del self._due[number]
+                    self._start(number, given)
+
+    def _next(self, due: float | None) -> tuple[str, Any]:
+        """What happens, or "due" when it is so late."""
+        while due is None or time.monotonic() < due:
+            left = _LOOK if due is None else min(due - time.monotonic(), _LOOK)
+            # Not without an end: on Windows a wait doesn't hear of Ctrl-C.
+            with contextlib.suppress(queue.Empty):
+                return self._events.get(timeout=max(left, 0))
+        return "due", None
 
     def _bury(self, worker: _Worker) -> None:
         """Tell of a death, and when another one is born."""

@@ -27,7 +27,9 @@ def test_a_fixed_number_doesnt_follow_the_queue() -> None:
 
 
 def test_a_replicas_own_words_are_told() -> None:
-    trace = "Deploying failed.\nTraceback …\ngalago.errors.ModelError: no such model: give another\n"
+    trace = (
+        "Deploying failed.\nTraceback …\ngalago.errors.ModelError: no such model: give another\n"
+    )
     assert _reason(RuntimeError(trace)) == "no such model: give another"
     assert "out of things" in _reason(RuntimeError("Ray is out of things\n" * 50))
     assert "\n" not in _reason(RuntimeError("Ray is out of things\n" * 50))

@@ -15,6 +15,7 @@ from tests.helpers.serving import Reply, ask
 from tests.helpers.waiting import until
 from tests.helpers.workers import Supervised, lives, start, supervised
 
+
 def test_an_end_has_a_name() -> None:
     assert _how(7) == "exit code 7" and _how(-9) == "SIGKILL" and _how(-99) == "signal 99"
 

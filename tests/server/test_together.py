@@ -28,7 +28,9 @@ def page(count: int) -> str:
 
 
 def test_figures_of_all_stand_on_one_page_by_worker() -> None:
-    families = list(text_string_to_metric_families(joined({1: page(1), 2: page(5), 3: None}).decode()))
+    families = list(
+        text_string_to_metric_families(joined({1: page(1), 2: page(5), 3: None}).decode())
+    )
     assert len({family.name for family in families}) == len(families)  # each told once
     found = {
         (sample.name, sample.labels["worker"], sample.labels.get("le")): sample.value
@@ -126,7 +128,11 @@ def test_the_album_is_the_firsts(number: int, path: str) -> None:
     way = [(b"x-forwarded-for", b"198.51.100.7")]
     status, headers, body = asked(number, path, headers=way, body='{"folder": null}')
     told = json.loads(body)
-    assert status == 202 and headers[b"x-told"] == b"y" and int(headers[b"content-length"]) == len(body)
+    assert (
+        status == 202
+        and headers[b"x-told"] == b"y"
+        and int(headers[b"content-length"]) == len(body)
+    )
     assert told["worker"] == 1 and told["body"] == '{"folder": null}' and told["query"] == "first=3"
     # Who asks is seen there as here: who sits at this computer, and who comes through a proxy.
     assert told["client"] == "192.0.2.1" and told["via"] == "198.51.100.7"
