@@ -126,8 +126,10 @@ def _app_of(build: Callable[[], Any], version: str) -> Callable[[], Any]:
     """What a replica begins with; Ray wants a plain function without parameters."""
 
     def app() -> Any:
-        if version != __version__:
-            told = f"{socket.gethostname()} has galago {__version__} and the command {version}"
+        from galago.version import __version__ as here  # a name from outside would be sent along
+
+        if version != here:
+            told = f"{socket.gethostname()} has galago {here} and the command {version}"
             raise OptionError(f"{told}: install one of them on all")
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         return build()
