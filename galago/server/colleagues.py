@@ -84,7 +84,8 @@ class Colleagues:
     async def _elsewhere(self, worker: int, asked: Asked, body: bytes) -> Answered:
         self._asked += 1
         number = self._asked
-        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
         head = {"do": "ask", "number": number, "worker": worker, "asked": vars(asked)}
         self._line.say(head, body)
         try:
