@@ -6,9 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["available", "peak_memory", "private", "resident"]
+__all__ = ["available", "peak_memory", "private", "resident", "unshared"]
 
 _STATUS, _MEMINFO = Path("/proc/self/status"), Path("/proc/meminfo")
+_ROLLUP = Path("/proc/self/smaps_rollup")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -26,6 +27,17 @@ def resident() -> int:
 def private() -> int:
     """Bytes that count towards the limit of this process's data (Linux); elsewhere 0."""
     return _field(_STATUS, "VmData:")
+
+
+def unshared() -> int:
+    """Bytes that another process of the same kind would take once more (Linux); elsewhere 0.
+
+    What is mapped from files isn't in it: that is in memory once for all.
+    """
+    try:
+        return _field(_ROLLUP, "Private_Dirty:")
+    except OSError:  # not every kernel tells
+        return 0
 
 
 def available() -> int | None:

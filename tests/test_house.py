@@ -69,7 +69,7 @@ ENGINES = {
         "export.parts",
     },
     "llguidance": {"vlm.forms"},
-    "ray": {"scale.ray_start"},
+    "ray": {"scale.ray_serve", "scale.ray_start"},
     "lance": {"scale.lance_table"},
     "fsspec": {"scale.addresses"},
 }

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["main", "run"]
+__all__ = ["guarded", "main", "run"]
 
 
 def run() -> None:
@@ -24,13 +24,23 @@ def run() -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line (sys.argv when None) and return its exit code; never a traceback."""
     arguments = list(sys.argv[1:] if args is None else args)
-    try:
+
+    def verb() -> object:
         # Imported here so that Ctrl-C while modules load is caught too.
         from galago.cli.app import app
+
+        return app(args=list(arguments), prog_name="galago", standalone_mode=False)
+
+    return guarded(verb, arguments)
+
+
+def guarded(work: Callable[[], object], arguments: Sequence[str] = ()) -> int:
+    """Do that, and return the exit code that it comes to; never a traceback."""
+    try:
         from galago.cli.terminal import take_any_letter
 
         take_any_letter()
-        code = app(args=list(arguments), prog_name="galago", standalone_mode=False)
+        code = work()
         sys.stdout.flush()
         if code == 130:  # Typer has caught the Ctrl-C
             return _interrupted()

@@ -32,6 +32,7 @@ __all__ = [
     "shown",
     "stages",
     "take_any_letter",
+    "without_bars",
     "write",
     "write_drawing",
     "write_path",
@@ -129,11 +130,20 @@ def _write_bytes(text: str, data: bytes) -> None:
     sys.stdout.flush()
 
 
+_bars = True
+
+
+def without_bars() -> None:
+    """From now on stages show none: other processes write to the same terminal."""
+    global _bars
+    _bars = False
+
+
 @contextmanager
 def stages(*, verbose: bool = False) -> Iterator[Progress]:
     """A callback for the stages of a long job: a bar in a terminal, else (verbose) a line each."""
     last = ""
-    bar = _rich_bar() if sys.stderr.isatty() else None
+    bar = _rich_bar() if _bars and sys.stderr.isatty() else None
     task = bar.add_task("", total=1.0, visible=False) if bar else None
 
     def report(stage: Stage, share: float) -> None:

@@ -70,6 +70,8 @@ def options(precision: str, threads: int | None) -> dict[str, Any]:
     }
     if threads:
         chosen["INFERENCE_NUM_THREADS"] = threads
+        # Threads would be tied to the first processors, to the same ones in every process.
+        chosen["ENABLE_CPU_PINNING"] = False
     return chosen
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from galago.errors import MissingExtraError, OptionError
 from galago.version import __version__
 
-__all__ = ["begun", "check_there", "check_version", "room"]
+__all__ = ["begun", "check_there", "check_version", "import_ray", "room", "short"]
 
 _STORE = 256 << 20  # bytes of Ray's store on this machine: what goes through it is small
 _ANSWER = 5.0  # seconds for an address to be there
@@ -38,7 +38,7 @@ def begun(address: str, need: int = 1) -> Iterator[Any]:
             )
     else:
         check_there(address)
-    ray = _import_ray()
+    ray = import_ray()
     folder = ""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
@@ -65,7 +65,7 @@ def _join(ray: Any, address: str, quiet: dict[str, Any]) -> None:
         ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise OptionError(
-            f"the cluster at {address} doesn't take us ({_short(error)}): it may have another Ray "
+            f"the cluster at {address} doesn't take us ({short(error)}): it may have another Ray "
             "or Python, or a token that isn't set here (RAY_AUTH_MODE, RAY_AUTH_TOKEN)"
         ) from None
 
@@ -84,7 +84,8 @@ def check_version(version: str) -> str:
     return f"{told}: install one of them on all"
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """The module ray, with its usage statistics off; MissingExtraError without it."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told about us
     try:
         import ray
@@ -127,10 +128,11 @@ def check_there(address: str) -> None:
         line = f"--ray {address}: give local, auto, HOST:PORT or ray://HOST:PORT"
         raise OptionError(line) from None
     except OSError as error:
-        reason = error.strerror or _short(error)
+        reason = error.strerror or short(error)
         line = f"no cluster answers at {address} ({reason}): is Ray started there?"
         raise OptionError(line) from None
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """The words of an error of Ray's, in a line."""
     return " ".join(str(error).split())[:160] or type(error).__name__

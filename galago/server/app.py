@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 import galago.server.problems as problems
 from galago.server.album_routes import album_routes
 from galago.server.api_docs import STYLE_PATH, described, page, style
+from galago.server.colleagues import Colleagues
 from galago.server.openai_routes import openai_routes
 from galago.server.page_routes import page_routes
 from galago.server.parts import Parts
@@ -21,6 +22,7 @@ from galago.server.security import Door
 from galago.server.seen_routes import seen_routes
 from galago.server.service import Service
 from galago.server.settings import Settings
+from galago.server.together import Together
 
 __all__ = ["create_app"]
 
@@ -30,8 +32,13 @@ _NO_PAGE = (
 )
 
 
-def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
-    """The ASGI application of one server; its threads run until its lifespan ends."""
+def create_app(
+    parts: Parts, settings: Settings, version: str, colleagues: Colleagues | None = None
+) -> ASGIApp:
+    """The ASGI application of one server; its threads run until its lifespan ends.
+
+    `colleagues`: other processes that answer behind the same port.
+    """
     service = Service.begin(parts, settings)
 
     @contextlib.asynccontextmanager
@@ -60,7 +67,8 @@ def create_app(parts: Parts, settings: Settings, version: str) -> ASGIApp:
     _plain_routes(app, service)
     schema = described(app)
     app.openapi = lambda: schema  # type: ignore[method-assign]
-    return Door(app, settings, service.metrics, reading)
+    inner = app if colleagues is None else Together(app, colleagues, settings.timeout)
+    return Door(inner, settings, service.metrics, reading)
 
 
 def _plain_routes(app: FastAPI, service: Service) -> None:

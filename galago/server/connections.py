@@ -67,6 +67,11 @@ class Impatient(H11Protocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     @property
+    def busy(self) -> bool:
+        """Whether an answer is on its way, or a first question."""
+        return self.cycle is None or not self.cycle.response_complete
+
+    @property
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 

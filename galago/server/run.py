@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import signal
@@ -11,11 +12,13 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from galago.errors import OptionError
+from galago.server.accepting import Accepting
 from galago.server.connections import Impatient
 from galago.server.last_resort import last_resort
 
@@ -67,15 +70,19 @@ def serve(
     *,
     grace: float = GRACE,
     log: bool = False,
+    worker: int | None = None,
+    begun: Callable[[Server], None] | None = None,
 ) -> None:
     """Answer until SIGINT or SIGTERM; answers on their way have `grace` seconds to end.
 
     `late` is called, in a thread of its own, when something still hangs then: native code can't
     be told to stop.  Where it doesn't even let threads run, the process is killed two seconds later
     (last_resort).  `log`: a line a request on stderr (method, route, status, time; nothing that
-    was asked).
+    was asked).  `worker`: the number of this process where others listen on the same socket.
+    `begun` is told when connections are taken.
     """
-    server = server_of(app, grace=grace, log=log)
+    server = server_of(app, grace=grace, log=log, worker=worker)
+    server.begun = begun
     # uvicorn raises the signal once more when it has stopped; being stopped is no failure.
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: None)
@@ -91,9 +98,32 @@ def _watch(grace: float, late: Callable[[], None]) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which tells when it is asked to stop."""
+    """uvicorn's, which tells when it begins and when it is asked to stop.
+
+    `shared`: other processes listen on its sockets too.
+    """
 
     stopping: Callable[[], None] | None = None
+    begun: Callable[[Server], None] | None = None
+    shared = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([] if self.shared else sockets)
+        for one in sockets or () if self.shared else ():
+            loop = asyncio.get_running_loop()
+            self.servers.append(Accepting(loop, one, self._protocol, self._busy))  # type: ignore[arg-type]
+        if self.begun is not None:
+            self.begun(self)
+
+    def stop(self) -> None:
+        """As SIGTERM would; from any thread."""
+        self.handle_exit(signal.SIGTERM, None)
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        return Impatient(self.config, self.server_state, self.lifespan.state)
+
+    def _busy(self) -> int:
+        return sum(cast(Impatient, one).busy for one in self.server_state.connections)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.stopping is not None and not self.should_exit:
@@ -101,11 +131,14 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def server_of(app: ASGIApp, *, grace: float = GRACE, log: bool = False) -> Server:
+def server_of(
+    app: ASGIApp, *, grace: float = GRACE, log: bool = False, worker: int | None = None
+) -> Server:
     """The server, not running yet."""
     logger = logging.getLogger("galago.server")
     handler = _Log()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    who = "" if worker is None else f"[{worker}] "
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {who}%(message)s"))
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO if log else logging.WARNING)
@@ -125,5 +158,8 @@ def server_of(app: ASGIApp, *, grace: float = GRACE, log: bool = False) -> Serve
         # Behind it the scheduler's threads end their last tokens; both within the grace.
         timeout_graceful_shutdown=0.8 * grace,  # type: ignore[arg-type]  # handed to wait_for
         backlog=128,
+        workers=1 if worker is None else 2,  # on Windows: a loop that can share a socket
     )
-    return Server(config)
+    server = Server(config)
+    server.shared = worker is not None
+    return server

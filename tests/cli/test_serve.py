@@ -20,6 +20,7 @@ import pytest
 
 from tests.helpers.commandline import POSIX_ONLY, run, start
 from tests.helpers.places import TOP
+from tests.helpers.waiting import until
 
 serves = pytest.mark.skipif(
     importlib.util.find_spec("fastapi") is None, reason="needs the extra serve"
@@ -40,6 +41,17 @@ serves = pytest.mark.skipif(
         (("--grace", "nan"), "--grace"),
         (("--port", "70000"), "70000"),
         (("--port", "0", "--album", "nowhere"), "galago index"),
+        (("--workers", "0"), "--workers"),
+        (("--workers", "65"), "--workers"),
+        (("--workers", "2", "--ray", "local"), "use one of them"),
+        (("--replicas", "2"), "--workers"),
+        (("--ray", "local", "--replicas", "3-2"), "N or N-M"),
+        (("--ray", "local", "--replicas", "some"), "N or N-M"),
+        (("--ray", "local", "--album", "holiday"), "one computer"),
+        (("--ray", "local", "--remember"), "one computer"),
+        (("--ray", "local", "--log"), "log of its own"),
+        (("--ray", "local", "--port", "0"), "no free port"),
+        (("--ray", "local", "--replicas", "900", "--threads", "9"), "8100 processors"),
     ],
 )
 def test_one_line_for_what_cannot_be_served(
@@ -50,11 +62,12 @@ def test_one_line_for_what_cannot_be_served(
 
 
 @serves
-def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("more", [(), ("--workers", "2"), ("--ray", "local")])
+def test_a_port_in_use(capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        result = run(capsys, "serve", "--port", str(other.getsockname()[1]))
+        result = run(capsys, "serve", "--port", str(other.getsockname()[1]), *more)
     assert result.code == 2 and "in use" in result.line and "--port" in result.line
 
 
@@ -93,6 +106,29 @@ def test_the_embedded_models_are_served_until_told_to_stop(tmp_path: Path) -> No
         assert names == ["fastvlm-nano", "mobileclip2-nano"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@serves
+@pytest.mark.model
+@POSIX_ONLY
+@pytest.mark.slow
+def test_two_workers_serve_the_embedded_models() -> None:
+    process = start("serve", "--port", "0", "--workers", "2", "-m", "fastvlm-nano")
+    try:
+        address = address_of(process)
+
+        def told(path: str) -> str:
+            with urllib.request.urlopen(f"{address}{path}", timeout=60) as answer:
+                return str(answer.read().decode())
+
+        assert until(lambda: json.loads(told("health"))["workers"] == {"1": "ok", "2": "ok"}, 120)
+        assert all(f'galago_worker_up{{worker="{one}"}} 1.0' in told("metrics") for one in (1, 2))
+        assert json.loads(told("api/index"))["running"] is False
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.communicate()
