@@ -113,7 +113,7 @@ def vlm(
     if not ready:
         raise typer.Exit(2)
     harness, version = _harness(environment)
-    place = place_for(out, 1, 1)
+    place = place_for(out, 1, 1, "vlm")
     model = _model(opening, {"route": way, "lmms_eval": version})
     about = {"name": model.name, "limit": limit, **model.identity}
     reports: list[TaskReport] = []
