@@ -38,8 +38,10 @@ figcaption {{ margin-top: .3rem; font-size: .85rem; }}
 </style>
 </head>
 <body>
+<header>
 <h1>{title}</h1>
-{note}<main>
+{note}</header>
+<main>
 """
 _TAIL = "</main>\n</body>\n</html>\n"
 
