@@ -25,20 +25,23 @@ _HEAD = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }}
-body {{ margin: 1.5rem; }}
-main {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }}
+body {{ margin: 1.5rem; overflow-wrap: anywhere; }}
+main {{ display: grid; gap: 1rem;
+ grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); }}
 figure {{ margin: 0; }}
 .frame {{ display: grid; place-items: center; height: 15rem; background: #8882; }}
 img {{ max-width: 100%; max-height: 100%; }}
-.note {{ color: #888; }}
+.note {{ color: color-mix(in srgb, CanvasText 65%, Canvas); }}
 h2 {{ grid-column: 1 / -1; margin: 1.5rem 0 0; font-size: 1.1rem; }}
 .lines {{ white-space: pre-line; }}
-figcaption {{ margin-top: .3rem; overflow-wrap: anywhere; font-size: .85rem; }}
+figcaption {{ margin-top: .3rem; font-size: .85rem; }}
 </style>
 </head>
 <body>
+<header>
 <h1>{title}</h1>
-{note}<main>
+{note}</header>
+<main>
 """
 _TAIL = "</main>\n</body>\n</html>\n"
 

@@ -113,7 +113,7 @@ def vlm(
     if not ready:
         raise typer.Exit(2)
     harness, version = _harness(environment)
-    place = place_for(out, 1, 1)
+    place = place_for(out, 1, 1, "vlm")
     model = _model(opening, {"route": way, "lmms_eval": version})
     about = {"name": model.name, "limit": limit, **model.identity}
     reports: list[TaskReport] = []
@@ -165,8 +165,8 @@ def _harness(environment: str | None) -> tuple[Harness, str]:
     folder = as_path(environment).absolute()
     version = environments.version_of(folder)
     if version is None:
-        say(f"installing lmms-eval into {folder} (once, some minutes)")
-        version = environments.made(folder)
+        with stoppable(), stages() as progress:
+            version = environments.made(folder, progress)
     return Harness(str(environments.python_of(folder)), datasets), version
 
 
@@ -258,17 +258,22 @@ def _asked(
     from galago.places import cache_dir
 
     limit, again = wish
-    place = place_of(cache_dir() / "evaluate" / "vlm", task, model.identity, data, again=again)
-    with Bar(limit, rate=True) as bar:
-        try:
-            found = asked(
-                *(harness, task, route, place, limit),
-                lambda done, total: bar.update(task.name, done, total),
-            )
-        except KeyboardInterrupt:
-            say("stopped; the same command goes on: answers are kept from step to step")
-            raise
-    pictures = harness.pictures(task, place.folder)
+    home = cache_dir() / "evaluate" / "vlm"
+
+    def waiting() -> None:
+        say(f"another galago asks this model {task.name}: waiting until it has done so")
+
+    with place_of(home, task, model.identity, data, again=again, waiting=waiting) as place:
+        with Bar(limit, rate=True) as bar:
+            try:
+                found = asked(
+                    *(harness, task, route, place, limit),
+                    lambda done, total: bar.update(task.name, done, total),
+                )
+            except KeyboardInterrupt:
+                say("stopped; the same command goes on: answers are kept from step to step")
+                raise
+        pictures = harness.pictures(task, place.folder)
     if pictures is None:
         say(f"{task.name}: which questions share a picture can't be told; each counts for itself")
     figure = judged(task, found, pictures)

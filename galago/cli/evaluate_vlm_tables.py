@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galago.cli.evaluations import METHODS, share, table, write_text
 from galago.cli.terminal import say, shown, write
+from galago.errors import StorageError
 
 if TYPE_CHECKING:
     from galago.evaluate.vlm.report import TaskReport
@@ -22,7 +23,8 @@ def write_benchmarks(
     task: str,
     samples: Sequence[Mapping[str, Any]],
 ) -> None:
-    """results.json with all tasks so far, and what was said to each question of the last one.
+    """results.json with all tasks so far, and what was said to each question of the last one; what
+    an earlier run said to other tasks is removed and told, as results.json hasn't their figures.
 
     StorageError for what the disk refuses.
     """
@@ -31,6 +33,22 @@ def write_benchmarks(
     whole = json.dumps({"tasks": records}, ensure_ascii=False, indent=1)
     write_text(folder / "results.json", f"{whole}\n")
     say(f"written: {shown(str(folder / task))}.jsonl and results.json")
+    _remove_others(folder, {str(record["task"]) for record in records})
+
+
+def _remove_others(folder: Path, told: Collection[str]) -> None:
+    """What an earlier run of other tasks has left."""
+    from galago.evaluate.vlm.tasks import TASKS
+
+    files = [folder / f"{task.name}.jsonl" for task in TASKS if task.name not in told]
+    old = [file for file in files if file.is_file()]
+    try:
+        for file in old:
+            file.unlink()
+    except OSError as error:
+        raise StorageError(f"{error.filename} can't be removed: {error.strerror}") from None
+    if old:
+        say(f"removed, of an earlier run: {', '.join(file.name for file in old)}")
 
 
 def tell_benchmarks(name: str, reports: Sequence[TaskReport]) -> None:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from galago.cli.sheets import write_page
 from galago.cli.terminal import columns, say, shown, write
@@ -35,15 +35,17 @@ __all__ = [
     "write_text",
 ]
 
+Kind = Literal["own", "vlm"]  # of galago evaluate
 WORST = 20  # on the page
 _SHOWN = 10  # confusions, and changed answers
 _WIDTH = 100  # columns, where no terminal says
 
 
-def place_for(out: str | None, number: int, count: int) -> Path | None:
+def place_for(out: str | None, number: int, count: int, kind: Kind = "own") -> Path | None:
     """The folder of a run, made: `out` itself, or of several runs one in it for each.
 
-    OptionError for a folder with something else in it, StorageError for one that can't be made.
+    What earlier ones left beside several runs is told.  OptionError for a folder with something
+    else in it, which results of another kind are, too; StorageError for one that can't be made.
     """
     if out is None:
         return None
@@ -51,11 +53,33 @@ def place_for(out: str | None, number: int, count: int) -> Path | None:
     folder = folder / str(number) if count > 1 else folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / "results.json").is_file():
+        if any(folder.iterdir()) and _kind_of(folder / "results.json") != kind:
             raise OptionError(f"--out {folder} has something else in it: name a new folder")
+        old = _older(folder.parent, count) if number == count > 1 else []
     except OSError as error:
         raise StorageError(f"--out {folder} can't be written: {error.strerror}") from None
+    if old:
+        say(f"of an earlier run: {', '.join(old)} in {shown(str(folder.parent))}")
     return folder
+
+
+def _kind_of(file: Path) -> str:
+    """What has written a results.json; "" for what is none."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    return "own" if "data" in found else "vlm" if "tasks" in found else ""
+
+
+def _older(folder: Path, count: int) -> list[str]:
+    """What a single run, or more than so many, have left."""
+    names = sorted(one.name for one in folder.iterdir())
+    return [
+        name for name in names if name == "results.json" or (name.isdigit() and int(name) > count)
+    ]
 
 
 def write_results(

@@ -166,6 +166,8 @@ def earlier(folder: Path) -> tuple[str, list[Judged]]:
         lines = read_regular(folder / "answers.jsonl", _MOST).split(b"\n")
         return name, [_read(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        if (folder / "1" / "results.json").is_file():
+            raise OptionError(f"{folder} holds several runs: name one, {folder / '1'}") from None
         what = getattr(error, "strerror", None) or type(error).__name__
         raise OptionError(
             f"{folder} is no folder that `galago evaluate own --out` wrote ({what})"

@@ -2,7 +2,8 @@
 
 Answers that are right or wrong, each about a picture of its own, have Wilson's interval. Scores
 between, and several answers about one picture, have a percentile bootstrap that draws pictures:
-answers about one picture go wrong together.
+answers about one picture go wrong together. Where all are right, or all wrong, it would draw no
+spread: then Wilson's interval of as many pictures stands.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def figure(
         return Figure(mean, *wilson(int(values.sum()), count), count, several, "wilson")
     if several == 1:
         return Figure(mean, mean, mean, count, several, "")
+    if (values == 0).all() or (values == 1).all():
+        return Figure(mean, *wilson(several * int(values[0]), several), count, several, "wilson")
     sums = np.concatenate([*drawn_sums(np.stack([values * weighed, weighed]), pictures, seed)])
     low, high = np.percentile(sums[:, 0] / sums[:, 1], (2.5, 97.5))
     return Figure(mean, float(low), float(high), count, several, "bootstrap")

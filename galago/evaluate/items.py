@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ SHOWN = 20  # faults that are told one by one
 _STEP = 64  # rows between two words about how far it is
 _CHOOSE = "Answer with the option's letter from the given choices directly."  # LLaVA's words
 _NOTHING: tuple[object, ...] = (None, "", [], ())  # where a record says nothing
+_SAYS = ("metric", "choices", "options", "task", "tasks")  # what a record may say besides
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -94,12 +96,15 @@ def items_of(data: Data, asking: Asking, progress: Progress = silent) -> Items:
     numbers, notes = _drawn(len(data.rows), asking)
     found: list[Item] = []
     faults: list[RowError] = []
+    names: dict[str, None] = {}
     stage = Stage("checking the data")
     for done, number in enumerate(numbers):
         if done % _STEP == 0:
             progress(stage, done / len(numbers))
         try:
-            found.append(_item(data.rows[number], asking))
+            row = data.rows[number]
+            names |= dict.fromkeys(map(str, row.record))
+            found.append(_item(row, asking))
         except RowError as error:
             faults.append(error)
     progress(stage, 1.0)
@@ -107,7 +112,17 @@ def items_of(data: Data, asking: Asking, progress: Progress = silent) -> Items:
         raise FaultyItemsError(_refusal(data, len(numbers), faults), _lines(faults))
     if faults:
         notes.append(f"left out: {_rows(len(faults))} with faults, of {len(numbers):,}")
-    return Items(tuple(found), _labels(data), (*data.notes, *notes))
+        notes += _lines(faults)
+    return Items(tuple(found), _labels(data), (*data.notes, *_mistyped(names), *notes))
+
+
+def _mistyped(names: Iterable[str]) -> Iterator[str]:
+    """A line for each name that is nearly one which would have said how a row is judged."""
+    known = {name.strip().lower(): name for name in names}
+    for name, written in known.items():
+        near = difflib.get_close_matches(name, _SAYS, 1, 0.8)
+        if near and name not in _SAYS and near[0] not in known:
+            yield f"{written} says nothing here: is {near[0]} meant?"
 
 
 def _drawn(count: int, asking: Asking) -> tuple[Sequence[int], list[str]]:

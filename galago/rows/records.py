@@ -6,6 +6,7 @@ Three ways of writing a talk are known: LLaVA's `conversations` of {from, value}
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _CAPTION = ("caption", "text", "description")
 LABEL = ("label", "class", "category")
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
           "system": "system"}  # fmt: skip
+_NEAR = 0.8  # of a mistyped name: "anwser" is 0.83 like "answer"
 _REMOTE = ("http:", "https:", "data:", "s3:", "gs:", "hf:")
 
 
@@ -79,7 +81,8 @@ def columns_of(
             "several right answers (answers) are for galago evaluate: to learn, name one answer"
         )
     if not answer:
-        raise OptionError(f"none of {_listed(known.values())} is an answer, caption or label")
+        line = f"none of {_listed(known.values())} is an answer, caption or label"
+        raise OptionError(line + _meant(known, (*answers, *_CAPTION, *LABEL)))
     asked = question
     if not asking and asked is None:
         kind = answer.strip().lower()
@@ -87,7 +90,7 @@ def columns_of(
         if kind in answers:
             raise OptionError(
                 f"none of {_listed(known.values())} is a question: name one question, or give one "
-                "that is asked about every picture"
+                f"that is asked about every picture{_meant(known, _QUESTION)}"
             )
     return Columns(image, asking, answer, "" if asking else asked or "")
 
@@ -240,6 +243,14 @@ def _kind(value: object) -> str:
         type(None): "nothing",
     }
     return names.get(type(value), type(value).__name__)
+
+
+def _meant(known: Mapping[str, str], usual: Sequence[str]) -> str:
+    """Which name of a column was mistyped, if one is near a usual one."""
+    for name, written in known.items():
+        if near := difflib.get_close_matches(name, usual, 1, _NEAR):
+            return f"; is {written} meant as {near[0]}?"
+    return ""
 
 
 def _listed(names: Iterable[str]) -> str:

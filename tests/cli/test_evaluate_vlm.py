@@ -90,6 +90,26 @@ def test_figures_as_json(
     assert seen["env"]["GALAGO_MODEL"] == str(ready)
 
 
+def test_what_an_earlier_run_wrote_of_other_tasks_goes(
+    capsys: Capture, program: Path, data: Path, ready: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = ("evaluate", "vlm", "--data", data, "-m", ready, "--out", out)
+    assert run(capsys, *asked, "--tasks", "gqa,scienceqa_img").code == 0
+    (out / "notes.jsonl").touch()  # of the person's own
+    wish(program, fail=True)
+    assert run(capsys, *asked, "--tasks", "gqa", "--again").code == 2
+    assert (out / "scienceqa_img.jsonl").exists()  # nothing came that would take its place
+    wish(program, figures={"exact_match,none": 0.75})
+    result = run(capsys, *asked, "--tasks", "gqa")
+    assert result.code == 0
+    assert "removed, of an earlier run: scienceqa_img.jsonl\n" in result.err
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["gqa.jsonl", "notes.jsonl", "results.json"]
+    told = json.loads((out / "results.json").read_text())["tasks"]
+    assert [one["task"] for one in told] == ["gqa"]
+
+
 def test_a_table_beside_the_published_figures(
     capsys: Capture, program: Path, data: Path, ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +181,28 @@ def test_bad_input_is_a_line(
     result = run(capsys, "evaluate", "vlm", *words)
     assert result.code == 2 and told in result.line
     assert not (program / "seen.jsonl").exists()
+
+
+@POSIX_ONLY
+def test_a_request_to_end_reaches_what_installs(
+    capsys: Capture, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    def made(folder: Path, progress: Any) -> str:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except SystemExit:
+            ended.append(folder)  # what it started is ended on this way
+            raise
+        return ""
+
+    monkeypatch.setattr("galago.evaluate.vlm.environment.made", made)
+    folder = tmp_path / "env"
+    asked = ("evaluate", "vlm", "--tasks", "gqa", "--data", data, "--environment", folder)
+    assert run(capsys, *asked).code == 128 + signal.SIGTERM
+    assert ended == [folder]
 
 
 @POSIX_ONLY

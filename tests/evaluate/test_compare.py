@@ -113,3 +113,11 @@ def test_what_is_no_run(tmp_path: Path, text: str) -> None:
     (tmp_path / "answers.jsonl").write_text(text or "{")
     with pytest.raises(OptionError, match="is no folder that"):
         earlier(tmp_path)
+
+
+def test_a_folder_of_several_runs(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    written(tmp_path / "1", ROW)
+    with pytest.raises(OptionError, match=f"holds several runs: name one, {tmp_path / '1'}"):
+        earlier(tmp_path)
+    assert earlier(tmp_path / "1")[0] == "a"

@@ -60,6 +60,14 @@ def test_weights() -> None:
     assert (found.low, found.high) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_all_right_or_all_wrong_is_not_sure(score: float) -> None:
+    found = figure([score] * 7, ["a", "a", "b", "c", "d", "e", "f"])
+    assert (found.method, found.count, found.pictures) == ("wilson", 7, 6)
+    assert (found.low, found.high) == wilson(6 * int(score), 6)
+    assert figure([score] * 2, ["a", "b"], [3.0, 1.0]).method == "wilson"
+
+
 def test_one_picture_leaves_no_interval() -> None:
     found = figure([1.0, 0.0], ["a", "a"])
     assert (found.low, found.mean, found.high, found.method) == (0.5, 0.5, 0.5, "")

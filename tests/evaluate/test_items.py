@@ -104,13 +104,28 @@ def test_faults_are_told_with_their_lines(tmp_path: Path) -> None:
 
 def test_faulty_rows_may_be_left_out(tmp_path: Path) -> None:
     found = items(tmp_path, row(metric="bleu"), row(), skip_bad=True)
-    assert len(found.items) == 1 and "left out: 1 row with faults, of 2" in found.notes
+    assert len(found.items) == 1
+    left, which = found.notes[-2:]
+    assert left == "left out: 1 row with faults, of 2"
+    assert which.startswith("rows.jsonl:1: no metric is called 'bleu'")
     with pytest.raises(FaultyItemsError, match="none is left to ask"):
         items(tmp_path, row(metric="bleu"), skip_bad=True)
     many = [row(metric="bleu")] * 30
     with pytest.raises(FaultyItemsError) as caught:
         items(tmp_path, *many)
     assert len(caught.value.lines) == 21 and caught.value.lines[-1] == "… and 10 more"
+
+
+def test_a_mistyped_name_is_told(tmp_path: Path) -> None:
+    found = items(tmp_path, row(metrik="contains", id=7), row(Choises=["red", "blue"]))
+    assert [one.metric.name for one in found.items] == ["exact", "exact"]
+    assert found.notes == (
+        "metrik says nothing here: is metric meant?",
+        "Choises says nothing here: is choices meant?",
+    )
+    assert items(tmp_path, row(metric="anls", option=1, tags="x")).notes == (
+        "option says nothing here: is options meant?",
+    )
 
 
 def test_a_sample_is_drawn_and_told(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def test_a_row_without_picture_is_text_alone(tmp_path: Path) -> None:
         ("a.png,What?,A cat.\nb.png,What?,A dog.\n", r"t.csv:1: its first line must name the col"),
         ("question,answer\nHi,Hello\n", "t.csv:1: no column names the pictures"),
         ("image,answer\na.png,b\n", "is a question"),
+        ("image,question,anwser\na.png,a,b\n", "t.csv:1: .*; is anwser meant as answer\\?"),
+        ("image,Qestion,answer\na.png,a,b\n", "t.csv:1: .*; is Qestion meant as question\\?"),
         ('image,label\na.png,cat\nb.png,"dog\nc.png,cat\n', "t.csv:3: the row that begins here"),
         ('image,label\na.png,"cat" dog\n', "t.csv:2: the row that begins here"),
         ("image,label\na.png," + "x" * 200_000 + "\n", "t.csv:2: .*larger than field limit"),

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from galago.disk import one_at_a_time
 from galago.errors import GalagoError, MissingExtraError, StorageError
-from galago.evaluate.vlm.processes import last_words
+from galago.evaluate.vlm.processes import last_words, started
+from galago.progress import Progress, Stage, silent
 
 __all__ = ["REQUIREMENTS", "made", "python_of", "version_here", "version_of"]
 
@@ -43,34 +45,45 @@ def version_of(folder: Path) -> str | None:
     return asked.stdout.strip() or None if asked.returncode == 0 else None
 
 
-def made(folder: Path) -> str:
+def made(folder: Path, progress: Progress = silent) -> str:
     """Make an environment with lmms-eval in a folder, which takes minutes and gigabytes: its
-    version.
+    version; where another process makes it, its own is awaited.
 
     StorageError for a folder with something else in it, GalagoError where it can't be installed.
     """
+    wait = Stage(f"waiting for another galago that makes {folder}", lasting=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(folder.with_name(f".{folder.name}.lock"), lambda: progress(wait, 0.0)):
+            return version_of(folder) or _made(folder, progress)
+    except OSError as error:
+        raise StorageError(f"{folder} can't be made: {error.strerror}") from None
+
+
+def _made(folder: Path, progress: Progress) -> str:
     mark = folder / _MARK
     if folder.is_dir() and any(folder.iterdir()) and not mark.is_file():
         # Another's environment would get other versions of what it has.
         raise StorageError(f"--environment {folder} has something else in it: name a new folder")
-    _do([sys.executable, "-m", "venv", str(folder)], folder)
+    progress(Stage(f"installing lmms-eval into {folder} (once, some minutes)", lasting=True), 0.0)
+    _do([sys.executable, "-m", "venv", str(folder)], folder, progress)
     mark.touch()
     install = ["-m", "pip", "install", "--disable-pip-version-check", *REQUIREMENTS]
-    _do([str(python_of(folder)), *install], folder)
+    _do([str(python_of(folder)), *install], folder, progress)
     version = version_of(folder)
     if version is None:
         raise GalagoError(f"lmms-eval isn't in {folder} after all: remove it and try again")
     return version
 
 
-def _do(command: list[str], folder: Path) -> None:
-    """A step, its words in a log beside the environment."""
+def _do(command: list[str], folder: Path, progress: Progress) -> None:
+    """A step, its words in a log beside the environment; it ends with this process."""
     log = folder.with_name(f"{folder.name}.log")
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as sink:
-            code = subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT).returncode
-    except OSError as error:
-        raise StorageError(f"{folder} can't be made: {error.strerror}") from None
+    with log.open("wb") as sink, started(command, folder.parent, os.environ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            sink.write(line)
+            progress(Stage(line.decode("utf-8", "replace").strip()), 0.0)
+        code = process.wait()
     if code:
         raise GalagoError(f"{folder} can't be made: {last_words(log)} ({log})")

@@ -27,9 +27,10 @@ OFFLINE = {
 
 @contextlib.contextmanager
 def started(
-    command: Sequence[str], folder: Path, variables: Mapping[str, str], output: int
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], output: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program in a folder; its stdout goes to the file of that number, its stderr is read here.
+    """A program in a folder; its stdout goes to the file of that number, its stderr is read here;
+    without a number both are, as its stdout.
 
     In a session of its own: Ctrl-C reaches it through us, with all that it started.
     """
@@ -38,8 +39,8 @@ def started(
         cwd=folder,
         env=dict(variables),
         stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE if output is None else output,
+        stderr=subprocess.STDOUT if output is None else subprocess.PIPE,
         start_new_session=True,
     ) as process:
         try:

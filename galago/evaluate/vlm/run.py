@@ -11,14 +11,14 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from galago.disk import whole_file
+from galago.disk import one_at_a_time, whole_file
 from galago.errors import StorageError
 from galago.evaluate.vlm.data import DataSet, link_data
 from galago.evaluate.vlm.harness import ANSWERS, FAILED, Found, Harness, Route
@@ -78,25 +78,40 @@ class Place:
                 db.commit()
 
 
+@contextlib.contextmanager
 def place_of(
-    home: Path, task: Task, identity: Mapping[str, Any], data: DataSet, *, again: bool
-) -> Place:
+    home: Path,
+    task: Task,
+    identity: Mapping[str, Any],
+    data: DataSet,
+    *,
+    again: bool,
+    waiting: Callable[[], object] = lambda: None,
+) -> Iterator[Place]:
     """The folder of a task, made, with links to its data; `again` forgets what was answered.
 
-    One for all that an answer depends on: the model as `identity` has it, and the data.
-    StorageError for what the disk refuses.
+    One for all that an answer depends on: the model as `identity` has it, and the data. While the
+    block lasts no other process works there; `waiting` is called once where one does, before this
+    one's turn comes.  StorageError for what the disk refuses.
     """
     text = json.dumps({**identity, "data": data.digest}, sort_keys=True)
     digest = blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
     folder = home / f"{slug(str(identity['model']))}-{task.name}-{digest}"
-    if again:
-        shutil.rmtree(folder, ignore_errors=True)
+    _make(home)
+    # Beside the folder, which --again removes.
+    with one_at_a_time(home / f".{folder.name}.lock", waiting):
+        if again:
+            shutil.rmtree(folder, ignore_errors=True)
+        _make(folder)
+        link_data(data, folder)
+        yield Place(folder)
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder} can't be made: {error.strerror}") from None
-    link_data(data, folder)
-    return Place(folder)
 
 
 def asked(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from galago.disk import keep_newest
 from galago.errors import GalagoError
 from galago.evaluate.vlm.harness import Route
 from galago.evaluate.vlm.processes import OFFLINE, last_words, started
@@ -20,7 +21,7 @@ __all__ = ["PARALLEL", "route_to", "served"]
 PARALLEL = 4  # answers at the same time, as many as the server gives
 _ADDRESS = re.compile(rb"answers at (http://\S+)")
 _WAIT = "86400"  # seconds; nobody else asks, and a large model takes its time
-_LOG = "serve.log"
+_LOGS = 4  # that are kept
 
 
 @contextmanager
@@ -33,7 +34,8 @@ def served(options: Sequence[str], folder: Path) -> Iterator[Route]:
     """
     key = secrets.token_hex(16)
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / _LOG
+    keep_newest(folder, "*.log", _LOGS - 1)
+    log = folder / f"serve-{os.getpid()}.log"  # another task may be asked at the same time
     command = [sys.executable, "-m", "galago", "serve", "--port", "0", "--timeout", _WAIT, *options]
     variables = {
         **os.environ,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import sys
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +46,47 @@ def test_it_is_not_made_over_something_else(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(StorageError, match="has something else in it"):
         made(tmp_path)
+
+
+def test_two_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, waits, steps = tmp_path / "env", threading.Event(), []
+
+    def do(command: Sequence[str], *_: Any) -> None:
+        steps.append(command[2])
+        folder.mkdir(exist_ok=True)
+        assert waits.wait(60)
+
+    monkeypatch.setattr(environment, "_do", do)
+    monkeypatch.setattr(environment, "version_of", lambda _: "0.7.3" if steps else None)
+    first = threading.Thread(target=made, args=(folder,))
+    first.start()
+    while not steps:
+        time.sleep(0.01)
+    told: list[str] = []
+
+    def heard(stage: str, _: float) -> None:
+        told.append(stage)
+        waits.set()
+
+    assert made(folder, heard) == "0.7.3"
+    first.join(60)
+    assert steps == ["venv", "pip"]
+    assert told == [f"waiting for another galago that makes {folder}"]
+
+
+def test_what_installs_ends_with_it(tmp_path: Path) -> None:
+    """Ctrl-C and a request to end raise where it listens."""
+    numbers: list[int] = []
+
+    def heard(stage: str, _: float) -> None:
+        numbers.append(int(stage))
+        raise KeyboardInterrupt
+
+    told = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with pytest.raises(KeyboardInterrupt):
+        environment._do([sys.executable, "-c", told], tmp_path / "env", heard)
+    with pytest.raises(OSError):
+        os.kill(numbers[0], 0)
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +121,39 @@ def test_a_place_is_of_a_model_and_its_data(tmp_path: Path) -> None:
     data.mkdir()
     here = DataSet("lmms-lab-encoder/POPE", data, "one")
     identity = {"model": "me/mine", "weights": "a"}
-    first = place_of(tmp_path, POPE, identity, here, again=False)
-    (first.folder / "kept").touch()
-    others = [
-        place_of(tmp_path, POPE, {**identity, "weights": "b"}, here, again=False),
-        place_of(tmp_path, POPE, identity, DataSet(here.name, data, "two"), again=False),
-    ]
-    assert len({first.folder, *(one.folder for one in others)}) == 3
-    assert (place_of(tmp_path, POPE, identity, here, again=False).folder / "kept").exists()
-    again = place_of(tmp_path, POPE, identity, here, again=True)
-    assert again == first and not (again.folder / "kept").exists()
-    assert (again.folder / here.name).samefile(data)
+    with ExitStack() as held:
+        every = [
+            held.enter_context(place_of(tmp_path, POPE, identity, here, again=False)),
+            held.enter_context(
+                place_of(tmp_path, POPE, {**identity, "weights": "b"}, here, again=False)
+            ),
+            held.enter_context(
+                place_of(tmp_path, POPE, identity, DataSet(here.name, data, "two"), again=False)
+            ),
+        ]
+    assert len({one.folder for one in every}) == 3
+    (every[0].folder / "kept").touch()
+    with place_of(tmp_path, POPE, identity, here, again=False) as same:
+        assert (same.folder / "kept").exists()
+    with place_of(tmp_path, POPE, identity, here, again=True) as again:
+        assert again == same and not (again.folder / "kept").exists()
+        assert (again.folder / here.name).samefile(data)
+
+
+def test_two_at_once_take_turns(tmp_path: Path) -> None:
+    (data := tmp_path / "data").mkdir()
+    asked = (tmp_path, POPE, {"model": "me"}, DataSet("lmms-lab-encoder/POPE", data, "one"))
+    waits, order = threading.Event(), []
+
+    def second() -> None:
+        with place_of(*asked, again=True, waiting=waits.set) as place:
+            order.append((place.folder / "answered").exists())
+
+    thread = threading.Thread(target=second)
+    with place_of(*asked, again=False) as place:
+        thread.start()
+        assert waits.wait(60)
+        (place.folder / "answered").touch()  # nobody forgets what is being answered
+        order.append("first")
+    thread.join(60)
+    assert order == ["first", False]

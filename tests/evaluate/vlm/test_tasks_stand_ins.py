@@ -18,12 +18,13 @@ from pathlib import Path
 import pytest
 
 from galago.evaluate.vlm.data import find_data, link_data
-from galago.evaluate.vlm.harness import Found, Harness, Route, command, found_in
+from galago.evaluate.vlm.harness import Found, Harness, command, found_in
 from galago.evaluate.vlm.scores import judged
-from galago.evaluate.vlm.serving import PARALLEL, route_to, served
+from galago.evaluate.vlm.serving import route_to
 from galago.evaluate.vlm.tasks import Task, tasks_named
 from tests.helpers.benchmarks import STAND_INS, picture, write_stand_ins
 from tests.helpers.scripted import Scripted, pixels_of, scripted
+from tests.helpers.two_routes import both_routes
 
 pytestmark = [
     pytest.mark.slow,
@@ -95,18 +96,5 @@ def test_its_pictures_are_told_apart(asked: Run, task: Task) -> None:
 @pytest.mark.model
 def test_both_routes_say_the_same(data: Path, tmp_path: Path) -> None:
     """galago's own model by the plug-in, and by the OpenAI client of lmms-eval."""
-    (task,) = tasks_named("chartqa")
-    here = find_data(task.data, data)
-    assert here is not None
-    harness = Harness(sys.executable, tmp_path / "datasets")
-    said = []
-    plugin = Route("plugin", "galago", f"parallel={PARALLEL}", {"GALAGO_MODEL": "fastvlm-nano"})
-    with served(["-m", "fastvlm-nano"], tmp_path / "serve") as server:
-        for route in (plugin, server):
-            folder = tmp_path / route.name
-            folder.mkdir()
-            link_data(here, folder)
-            found = harness.run(task, route, folder, None)
-            said.append([one["filtered_resps"] for one in found.samples])
-            said[-1].append(found.figures[task.figure])
-    assert said[0] == said[1] and all(said[0])
+    plugin, server = both_routes(CHOSEN, data, tmp_path)
+    assert plugin == server and all(answer for one in plugin.values() for answer in one.answers)
