@@ -133,6 +133,8 @@ def simulated(parts: dict[str, Any], plan: Plan, nodes: int, pictures: int) -> R
 def table(parts: dict[str, Any]) -> str:
     """10⁹ pictures by so many nodes, as Markdown."""
     lines = [
+        "![Pictures a second over nodes](scale.svg)",
+        "",
         "| nodes | workers alone | before | a bucket | a table of addresses | files | limited by |",
         "|---:|---:|---:|---:|---:|---:|---|",
     ]
