@@ -35,6 +35,13 @@ NODES = (1, 3, 10, 30, 100, 300, 1000)
 MANY = 10**9
 
 
+NEEDED = (
+    "chunk_asked", "commit", "list_bucket", "list_folder", "list_table", "list_tar",
+    "look_a_thousand", "manifest_bytes_a_file", "name_bytes", "name_look", "name_read", "row_arrow",
+    "row_bytes", "row_read", "row_stored", "row_unpack", "row_written",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Plan:
     """How it is built.
@@ -126,6 +133,8 @@ def simulated(parts: dict[str, Any], plan: Plan, nodes: int, pictures: int) -> R
 def table(parts: dict[str, Any]) -> str:
     """10⁹ pictures by so many nodes, as Markdown."""
     lines = [
+        "![Pictures a second over nodes](scale.svg)",
+        "",
         "| nodes | workers alone | before | a bucket | a table of addresses | files | limited by |",
         "|---:|---:|---:|---:|---:|---:|---|",
     ]
@@ -207,6 +216,8 @@ def drawn(parts: dict[str, Any]) -> str:
 
 def main() -> None:
     parts = json.loads(PARTS.read_text())
+    if lacks := sorted({*NEEDED} - {*parts}):
+        sys.exit(f"docs/scale.json lacks {', '.join(lacks)}: python tools/scale_parts.py")
     PICTURE.write_text(drawn(parts), "utf-8")
     page = PAGE.read_text("utf-8")
     for name, made in (("parts", measured), ("simulation", table), ("cost", cost)):
