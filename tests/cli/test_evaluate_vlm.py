@@ -187,7 +187,7 @@ def test_bad_input_is_a_line(
 def test_a_request_to_end_reaches_what_installs(
     capsys: Capture, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = []
+    ended: list[Path] = []
 
     def made(folder: Path, progress: Any) -> str:
         try:

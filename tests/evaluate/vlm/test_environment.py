@@ -49,7 +49,8 @@ def test_it_is_not_made_over_something_else(tmp_path: Path) -> None:
 
 
 def test_two_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, waits, steps = tmp_path / "env", threading.Event(), []
+    folder, waits = tmp_path / "env", threading.Event()
+    steps: list[str] = []
 
     def do(command: Sequence[str], *_: Any) -> None:
         steps.append(command[2])

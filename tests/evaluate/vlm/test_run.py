@@ -143,7 +143,8 @@ def test_a_place_is_of_a_model_and_its_data(tmp_path: Path) -> None:
 def test_two_at_once_take_turns(tmp_path: Path) -> None:
     (data := tmp_path / "data").mkdir()
     asked = (tmp_path, POPE, {"model": "me"}, DataSet("lmms-lab-encoder/POPE", data, "one"))
-    waits, order = threading.Event(), []
+    waits = threading.Event()
+    order: list[object] = []
 
     def second() -> None:
         with place_of(*asked, again=True, waiting=waits.set) as place:
