@@ -1,7 +1,7 @@
 """Two nodes of a cluster, each in a network namespace: the work of both is that of one process.
 
-`make cluster-nodes` asks for them: root alone makes namespaces, and Ray's start has limits of its own
-on a busy machine.
+`make cluster-nodes` asks for them: root alone makes namespaces, and Ray's start has limits of its
+own on a busy machine.
 """
 
 from __future__ import annotations
