@@ -20,7 +20,7 @@ TRAINED := tests/train/tune/test_finetune_example.py tests/train/tune/test_finet
 # torch first and pinned, so that pip takes the one matching pair for both.
 TORCH := torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci cluster-test cluster-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip bench-field golden clean
+.PHONY: help demo test slow parity parity-mlx watch-peers train-ci train-test train-kills evaluate evaluate-clip evaluate-ci cluster-test cluster-nodes cluster-kills api export-js load check docs page web built serve e2e web-e2e web-gpu web-firefox screenshots wheel bench bench-clip bench-field golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -115,6 +115,9 @@ $(CLUSTER)/.run: pyproject.toml
 cluster-test: $(CLUSTER)/.run ## `galago embed` with Ray and Lance, buckets of this machine (`galago reinforce` too), a few kills
 	@$(CLUSTER)/bin/python -m pytest tests/scale tests/cli/test_embed.py tests/train/clip/test_shelf.py \
 		tests/train/clip/test_ray_work.py
+
+cluster-nodes: $(CLUSTER)/.run ## two nodes in network namespaces, one killed, one cut off, one of another galago (root)
+	@GALAGO_NODES=1 $(CLUSTER)/bin/python -m pytest -s tests/scale/test_ray_crew_nodes.py
 
 # GALAGO_MINUTES stops it after so many; with the same GALAGO_FOLDER it goes on where it was.
 cluster-kills: $(CLUSTER)/.run ## 50,000 pictures, 20 workers and 5 drivers killed: a row each, none twice
