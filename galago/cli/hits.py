@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Photos = Checked[Found] | Checked[Hit]
     Photo = Found | Hit
 
-__all__ = ["Output", "check_output", "write_hits", "write_page"]
+__all__ = ["Output", "check_output", "line_of", "write_hits", "write_page"]
 
 
 @dataclass(frozen=True)
