@@ -111,6 +111,7 @@ def reinforce(
         --teacher open_clip:ViT-L-14:dfn2b_s39b --captioner open_clip:coca_ViT-L-14:weights.pt
     """
     from galago.scale.addresses import check_offline
+    from galago.scale.ray_start import check_there
     from galago.train.clip.recipe import Recipe
     from galago.train.clip.reinforce import reinforce as run
     from galago.train.clip.sources import tasks
@@ -124,6 +125,8 @@ def reinforce(
         raise OptionError("--rows and --processes are 1 or more")
     if ray is not None and share is not None:
         raise OptionError("--ray and --share exclude each other: Ray shares the shards out itself")
+    if ray not in (None, "local"):
+        check_there(ray)  # before anything is made or loaded
     _need_packages(recipe.teachers, captioner)
     if offline:
         for each in (place, out):

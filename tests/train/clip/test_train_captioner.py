@@ -101,11 +101,12 @@ def test_a_captioner_begins_with_a_folders_weights_or_a_file_of_torchs(
 ) -> None:
     coca, again = load_coca(tiny), load_coca(tiny).model.state_dict()
     assert all(torch.equal(again[n], t) for n, t in coca.model.state_dict().items())
-    assert coca.model.text_decoder.text_projection.std() == pytest.approx(32**-0.5, rel=0.01)
+    spread = float(coca.model.text_decoder.text_projection.detach().std())
+    assert spread == pytest.approx(32**-0.5, rel=0.01)
     with torch.no_grad():
         coca.model.logit_scale.fill_(1.5)
     write_coca(coca, tmp_path / "folder")
-    assert same_coca(coca, tmp_path / "folder") == 0
+    assert same_coca(coca, tmp_path / "folder") < 1e-5
     assert float(load_coca(str(tmp_path / "folder")).model.logit_scale.detach()) == 1.5
     torch.save(coca.model.state_dict(), tmp_path / "weights.pt")
     opened = load_coca(f"open_clip:{Path(tiny).stem}:{tmp_path / 'weights.pt'}")
