@@ -134,14 +134,14 @@ def train_clip(
     and the student learns the teachers' similarities of the whole batch, of captions and of
     synthetic ones. OUT is a folder in open_clip's layout that every verb opens, compared with what
     was trained before it is kept. Stopped, the same command continues. Under torchrun (`torchrun
-    --nproc-per-node 8 -m galago train-clip …`) all processes work together. Nothing is sent
+    --nproc-per-node 8 -m -- galago train-clip …`) all processes work together. Nothing is sent
     anywhere. Needs torch, open_clip, webdataset and others: the extra `train-clip`.
 
     \b
     Examples:
       galago train-clip shards/ my-clip --start MobileCLIP2-S0 --preset domain --held-out other/
-      torchrun --nproc-per-node 8 -m galago train-clip shards/ my-clip --student MobileCLIP2-S0 \\
-        --preset 12m --workers 8
+      torchrun --nproc-per-node 8 -m -- galago train-clip shards/ my-clip \\
+        --student MobileCLIP2-S0 --preset 12m --workers 8
     """
     lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
