@@ -146,14 +146,14 @@ def train_clip(
     synthetic ones. OUT is a folder in open_clip's layout that every verb opens, compared with what
     was trained before it is kept. With --captioner a CoCa learns captions of pictures by
     open_clip's CoCa loss, and OUT is what `galago reinforce --captioner` takes. Stopped, the same
-    command continues. Under torchrun (`torchrun --nproc-per-node 8 -m galago train-clip …`) all
+    command continues. Under torchrun (`torchrun --nproc-per-node 8 -m -- galago train-clip …`) all
     processes work together. Nothing is sent anywhere. Needs torch, open_clip, webdataset and
     others: the extra `train-clip`.
 
     \b
     Examples:
       galago train-clip shards/ my-clip --start MobileCLIP2-S0 --preset domain --held-out other/
-      torchrun --nproc-per-node 8 -m galago train-clip shards/ my-clip --student MobileCLIP2-S0 \\
+      torchrun --nproc-per-node 8 -m -- galago train-clip shards/ my-clip --student MobileCLIP2-S0 \\
         --preset 12m --workers 8
       galago train-clip captioned/ my-captioner --preset domain \\
         --captioner open_clip:coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k

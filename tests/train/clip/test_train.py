@@ -21,6 +21,7 @@ pytest.importorskip("webdataset")
 from galago.clip.mobileclip import MobileCLIP  # noqa: E402
 from galago.errors import OptionError, SelfCheckError  # noqa: E402
 from galago.progress import silent  # noqa: E402
+from galago.text.clip_tokens import load_clip_tokenizer  # noqa: E402
 from galago.train.clip import train as train_module  # noqa: E402
 from galago.train.clip.judge import judge  # noqa: E402
 from galago.train.clip.learn import _Run  # noqa: E402
@@ -70,6 +71,26 @@ def test_a_student_learns_and_galago_opens_it(shards: Path, tiny: str, tmp_path:
         tmp_path / "out" / "README.md"
     ).read_text().replace("\n", " ")
     assert not (tmp_path / "out.work").exists()
+
+
+def test_captions_are_read_to_the_end_of_the_longest_and_no_further(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    student = new_student(tiny).eval()
+    said = ["!", "a photo of a cup", "two cups and what else stands on a table"]
+    ids = torch.from_numpy(load_clip_tokenizer(student.spec.text.vocab)(said))
+    seen: list[int] = []
+    forward = student.text.forward
+    with torch.inference_mode():
+        whole = forward(ids)
+        monkeypatch.setattr(
+            student.text, "forward", lambda rows: (seen.append(rows.shape[1]), forward(rows))[1]
+        )
+        assert torch.allclose(student.text_rows(ids), whole, atol=1e-6)
+        assert torch.allclose(student.text_rows(ids[:1]), whole[:1], atol=1e-6)
+    assert seen == [int((ids[2] > 0).sum()), 3]
+    assert student.text.attn_mask.shape[1] == ids.shape[1]  # every process must have the same
 
 
 def test_stopped_behind_a_checkpoint_it_goes_on_with_the_same_losses(
