@@ -153,8 +153,8 @@ def train_clip(
     \b
     Examples:
       galago train-clip shards/ my-clip --start MobileCLIP2-S0 --preset domain --held-out other/
-      torchrun --nproc-per-node 8 -m -- galago train-clip shards/ my-clip --student MobileCLIP2-S0 \\
-        --preset 12m --workers 8
+      torchrun --nproc-per-node 8 -m -- galago train-clip shards/ my-clip \\
+        --student MobileCLIP2-S0 --preset 12m --workers 8
       galago train-clip captioned/ my-captioner --preset domain \\
         --captioner open_clip:coca_ViT-L-14:mscoco_finetuned_laion2b_s13b_b90k
     """
