@@ -6,6 +6,7 @@ import io
 import random
 import tarfile
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,6 +44,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, bytes], o
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     addresses.opened.cache_clear()
+    # Every server of a process has one memory: what another test put there goes.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
     client = boto3.client("s3")
     client.create_bucket(Bucket="photos")
 
