@@ -14,6 +14,7 @@ from galago.cli.announcing import address_of, announce, leave, open_soon
 from galago.cli.options import Opening
 from galago.cli.serving import Serving, opened
 from galago.cli.spread import spread
+from galago.engine.precision import check_threads
 from galago.errors import MissingExtraError, OptionError
 
 __all__ = ["serve"]
@@ -71,6 +72,7 @@ def serve(
     serving.check()
     if not 1 <= workers <= _MOST:
         raise OptionError(f"--workers {workers} is not possible: use 1 to {_MOST}")
+    check_threads(opening.threads)
     if ray is None and replicas != "1":
         raise OptionError(f"--replicas {replicas} is for --ray; on one machine use --workers")
     if ray is not None:

@@ -19,7 +19,9 @@ __all__ = ["by_workers"]
 
 # The paths of this process, as it may have been told more than its environment says.
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
+    # Without the folder that we stand in, or its json.py would be run.
+    "import sys; sys.path[:] = [place for place in sys.path if place]\n"
+    "import json; sys.path[:] = json.loads(sys.argv[1])\n"
     "from galago.cli.serve_worker import main; sys.exit(main())"
 )
 

@@ -81,7 +81,7 @@ def serving_by_ray(
     a partial of one.  Raises MissingExtraError without Ray Serve, and OptionError for a cluster
     that isn't there and for what a replica can't do, in the words of what it raised.
     """
-    import_ray()  # before anything of its own is: its usage statistics are off from then on
+    import_ray(address)  # before anything of its own is: its usage statistics are off from then on
     try:
         from ray import serve
     except ImportError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -38,7 +39,7 @@ def begun(address: str, need: int = 1) -> Iterator[Any]:
             )
     else:
         check_there(address)
-    ray = import_ray()
+    ray = import_ray(address)
     folder = ""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
@@ -84,9 +85,15 @@ def check_version(version: str) -> str:
     return f"{told}: install one of them on all"
 
 
-def import_ray() -> Any:
-    """The module ray, with its usage statistics off; MissingExtraError without it."""
+def import_ray(address: str) -> Any:
+    """The module ray, with its usage statistics off; MissingExtraError without it.
+
+    A Ray of our own ("local") listens to all machines: it has a token that nobody knows.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told about us
+    if address == "local":
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
     except ImportError:

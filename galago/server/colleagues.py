@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 
@@ -102,7 +103,8 @@ class Colleagues:
     def heard(self, head: Head, body: bytes) -> None:
         """A message of the line, in its thread."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._take, head, body)
+            with contextlib.suppress(RuntimeError):  # its server has ended
+                self._loop.call_soon_threadsafe(self._take, head, body)
 
     def _take(self, head: Head, body: bytes) -> None:
         assert self._loop is not None

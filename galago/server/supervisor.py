@@ -101,7 +101,10 @@ class Supervisor:
             elif what == "due":
                 for number in [one for one, at in self._due.items() if at <= time.monotonic()]:
                     del self._due[number]
-                    self._start(number, given)
+                    try:
+                        self._start(number, given)
+                    except OSError:  # no memory, or no process, just now
+                        self._due[number] = time.monotonic() + _PAUSE
 
     def _next(self, due: float | None) -> tuple[str, Any]:
         """What happens, or "due" when it is so late."""
@@ -120,7 +123,8 @@ class Supervisor:
         self._pause[number] = min(max(2 * pause, _PAUSE), _LONGEST)
         self._due[number] = time.monotonic() + pause
         again = f"another one is started in {pause:.0f} s" if pause else "another one is started"
-        self._tell(f"worker {number} has ended ({_how(worker.process.wait())}): {again}")
+        with contextlib.suppress(OSError):  # nobody reads; the others answer all the same
+            self._tell(f"worker {number} has ended ({_how(worker.process.wait())}): {again}")
 
     def _start(self, number: int, given: Head) -> None:
         options: dict[str, Any] = {"creationflags": 0x200}  # a group of its own: no Ctrl-C for it
@@ -204,8 +208,8 @@ class Supervisor:
         self._listening.close()
         with self._lock:
             workers = list(self._workers.values())
-        for worker in workers:
-            worker.line.close()
+        for worker in workers:  # the line stays: who waits for another's answer still gets it
+            worker.line.say({"do": "stop"})
         asked, until = self._stops, time.monotonic() + self._grace + _LATE
         while any(one.process.poll() is None for one in workers):
             if time.monotonic() > until or self._stops > max(asked, 1):

@@ -25,7 +25,9 @@ FIRST = ("/api/index", "/api/duplicates", "/api/seen", "/api/forget")
 _WANTED = ("host", "content-type")
 # What the routes of the first look at to know who asks (visitors.py).
 _WAY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-_LONG = 1000  # characters of a header, and of a query
+_LONG = 1000  # characters of these, and of a query
+_MANY = 20  # of these
+_SLACK = 5.0  # seconds that the first has to say by itself that it took too long
 _LOOK = 2.0  # seconds for the others to say how they are
 
 
@@ -53,8 +55,8 @@ class Together:
 
     async def _first(self, scope: Scope, receive: Receive) -> Response:
         asked = _asked(scope)
-        body = await _body(receive)
-        found = await self._colleagues.ask(1, asked, body, self._timeout)
+        body = await _body(receive) if scope["method"] == "POST" else b""
+        found = await self._colleagues.ask(1, asked, body, self._timeout + _SLACK)
         if found is None:
             told = "the worker that looks after the album is being started again; try again"
             raise Problem(503, told, retry_after=5)
@@ -78,7 +80,7 @@ def _asked(scope: Scope) -> Asked:
     ]
     kept = [(name, value) for name, value in headers if name in (*_WANTED, *_WAY)]
     query = scope["query_string"].decode("latin-1")
-    if len(query) > _LONG or sum(len(value) for _, value in kept) > _LONG:
+    if len(query) > _LONG or len(kept) > _MANY or sum(len(v) for _, v in kept) > _LONG:
         raise Problem(400, "the address or the headers of the request are too long")
     client = scope["client"][0] if scope.get("client") else None
     return Asked(scope["method"], scope["path"], query, tuple(kept), client)

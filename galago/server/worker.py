@@ -63,5 +63,12 @@ def take_place() -> Place:
         listening.set_inheritable(False)  # not for the processes that open pictures
     number, count, line = head["number"], head["count"], Line(reading, writing)
     place = Place(number, count, head["given"], listening, line, Colleagues(number, count, line))
-    line.begin(place.colleagues.heard, place._leave)
+
+    def heard(head: Head, body: bytes) -> None:
+        if head["do"] == "stop":
+            place._leave()
+        else:
+            place.colleagues.heard(head, body)
+
+    line.begin(heard, place._leave)
     return place

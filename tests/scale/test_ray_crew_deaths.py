@@ -27,7 +27,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def worked(ray: FakeRay, count: int, size: int, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
     """The rows of so many pictures, called by their numbers."""
-    monkeypatch.setattr(ray_start, "import_ray", lambda: ray)
+    monkeypatch.setattr(ray_start, "import_ray", lambda address: ray)
     items = raws(*[b""] * count)
     chunks = [items[start : start + size] for start in range(0, count, size)]
     with RayCrew(WORK, "local") as crew:

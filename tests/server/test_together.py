@@ -91,7 +91,13 @@ def app_of(number: int) -> Starlette:
 
 
 def asked(
-    number: int, path: str, *, there: tuple[int, ...] = (1, 2), headers: Any = (), body: str = ""
+    number: int,
+    path: str,
+    *,
+    there: tuple[int, ...] = (1, 2),
+    headers: Any = (),
+    body: str = "",
+    verb: str = "",
 ) -> tuple[int, dict[bytes, bytes], bytes]:
     """What the worker of that number answers, of two, where these live."""
 
@@ -111,7 +117,7 @@ def asked(
             got.append(message)
 
         scope = {
-            "type": "http", "method": "POST" if body else "GET", "path": path,
+            "type": "http", "method": verb or ("POST" if body else "GET"), "path": path,
             "raw_path": path.encode(), "query_string": b"first=3", "client": ("192.0.2.1", 9),
             "headers": [(b"host", b"here"), (b"cookie", b"c"), *headers], "http_version": "1.1",
             "server": None, "scheme": "http", "root_path": "",
@@ -149,10 +155,16 @@ def test_without_the_first_its_work_is_refused_for_a_while() -> None:
     assert caught.value.status == 503 and caught.value.headers["Retry-After"]
 
 
-def test_a_request_too_long_to_pass_on_is_refused() -> None:
+@pytest.mark.parametrize("headers", [[(b"via", b"x" * 5000)], [(b"via", b"")] * 4000])
+def test_a_request_too_long_to_pass_on_is_refused(headers: Any) -> None:
     with pytest.raises(Problem) as caught:
-        asked(2, FIRST[0], headers=[(b"via", b"x" * 5000)])
+        asked(2, FIRST[0], headers=headers)
     assert caught.value.status == 400
+
+
+def test_a_body_is_read_where_one_belongs_alone() -> None:
+    assert json.loads(asked(2, FIRST[0], body="kept")[2])["body"] == "kept"
+    assert json.loads(asked(2, FIRST[0], body="never read", verb="GET")[2])["body"] == ""
 
 
 @pytest.mark.parametrize(("there", "second"), [((1, 2), "ok"), ((1,), "away")])
