@@ -77,6 +77,8 @@ def duplicates(
     sheets.check_page(html)
     chosen = NEAR if threshold is None else threshold
     if lance is not None:
+        if album is not None:
+            raise OptionError("--album and --lance are two places: name one of them")
         _of_table(lance, where or "", chosen, alike, as_json, (html, view), offline)
     elif where is not None:
         raise OptionError("--where is for tables: name one with --lance OUT")

@@ -59,15 +59,17 @@ def lance_index(
             f"{reader.place} has {rows:,} rows, and galago search looks at all vectors of up to "
             f"{EXACT:,}, which is exact: an index doesn't pay yet; --anyway builds it"
         )
-    before = reader.index()
+    before, built = reader.index(), False
     try:
         with Bar(None) as bar:
             if before is None or before.missing or before.rows != rows:
                 build(LanceTable(out), bar.update)
+                built = True
                 reader = LanceReader(out)
             found = _measured(reader, bar, threads, offline)
     except KeyboardInterrupt:
-        say(f"stopped: {reader.place} is whole, and has the index that it had")
+        has = "its new index, not measured" if built else "the index that it had"
+        say(f"stopped: {reader.place} is whole, and has {has}")
         raise typer.Exit(130) from None
     _tell(reader, before is not None and reader.index() == before, found, as_json)
 

@@ -168,6 +168,8 @@ def search(
     check_words(words or [])
     asked = asked_for(words or [], image or [], plus or [], minus or [])
     if where.lance is not None:
+        if album is not None:
+            raise OptionError("--album and --lance are two places: name one of them")
         _check_of_table(where)
         _check(asked, False, False, k)
         _search_table(asked, where, shown, (k, show_all, model, threads, offline))

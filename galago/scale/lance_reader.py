@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,10 @@ class LanceReader(Reader):
                 f"there is no table at {table.place} yet: galago embed IN {table.place} makes it"
             )
         self.place, self.made = table.place, table.made
-        self.version = f"{found.version} {found.count_rows()}"
+        files = (one.path for part in found.get_fragments() for one in part.data_files())
+        # Another table at this place may have as many writes and rows; its files have other names.
+        digest = sha256("\n".join(files).encode()).hexdigest()[:16]
+        self.version = f"{found.version} {found.count_rows()} {digest}"
         self._found = found
 
     def count(self, where: str = "") -> int:
@@ -84,7 +88,8 @@ class LanceReader(Reader):
             parts = self._parts()
             asked = {
                 "column": "vector", "q": query, "k": k, "refine_factor": _REFINED,
-                "nprobes": min(parts, max(_LEAST, round(_PROBED * parts))),
+                # At least: with a filter few of a part's rows count, and others are looked into.
+                "minimum_nprobes": min(parts, max(_LEAST, round(_PROBED * parts))),
             }  # fmt: skip
             found = self._found.scanner(
                 columns=["vector", "_distance"], filter=where or None, prefilter=True,

@@ -56,7 +56,8 @@ class LanceTable(Table):
             self._lance.write_dataset(rows, self.place, mode=mode)
         self._writes += 1
         if self._writes % _TIDY == 0:
-            self.finish()
+            with contextlib.suppress(StorageError):  # what is written is whole without it
+                self.finish()
 
     def finish(self) -> None:
         """Many small files become few, which are quicker to search."""
@@ -64,7 +65,7 @@ class LanceTable(Table):
         if found is not None and len(found.get_fragments()) > 1:
             with self.refusals(), self._told():
                 found.optimize.compact_files(target_rows_per_fragment=_WHOLE)
-                found.cleanup_old_versions(older_than=_READ)
+                found.cleanup_old_versions(older_than=_READ, error_if_tagged_old_versions=False)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

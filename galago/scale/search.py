@@ -57,7 +57,8 @@ class TableSearcher:
         reader.check(model.name, model.identity, model.dim)
         self._reader, self._where, self._report = reader, where, report
         self._count = reader.count(where)
-        self.by_index = by_index(reader, exact)
+        # Few that a filter lets through are quickly looked at, all of them.
+        self.by_index = by_index(reader, exact) and (exact is False or self._count > EXACT)
         index = reader.index() if self.by_index else None
         self.missing = index.missing if index else 0  # rows that the index doesn't have
         self._background = background_of(model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -112,6 +113,8 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder} can't be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"{folder} can't be written: give another folder, or its rights")
 
 
 def asked(

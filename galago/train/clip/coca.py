@@ -124,7 +124,10 @@ def _created(name: str, config: dict[str, Any]) -> Coca:
     """With new weights, the same ones in every process."""
     import open_clip
 
-    if {"hf_tokenizer_name", "hf_model_name"} & {*config.get("text_cfg", {})}:
+    text = config.get("text_cfg")
+    if not isinstance(text, dict):
+        raise OptionError(f"{name}: its text_cfg is no object")
+    if {"hf_tokenizer_name", "hf_model_name"} & {*text}:
         raise OptionError(f"{name} reads words by a model of transformers: use {EXAMPLE}")
     torch.manual_seed(0)
     try:

@@ -9,6 +9,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,7 +79,8 @@ def joined() -> Iterator[Place]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if cuda else "gloo")
+    # Longer than the first one judges what was there before, while the others wait for it.
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(days=1))
     try:
         yield Place(dist.get_rank(), world)
     finally:

@@ -29,7 +29,7 @@ from galago.train.clip.augment import Augmentation, draw, replay
 from galago.train.clip.captioners import Captioner, load_captioner
 from galago.train.clip.recipe import Recipe, check_plan, keep_plan
 from galago.train.clip.shards import Sample, SampleError, plain, write_sample
-from galago.train.clip.shelf import Folder, Shelf, shelf_of
+from galago.train.clip.shelf import Folder, Shelf, lies_in, shelf_of
 from galago.train.clip.sources import Given, Task, cut_of, given
 from galago.train.clip.teachers import Teacher, TeacherRow, describe, load_teacher
 from galago.train.clip.workers import Tell, Told, work
@@ -100,7 +100,7 @@ def _apart(tasks: Sequence[Task], out: Shelf) -> None:
         places += [Path(task.place).parent for task in tasks if task.stop is None]
         same = out.path.resolve() in {place.resolve() for place in {*places}}
     else:
-        same = str(out) in {task.place.rpartition("/")[0] for task in tasks}
+        same = any(lies_in(task.place, str(out)) for task in tasks)
     if same:
         raise OptionError(f"OUT is IN, {out}: give another folder for the shards")
 
@@ -130,7 +130,7 @@ def _all(
     progress: Progress,
 ) -> Reinforced:
     result, there = Reinforced(str(out)), out.there()
-    missing = [task for task in tasks if task.name not in there]
+    missing = [task for task in tasks if not {task.name, _stats(task.name)} <= there]
     result.found = len(tasks) - len(missing)
     done = float(result.found)
     if result.found:
@@ -220,9 +220,13 @@ class _Maker:
                     tell(rows)
             if not rows:
                 raise OptionError(f"no picture of {task.place} could be reinforced")
-            stats = {"rows": rows, "left_out": [dataclasses.asdict(one) for one in left]}
-            with self._out.writing(_stats(task.name)) as beside:
-                beside.write(json.dumps(stats).encode())
+        # Last: a bucket may show a shard that was cut off while it was sent; this says it is whole.
+        self._note(task, rows, left)
+
+    def _note(self, task: Task, rows: int, left: Sequence[LeftOut]) -> None:
+        stats = {"rows": rows, "left_out": [dataclasses.asdict(one) for one in left]}
+        with self._out.writing(_stats(task.name)) as beside:
+            beside.write(json.dumps(stats).encode())
 
     def _samples(self, task: Task, some: Sequence[Given], leave: Any) -> Iterator[Sample]:
         seen: list[_Seen] = []

@@ -23,7 +23,18 @@ from galago.disk import one_at_a_time, optional_json, refusals, whole_file
 from galago.errors import OptionError, StorageError
 from galago.scale.addresses import files_of, is_address, is_web, opened, patiently, walk
 
-__all__ = ["Bucket", "Folder", "Shelf", "fetched", "in_bucket", "opened_far", "shelf_of", "tars"]
+__all__ = [
+    "Bucket",
+    "Folder",
+    "Shelf",
+    "fetched",
+    "in_bucket",
+    "lies_in",
+    "name_of",
+    "opened_far",
+    "shelf_of",
+    "tars",
+]
 
 _PIECE = 8 << 20  # bytes of a request
 _MOST_JSON = 4 << 20
@@ -32,6 +43,19 @@ _MOST_JSON = 4 << 20
 def in_bucket(text: str) -> bool:
     """Whether this is the address of a bucket's file or folder, and not a page's."""
     return is_address(text) and not is_web(text)
+
+
+def name_of(place: str) -> str:
+    """The name of a file, by its path or its address; what follows "?" in that is no part of it."""
+    return Path(files_of(place)[1] if in_bucket(place) else place).name
+
+
+def lies_in(place: str, folder: str) -> bool:
+    """Whether a bucket's file lies in a folder there, and not further below."""
+    if not (in_bucket(folder) and in_bucket(place)):
+        return False
+    (root, path), (other, file) = files_of(folder), files_of(place)
+    return root == other and file.rpartition("/")[0] == path
 
 
 class Shelf(Protocol):

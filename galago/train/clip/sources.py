@@ -24,7 +24,7 @@ from galago.rows.read import read_data
 from galago.rows.records import ABOUT_LABELS
 from galago.rows.rows import Rows
 from galago.text.templates import TEMPLATES
-from galago.train.clip.shelf import fetched, in_bucket, tars
+from galago.train.clip.shelf import fetched, in_bucket, name_of, tars
 
 __all__ = ["Given", "Task", "cut_of", "given", "tasks"]
 
@@ -89,7 +89,7 @@ def tasks(place: str, rows: int) -> list[Task]:
 
 def _of_tars(places: Sequence[str]) -> list[Task]:
     """The shard of X.TAR is X.tar, as training looks for."""
-    found = [Task(f"{Path(place.partition('?')[0]).stem}.tar", place) for place in places]
+    found = [Task(f"{Path(name_of(place)).stem}.tar", place) for place in places]
     for one, after in pairwise(sorted(found, key=lambda task: task.name)):
         if one.name == after.name:
             raise OptionError(f"{one.place} and {after.place} would be one shard: rename one")

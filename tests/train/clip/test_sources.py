@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from galago.errors import OptionError
+from galago.train.clip.shelf import lies_in, name_of
 from galago.train.clip.sources import Task, cut_of, given, tasks
 
 
@@ -122,3 +123,11 @@ def test_a_folder_that_changes_while_it_is_read_is_a_line(tmp_path: Path) -> Non
     (tmp_path / "a.png").unlink()
     with pytest.raises(OptionError, match="had 3 pictures as this began, and has 2"):
         said(second)
+
+
+def test_what_an_address_asks_for_is_no_part_of_a_name() -> None:
+    place = "s3://bucket/in/0.tar?endpoint_override=http://here:9000"
+    assert name_of(place) == "0.tar" and name_of("/home/what?/0.tar") == "0.tar"
+    out = "s3://bucket/in?endpoint_override=http://here:9000"
+    assert lies_in(place, out) and not lies_in(place, "s3://bucket/in?region=eu")
+    assert not lies_in(place, out.replace("/in", "")) and not lies_in("/in/0.tar", "/in")
