@@ -6,8 +6,10 @@ Without one Chinese is read word by word (galago/text/queries.py).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galago import catalog
@@ -20,6 +22,7 @@ from galago.text.queries import Query, Translate, as_typed, read, searched_for
 from galago.text.visible import visible
 
 if TYPE_CHECKING:
+    from galago.album import Want
     from galago.clip.mobileclip import MobileCLIP
     from galago.vlm.fastvlm import FastVLM
 
@@ -45,6 +48,20 @@ class Spoken:
     parts: Sequence[Asked]
     typed: str | None = None
     told: dict[str, str] = field(default_factory=dict)
+
+    def wants(self) -> list[Want]:
+        """The same for an album or a table; a picture by its path, ~ as the shell has it."""
+        from galago.album import Want
+
+        return [
+            Want(
+                words=None if part.picture else part.text,
+                picture=Path(os.path.expanduser(part.text)) if part.picture else None,
+                wanted=part.wanted,
+                weight=part.weight,
+            )
+            for part in self.parts
+        ]
 
 
 def in_english(

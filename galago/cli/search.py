@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -285,19 +283,10 @@ def _by_model(
 
     Texts in pictures are searched with the words as they were typed.
     """
-    from galago.album import Guide, Want
+    from galago.album import Guide
 
-    wants = [
-        Want(
-            words=None if part.picture else part.text,
-            picture=Path(os.path.expanduser(part.text)) if part.picture else None,
-            wanted=part.wanted,
-            weight=part.weight,
-        )
-        for part in spoken.parts
-    ]
     guide = Guide(name, searcher, clip, threading.Lock())
-    return guide.look(wants, k, only_matches=not show_all, where=only, text=spoken.typed)
+    return guide.look(spoken.wants(), k, only_matches=not show_all, where=only, text=spoken.typed)
 
 
 def _tell_dates(searcher: Searcher, found: Checked[Found] | Checked[Hit]) -> None:

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galago import catalog
@@ -96,19 +95,10 @@ def load_own(reader: Reader, model: str | None, threads: int | None, offline: bo
 
 
 def _found(reader: Reader, clip: MobileCLIP, spoken: Spoken, asking: Asking) -> Checked[Hit]:
-    from galago.album import Checked, Want
+    from galago.album import Checked
     from galago.album.wants import parts_of
     from galago.scale.search import TableSearcher
 
-    wants = [
-        Want(
-            words=None if part.picture else part.text,
-            picture=Path(os.path.expanduser(part.text)) if part.picture else None,
-            wanted=part.wanted,
-            weight=part.weight,
-        )
-        for part in spoken.parts
-    ]
     rows = reader.count()
     with Bar(rows) as bar:
         searcher = TableSearcher(
@@ -121,7 +111,7 @@ def _found(reader: Reader, clip: MobileCLIP, spoken: Spoken, asking: Asking) -> 
                     f"note: {searcher.missing:,} rows are newer than the index and are looked at "
                     f"one by one: galago lance-index {shown(reader.place)} takes them in"
                 )
-        parts, strange = parts_of(wants, clip, threading.Lock())
+        parts, strange = parts_of(spoken.wants(), clip, threading.Lock())
         hits = searcher.search(parts, asking.k, only_matches=not asking.show_all)
     return Checked(hits, strange=strange)
 

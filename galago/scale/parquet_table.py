@@ -12,7 +12,7 @@ from galago.disk import whole_file
 from galago.scale.addresses import files_of, is_address, opened, patiently
 from galago.scale.arrow import KEY, table_of
 from galago.scale.rows import Batch, Made
-from galago.scale.table import Table
+from galago.scale.table import Table, short
 
 __all__ = ["ParquetTable"]
 
@@ -98,7 +98,7 @@ class ParquetTable(Table):
                 )
             inside = self._files.get_file_info(fs.FileSelector(self._path))
         except OSError as error:
-            raise self.refuse(f"can't be looked into: {_short(error)}") from None
+            raise self.refuse(f"can't be looked into: {short(error)}") from None
         for info in sorted(inside, key=lambda one: one.path):
             if info.base_name.startswith("."):  # what a killed run left
                 continue
@@ -120,10 +120,6 @@ class ParquetTable(Table):
     def _damaged(self, part: str, error: Exception) -> Exception:
         name = part.rsplit("/", 1)[-1]
         return self.refuse(
-            f"has a damaged file, {name} ({_short(error)}): remove it, and its pictures are done "
+            f"has a damaged file, {name} ({short(error)}): remove it, and its pictures are done "
             "again"
         )
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

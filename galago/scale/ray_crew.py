@@ -21,7 +21,7 @@ from typing import Any
 from galago.errors import GalagoError, OptionError
 from galago.progress import Progress, Stage, silent
 from galago.scale.crew import Chunk
-from galago.scale.ray_start import begun, check_version, room
+from galago.scale.ray_start import begun, check_version, room, short
 from galago.scale.rows import Batch, Made, Row
 from galago.scale.worker import Work, Worker, open_worker
 from galago.version import __version__
@@ -198,7 +198,7 @@ class RayCrew:
                 if self._stillborn >= _BIRTHS:
                     raise OptionError(
                         f"{_BIRTHS} workers died while they opened their models "
-                        f"({_short(error)}): is there memory for them, and galago on all nodes?"
+                        f"({short(error)}): is there memory for them, and galago on all nodes?"
                     ) from None
 
     def _greet(self, hand: _Hand, made: Made | str) -> None:
@@ -237,7 +237,3 @@ def _shared_out(job: _Job) -> list[_Job] | Batch:
     item = chunk[0]
     why = f"whoever looks at it dies ({deaths} times): too little memory, or a fault"
     return Batch([Row(item.name, item.size, item.modified, error=why)])
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

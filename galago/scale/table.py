@@ -15,7 +15,7 @@ from galago.places import as_path
 from galago.scale.addresses import is_address
 from galago.scale.rows import Batch, Made
 
-__all__ = ["Table"]
+__all__ = ["Table", "short"]
 
 # A minute is lost at most, and done again; the first rows come soon, to be looked at. A thousand
 # nodes bring thousands in a second: fewer, larger writes, of as many rows as memory holds easily.
@@ -107,7 +107,7 @@ class Table(ABC):
             "the same command continues",
             closed=f"{self.place} can't be written: choose an OUT where you may write",
             other=lambda error: (
-                f"{self.place} can't be written ({_short(error)}); what is written "
+                f"{self.place} can't be written ({short(error)}); what is written "
                 "is whole, and the same command continues"
             ),
         )
@@ -117,5 +117,6 @@ class Table(ABC):
         return OptionError(f"{self.place} {what}")
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """Its words in a line."""
     return " ".join(str(error).split())[:160] or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,13 +16,14 @@ __all__ = ["Played", "played"]
 
 class Played:
     """`client`: boto3's, for s3://photos; `refusing`: of these requests ("PUT /photos/out/a.tar")
-    says which are refused."""
+    says which are refused, and `refusal` how: status, code and message."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self.client: Any = None
         self.refused: list[str] = []
         self.refusing: Callable[[str], bool] = lambda _: False
+        self.refusal = ("503 Slow Down", "SlowDown", "Reduce your request rate.")
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
@@ -29,8 +31,9 @@ class Played:
             return self._app(environ, start)
         self.refused.append(asked)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        start("503 Slow Down", [("Content-Type", "application/xml")])
-        return [b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"]
+        status, code, message = self.refusal
+        start(status, [("Content-Type", "application/xml")])
+        return [f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()]
 
     def put(self, key: str, data: bytes) -> None:
         self.client.put_object(Bucket="photos", Key=key, Body=data)
@@ -61,6 +64,8 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     addresses.opened.cache_clear()
+    # Every server of a process has one memory: what another test put there goes.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
     bucket = Played(server._server.app)
     server._server.app = bucket
     bucket.client = boto3.client("s3")

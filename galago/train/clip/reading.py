@@ -24,6 +24,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from webdataset.gopen import gopen_schemes
 
 from galago.errors import GalagoError, OptionError, StorageError
+from galago.progress import Progress, Stage
 from galago.train.clip.shards import SampleError, members
 from galago.train.clip.shelf import in_bucket, opened_far, tars
 
@@ -32,13 +33,16 @@ __all__ = [
     "Raw",
     "Reading",
     "ShardStream",
+    "find_both",
     "find_shards",
     "first_readable",
     "is_far",
     "read_shard",
     "short_name",
+    "tell_held_out",
 ]
 
+_TOLD = 5  # of what was left out of the held-out shards
 _WAITS = (1.0, 4.0, 16.0, 60.0)  # seconds before another try at a shard that doesn't open
 Raw = tuple[int, str, str, dict[str, bytes]]
 """A sample as it lies in a shard: epoch, shard, key, members by extension."""
@@ -81,6 +85,26 @@ def find_shards(place: str) -> tuple[str, ...]:
             raise OptionError(f"{path} holds no shards (.tar): galago reinforce makes them")
         return found
     return tuple(_place_of(shard) for shard in webdataset.shardlists.expand_urls(place))
+
+
+def find_both(
+    shards: str, held_out: str | None, *, offline: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those to learn from and those held out, () for None; OptionError for what is elsewhere where
+    that is not wanted."""
+    found, held = find_shards(shards), find_shards(held_out) if held_out else ()
+    if offline and any(map(is_far, (*found, *held))):
+        raise OptionError("shards elsewhere and --offline exclude each other")
+    return found, held
+
+
+def tell_held_out(notes: Sequence[str], progress: Progress, done: float) -> None:
+    """Some of what was left out of the held-out shards, and how much more there is."""
+    for note in notes[:_TOLD]:
+        progress(Stage(f"held out: {note}", lasting=True), done)
+    if len(notes) > _TOLD:
+        words = f"held out: … and {len(notes) - _TOLD} more"
+        progress(Stage(words, lasting=True), done)
 
 
 def _place_of(shard: str) -> str:

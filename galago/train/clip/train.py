@@ -22,7 +22,7 @@ from galago.train.clip.learn import Course, Here, joined, learn
 from galago.train.clip.loss import Teaching, dr_loss
 from galago.train.clip.options import ClipOptions
 from galago.train.clip.publish import Proof, prove, write_student
-from galago.train.clip.reading import Place, find_shards, is_far
+from galago.train.clip.reading import Place, find_both, tell_held_out
 from galago.train.clip.recipe import read_captions, read_teachers
 from galago.train.clip.shards import Sample
 from galago.train.clip.shelf import Shelf, in_bucket, shelf_of
@@ -34,7 +34,6 @@ from galago.train.tune.work import Work, check_out, work_of
 __all__ = ["CARD", "ClipJob", "ClipTrained", "fingerprint", "train_clip"]
 
 CARD = "README.md"
-_NOTES = 5  # that are told of the held-out shards
 _SETTLING = 64  # pictures that settle the norms of a start of galago's own shape
 
 
@@ -107,10 +106,7 @@ class _Training:
 
     def __init__(self, job: ClipJob, work: Work, progress: Progress) -> None:
         self.job, self.work, self.progress = job, work, progress
-        self.shards = find_shards(job.shards)
-        self.held = find_shards(job.held_out) if job.held_out else ()
-        if job.offline and any(map(is_far, (*self.shards, *self.held))):
-            raise OptionError("shards elsewhere and --offline exclude each other")
+        self.shards, self.held = find_both(job.shards, job.held_out, offline=job.offline)
         first = first_sample(self.shards)
         if self.held:
             first_sample(self.held)  # else it would be known behind the training
@@ -148,11 +144,7 @@ class _Training:
     def _judged(self) -> Judgement | None:
         notes: list[str] = []
         judged = judge(self.job.out, self.held, notes)
-        for note in notes[:_NOTES]:
-            self.progress(Stage(f"held out: {note}", lasting=True), 1.0)
-        if len(notes) > _NOTES:
-            words = f"held out: … and {len(notes) - _NOTES} more"
-            self.progress(Stage(words, lasting=True), 1.0)
+        tell_held_out(notes, self.progress, 1.0)
         return judged
 
     def _student(self) -> Student:

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from galago.disk import whole_folder
-from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
 from galago.train.clip.captioned import (
     CaptionLesson,
@@ -27,7 +26,7 @@ from galago.train.clip.captioned import (
 from galago.train.clip.coca import Coca, load_coca, same_coca, write_coca
 from galago.train.clip.learn import Course, device, joined, learn
 from galago.train.clip.options import ClipOptions
-from galago.train.clip.reading import Reading, find_shards, first_readable, is_far
+from galago.train.clip.reading import Reading, find_both, first_readable, tell_held_out
 from galago.train.clip.train import CARD, fingerprint
 from galago.train.tune.log import LOG
 from galago.train.tune.work import Work, check_out, work_of
@@ -35,7 +34,6 @@ from galago.train.tune.work import Work, check_out, work_of
 __all__ = ["CaptionerJob", "CaptionerTrained", "train_captioner"]
 
 _BEFORE = "before.json"
-_NOTES = 5  # that are told of the held-out shards
 
 
 @dataclass(frozen=True)
@@ -103,10 +101,7 @@ class _Training:
 
     def __init__(self, job: CaptionerJob, work: Work, progress: Progress) -> None:
         self.job, self.work, self.progress = job, work, progress
-        self.shards = find_shards(job.shards)
-        self.held = find_shards(job.held_out) if job.held_out else ()
-        if job.offline and any(map(is_far, (*self.shards, *self.held))):
-            raise OptionError("shards elsewhere and --offline exclude each other")
+        self.shards, self.held = find_both(job.shards, job.held_out, offline=job.offline)
         first_readable(self.shards, read_captioned)
         if self.held:
             first_readable(self.held, read_captioned)  # else it would be known behind the training
@@ -153,11 +148,7 @@ class _Training:
         notes: list[str] = []
         self.progress(Stage("judging by what is held out"), 0.0)
         found = heard(coca, self.held, notes)
-        for note in notes[:_NOTES]:
-            self.progress(Stage(f"held out: {note}", lasting=True), 0.0)
-        if len(notes) > _NOTES:
-            words = f"held out: … and {len(notes) - _NOTES} more"
-            self.progress(Stage(words, lasting=True), 0.0)
+        tell_held_out(notes, self.progress, 0.0)
         return found
 
     def _write(self, coca: Coca, course: Course) -> float:
