@@ -284,8 +284,8 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[*PARTS][:-1])
-    for part in asked.parse_args().parts:
+    asked.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    for part in asked.parse_args().parts or [*PARTS][:-1]:
         found = PARTS[part]()
         kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
         KEPT.write_text(json.dumps(kept | found, indent=1, sort_keys=True) + "\n")
