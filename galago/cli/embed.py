@@ -17,6 +17,7 @@ from galago.cli.terminal import Bar, complain, path_fields, say, shown, stages, 
 from galago.errors import OptionError
 
 if TYPE_CHECKING:
+    from galago.progress import Stage
     from galago.scale.crew import Crew
     from galago.scale.embed import Summary
     from galago.scale.listing import Listing
@@ -234,6 +235,10 @@ def _run(listing: Listing, table: Table, work: Work, ray: str | None, limit: int
 
 
 def _crew(work: Work, ray: str | None, bar: Bar) -> Callable[[], Crew]:
+    def tell(stage: Stage, _: float) -> None:
+        with bar.aside():
+            say(stage)
+
     def opened() -> Crew:
         from galago.scale.crew import LocalCrew
         from galago.scale.worker import open_worker
@@ -243,7 +248,7 @@ def _crew(work: Work, ray: str | None, bar: Bar) -> Callable[[], Crew]:
                 return LocalCrew(lambda: open_worker(work, progress))
             from galago.scale.ray_crew import RayCrew
 
-            return RayCrew(work, ray, progress)
+            return RayCrew(work, ray, tell)
 
     return opened
 

@@ -97,6 +97,7 @@ class RayCrew:
     _running: dict[Any, tuple[_Hand, _Job]] = field(default_factory=dict)
     _made: Made | None = None
     _stillborn: int = 0
+    _deaths: int = 0
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> RayCrew:
@@ -157,6 +158,7 @@ class RayCrew:
         asked = list(self._running)
         self._ray.wait(asked, timeout=1.0)
         ready, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
+        before, why = self._deaths, ""
         for answer in ready:
             hand, job = self._running.pop(answer)
             hand.holds -= job.weight
@@ -166,18 +168,25 @@ class RayCrew:
                 if not isinstance(error.cause, GalagoError):
                     raise
                 raise error.cause from None
-            except self._ray.exceptions.RayError:
+            except self._ray.exceptions.RayError as error:
                 self._bury(hand)
+                why = type(error).__name__  # OutOfMemoryError, ActorDiedError …
                 lost = _shared_out(job)
                 if isinstance(lost, Batch):
                     yield lost
                 else:
                     again.extend(lost)
+        if self._deaths > before:
+            died = self._deaths - before
+            told = "a worker has" if died == 1 else f"{died:,} workers have"
+            told += f" died: others get what they had in hand ({self._deaths:,} so far; {why})"
+            self.progress(Stage(told, lasting=True), 0.0)
 
     def _bury(self, hand: _Hand) -> None:
         """An actor has died; its other chunk comes back as an error of its own."""
         if hand in self._hands:
             self._hands.remove(hand)
+            self._deaths += 1
             self._look_after()
 
     def _look_after(self) -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,11 +55,20 @@ def begun(address: str, need: int = 1) -> Iterator[Any]:
             )  # fmt: skip
         else:
             _join(ray, address, quiet)
+        _hush()
         yield ray
     finally:
         ray.shutdown()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hush() -> None:
+    """Ray tells the deaths of workers on stdout, a thousand letters each and among what was asked
+    for (--json); nothing that it documents stops that. Whoever uses it tells them in a line."""
+    module: Any = sys.modules.get("ray._private.worker")
+    if hasattr(module, "print_to_stdstream"):
+        module.print_to_stdstream = lambda *_, **__: None
 
 
 def _join(ray: Any, address: str, quiet: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from galago.errors import OptionError
+from galago.progress import Progress, Stage, silent
 from galago.scale import ray_crew, ray_start
 from galago.scale.crew import Chunk
 from galago.scale.ray_crew import RayCrew
@@ -25,12 +26,18 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_crew, "_LOOK", 0.0)
 
 
-def worked(ray: FakeRay, count: int, size: int, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+def worked(
+    ray: FakeRay,
+    count: int,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
+    progress: Progress = silent,
+) -> list[Row]:
     """The rows of so many pictures, called by their numbers."""
     monkeypatch.setattr(ray_start, "import_ray", lambda address: ray)
     items = raws(*[b""] * count)
     chunks = [items[start : start + size] for start in range(0, count, size)]
-    with RayCrew(WORK, "local") as crew:
+    with RayCrew(WORK, "local", progress) as crew:
         assert crew.made == MADE
         rows = [row for batch in crew.run(chunks) for row in batch.rows]
     assert ray.ended
@@ -55,8 +62,14 @@ def test_answers_of_a_thousand_workers_are_taken_together(monkeypatch: pytest.Mo
 def test_the_dead_are_replaced_and_their_pictures_done(monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(3)
     ray = FakeRay(dies=lambda chunk: chance.random() < 0.1)
-    rows = worked(ray, 400, 8, monkeypatch)
+    told: list[Stage] = []
+    rows = worked(ray, 400, 8, monkeypatch, lambda stage, _: told.append(stage))
     assert ray.born > 4 and all(row.error is None for row in rows)
+    deaths = ray.born - ray.killed
+    assert "died: others get what they had in hand" in told[0] and all(
+        stage.lasting for stage in told
+    )
+    assert f"({deaths} so far; RayError)" in told[-1]
 
 
 @pytest.mark.parametrize("cpus", [1, 2])

@@ -53,13 +53,17 @@ def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
         f"{len(paths) - len(set(paths))} twice; "
         f"{killed.workers} workers and {killed.drivers} drivers killed, {killed.starts} starts, "
         f"{killed.seconds:.0f} s; the driver's memory {min(sizes):.0f} to {max(sizes):.0f} MB; "
-        f"{len(errors)} rows with an error"
+        f"{len(errors)} rows with an error\n"
+        f"megabytes, in order: {' '.join(f'{size:.0f}' for size in sizes)}"
     )
-    assert "Traceback" not in "".join(killed.said)
+    said = "".join(killed.said)
+    assert "Traceback" not in said and "(raylet)" not in said
+    assert goes_on or not killed.workers or "died: others get what they had in hand" in said
     assert len(paths) == len(set(paths))
     if killed.code == 130:
         pytest.skip(f"stopped after {MINUTES:g} minutes: the same GALAGO_FOLDER goes on")
-    assert killed.code == 1, killed.said[-1]  # one of them is no picture
+    # One of them is no picture: told by the run that met it, which may have been killed.
+    assert killed.code in (0, 1), killed.said[-1]
     assert sorted(paths) == sorted(str(path) for path in pictures.rglob("*.jpg"))
     assert len(errors) == 1, errors
     # Of what little another run has left, not all that was planned may be killed.
