@@ -284,7 +284,9 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    # Without any, argparse looks for the empty list among what may be chosen.
+    choices = [*PARTS, []]
+    asked.add_argument("parts", nargs="*", choices=choices, metavar="PART", help=", ".join(PARTS))
     for part in asked.parse_args().parts or [*PARTS][:-1]:
         found = PARTS[part]()
         kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}

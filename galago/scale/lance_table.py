@@ -21,6 +21,7 @@ _OWN = {"data", "_versions", "_transactions", "_deletions", "_indices"}  # of a 
 _NOT_THERE = "was not found"
 _READ = timedelta(hours=1)  # for whoever reads an older version
 _OF_SOURCE = re.compile(r",? /\S+\.rs:\d+(:\d+)?")
+_THREADS = 8  # of Lance's, at least
 _TIDY = 64  # writes: each takes longer, and keeps a list of all files, the more files there are
 _WHOLE = 65_536  # rows of a file that is left as it is, else 10⁹ would be copied when all is done
 
@@ -101,6 +102,9 @@ class LanceTable(Table):
 
 
 def _lance() -> Any:
+    # Of two threads, as many as two processors have, each waits for the other: an index of three
+    # million rows never came (14.0.2, twice of twice); of eight it did.
+    os.environ.setdefault("LANCE_CPU_THREADS", str(max(_THREADS, os.cpu_count() or 1)))
     try:
         import lance
     except ImportError:

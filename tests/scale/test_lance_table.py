@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def test_rows_come_back_as_they_were(out: str) -> None:
     assert second["error"] == "no picture"
     again = LanceTable(out)
     assert again.made == MADE and list(again.names()) == [b"/n\xe9.jpg", b"/b.jpg"]
+
+
+def test_lance_has_more_threads_than_two(out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LANCE_CPU_THREADS", raising=False)
+    LanceTable(out)
+    assert int(os.environ["LANCE_CPU_THREADS"]) >= 8
+    monkeypatch.setenv("LANCE_CPU_THREADS", "3")  # as a person wants it
+    LanceTable(out)
+    assert os.environ["LANCE_CPU_THREADS"] == "3"
 
 
 def test_half_the_size(out: str) -> None:
