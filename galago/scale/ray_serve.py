@@ -81,24 +81,30 @@ def serving_by_ray(
     a partial of one.  Raises MissingExtraError without Ray Serve, and OptionError for a cluster
     that isn't there and for what a replica can't do, in the words of what it raised.
     """
+    # Where other work has the processors its proxy needs more than five seconds to begin, and one
+    # that does is killed.  Of a cluster it is what `ray start` was told.
+    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
     import_ray(address)  # before anything of its own is: its usage statistics are off from then on
     try:
         from ray import serve
     except ImportError as error:
         raise MissingExtraError(f"--ray needs Ray Serve ({error.name})", "cluster") from None
     local = address == "local"
-    with begun(address, replicas.threads):
+    with begun(address, replicas.threads) as ray:
         try:
-            serve.start(
-                proxy_location="HeadOnly" if local else "EveryNode",
-                http_options={"host": host, "port": port},
-                logging_config={"log_level": "ERROR", "enable_access_log": False},
-            )
+            try:
+                serve.start(
+                    proxy_location="HeadOnly" if local else "EveryNode",
+                    http_options={"host": host, "port": port},
+                    logging_config={"log_level": "ERROR", "enable_access_log": False},
+                )
+            except ray.exceptions.RayError as error:
+                raise OptionError(_reason(error)) from None
             ingress = serve.ingress(_app_of(build, __version__))()
             deployment = serve.deployment(**replicas.options(queue, grace))(ingress)
             try:
                 serve.run(deployment.bind(), name=_NAME, route_prefix="/")
-            except RuntimeError as error:
+            except (RuntimeError, ray.exceptions.RayError) as error:
                 raise OptionError(_reason(error)) from None
             yield
         finally:
