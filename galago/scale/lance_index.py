@@ -86,13 +86,21 @@ def build(table: LanceTable, report: Report = lambda stage, done, total: None) -
 
 
 def sample(reader: Reader, count: int, seed: int = 0) -> Vectors:
-    """Some rows by chance, to be asked for."""
-    good = [np.empty(0, np.int64)]
-    for places, batch in reader.batches(["error"]):
-        good.append(places[batch.column("error").is_null().to_numpy(zero_copy_only=False)])
-    there = np.concatenate(good)
+    """Some rows by chance, each equally likely, to be asked for.
+
+    Each draws a lot as it comes by, and the lowest lots win: what is held doesn't grow with the
+    table, of which nobody need know how many rows it has.
+    """
     chance = np.random.default_rng(seed)
-    chosen = np.sort(chance.choice(there, min(count, len(there)), replace=False))
+    lots, chosen = np.empty(0), np.empty(0, np.int64)
+    for places, batch in reader.batches(["error"]):
+        good = places[batch.column("error").is_null().to_numpy(zero_copy_only=False)]
+        lots = np.concatenate([lots, chance.random(len(good))])
+        chosen = np.concatenate([chosen, good])
+        if len(lots) > count:
+            won = np.argpartition(lots, count - 1)[:count]
+            lots, chosen = lots[won], chosen[won]
+    chosen.sort()
     rows = [record["vector"] for record in reader.take(chosen, ["vector"])]
     return Vectors(chosen, np.array(rows, np.float32).reshape(-1, reader.made.dim))
 
