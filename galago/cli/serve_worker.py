@@ -23,7 +23,10 @@ def main() -> int:
     """One of the workers; its exit code."""
     from galago.server.worker import take_place
 
-    place = take_place()  # before anything may be written
+    try:
+        place = take_place()  # before anything may be written
+    except EOFError:  # all end, or who started this one has
+        return 0
     return guarded(lambda: _work(place))
 
 
