@@ -61,8 +61,11 @@ class Keeper:
         thumbnail: Callable[[Source, int], bytes] = images.thumbnail,
         model_lock: threading.Lock | None = None,
         report: Callable[[str], None] | None = None,
+        begun: bool = False,
     ) -> None:
         """Makes the album if there is none, and forgets what has grown old.
+
+        `begun`: another Keeper has done so, and nobody is waited for here.
 
         `source` is what opens the model again; `keep`: seconds that scenes stay from now on, as
         the album says by itself otherwise; `model_lock` is held while the model works; `report`
@@ -77,19 +80,24 @@ class Keeper:
         self._store: Store | None = None
         self._place: tuple[int, int] | None = None
         self._looked = time.monotonic()
+        if not begun:
+            self._begin(keep, report)
+        self.period = self._period()
+
+    def _begin(self, keep: float | None, report: Callable[[str], None] | None) -> None:
+        """The album as scenes need it.  Raises as the constructor."""
         with (
-            clear_errors(folder),
-            write_lock(folder, report),
+            clear_errors(self.folder),
+            write_lock(self.folder, report),
             self._opened(begun=False) as store,
         ):
             if store.head() is None:
-                begin(store, model, source)
+                begin(store, self._model, self._source)
             self._check(store)
-            make_folder(folder)
+            make_folder(self.folder)
             if keep is not None:
-                set_keep(folder, keep)
+                set_keep(self.folder, keep)
             expire(store)
-        self.period = self._period()
 
     def close(self, patience: float = 10.0) -> int:
         """Bring in what still waits, if that can be done in so many seconds; what was lost.

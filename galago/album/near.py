@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.album.embedder import Float
-from galago.album.vectors import Rows
+from galago.album.vectors import Block
 
 __all__ = ["LOST", "near_groups", "unit"]
 
@@ -21,7 +21,7 @@ LOST = 1e-5  # more than float32 loses of a cosine, so that a threshold of 1 fin
 
 
 def near_groups(
-    rows: Rows,
+    rows: Block,
     threshold: float,
     unused: Sequence[int] = (),
     report: Callable[[float], None] = lambda share: None,
@@ -74,7 +74,7 @@ def unit(stored: Float) -> Float:
     return np.asarray(stored / np.maximum(lengths, _NOTHING), np.float32)
 
 
-def _directions(rows: Rows) -> Float:
+def _directions(rows: Block) -> Float:
     """Orthogonal directions that hold most of the rows' lengths, (dim, dim // 4)."""
     sample = rows.take(np.arange(0, len(rows), max(1, len(rows) // _SAMPLE)))
     _, turned = np.linalg.eigh(sample.T.astype(np.float64) @ sample)

@@ -89,6 +89,11 @@ class Block:
         """These rows, float32 (n, dim); StorageError for numbers that galago doesn't write."""
         return self._finite(self._floats(self._stored[rows]).astype(np.float32))
 
+    def blocks(self, size: int) -> Iterator[tuple[int, Float]]:
+        """All rows in order: where a block starts, and the block in float32."""
+        for start in range(0, len(self), size):
+            yield start, self.take(slice(start, start + size))
+
     def _floats(self, stored: NDArray[Any]) -> NDArray[Any]:
         return stored.view("<f2") if self._half else stored
 
@@ -152,11 +157,6 @@ class Rows(Block):
     def __init__(self, path: Path, dim: int, count: int) -> None:
         """FileNotFoundError when the file is gone, StorageError when rows are missing."""
         super().__init__(_mapped(path, dim, count), damaged(path, "it holds odd numbers"))
-
-    def blocks(self, size: int) -> Iterator[tuple[int, Float]]:
-        """All rows in order: where a block starts, and the block in float32."""
-        for start in range(0, len(self), size):
-            yield start, self.take(slice(start, start + size))
 
 
 def _mapped(path: Path, dim: int, count: int) -> NDArray[np.int16]:

@@ -61,8 +61,11 @@ class AlbumDesk:
         if self._needed:
             self._guide = self._open()
 
-    def keeper(self, keep: float | None) -> Keeper:
-        """The album to keep what a camera sees in, made if there is none; as `open_keeper`."""
+    def keeper(self, keep: float | None, *, begun: bool = False) -> Keeper:
+        """The album to keep what a camera sees in, made if there is none; as `open_keeper`.
+
+        `begun`: another process has one already.
+        """
         from galago.album.keeper import Keeper
 
         source = own_source(self.folder) or self.source
@@ -74,6 +77,7 @@ class AlbumDesk:
             thumbnail=self._pool.thumbnail,
             model_lock=self.lock,
             report=say,
+            begun=begun,
         )
 
     @property

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import options
-from galago.cli.evaluations import share, stoppable, table
+from galago.cli.evaluations import share, table
+from galago.cli.stopping import stoppable
 from galago.cli.terminal import Bar, complain, say, stages, write, write_record
 from galago.errors import GalagoError, OptionError
 from galago.specs import CLIP_PRECISIONS, PRECISIONS

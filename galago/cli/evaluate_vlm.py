@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli.evaluate_vlm_tables import tell_benchmarks, write_benchmarks
-from galago.cli.evaluations import place_for, stoppable
+from galago.cli.evaluations import place_for
 from galago.cli.options import Opening
 from galago.cli.spread import spread
+from galago.cli.stopping import stoppable
 from galago.cli.terminal import Bar, complain, say, stages, write, write_record
 from galago.errors import GalagoError, OptionError
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +25,6 @@ __all__ = [
     "METHODS",
     "place_for",
     "share",
-    "stoppable",
     "table",
     "tell_comparison",
     "tell_report",
@@ -261,21 +258,3 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> st
     out = io.StringIO()
     Console(file=out, width=columns() or _WIDTH, no_color=True, highlight=False).print(drawn)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines() if line.strip())
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """A request to end reaches what was started, too, as Ctrl-C does."""
-
-    def end(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    asked = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    # Under nohup a terminal that is closed is no request to end.
-    heard = [number for number in asked if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, end) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from galago.cli import options
+from galago.cli.stopping import stoppable
 from galago.cli.terminal import Bar, path_fields, say, shown, write, write_record
 from galago.errors import GalagoError, OptionError
 
@@ -59,15 +60,15 @@ def lance_index(
             f"{reader.place} has {rows:,} rows, and galago search looks at all vectors of up to "
             f"{EXACT:,}, which is exact: an index doesn't pay yet; --anyway builds it"
         )
-    before, built = reader.index(), False
+    before = reader.index()
     try:
-        with Bar(None) as bar:
+        with stoppable(), Bar(None) as bar:
             if before is None or before.missing or before.rows != rows:
                 build(LanceTable(out), bar.update)
-                built = True
                 reader = LanceReader(out)
             found = _measured(reader, bar, threads, offline)
     except KeyboardInterrupt:
+        built = LanceReader(out).index() != before
         has = "its new index, not measured" if built else "the index that it had"
         say(f"stopped: {reader.place} is whole, and has {has}")
         raise typer.Exit(130) from None

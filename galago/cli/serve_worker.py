@@ -23,26 +23,30 @@ def main() -> int:
     """One of the workers; its exit code."""
     from galago.server.worker import take_place
 
-    place = take_place()  # before anything may be written
+    try:
+        place = take_place()  # before anything may be written
+    except EOFError:  # all end, or who started this one has
+        return 0
     return guarded(lambda: _work(place))
 
 
 def _work(place: Place) -> None:
     from galago.server.run import serve as run
 
-    if not place.given["bars"]:
+    begun = place.given["begun"]
+    if begun:
         without_bars()
     serving, opening = Serving(**place.given["serving"]), Opening(**place.given["opening"])
     opening = replace(opening, model=opening.name())
-    with opened(serving, opening, colleagues=place.colleagues) as (app, said):
+    with opened(serving, opening, colleagues=place.colleagues, begun=begun) as (app, said):
 
-        def begun(server: Server) -> None:
+        def answers(server: Server) -> None:
             place.stop = server.stop
             own = {"model": opening.model, "own": memory.unshared()}
             place.ready({"said": asdict(said), **own})
 
         run(
             app, place.listening, leave,
-            grace=serving.grace, log=place.given["log"], worker=place.number, begun=begun,
+            grace=serving.grace, log=place.given["log"], worker=place.number, begun=answers,
         )  # fmt: skip
     leave()

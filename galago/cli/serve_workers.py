@@ -45,9 +45,9 @@ def by_workers(
     threads = opening.threads or threads_each(cpus, workers)
     shared = replace(opening, threads=threads)
 
-    def given(serving: Serving, opening: Opening, *, bars: bool) -> dict[str, Any]:
+    def given(serving: Serving, opening: Opening, *, begun: bool) -> dict[str, Any]:
         told = {"serving": asdict(serving), "opening": asdict(opening)}
-        return {**told, "log": log, "bars": bars}
+        return {**told, "log": log, "begun": begun}  # by the first, which shows bars and opens all
 
     def began(told: dict[str, Any]) -> dict[str, Any]:
         said = Said(**told["said"])
@@ -60,12 +60,12 @@ def by_workers(
         return given(
             replace(serving, clip=said.clip_source, keep=None),
             replace(shared, model=told["model"]),
-            bars=False,
+            begun=True,
         )
 
     command = [sys.executable, "-c", _START, json.dumps(sys.path)]
     supervisor = Supervisor(listening, workers, command, say, serving.grace)
-    if code := supervisor.run(given(serving, shared, bars=True), began):
+    if code := supervisor.run(given(serving, shared, begun=False), began):
         raise SystemExit(code)
 
 

@@ -161,11 +161,12 @@ def opened(
     *,
     colleagues: Colleagues | None = None,
     album: bool = True,
+    begun: bool = False,
 ) -> Iterator[tuple[ASGIApp, Said]]:
     """The application with its models in memory, one of several processes where it has colleagues.
 
     Without `album` it has none, and one model for all, as with colleagues: a second, quick one
-    would be in memory for each of them.
+    would be in memory for each of them.  `begun`: a colleague has opened the album to write it.
     """
     from galago.media.pool import PicturePool
     from galago.server import Parts
@@ -175,7 +176,10 @@ def opened(
     with PicturePool(min(4, openers)).warm() as pool:
         vlm = opening.load(pool=pool)
         vlm.keep_caches(max(2, serving.parallel))
-        more, said = (_with_album if album else _without_album)(serving, opening, pool)
+        if album:
+            more, said = _with_album(serving, opening, pool, begun)
+        else:
+            more, said = _without_album(serving, opening, pool)
         alone = album and colleagues is None
         live = live_beside(vlm, opening, pool) if alone else None
         parts = Parts(vlm, pool=pool, translate=loaded_translator(vlm), live=live, **more)
@@ -187,7 +191,7 @@ def opened(
 
 
 def _with_album(
-    serving: Serving, opening: Opening, pool: PicturePool
+    serving: Serving, opening: Opening, pool: PicturePool, begun: bool
 ) -> tuple[dict[str, Any], Said]:
     """What Parts has of an album, and of the MobileCLIP that it is searched with."""
     desk = AlbumDesk(
@@ -198,7 +202,8 @@ def _with_album(
         offline=opening.offline,
         may_be_new=serving.remember,
     )
-    seen = desk.keeper(serving.kept_for()) if serving.remember else None
+    # Who comes later waits for nobody who writes the album just now, which may be the first.
+    seen = desk.keeper(serving.kept_for(), begun=begun) if serving.remember else None
     kept_in = str(seen.folder) if seen is not None else None
     parts = {
         "clip": desk.clip,

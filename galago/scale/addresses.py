@@ -166,7 +166,7 @@ def patiently(ask: Callable[[], T], pause: Callable[[float], None] = time.sleep)
     """
     for number in range(_TRIES):
         try:
-            return ask()
+            return _as_disks(ask)
         except (FileNotFoundError, PermissionError):
             raise
         except OSError as error:
@@ -175,6 +175,17 @@ def patiently(ask: Callable[[], T], pause: Callable[[float], None] = time.sleep)
         # Who was refused together must not come back together.
         pause(_FIRST_WAIT * 2**number * random.uniform(1, 2))
     raise AssertionError("unreachable")
+
+
+def _as_disks(ask: Callable[[], T]) -> T:
+    """Whatever kind of error the package that speaks with a place has of its own, as OSError."""
+    try:
+        return ask()
+    except Exception as error:
+        package = type(error).__module__.partition(".")[0]
+        if isinstance(error, OSError) or package in ("builtins", "galago", "pyarrow"):
+            raise
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def _short(error: BaseException) -> str:

@@ -1,8 +1,9 @@
 """Pictures of a table that are the same, or nearly: as in an album, whatever the table's size.
 
 All vectors are compared with all (galago/album/near.py), a block with another at a time; they lie
-in a temporary file of float16 meanwhile, so memory doesn't grow with the table.  What is near must
-show the same details, for which the pictures are read where they are.
+in a temporary file of float16 meanwhile, so memory doesn't grow with the table.  It has no name, so
+that nothing is left of it however the process ends.  What is near must show the same details, for
+which the pictures are read where they are.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,11 @@ from galago.album.match import NEAR
 from galago.album.near import near_groups
 from galago.album.pixels import LoadGrey, Look, look
 from galago.album.present import Indexed
-from galago.album.vectors import Rows
+from galago.album.vectors import Block
 from galago.disk import refusals
-from galago.errors import ImageError, OptionError
+from galago.errors import ImageError, OptionError, StorageError
 from galago.media import images
-from galago.scale.reader import Reader, Record, exact_name
+from galago.scale.reader import ODD, Reader, Record, exact_name
 
 __all__ = ["TableDuplicates", "find_duplicates"]
 
@@ -89,26 +89,38 @@ def find_duplicates(
 @contextlib.contextmanager
 def _spooled(
     reader: Reader, where: str, report: Callable[[float], None]
-) -> Iterator[tuple[Rows, Place]]:
+) -> Iterator[tuple[Block, Place]]:
     """The vectors in a temporary file, and the places of its rows in the table."""
-    there = tempfile.gettempdir()
-    told = refusals(
-        full=f"the disk with {there} is full, and comparing takes {2 * reader.made.dim} bytes a "
-        "row for a while: set TMPDIR to a folder on a larger disk",
+    dim = reader.made.dim
+    with contextlib.ExitStack() as held:
+        with _told(dim):
+            # Without a name (on Windows: gone with its last handle), for a kill leaves no time.
+            file = held.enter_context(tempfile.TemporaryFile(prefix="galago-"))
+            places = _write(file, reader, where, report)
+            file.flush()
+            stored = np.empty((0, dim), "<f2")
+            if len(places):
+                stored = np.memmap(file, "<f2", "r", shape=(len(places), dim))
+        yield Block(np.asarray(stored), ODD), places
+
+
+def _told(dim: int) -> contextlib.AbstractContextManager[None]:
+    """What the disk with the temporary file refuses, as one line."""
+    try:
+        there = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise StorageError(
+            "no folder for temporary files can be written: set TMPDIR to one"
+        ) from None
+    return refusals(
+        full=f"the disk with {there} is full, and comparing takes {2 * dim} bytes a row for a "
+        "while: set TMPDIR to a folder on a larger disk",
         closed=f"{there} can't be written: set TMPDIR to another folder",
         other=lambda error: f"{there} can't be written: {error}",
     )
-    with contextlib.ExitStack() as held:
-        with told:
-            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="galago-"))
-            path = Path(folder) / "vectors.f16"
-            with open(path, "wb") as file:
-                places = _write(file, reader, where, report)
-            rows = Rows(path, reader.made.dim, len(places))
-        yield rows, places
 
 
-def _write(file: BinaryIO, reader: Reader, where: str, report: Callable[[float], None]) -> Place:
+def _write(file: IO[bytes], reader: Reader, where: str, report: Callable[[float], None]) -> Place:
     total = max(1, reader.count(where))
     places = [np.empty(0, np.int64)]
     done = 0

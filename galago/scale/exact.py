@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.album.vectors import Block, best
-from galago.scale.reader import Vectors
+from galago.scale.reader import ODD, Vectors
 
 __all__ = ["Best", "Near", "nearest"]
 
 Float = NDArray[np.float32]
-_ODD = "the table holds vectors with odd numbers: make it again"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Best:
         found, k = self.found, self._k
         if not len(vectors.places) or not k:
             return
-        block = Block(vectors.stored, _ODD)
+        block = Block(vectors.stored, ODD)
         above = float(found.scores[-1]) if len(found.scores) >= k else -np.inf
         places, scores = block.nearest(self._query, k, above=above)
         both = np.concatenate([found.scores, scores])

@@ -120,6 +120,9 @@ class Web:
             if error.code in _AGAIN or error.code >= 500:
                 raise
             raise ImageError(f"its server answers {error.code} {error.reason}") from None
+        except urllib.error.URLError as error:
+            why = getattr(error.reason, "strerror", None) or error.reason
+            raise OSError(f"its server can't be reached ({why})") from None
         except http.client.HTTPException as error:  # an answer that breaks off, or is none
             raise OSError(f"its server's answer can't be read ({type(error).__name__})") from None
         except ValueError as error:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.errors import OptionError, StorageError
+from galago.errors import OptionError
 from galago.scale.exact import nearest
+from galago.scale.lance_build import Report, build_apart
 from galago.scale.lance_reader import INDEX, PART, LanceReader
-from galago.scale.lance_table import LanceTable, short
+from galago.scale.lance_table import LanceTable
 from galago.scale.reader import Reader, Vectors
 
 __all__ = ["LEAST", "Recall", "build", "recall", "sample"]
@@ -28,8 +29,6 @@ _K = 10
 _TIMED = 3  # searches by all vectors
 
 Float = NDArray[np.float32]
-# A stage of Lance's, how much is done, of how much (None: nobody knows)
-Report = Callable[[str, int, int | None], None]
 _STAGES = {
     "train_ivf": "finding the parts", "train_quantizer": "learning the codes",
     "shuffle": "coding", "merge_partitions": "writing the parts",
@@ -65,34 +64,37 @@ def build(table: LanceTable, report: Report = lambda stage, done, total: None) -
             )
         pieces = max(piece for piece in range(1, made.dim // _CODED + 1) if not made.dim % piece)
 
-        def heard(event: object) -> None:
-            stage = _STAGES.get(str(getattr(event, "stage", "")), "")
-            if stage:
-                total = getattr(event, "total", None)
-                report(stage, int(getattr(event, "completed", 0)), total)
+        def heard(stage: str, done: int, total: int | None) -> None:
+            if stage in _STAGES:
+                report(_STAGES[stage], done, total)
 
         with table.refusals():
-            try:
-                found.create_index(
-                    "vector", "IVF_PQ", name=INDEX, metric="cosine", replace=True,
-                    num_partitions=max(1, rows // PART), num_sub_vectors=pieces,
-                    progress_callback=heard,
-                )  # fmt: skip
-            except (ValueError, RuntimeError) as error:
-                raise StorageError(
-                    f"the index of {table.place} can't be built ({short(error)}); the table is "
-                    "as it was"
-                ) from None
+            build_apart(
+                table,
+                {
+                    "index_type": "IVF_PQ", "name": INDEX, "metric": "cosine", "replace": True,
+                    "num_partitions": max(1, rows // PART), "num_sub_vectors": pieces,
+                },
+                heard,
+            )  # fmt: skip
 
 
 def sample(reader: Reader, count: int, seed: int = 0) -> Vectors:
-    """Some rows by chance, to be asked for."""
-    good = [np.empty(0, np.int64)]
-    for places, batch in reader.batches(["error"]):
-        good.append(places[batch.column("error").is_null().to_numpy(zero_copy_only=False)])
-    there = np.concatenate(good)
+    """Some rows by chance, each equally likely, to be asked for.
+
+    Each draws a lot as it comes by, and the lowest lots win: what is held doesn't grow with the
+    table, of which nobody need know how many rows it has.
+    """
     chance = np.random.default_rng(seed)
-    chosen = np.sort(chance.choice(there, min(count, len(there)), replace=False))
+    lots, chosen = np.empty(0), np.empty(0, np.int64)
+    for places, batch in reader.batches(["error"]):
+        good = places[batch.column("error").is_null().to_numpy(zero_copy_only=False)]
+        lots = np.concatenate([lots, chance.random(len(good))])
+        chosen = np.concatenate([chosen, good])
+        if len(lots) > count:
+            won = np.argpartition(lots, count - 1)[:count]
+            lots, chosen = lots[won], chosen[won]
+    chosen.sort()
     rows = [record["vector"] for record in reader.take(chosen, ["vector"])]
     return Vectors(chosen, np.array(rows, np.float32).reshape(-1, reader.made.dim))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from galago.errors import MissingExtraError, StorageError
+from galago.errors import MissingExtraError, OptionError, StorageError
 from galago.scale.addresses import is_address
 from galago.scale.arrow import KEY, table_of
 from galago.scale.rows import Batch, Made
@@ -45,9 +45,14 @@ class LanceTable(Table):
         found = self.dataset()
         if found is None:
             return
-        for batch in found.scanner(columns=["path", "path_bytes"]).to_batches():
-            for path, exact in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield path.encode() if exact is None else exact
+        try:
+            batches = found.scanner(columns=["path", "path_bytes"]).to_batches()
+            for batch in batches:
+                columns = (column.to_pylist() for column in batch.columns)
+                for path, exact in zip(*columns, strict=True):
+                    yield path.encode() if exact is None else exact
+        except (ValueError, OSError, RuntimeError) as error:
+            raise self._unread(error) from None
 
     def _write(self, batches: list[Batch]) -> None:
         assert self.made is not None
@@ -88,7 +93,15 @@ class LanceTable(Table):
         except (ValueError, OSError) as error:
             if _NOT_THERE in str(error) or "Not found" in str(error):
                 return None
-            raise self.refuse(f"can't be opened: {short(error)}") from None
+            raise self._unread(error) from None
+
+    def _unread(self, error: Exception) -> OptionError:
+        """For a table that is damaged, or a bucket that isn't as it was asked."""
+        if is_address(self.place):
+            return self.refuse(f"can't be read: {short(error)}")
+        return self.refuse(
+            f"is damaged ({short(error)}): put its files back from a copy, or give another OUT"
+        )
 
     def _check_folder(self) -> None:
         """What a killed run left of a version that never came is ours; strangers' files aren't."""

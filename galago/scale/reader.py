@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from galago.errors import OptionError
 from galago.scale.rows import Made
 
-__all__ = ["Index", "Reader", "Record", "Vectors", "exact_name"]
+__all__ = ["ODD", "Index", "Reader", "Record", "Vectors", "exact_name"]
 
 Record = dict[str, Any]
+# What StorageError says of numbers that galago doesn't write.
+ODD = "the table holds vectors with odd numbers: make it again"
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 All of them are woken by a new connection, and the system gives it to the quickest.  asyncio's own
 server would take whatever waits, so that one process has it all while another one idles; here who
-is busy lets the others try before it.
+is busy lets the others try before it.  What still waits then nobody was free for: of a row of
+knocks it takes one, two, four …, or a flood of connections would be let in at the pace of that
+wait, and who comes behind it as late.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable
 
@@ -15,6 +18,8 @@ __all__ = ["Accepting", "patience"]
 
 _TURN, _MOST = 0.02, 0.1  # seconds that each answer under way delays taking a further connection
 _FULL = 0.5  # seconds until another try, where this process can open no more files
+_ROW = 0.05  # seconds: a knock so soon behind the last taking has waited since before it
+_QUEUE = 128  # connections that wait at most, as the socket is told (run.listen)
 
 
 def patience(busy: int) -> float:
@@ -37,6 +42,7 @@ class Accepting:
         self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._many, self._taken = 1, -math.inf  # taken at once, and when some were last
         listening.setblocking(False)
         self._look()
 
@@ -57,20 +63,24 @@ class Accepting:
     def _woken(self) -> None:
         """Somebody knocks."""
         self._loop.remove_reader(self._listening)
-        self._later = self._loop.call_later(patience(self._busy()), self._take)
+        busy = self._busy()
+        in_row = busy and self._loop.time() - self._taken < _ROW
+        self._many = min(2 * self._many, _QUEUE) if in_row else 1
+        self._later = self._loop.call_later(patience(busy), self._take)
 
     def _take(self) -> None:
         try:
-            connection, _ = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionError):  # another one has taken it
-            self._look()
-            return
+            for _ in range(self._many):
+                connection, _ = self._listening.accept()
+                self._taken = self._loop.time()
+                task = self._loop.create_task(self._meet(connection))
+                self._tasks.add(task)  # or it might be collected before it ends
+                task.add_done_callback(self._tasks.discard)
+        except (BlockingIOError, InterruptedError, ConnectionError):  # others have taken the rest
+            pass
         except OSError:
             self._later = self._loop.call_later(_FULL, self._look)
             return
-        task = self._loop.create_task(self._meet(connection))
-        self._tasks.add(task)  # or it might be collected before it ends
-        task.add_done_callback(self._tasks.discard)
         self._look()
 
     async def _meet(self, connection: socket.socket) -> None:

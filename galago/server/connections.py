@@ -14,6 +14,7 @@ from galago.server.intake import network_of
 __all__ = ["Impatient"]
 
 _HEAD_SECONDS = 10.0  # until a request's head must be complete
+_SPEAKS = 0.1  # seconds: who has a question sends its head right behind its knock
 _CONNECTIONS = 256
 _EACH = 192  # of one address
 _READ = 8192  # bytes parsed in one turn of the loop; others have theirs in between
@@ -68,8 +69,10 @@ class Impatient(H11Protocol, asyncio.BufferedProtocol):
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is on its way, or a first question."""
-        return self.cycle is None or not self.cycle.response_complete
+        """Whether an answer is on its way, or, just after it came, a first question."""
+        if self.cycle is None:
+            return self.loop.time() - self._since < _SPEAKS
+        return not self.cycle.response_complete
 
     @property
     def _idle(self) -> bool:

@@ -12,7 +12,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from galago.errors import ModelError
+from galago.server import handing
 from galago.server.line import Head, Line
 
 __all__ = ["Supervisor"]
@@ -28,14 +28,14 @@ _LATE = 4.0  # seconds beyond the grace: a worker ends by itself in that, whatev
 _PROVEN = 10.0  # seconds of answering after which a death says nothing about the next one
 _PAUSE, _LONGEST = 1.0, 60.0  # seconds before another try, doubled each time
 _LOOK = 1.0  # seconds of one wait
-_WINDOWS = sys.platform == "win32"
 
 
 @dataclass
 class _Worker:
     number: int
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]  # that, or what started it: who serves tells its own number
     line: Line
+    given: Head
     ready_at: float | None = None
 
 
@@ -127,21 +127,16 @@ class Supervisor:
             self._tell(f"worker {number} has ended ({_how(worker.process.wait())}): {again}")
 
     def _start(self, number: int, given: Head) -> None:
-        options: dict[str, Any] = {"creationflags": 0x200}  # a group of its own: no Ctrl-C for it
-        handle: int | None = None
-        if not _WINDOWS:
-            handle = self._listening.fileno()
-            options = {"pass_fds": (handle,), "start_new_session": True}
         process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            **handing.options(self._listening),
         )
         assert process.stdin is not None and process.stdout is not None
-        worker = _Worker(number, process, Line(process.stdout, process.stdin))
+        worker = _Worker(number, process, Line(process.stdout, process.stdin), given)
         with self._lock:
             self._workers[number] = worker
-        place = {"number": number, "count": self._count, "socket": handle, "given": given}
-        shared = self._listening.share(process.pid) if _WINDOWS else b""  # type: ignore[attr-defined,unused-ignore]
-        worker.line.say(place, shared)
         worker.line.begin(
             lambda head, body: self._heard(worker, head, body), lambda: self._gone(worker)
         )
@@ -149,7 +144,9 @@ class Supervisor:
     # -- messages, in the threads of the lines ------------------------------------------------
 
     def _heard(self, worker: _Worker, head: Head, body: bytes) -> None:
-        if head["do"] == "ready":
+        if head["do"] == "here":
+            self._place(worker, head["process"])
+        elif head["do"] == "ready":
             self._events.put(("ready", (worker, head["told"])))
         elif head["do"] == "ask":
             self._pass_on(worker, head, body)
@@ -159,6 +156,16 @@ class Supervisor:
                 asker = self._workers.get(head["worker"])
             if asked == worker.number and asker is not None:
                 asker.line.say(head, body)
+
+    def _place(self, worker: _Worker, process: int) -> None:
+        """Hand the socket to the process that is there, and say what it is to do."""
+        try:
+            copy = handing.give(self._listening, process)
+        except OSError:  # that one has ended meanwhile, or the socket as all do
+            worker.process.kill()
+            return
+        place = {"number": worker.number, "count": self._count, "given": worker.given}
+        worker.line.say({"do": "place", **place}, copy)
 
     def _pass_on(self, worker: _Worker, head: Head, body: bytes) -> None:
         with self._lock:

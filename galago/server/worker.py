@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from galago.media.worker import receive
+from galago.media.worker import receive, send
+from galago.server import handing
 from galago.server.colleagues import Colleagues
 from galago.server.line import Head, Line
 
@@ -55,12 +56,14 @@ def take_place() -> Place:
     os.dup2(nowhere, 0)
     os.close(nowhere)
     os.dup2(2, 1)
-    head, shared = receive(reading, _MOST)
-    if sys.platform == "win32":
-        listening = socket.fromshare(shared)
-    else:
-        listening = socket.socket(fileno=head["socket"])
-        listening.set_inheritable(False)  # not for the processes that open pictures
+    try:
+        send(writing, {"do": "here", "process": os.getpid()})
+    except OSError:
+        raise EOFError from None
+    head, given = receive(reading, _MOST)
+    if head["do"] != "place":  # all end already
+        raise EOFError
+    listening = handing.take(given)
     number, count, line = head["number"], head["count"], Line(reading, writing)
     place = Place(number, count, head["given"], listening, line, Colleagues(number, count, line))
 

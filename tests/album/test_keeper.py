@@ -44,6 +44,21 @@ def test_scenes_wait_while_another_process_writes(tmp_path: Path) -> None:
     check(album)
 
 
+def test_who_comes_later_waits_for_nobody(tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    opened(album, keep=3600.0)
+
+    def waits(line: str) -> None:
+        raise AssertionError(line)
+
+    with write_lock(album):
+        later = opened(album, report=waits, begun=True)
+        assert later.kept_for == 3600.0
+        assert not later.keep(sight(), "one") and later.waiting == 1
+    assert later.keep(sight(), "two") and captions(album) == ["one", "two"]
+    check(album)
+
+
 def test_what_waits_at_the_end_comes_in_when_the_other_is_done(tmp_path: Path) -> None:
     album = tmp_path / "album"
     keeper = opened(album)

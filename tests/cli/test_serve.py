@@ -15,9 +15,11 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from galago.album.store import write_lock
 from tests.helpers.commandline import POSIX_ONLY, run, start
 from tests.helpers.places import TOP
 from tests.helpers.waiting import until
@@ -127,6 +129,35 @@ def test_two_workers_serve_the_embedded_models() -> None:
         assert until(lambda: json.loads(told("health"))["workers"] == {"1": "ok", "2": "ok"}, 120)
         assert all(f'galago_worker_up{{worker="{one}"}} 1.0' in told("metrics") for one in (1, 2))
         assert json.loads(told("api/index"))["running"] is False
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@serves
+@pytest.mark.model
+@POSIX_ONLY
+@pytest.mark.slow
+def test_workers_that_remember_do_not_wait_for_who_writes_the_album(tmp_path: Path) -> None:
+    albums = tmp_path / "albums"
+    remembering = ("--remember", "--keep", "7d", "--album", "door")
+    process = start(
+        "serve", "--port", "0", "--workers", "2", "-m", "fastvlm-nano", *remembering,
+        GALAGO_ALBUMS=str(albums),
+    )  # fmt: skip
+    try:
+        address = address_of(process)
+
+        def told(path: str) -> Any:
+            with urllib.request.urlopen(f"{address}{path}", timeout=60) as answer:
+                return json.load(answer)
+
+        with write_lock(albums / "door"):  # as `galago index` holds it, maybe for hours
+            assert until(lambda: told("health")["workers"] == {"1": "ok", "2": "ok"}, 120)
+            for _ in range(20):  # whichever of them is asked
+                assert told("api/page")["remember"] == {"keep_seconds": 7 * 86400.0}
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:

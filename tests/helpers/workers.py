@@ -60,8 +60,26 @@ serve(
 os._exit(0)
 """
 
+# Starts another process and waits for it, as python.exe of a virtual environment on Windows does.
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:], close_fds=False))"
+
+# The socket as Windows hands it over: to the process of a number, and to no other.
+SHARED = """
+import os, socket
+from galago.server import handing
+def give(listening, process):
+    return f"{process} {listening.fileno()}".encode()
+def take(given):
+    process, number = map(int, given.split())
+    if process != os.getpid():
+        raise OSError("made out to another process")
+    return socket.socket(fileno=number)
+handing.give, handing.take = give, take
+"""
+
 PARENT = """
 import sys
+exec(sys.argv[4])
 from galago.errors import GalagoError
 from galago.server.run import listen
 from galago.server.supervisor import Supervisor
@@ -73,7 +91,7 @@ def opened(told):
     return "of the first"
 
 tell = lambda line: print("told", line, flush=True)
-command = [sys.executable, "-c", sys.argv[1], sys.argv[2]]
+command = [*sys.argv[5:], sys.executable, "-c", sys.argv[1], sys.argv[2]]
 code = Supervisor(listening, 2, command, tell, 5.0).run(sys.argv[3], opened)
 sys.exit(code)
 """
@@ -109,9 +127,10 @@ class Supervised:
             return None
 
 
-def start(given: str, folder: Path) -> Supervised:
-    """Not answering yet."""
-    command = [sys.executable, "-c", PARENT, WORKER, str(folder), given]
+def start(given: str, folder: Path, *, launched: bool = False) -> Supervised:
+    """Not answering yet.  `launched`: the workers by a launcher, the socket as Windows has it."""
+    first, through = (SHARED, [sys.executable, "-c", LAUNCHER]) if launched else ("", [])
+    command = [sys.executable, "-c", PARENT, first + WORKER, str(folder), given, first, *through]
     env = {**os.environ, "PYTHONPATH": str(TOP)}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
@@ -120,9 +139,9 @@ def start(given: str, folder: Path) -> Supervised:
 
 
 @contextlib.contextmanager
-def supervised(folder: Path) -> Iterator[Supervised]:
-    """Two workers, of which the first answers already."""
-    found = start("to the first", folder)
+def supervised(folder: Path, *, launched: bool = False) -> Iterator[Supervised]:
+    """Two workers, of which the first answers already; as `start`."""
+    found = start("to the first", folder, launched=launched)
     try:
         line = found.out.readline()
         assert line.startswith("port "), line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from galago.errors import MissingExtraError, OptionError
+from galago.errors import ImageError, MissingExtraError, OptionError
 from galago.scale.addresses import files_of, is_address, is_web, opened, patiently
 from tests.helpers.tables import lacking
 
@@ -34,6 +34,27 @@ def test_patience_ends_and_grows() -> None:
         patiently(fail, pauses.append)
     assert len(pauses) == 4
     assert all(0.5 * 2**n <= pause <= 2**n for n, pause in enumerate(pauses))
+
+
+def test_errors_of_other_packages_are_told_as_the_disks_are() -> None:
+    class ConnectError(Exception):  # as httpx and aiohttp have of their own
+        __module__ = "httpx._exceptions"
+
+    def fail() -> None:
+        tries.append(1)
+        raise ConnectError("nobody listens")
+
+    tries: list[int] = []
+    with pytest.raises(OSError, match="ConnectError: nobody listens"):
+        patiently(fail, lambda seconds: None)
+    assert len(tries) == 5
+    for error in (ValueError("a fault"), ImageError("no picture")):
+
+        def faulty(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(type(error)):
+            patiently(faulty)
 
 
 def test_what_is_final_is_not_asked_again() -> None:

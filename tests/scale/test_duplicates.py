@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from galago.album import find_duplicates as in_album
-from galago.errors import ImageError, OptionError
+from galago.errors import ImageError, OptionError, StorageError
 from galago.scale.duplicates import find_duplicates
 from galago.scale.reader import Record
 from tests.helpers.albums import FakeEmbedder, photo, update
+from tests.helpers.commandline import POSIX_ONLY
+from tests.helpers.places import TOP
 from tests.helpers.readers import FakeReader, made_by, read_rows, table_row
 
 
@@ -95,13 +102,53 @@ def test_names_are_asked_for_some_groups_at_a_time(
     assert find_duplicates(reader(rows), alike=True, read=read) == whole
 
 
-def test_nothing_is_left_behind(
-    rows: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+STOPPED = """
+import sys, time
+import numpy as np
+from galago.scale.duplicates import find_duplicates
+from tests.helpers.readers import FakeReader, made_by, table_row
+from tests.helpers.albums import FakeEmbedder
+
+rows = [table_row(str(n), vector=np.eye(FakeEmbedder.dim)[n % 2]) for n in range(50)]
+
+def report(share):
+    if share >= float(sys.argv[1]):
+        print("there", flush=True)
+        time.sleep(60)
+
+find_duplicates(FakeReader(rows, made_by(FakeEmbedder())), report=report, read=lambda name: b"")
+"""
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("share", ["0.1", "0.3", "0.8"])  # written, compared, looked at
+def test_nothing_is_left_behind_however_it_ends(
+    tmp_path: Path, share: str, how: signal.Signals
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    before = set(tmp_path.iterdir())
-    find_duplicates(reader(rows), read=read)
-    assert set(tmp_path.iterdir()) == before
+    command = [sys.executable, "-c", STOPPED, share]
+    env = {**os.environ, "PYTHONPATH": str(TOP), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "there\n"
+        process.send_signal(how)
+        assert process.wait(30) == -how and not list(tmp_path.iterdir())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_nowhere_to_write_is_told(rows: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", list)
+    with pytest.raises(StorageError, match="set TMPDIR to one"):
+        find_duplicates(reader(rows), read=read)
+
+
+def test_odd_numbers_are_the_tables_and_no_albums(rows: list[Record]) -> None:
+    rows[-1]["vector"] = np.full(FakeEmbedder.dim, np.nan)
+    with pytest.raises(StorageError, match="the table holds vectors with odd numbers"):
+        find_duplicates(reader(rows), read=read)
 
 
 def test_a_table_of_errors_and_a_threshold_that_cant_be() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_an_answer_that_breaks_off_is_asked_for_again(served: str) -> None:
     with pytest.raises(OSError, match="its server's answer breaks off"):
         Web(f"{served}/cut.jpg").read()
     assert Server.asked.count("/cut.jpg") == 5
+
+
+def test_a_server_that_isnt_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "_FIRST_WAIT", 0.0)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # where nobody listens
+        with pytest.raises(OSError, match=r"^its server can't be reached \([^<>]+\)$"):
+            Web(f"http://127.0.0.1:{held.getsockname()[1]}/a.jpg").read()
 
 
 def test_an_address_that_is_none_is_no_picture() -> None:

@@ -126,8 +126,22 @@ def test_a_damaged_table_is_told(out: str) -> None:
     embed(raws(b""), LanceTable(out), FakeCrew)
     for version in (Path(out) / "_versions").iterdir():
         version.write_bytes(b"no manifest")
-    with pytest.raises(OptionError, match="can't be opened"):
+    with pytest.raises(OptionError, match=r"is damaged \(.*\): put its files back from a copy, or"):
         LanceTable(out)
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_damaged_or_lost_file_of_a_table_is_told_before_any_work(out: str, half: bool) -> None:
+    embed(raws(b"", b""), LanceTable(out), FakeCrew)
+    (file,) = (Path(out) / "data").iterdir()
+    if half:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.unlink()
+    crew = FakeCrew()
+    with pytest.raises(OptionError, match=r"is damaged \(.*\): put its files back from a copy, or"):
+        embed(raws(b"", b"", b""), LanceTable(out), lambda: crew)
+    assert crew.chunks == []
 
 
 def test_files_and_folders_of_others_are_left_alone(tmp_path: Path) -> None:

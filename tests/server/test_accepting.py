@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,10 @@ class Loop:
         self.watched: Callable[[], None] | None = None
         self.later: tuple[float, Callable[[], None]] | None = None
         self.taken: list[socket.socket] = []
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
 
     def add_reader(self, _: object, told: Callable[[], None]) -> None:
         self.watched = told
@@ -48,6 +53,7 @@ class Loop:
         self.watched()
         assert self.later is not None and self.watched is None
         seconds, work = self.later
+        self.now += seconds
         work()
         return seconds
 
@@ -76,6 +82,35 @@ def test_a_connection_is_taken_one_at_a_time(listening: socket.socket) -> None:
     assert loop.knock() > 0 and len(loop.taken) == 2 and loop.watched  # another one was quicker
     for one in loop.taken:
         assert not one.getblocking()
+        one.close()
+
+
+def test_a_flood_is_let_in_quicker_than_one_a_wait(listening: socket.socket) -> None:
+    loop, answers = Loop(), 9
+    Accepting(loop, listening, lambda: None, lambda: answers)  # type: ignore[arg-type, return-value]
+    with contextlib.ExitStack() as stack:
+
+        def knocks(count: int) -> None:
+            for _ in range(count):
+                stack.enter_context(socket.create_connection(listening.getsockname()))
+
+        knocks(100)
+        waits = 0
+        while len(loop.taken) < 100:
+            loop.knock()
+            waits += 1
+        assert waits == 7  # 1 + 2 + 4 + 8 + 16 + 32, and the rest
+        loop.now += 1  # a while later nobody has waited: others are to have some of these
+        knocks(2)
+        loop.knock()
+        assert len(loop.taken) == 101
+        loop.now += 1
+        answers = 0  # nor where nothing has to be waited for
+        loop.knock()
+        knocks(2)
+        loop.knock()
+        assert len(loop.taken) == 103
+    for one in loop.taken:
         one.close()
 
 

@@ -9,9 +9,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from galago.server.connections import Impatient
 from galago.server.intake import network_of
 from tests.helpers.serving import Served, ask, serving, user
 from tests.helpers.waiting import until
@@ -84,6 +86,18 @@ def test_who_has_most_connections_loses_them(folder: Path, monkeypatch: pytest.M
         for _ in range(5):
             assert ask(f"{served.url}/health").status == 200
         assert not any(map(closed, others))
+
+
+def test_who_stays_silent_is_no_work_for_long() -> None:
+    one = Impatient.__new__(Impatient)
+    now = 5.0
+    one.loop = SimpleNamespace(time=lambda: now)  # type: ignore[assignment]
+    one.cycle, one._since = None, now  # type: ignore[assignment]
+    assert one.busy  # it is about to ask
+    now += 0.2
+    assert not one.busy
+    one.cycle = SimpleNamespace(response_complete=False)
+    assert one.busy
 
 
 def bodies(served: Served, count: int, source: str) -> list[socket.socket]:

@@ -39,6 +39,19 @@ def test_a_dead_worker_is_told_and_replaced(tmp_path: Path, number: int) -> None
         assert told["given"] == ("to the first" if number == 2 else "of the first")
 
 
+@POSIX_ONLY
+@pytest.mark.slow
+def test_workers_behind_a_launcher_get_their_socket(tmp_path: Path) -> None:
+    with supervised(tmp_path, launched=True) as found:
+        before = found.both()
+        assert ask(f"{found.url}/api/index").json["pid"] == before[1]
+        os.kill(before[2], signal.SIGKILL)
+        assert until(lambda: found.pid(2) not in (0, before[2]), 60)
+        pids = found.both().values()
+        found.process.send_signal(signal.SIGTERM)
+        assert found.process.wait(30) == 0 and not any(map(lives, pids))
+
+
 def begun_answer(found: Supervised) -> tuple[threading.Thread, list[Reply]]:
     """A request that takes a second, once a worker has it."""
     replies: list[Reply] = []
