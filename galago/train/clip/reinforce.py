@@ -181,7 +181,7 @@ def _begin(recipe: Recipe, out: Shelf, cut: dict[str, Any] | None, tell: Tell) -
     if isinstance(out, Folder) and not out.path.is_dir():  # another machine's
         raise OptionError(f"there is no {out}: {_SHARED}")
     maker = _Maker(recipe, out)
-    keep_plan(out, recipe.plan(maker.rows, cut))
+    keep_plan(out, recipe.plan(maker.rows, cut), recipe.contents)
     return maker.shard
 
 
