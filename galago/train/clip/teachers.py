@@ -72,13 +72,18 @@ class TeacherRow:
 
 def describe(name: str, scale: float | None, teacher: Teacher) -> TeacherRow:
     """As it stands with the shards; `scale` in the place of the paper's or its own, if given."""
-    known = _SCALES.get(name.rpartition(":")[2], teacher.scale)
+    tag = name.rpartition(":")[2] if name.startswith("open_clip:") else ""
+    known = _SCALES.get(tag, teacher.scale)
     return TeacherRow(name, teacher.dim, known if scale is None else scale)
 
 
 def random_ones(names: Sequence[str]) -> list[str]:
     """Those of the names that say no weights: rows that mean nothing."""
-    return [name for name in names if name.startswith("open_clip:") and name.count(":") == 1]
+    return [
+        name
+        for name in names
+        if name.startswith("open_clip:") and not name.partition(":")[2].partition(":")[2]
+    ]
 
 
 def load_teacher(name: str, *, offline: bool = False) -> Teacher:

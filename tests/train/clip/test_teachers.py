@@ -38,6 +38,7 @@ class Fake:
         ("open_clip:ViT-L-14:openai", None, 100.0),
         ("open_clip:ViT-L-14:dfn2b", 55.0, 55.0),
         ("galago:mobileclip2-nano", None, 13.0),
+        ("dfn2b", None, 13.0),  # a folder
     ],
 )
 def test_the_scale_is_what_is_told_or_the_papers_or_its_own(
@@ -47,8 +48,8 @@ def test_the_scale_is_what_is_told_or_the_papers_or_its_own(
 
 
 def test_those_without_weights_are_known() -> None:
-    names = ["open_clip:ViT-B-32", "open_clip:ViT-B-32:openai", "galago:conse"]
-    assert random_ones(names) == names[:1]
+    names = ["open_clip:ViT-B-32", "open_clip:RN50:", "open_clip:ViT-B-32:openai", "galago:conse"]
+    assert random_ones(names) == names[:2]
 
 
 @pytest.mark.parametrize("name", ("somebody", "open_clip:", "galago:", ""))
