@@ -20,13 +20,16 @@ from galago.checkpoints.folders import CLIP_CONFIG
 from galago.checkpoints.tensors import Float
 from galago.disk import optional_json
 from galago.errors import GalagoError, OptionError
+from galago.train.clip.workers import NUMBER
 
 __all__ = [
     "FAULTS",
     "Teacher",
     "TeacherRow",
+    "by_torch",
     "check_config",
     "describe",
+    "device",
     "load_teacher",
     "random_ones",
 ]
@@ -84,6 +87,20 @@ def random_ones(names: Sequence[str]) -> list[str]:
         for name in names
         if name.startswith("open_clip:") and not name.partition(":")[2].partition(":")[2]
     ]
+
+
+def by_torch(names: Sequence[str]) -> bool:
+    """Whether one of these teachers and captioners may compute by torch, on a GPU if there is."""
+    return not all(name.startswith("galago:") for name in names)
+
+
+def device() -> Any:
+    """Where torch computes in this process: of several GPUs each process has the next."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get(NUMBER, "0")) % torch.cuda.device_count())
 
 
 def load_teacher(name: str, *, offline: bool = False) -> Teacher:
@@ -170,7 +187,7 @@ class _OpenClip:
         except (*FAULTS, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise OptionError(f"open_clip can't load {name} {pretrained}: {reason}") from None
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device()
         self._model = model.eval().to(self._device)
         size = model.visual.image_size
         self.side = size[0] if isinstance(size, (tuple, list)) else size
