@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,14 @@ from tests.helpers.ray_tasks import begin
 from tests.helpers.reinforced import write_shards
 
 
+def need_ray() -> None:
+    """Without importing it: Ray takes how it is spoken to, with a token, as it is imported."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra cluster")
+
+
 def done(folder: Path, given: Sequence[str], deaths: int = 0) -> list[Told]:
-    pytest.importorskip("ray", reason="needs the extra cluster")
+    need_ray()
     return list(ray_work(functools.partial(begin, str(folder), deaths), given, "local", 2))
 
 
@@ -98,7 +105,7 @@ def test_what_ends_the_work_is_a_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.model
 def test_actors_write_what_processes_write(tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="needs the extra cluster")
+    need_ray()
     made = tasks(str(write_shards(tmp_path / "in", [2, 2, 2])), 1)
     recipe = Recipe(("galago:mobileclip2-nano",), augmentations=2)
     reinforce(made, tmp_path / "one", recipe, 1)
