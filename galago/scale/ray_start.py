@@ -16,7 +16,7 @@ from typing import Any
 from galago.errors import MissingExtraError, OptionError
 from galago.version import __version__
 
-__all__ = ["begun", "check_there", "check_version", "import_ray", "room", "short"]
+__all__ = ["begun", "check_there", "check_version", "gpus", "import_ray", "room", "short"]
 
 _STORE = 256 << 20  # bytes of Ray's store on this machine: what goes through it is small
 _ANSWER = 5.0  # seconds for an address to be there
@@ -83,8 +83,16 @@ def _join(ray: Any, address: str, quiet: dict[str, Any]) -> None:
 
 def room(ray: Any, need: int = 1) -> int:
     """How many workers fit the nodes that are alive, at least one."""
-    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    return max(1, sum(int(cpus // need) for cpus in nodes))
+    return max(1, sum(int(cpus // need) for cpus in _held(ray, "CPU")))
+
+
+def gpus(ray: Any) -> int:
+    """How many GPUs the nodes that are alive have."""
+    return int(sum(_held(ray, "GPU")))
+
+
+def _held(ray: Any, what: str) -> list[float]:
+    return [node["Resources"].get(what, 0) for node in ray.nodes() if node["Alive"]]
 
 
 def check_version(version: str) -> str:

@@ -7,6 +7,7 @@ import json
 import random
 import tarfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,14 +76,17 @@ def write_shards(
     *,
     plan: bool = True,
     captions: int = 2,
+    broken: Sequence[int] = (),
 ) -> Path:
-    """Shards of so many samples each, and what stands beside them of two teachers."""
+    """Shards of so many samples each, and what stands beside them of two teachers; the pictures of
+    those that are `broken` can't be opened."""
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
     for shard, count in enumerate(counts):
         with tarfile.open(folder / f"{shard:05}.tar", "w") as tar:
             for _ in range(count):
-                write_sample(tar, reinforced(number, dims, captions=captions))
+                sample = reinforced(number, dims, captions=captions)
+                write_sample(tar, replace(sample, picture=b"no") if number in broken else sample)
                 number += 1
     if plan:
         teachers = [{"name": f"t{n}", "dim": dim, "scale": 20.0} for n, dim in enumerate(dims)]

@@ -144,7 +144,8 @@ def _one(value: Any) -> Augmentation:
     try:
         (top, left, height, width), ops = value
         box = (int(top), int(left), int(height), int(width))
-        read = tuple(_operation(op) for op in ops)
+        drawn = () if ops is None else ops
+        read = tuple(_operation(op) for op in drawn)
     except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError("param_aug holds an augmentation that is none of DataCompDR's") from error
     if min(box[:2]) < 0 or min(box[2:]) < 1:

@@ -61,12 +61,11 @@ class _CoCa:
     """open_clip's own `generate` needs an older transformers, so words are drawn here."""
 
     def __init__(self, name: str, offline: bool) -> None:
-        import torch
-
         from galago.train.clip.coca import load_coca
+        from galago.train.clip.teachers import device
 
         coca = load_coca(name, offline=offline)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device()
         self._model: Any = coca.model.to(self._device)
         self._prepare: Any = coca.transform(training=False)
         self._tokenizer: Any = coca.tokenizer

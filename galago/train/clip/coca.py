@@ -55,38 +55,41 @@ class Coca:
         return image_transform_v2(PreprocessCfg(**self.seen), is_train=training)
 
 
-def load_coca(name: str, *, offline: bool = False) -> Coca:
-    """In evaluation mode, on the CPU.  OptionError for a name that isn't known, a model that writes
-    no captions or reads words otherwise; CheckpointError for weights that don't fit."""
+def load_coca(name: str, *, offline: bool = False, seed: int = 0) -> Coca:
+    """In evaluation mode, on the CPU; `seed`: of new weights.
+
+    OptionError for a name that isn't known, a model that writes no captions or reads words
+    otherwise; CheckpointError for weights that don't fit.
+    """
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     kind, _, rest = name.partition(":")
     folder = Path(os.path.expanduser(name))
     if kind == "open_clip" and rest:
         model, _, pretrained = rest.partition(":")
-        return _of_open_clip(model, pretrained)
+        return _of_open_clip(model, pretrained, seed)
     if name and folder.is_dir():
         check_config(folder / CLIP_CONFIG)
         config = optional_json(folder / CLIP_CONFIG).get("model_cfg")
         if not isinstance(config, dict):
             raise OptionError(f"{folder} is no folder of open_clip's: it has no {CLIP_CONFIG}")
-        coca = _created(f"local-dir:{folder}", config)
+        coca = _created(f"local-dir:{folder}", config, seed)
         _fill(coca.model, folder / CLIP_WEIGHTS)
         return coca
     if folder.suffix == ".json" and folder.is_file():
-        return _of_config(folder)
+        return _of_config(folder, seed)
     raise OptionError(
         f"captioner {name!r} is not known: use open_clip:coca_…:PRETRAINED, or a folder that "
         "train-clip made"
     )
 
 
-def _of_open_clip(model: str, pretrained: str) -> Coca:
+def _of_open_clip(model: str, pretrained: str, seed: int) -> Coca:
     import open_clip
 
     if model not in open_clip.list_models():
         raise OptionError(f"open_clip has no model {model!r}: see open_clip.list_models()")
-    coca = _created(model, open_clip.get_model_config(model))
+    coca = _created(model, open_clip.get_model_config(model), seed)
     if pretrained:
         _fill(coca.model, _weights(model, pretrained))
     return coca
@@ -109,7 +112,7 @@ def _weights(model: str, pretrained: str) -> Path:
         raise OptionError(f"open_clip can't fetch {model} {pretrained}: {_short(error)}") from None
 
 
-def _of_config(path: Path) -> Coca:
+def _of_config(path: Path, seed: int) -> Coca:
     import open_clip
 
     check_config(path)
@@ -117,11 +120,11 @@ def _of_config(path: Path) -> Coca:
     if not isinstance(config.get("multimodal_cfg"), dict):
         raise OptionError(f"{path} is no CoCa of open_clip's: it has no multimodal_cfg")
     open_clip.add_model_config(path)
-    return _created(path.stem, config)
+    return _created(path.stem, config, seed)
 
 
-def _created(name: str, config: dict[str, Any]) -> Coca:
-    """With new weights, the same ones in every process."""
+def _created(name: str, config: dict[str, Any], seed: int) -> Coca:
+    """With new weights, the same ones in every process; torch's generator stays as it was."""
     import open_clip
 
     text = config.get("text_cfg")
@@ -129,18 +132,19 @@ def _created(name: str, config: dict[str, Any]) -> Coca:
         raise OptionError(f"{name}: its text_cfg is no object")
     if {"hf_tokenizer_name", "hf_model_name"} & {*text}:
         raise OptionError(f"{name} reads words by a model of transformers: use {EXAMPLE}")
-    torch.manual_seed(0)
-    try:
-        with _hushed():
-            model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
-        tokenizer: Any = open_clip.get_tokenizer(name)
-    except (*FAULTS, RuntimeError, ValueError, OSError) as error:
-        raise OptionError(f"open_clip can't build {name}: {_short(error)}") from None
-    if not isinstance(model, open_clip.CoCa):
-        raise OptionError(f"{name} writes no captions: a CoCa does, as {EXAMPLE}")
-    # open_clip 3.3 leaves this one as memory happens to be; the deviation is its text tower's.
-    projection = model.text_decoder.text_projection
-    torch.nn.init.normal_(projection, std=len(projection) ** -0.5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            with _hushed():
+                model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+            tokenizer: Any = open_clip.get_tokenizer(name)
+        except (*FAULTS, RuntimeError, ValueError, OSError) as error:
+            raise OptionError(f"open_clip can't build {name}: {_short(error)}") from None
+        if not isinstance(model, open_clip.CoCa):
+            raise OptionError(f"{name} writes no captions: a CoCa does, as {EXAMPLE}")
+        # open_clip 3.3 leaves this one as memory happens to be; the deviation is its text tower's.
+        projection = model.text_decoder.text_projection
+        torch.nn.init.normal_(projection, std=len(projection) ** -0.5)
     return Coca(model.eval(), config, tokenizer)
 
 

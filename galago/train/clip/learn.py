@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ __all__ = ["Course", "Here", "Lesson", "Pupil", "device", "joined", "learn"]
 _STATE = "state.pt"
 _KEPT_SECONDS = 300.0  # between checkpoints
 _KEPT = 2
+_MOST_NOTES = 100  # different ones, of each process
 
 
 Here = Callable[[torch.Tensor], torch.Tensor]
@@ -109,21 +110,21 @@ def learn(
         stream, batch_size=None, num_workers=options.workers, worker_init_fn=_hear_no_interrupt,
         multiprocessing_context="spawn" if options.workers and stream.threaded else None,
     )  # fmt: skip
-    told: set[str] = set()
+    notes = _Notes(progress)
     with Interrupts() as interrupts, _memory(options.batch):
         batches = iter(loader) if run.step < options.steps else iter(())
         while run.step < options.steps:
             batch = run.given(batches)
-            for note in batch.notes:
-                if note not in told and len(told) < 100:
-                    told.add(note)
-                    progress(Stage(note, lasting=True), run.step / options.steps)
+            new = notes.told(batch.notes, run.step / options.steps)
             run.take(batch)
             progress(Stage("training"), min(run.step / options.steps, 0.999))
-            if run.agreed(interrupts.met):
+            met, due, others = run.agreed(interrupts.met, run.due(), bool(new and place.rank))
+            if others:
+                notes.told(run.of_all(new), run.step / options.steps)
+            if met:
                 run.keep()
                 raise KeyboardInterrupt
-            if run.agreed(run.due()):
+            if due:
                 run.keep()
     run.keep()
     return run.course()
@@ -132,6 +133,25 @@ def learn(
 def _hear_no_interrupt(_: int) -> None:
     """Ctrl-C reaches loading processes too, and the last step still needs them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Notes:
+    """What is to be said about the reading, each once: only the first process's is heard, so that
+    it says what the others have met too."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._known = progress, set[str]()
+
+    def told(self, notes: Sequence[str], done: float) -> list[str]:
+        """Say those that are new, and return them."""
+        new = [note for note in dict.fromkeys(notes) if note not in self._known]
+        room = _MOST_NOTES - len(self._known)
+        if new and len(new) >= room:
+            new = [*new[: room - 1], "what else is left out isn't told any more"] if room else []
+        for note in new:
+            self._known.add(note)
+            self._progress(Stage(note, lasting=True), done)
+        return new
 
 
 class _Run:
@@ -211,13 +231,19 @@ class _Run:
         if self._first:
             self._log.add(self.step, figures | {"learning_rate": rate})
 
-    def agreed(self, flag: bool) -> bool:
-        """Whether any of the processes says so: what all do together is decided together."""
+    def agreed(self, *flags: bool) -> list[bool]:
+        """Of each whether any of the processes says so: what all do is decided together."""
         if self._place.world == 1:
-            return flag
-        told = torch.tensor(float(flag), device=self.device)
+            return list(flags)
+        told = torch.tensor([float(flag) for flag in flags], device=self.device)
         dist.all_reduce(told, dist.ReduceOp.MAX)
-        return bool(told.item())
+        return [bool(flag) for flag in told.tolist()]
+
+    def of_all(self, notes: list[str]) -> list[str]:
+        """Those of all processes, which all have to ask."""
+        held: list[Any] = [None] * self._place.world
+        dist.all_gather_object(held, notes)
+        return [note for each in held for note in each]
 
     def due(self) -> bool:
         return time.monotonic() - self._saved > _KEPT_SECONDS

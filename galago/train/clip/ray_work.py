@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from galago.errors import GalagoError, OptionError, StorageError
-from galago.scale.ray_start import begun, check_version, room
+from galago.scale.ray_start import begun, check_version, gpus, room
 from galago.train.clip.workers import DEATHS, THREADS, Begin, Told, check, last_words
 from galago.version import __version__
 
@@ -66,20 +66,25 @@ class _Hand:
     task: Any = None
 
 
-def ray_work(begin: Begin, tasks: Sequence[Any], address: str, most: int) -> Iterator[Told]:
+def ray_work(
+    begin: Begin, tasks: Sequence[Any], address: str, most: int, *, gpu: bool = False
+) -> Iterator[Told]:
     """Do the tasks, by as many actors as the cluster has processors and `most` at most, and tell
     what comes.
 
-    begin: picklable.  Raises GalagoError for what it raises, and for a task in which actors died
-    twice; OptionError for an address where no cluster answers, and for a node with another galago.
+    begin: picklable.  gpu: each has a GPU of its own where the cluster has any, as an actor sees
+    none that it didn't ask for.
+
+    Raises GalagoError for what it raises, and for a task in which actors died twice; OptionError
+    for an address where no cluster answers, and for a node with another galago.
     """
     with begun(address) as ray:
-        yield from _Work(ray, begin, tasks, most).run()
+        yield from _Work(ray, begin, tasks, most, gpu).run()
 
 
 class _Work:
-    def __init__(self, ray: Any, begin: Begin, tasks: Sequence[Any], most: int) -> None:
-        self._ray, self._begin, self._most = ray, begin, most
+    def __init__(self, ray: Any, begin: Begin, tasks: Sequence[Any], most: int, gpu: bool) -> None:
+        self._ray, self._begin, self._most, self._gpu = ray, begin, most, gpu
         self._pending, self._deaths = deque(tasks), Counter[int]()
         self._hands: list[_Hand] = []
         self._stillborn = self._looks = 0
@@ -102,10 +107,12 @@ class _Work:
     def _call(self) -> None:
         """As many actors as there is room for, and work."""
         busy = sum(hand.task is not None for hand in self._hands)
-        wanted = min(self._most, room(self._ray), len(self._pending) + busy)
+        there = gpus(self._ray) if self._gpu else 0
+        wanted = min(self._most, there or room(self._ray), len(self._pending) + busy)
         while len(self._hands) < wanted:
             made = self._ray.remote(_Actor)
-            actor = made.options(num_cpus=1, max_restarts=0, max_task_retries=0).remote()
+            asked = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
+            actor = made.options(**asked | ({"num_gpus": 1} if there else {})).remote()
             self._hands.append(_Hand(actor, actor.begin.remote(self._begin, __version__)))
 
     def _hear(self, hand: _Hand) -> Iterator[Told]:

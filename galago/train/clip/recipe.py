@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from galago.errors import OptionError
+from galago.train.clip.contents import contents_of
 from galago.train.clip.shelf import Shelf
 from galago.train.clip.teachers import TeacherRow
 from galago.version import __version__
@@ -17,6 +18,7 @@ __all__ = ["PLAN", "Recipe", "check_plan", "keep_plan", "read_captions", "read_t
 
 PLAN = "reinforce.json"
 _FORMAT = 1
+_CONTENTS = "contents"
 DTYPES = ("float16", "float32")
 
 
@@ -54,6 +56,11 @@ class Recipe:
             if not all(0 < scale <= 1000 for scale in self.scales):
                 raise OptionError("--scales are numbers above 0, such as 70,60")
 
+    @property
+    def contents(self) -> dict[str, str]:
+        """What the files of teachers and captioner hold, by name, as far as they lie here."""
+        return contents_of([*self.teachers, *filter(None, [self.captioner])])
+
     def plan(self, teachers: Sequence[TeacherRow], cut: dict[str, Any] | None) -> dict[str, Any]:
         """What the shards depend on, as JSON; `cut` as sources.cut_of says it."""
         return {
@@ -81,15 +88,33 @@ def check_plan(out: Shelf, recipe: Recipe, cut: dict[str, Any] | None) -> None:
             f"the shards in {out} are of {', '.join(names)}, and now it is "
             f"{', '.join(recipe.teachers)}: give the same, or another folder"
         )
+    if before.get(_CONTENTS):
+        _compare_contents(out, before, recipe.contents)
 
 
-def keep_plan(out: Shelf, plan: dict[str, Any]) -> None:
-    """Write the plan beside the shards; OptionError where those there were made by another."""
+def keep_plan(out: Shelf, plan: dict[str, Any], contents: dict[str, str]) -> None:
+    """Write the plan beside the shards, and what the files of teachers and captioner hold.
+
+    OptionError where those there were made by another.
+    """
     before = out.told(PLAN)
     _compare(out, before, plan)
+    _compare_contents(out, before, contents)
     if not before:
+        whole = {**plan, _CONTENTS: contents, "galago": __version__}
         with out.writing(PLAN) as file:
-            file.write(json.dumps({**plan, "galago": __version__}, indent=1).encode())
+            file.write(json.dumps(whole, indent=1).encode())
+
+
+def _compare_contents(out: Shelf, before: dict[str, Any], now: dict[str, str]) -> None:
+    """Plans of an older galago have none to compare with; nor have machines without the files."""
+    kept = before.get(_CONTENTS)
+    for name, digest in (kept if isinstance(kept, dict) else {}).items():
+        if now.get(name, digest) != digest:
+            raise OptionError(
+                f"{name} holds other weights than as the shards in {out} were made: give the same, "
+                "or another folder"
+            )
 
 
 def _compare(out: Shelf, before: dict[str, Any], plan: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from galago.train.clip.recipe import Recipe, check_plan, keep_plan
 from galago.train.clip.shards import Sample, SampleError, plain, write_sample
 from galago.train.clip.shelf import Folder, Shelf, lies_in, shelf_of
 from galago.train.clip.sources import Given, Task, cut_of, given
-from galago.train.clip.teachers import Teacher, TeacherRow, describe, load_teacher
+from galago.train.clip.teachers import Teacher, TeacherRow, by_torch, describe, load_teacher
 from galago.train.clip.workers import Tell, Told, work
 
 __all__ = ["LeftOut", "Reinforced", "reinforce"]
@@ -115,7 +115,10 @@ def _works(
     from galago.train.clip.ray_work import ray_work
 
     def done(tasks: Sequence[Task]) -> Iterator[Told]:
-        for told in ray_work(begin, tasks, ray, processes) if tasks else ():
+        if not tasks:
+            return
+        gpu = by_torch([*recipe.teachers, *filter(None, [recipe.captioner])])
+        for told in ray_work(begin, tasks, ray, processes, gpu=gpu):
             if told.kind == "done" and told.task.name not in out.there():
                 raise OptionError(f"{told.task.name} was made and isn't in {out} here: {_SHARED}")
             yield told
@@ -181,7 +184,7 @@ def _begin(recipe: Recipe, out: Shelf, cut: dict[str, Any] | None, tell: Tell) -
     if isinstance(out, Folder) and not out.path.is_dir():  # another machine's
         raise OptionError(f"there is no {out}: {_SHARED}")
     maker = _Maker(recipe, out)
-    keep_plan(out, recipe.plan(maker.rows, cut))
+    keep_plan(out, recipe.plan(maker.rows, cut), recipe.contents)
     return maker.shard
 
 

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -33,6 +34,7 @@ __all__ = ["Sample", "SampleError", "members", "plain", "read_sample", "write_sa
 
 _MOST_ROWS = 1 << 28  # bytes of one picture's rows once they are unpacked
 _SYNTHETIC = "syn_text"
+_ADDRESS = re.compile(r" ?<_io\.BytesIO object at \w+>")
 
 
 class SampleError(OptionError):
@@ -74,7 +76,8 @@ def plain(data: bytes, name: str) -> Image.Image:
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
             return image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise nearly anything for damaged data
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        told = _ADDRESS.sub("", " ".join(str(error).split()))  # else each time it is another
+        reason = told[:120] or type(error).__name__
         raise SampleError(name, f"the picture can't be opened ({reason})") from None
 
 
@@ -84,8 +87,8 @@ def plain(data: bytes, name: str) -> Image.Image:
 def read_sample(members: Mapping[str, bytes], key: str, shard: str) -> Sample:
     """A sample of its members by extension; SampleError for one that lacks a part or doesn't fit.
 
-    Of several lists of synthetic captions (`syn_text…`) all count, in order of their names; one
-    whose rows stand apart has them under its name and `_emb`.
+    Of several lists of synthetic captions (`syn_text…`) all that have rows count, in order of their
+    names; one whose rows stand apart has them under its name and `_emb`.
     """
     where = f"{shard}:{key}"
     kind = next((name for name in members if f".{name}" in PICTURE_SUFFIXES), "")
@@ -166,7 +169,11 @@ def _texts(told: Mapping[str, Any], rows: Mapping[str, Float]) -> tuple[tuple[st
     """The synthetic captions, and the rows of the caption and of them."""
     synthetic: list[str] = []
     parts = [rows["text_emb"]]
-    for name in sorted(name for name in told if name.startswith(_SYNTHETIC)):
+    names = sorted(name for name in told if name.startswith(_SYNTHETIC))
+    apart = [name for name in names if f"{name}_emb" in rows]
+    if apart and len(parts[0]) == 1:  # the others' rows were never made
+        names = apart
+    for name in names:
         # half a surrogate, which JSON can hold and a tokenizer can't, is a ValueError
         synthetic += [str(text).encode().decode() for text in told[name]]
         if f"{name}_emb" in rows:

@@ -96,10 +96,15 @@ class Folder:
         ):
             self.path.mkdir(parents=True, exist_ok=True)
             with one_at_a_time(self.path / f".{names[0]}.lock", busy):
-                for name in names:  # what killed processes left
-                    for part in self.path.glob(f".{name}.*.part"):
-                        part.unlink(missing_ok=True)
+                self._sweep(names)
                 yield
+                self._sweep(names)
+
+    def _sweep(self, names: list[str]) -> None:
+        """Remove what killed processes left."""
+        for name in names:
+            for part in self.path.glob(f".{name}.*.part"):
+                part.unlink(missing_ok=True)
 
     def there(self) -> set[str]:
         return {path.name for path in self.path.glob("*") if path.is_file()}

@@ -20,13 +20,16 @@ from galago.checkpoints.folders import CLIP_CONFIG
 from galago.checkpoints.tensors import Float
 from galago.disk import optional_json
 from galago.errors import GalagoError, OptionError
+from galago.train.clip.workers import NUMBER
 
 __all__ = [
     "FAULTS",
     "Teacher",
     "TeacherRow",
+    "by_torch",
     "check_config",
     "describe",
+    "device",
     "load_teacher",
     "random_ones",
 ]
@@ -72,13 +75,32 @@ class TeacherRow:
 
 def describe(name: str, scale: float | None, teacher: Teacher) -> TeacherRow:
     """As it stands with the shards; `scale` in the place of the paper's or its own, if given."""
-    known = _SCALES.get(name.rpartition(":")[2], teacher.scale)
+    tag = name.rpartition(":")[2] if name.startswith("open_clip:") else ""
+    known = _SCALES.get(tag, teacher.scale)
     return TeacherRow(name, teacher.dim, known if scale is None else scale)
 
 
 def random_ones(names: Sequence[str]) -> list[str]:
     """Those of the names that say no weights: rows that mean nothing."""
-    return [name for name in names if name.startswith("open_clip:") and name.count(":") == 1]
+    return [
+        name
+        for name in names
+        if name.startswith("open_clip:") and not name.partition(":")[2].partition(":")[2]
+    ]
+
+
+def by_torch(names: Sequence[str]) -> bool:
+    """Whether one of these teachers and captioners may compute by torch, on a GPU if there is."""
+    return not all(name.startswith("galago:") for name in names)
+
+
+def device() -> Any:
+    """Where torch computes in this process: of several GPUs each process has the next."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get(NUMBER, "0")) % torch.cuda.device_count())
 
 
 def load_teacher(name: str, *, offline: bool = False) -> Teacher:
@@ -165,7 +187,7 @@ class _OpenClip:
         except (*FAULTS, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise OptionError(f"open_clip can't load {name} {pretrained}: {reason}") from None
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device()
         self._model = model.eval().to(self._device)
         size = model.visual.image_size
         self.side = size[0] if isinstance(size, (tuple, list)) else size

@@ -17,6 +17,7 @@ import torch
 from galago.disk import whole_folder
 from galago.errors import OptionError
 from galago.progress import Progress, Stage, silent
+from galago.train.clip.contents import contents_of
 from galago.train.clip.judge import Judgement, judge
 from galago.train.clip.learn import Course, Here, joined, learn
 from galago.train.clip.loss import Teaching, dr_loss
@@ -112,7 +113,8 @@ class _Training:
             first_sample(self.held)  # else it would be known behind the training
         self.teaching = teaching(job, first.image_rows.shape[1])
         self.two = _captioned(job, first)
-        self.model = f"{job.student} {job.start}"
+        own = [job.student] if job.student and job.student.endswith(".toml") else []
+        self.model = " ".join([str(job.student), str(job.start), *contents_of(own).values()])
         told = [*map(fingerprint, self.shards), str(self.teaching)]
         self.data = hashlib.blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
 

@@ -115,7 +115,7 @@ class _Training:
             if place.world > 1:
                 # all begin when the first has agreed on the work folder
                 torch.distributed.barrier()
-            coca = load_coca(self.job.captioner, offline=self.job.offline)
+            coca = load_coca(self.job.captioner, offline=self.job.offline, seed=options.seed)
             coca.model.to(device())
             local = options.local_batch(place.world)
             reading = Reading(self.shards, local, options.seed, options.shuffle)

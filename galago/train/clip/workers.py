@@ -23,6 +23,7 @@ from galago.errors import GalagoError, StorageError
 __all__ = [
     "Begin",
     "DEATHS",
+    "NUMBER",
     "THREADS",
     "Tell",
     "Told",
@@ -37,6 +38,7 @@ Begin = Callable[[Tell], Callable[[Any, Tell], None]]
 """Called once in each process; what it returns does a task, and tells what there is to tell."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+NUMBER = "GALAGO_PROCESS"  # which one this is, from 0: each of several takes a GPU of its own
 DEATHS = 2  # of processes in one task, after which it is given up
 
 
@@ -61,7 +63,7 @@ def work(begin: Begin, tasks: Sequence[Any], processes: int) -> Iterator[Told]:
     pending, deaths = deque(tasks), Counter[int]()
     held: list[_Process] = []
     try:
-        held += [_Process(begin) for _ in range(min(processes, len(tasks)))]
+        held += [_Process(begin, number) for number in range(min(processes, len(tasks)))]
         while held:
             for one in _spoken(held):
                 kind, what = one.hear()
@@ -69,7 +71,7 @@ def work(begin: Begin, tasks: Sequence[Any], processes: int) -> Iterator[Told]:
                     _check_end(one, deaths)
                     pending.appendleft(one.task)
                     yield Told("killed", one.task)
-                    held[held.index(one)] = _Process(begin)
+                    held[held.index(one)] = _Process(begin, one.number)
                     continue
                 check(kind, what)
                 if kind in ("done", "failed", "said"):
@@ -116,12 +118,13 @@ def _spoken(held: Sequence[_Process]) -> list[_Process]:
 class _Process:
     """One process, and the task it has."""
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Begin, number: int) -> None:
+        self.number = number
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
         self.task: Any = None
         self._process: BaseProcess = context.Process(
-            target=_serve, args=(other, begin), daemon=True
+            target=_serve, args=(other, begin, number), daemon=True
         )
         self._process.start()
         other.close()  # else the end of the process wouldn't be heard
@@ -154,11 +157,10 @@ class _Process:
         self._process.join()
 
 
-def _serve(pipe: Connection, begin: Begin) -> None:
+def _serve(pipe: Connection, begin: Begin, number: int) -> None:
     """In the process: one thread, so that what comes out doesn't depend on how many there are."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends us
-    for name in THREADS:
-        os.environ[name] = "1"
+    os.environ |= dict.fromkeys(THREADS, "1") | {NUMBER: str(number)}
 
     def tell(what: Any) -> None:
         pipe.send(("said", what))

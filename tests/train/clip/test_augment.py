@@ -90,6 +90,11 @@ def test_apples_numbers_are_read_and_written_as_they_are() -> None:
         assert abs(magnitude) == pytest.approx(OPERATIONS[number].magnitude, rel=1e-6)
 
 
+def test_a_crop_of_which_no_operation_was_drawn_is_a_crop() -> None:
+    (found,) = read_params("[[[0, 1, 20, 30], null]]")
+    assert (found.box, found.ops) == ((0, 1, 20, 30), ())
+
+
 def test_a_shift_is_the_same_share_of_every_side() -> None:
     one = Augmentation((0, 0, 32, 32), ((3, 56.0),))  # a quarter of what the teachers saw
     white = Image.new("RGB", (32, 32), "white")

@@ -100,6 +100,30 @@ def test_a_student_that_is_the_teachers_has_nothing_to_learn() -> None:
     assert float(dr_loss(**tensors(student), teaching=alone).total) == pytest.approx(0, abs=1e-9)
 
 
+def test_pictures_of_one_caption_count_as_right_for_each_other() -> None:
+    """Told by the same words, as by their label's name: CLIP's part then falls in the direction of
+    one that takes each of those for right, and differs from it by a number that can't be learnt."""
+    torch.manual_seed(0)
+    held = tensors(given(8, 1))
+    same = torch.tensor([0, 0, 2, 0, 4, 4, 6, 7])
+    weights = [torch.randn(6, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    unit = torch.nn.functional.normalize
+    images, texts = unit(held["images"] @ weights[0]), unit(held["texts"][0][same] @ weights[1])
+    alone = Teaching(TEACHING.dims, TEACHING.scales, 0.0)
+    found = dr_loss(images, [texts], torch.tensor(14.3), held["taught_images"],
+                    held["taught_texts"], alone).total  # fmt: skip
+    right = (same[:, None] == same[None]).double()
+    shares = right / right.sum(1, keepdim=True)
+    logits = 14.3 * images @ texts.T
+    wanted = -sum((shares * one.log_softmax(1)).sum(1).mean() / 2 for one in (logits, logits.T))
+    for one, other in zip(
+        torch.autograd.grad(found, weights, retain_graph=True),
+        torch.autograd.grad(wanted, weights),
+        strict=True,
+    ):
+        assert float(one.abs().max()) > 1e-3 and torch.allclose(one, other, atol=1e-12)
+
+
 def learnt(held: dict[str, Any]) -> tuple[float, list[Any]]:
     """A linear student's loss, and its gradients; `held` has pictures and words as numbers."""
     torch.manual_seed(0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from galago.errors import GalagoError, OptionError
-from galago.train.clip.ray_work import _Actor, ray_work
+from galago.train.clip.ray_work import _Actor, _Work, ray_work
 from galago.train.clip.recipe import Recipe
 from galago.train.clip.reinforce import reinforce
 from galago.train.clip.sources import tasks
@@ -20,8 +23,14 @@ from tests.helpers.ray_tasks import begin
 from tests.helpers.reinforced import write_shards
 
 
+def need_ray() -> None:
+    """Without importing it: Ray takes how it is spoken to, with a token, as it is imported."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra cluster")
+
+
 def done(folder: Path, given: Sequence[str], deaths: int = 0) -> list[Told]:
-    pytest.importorskip("ray", reason="needs the extra cluster")
+    need_ray()
     return list(ray_work(functools.partial(begin, str(folder), deaths), given, "local", 2))
 
 
@@ -39,6 +48,39 @@ def test_a_node_with_another_galago_is_refused_by_its_name(tmp_path: Path) -> No
     told = _Actor().begin(functools.partial(begin, str(tmp_path), 0), "9.9")
     line = f"{socket.gethostname()} has galago {__version__} and this machine 9.9: install one"
     assert told[0] == "broken" and told[1].startswith(line)
+
+
+class Cluster:
+    """Ray as far as actors are called: nodes with so many GPUs, and what was asked for."""
+
+    def __init__(self, *gpus: int) -> None:
+        held = [{"CPU": 4.0} | ({"GPU": float(count)} if count else {}) for count in gpus]
+        self._nodes = [{"Alive": True, "Resources": one} for one in held]
+        self.asked: list[dict[str, Any]] = []
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [*self._nodes, {"Alive": False, "Resources": {"CPU": 9.0, "GPU": 9.0}}]
+
+    def remote(self, _: Any) -> Any:
+        def options(**asked: Any) -> Any:
+            self.asked.append(asked)
+            return SimpleNamespace(remote=lambda: SimpleNamespace(begin=begun))
+
+        begun = SimpleNamespace(remote=lambda *_: None)
+        return SimpleNamespace(options=options)
+
+
+@pytest.mark.parametrize(
+    "nodes, gpu, actors, has",
+    [((2, 1, 0), True, 3, True), ((2, 1), False, 8, False), ((0, 0), True, 8, False)],
+)
+def test_an_actor_that_needs_a_gpu_has_one_where_there_are(
+    nodes: tuple[int, ...], gpu: bool, actors: int, has: bool
+) -> None:
+    cluster = Cluster(*nodes)
+    _Work(cluster, lambda _: lambda *_: None, ["task"] * 20, 100, gpu)._call()
+    assert len(cluster.asked) == actors
+    assert all((one.get("num_gpus") == 1) is has for one in cluster.asked)
 
 
 @pytest.mark.slow
@@ -63,7 +105,7 @@ def test_what_ends_the_work_is_a_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.model
 def test_actors_write_what_processes_write(tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="needs the extra cluster")
+    need_ray()
     made = tasks(str(write_shards(tmp_path / "in", [2, 2, 2])), 1)
     recipe = Recipe(("galago:mobileclip2-nano",), augmentations=2)
     reinforce(made, tmp_path / "one", recipe, 1)

@@ -23,6 +23,7 @@ from galago.train.clip.reinforce import Reinforced, reinforce
 from galago.train.clip.shards import Sample, members, plain, read_sample
 from galago.train.clip.shelf import Folder
 from galago.train.clip.sources import tasks
+from tests.helpers.clips import tiny_clip
 from tests.helpers.commandline import COMMAND, POSIX_ONLY
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
@@ -142,6 +143,17 @@ def test_other_teachers_or_augmentations_need_another_folder(
     with pytest.raises(GalagoError, match="x 33.: give the same"):
         made(place, tmp_path, recipe=other)
     assert not [*tmp_path.glob("*.tar")]
+
+
+def test_other_weights_in_the_same_folder_need_another_folder(place: Path, tmp_path: Path) -> None:
+    recipe = Recipe((str(tiny_clip(tmp_path / "teacher")),), augmentations=1)
+    assert made(place, tmp_path / "out", recipe=recipe).made == 3
+    assert made(place, tmp_path / "out", recipe=recipe).found == 3
+    (tmp_path / "out" / "00002.tar").unlink()
+    tiny_clip(tmp_path / "teacher", seed=1)
+    with pytest.raises(OptionError, match="teacher holds other weights than as the shards in"):
+        made(place, tmp_path / "out", recipe=recipe)
+    assert not (tmp_path / "out" / "00002.tar").exists()
 
 
 def test_rows_that_are_cut_otherwise_need_another_folder(

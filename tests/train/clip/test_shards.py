@@ -131,6 +131,11 @@ def test_several_lists_of_captions_are_one(tmp_path: Path) -> None:
     held["syn.json"] = json.dumps({"syn_text_b": ["two"], "syn_text": ["one"]}).encode()
     found = read_sample(held, "k", "00000.tar")
     assert found.synthetic == ("one", "two") and np.array_equal(found.text_rows, one.text_rows)
+    # of a third list rows were never made
+    told = {"syn_text_b": ["two"], "syn_text": ["one"], "syn_text_a": ["x", "y"]}
+    held["syn.json"] = json.dumps(told).encode()
+    again = read_sample(held, "k", "00000.tar")
+    assert again.synthetic == ("one", "two") and np.array_equal(again.text_rows, one.text_rows)
 
 
 def test_what_a_sample_lacks_is_said() -> None:

@@ -98,6 +98,18 @@ def test_a_bucket_takes_whole_files_and_tells_them(bucket: Played) -> None:
     assert shelf.there() == {"a.json"}
 
 
+def test_what_killed_processes_leave_in_a_folder_goes_before_and_behind_the_work(
+    tmp_path: Path,
+) -> None:
+    left, others = tmp_path / ".0.tar.abcd.part", tmp_path / ".1.tar.abcd.part"
+    for path in (left, others):
+        path.write_bytes(b"half")
+    with Folder(tmp_path).alone(["0.tar"]):
+        assert not left.exists()
+        left.write_bytes(b"half of it again")
+    assert not left.exists() and others.exists()  # another machine's share
+
+
 @pytest.mark.slow
 @pytest.mark.model
 def test_a_bucket_is_reinforced_into_a_bucket_and_continued_where_it_threw_us_out(

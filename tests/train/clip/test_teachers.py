@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from galago.errors import OptionError
-from galago.train.clip.teachers import TeacherRow, describe, load_teacher, random_ones
+from galago.train.clip.teachers import (
+    TeacherRow,
+    by_torch,
+    describe,
+    device,
+    load_teacher,
+    random_ones,
+)
+from galago.train.clip.workers import NUMBER
 from tests.helpers.clips import tiny_clip
 
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 1}
@@ -38,6 +46,7 @@ class Fake:
         ("open_clip:ViT-L-14:openai", None, 100.0),
         ("open_clip:ViT-L-14:dfn2b", 55.0, 55.0),
         ("galago:mobileclip2-nano", None, 13.0),
+        ("dfn2b", None, 13.0),  # a folder
     ],
 )
 def test_the_scale_is_what_is_told_or_the_papers_or_its_own(
@@ -47,8 +56,26 @@ def test_the_scale_is_what_is_told_or_the_papers_or_its_own(
 
 
 def test_those_without_weights_are_known() -> None:
-    names = ["open_clip:ViT-B-32", "open_clip:ViT-B-32:openai", "galago:conse"]
-    assert random_ones(names) == names[:1]
+    names = ["open_clip:ViT-B-32", "open_clip:RN50:", "open_clip:ViT-B-32:openai", "galago:conse"]
+    assert random_ones(names) == names[:2]
+
+
+def test_of_several_gpus_each_process_has_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = []
+    for number in range(4):
+        monkeypatch.setenv(NUMBER, str(number))
+        found.append(device().index)
+    assert found == [0, 1, 0, 1]
+    monkeypatch.delenv(NUMBER)  # as in an actor of Ray's, which sees its own alone
+    assert device().index == 0
+
+
+def test_who_computes_by_torch_is_known_by_its_name() -> None:
+    assert not by_torch(["galago:conse", "galago:fastvlm-nano"])
+    assert by_torch(["galago:conse", "open_clip:ViT-B-32"]) and by_torch(["folder"])
 
 
 @pytest.mark.parametrize("name", ("somebody", "open_clip:", "galago:", ""))

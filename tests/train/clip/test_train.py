@@ -24,7 +24,7 @@ from galago.progress import silent  # noqa: E402
 from galago.text.clip_tokens import load_clip_tokenizer  # noqa: E402
 from galago.train.clip import train as train_module  # noqa: E402
 from galago.train.clip.judge import judge  # noqa: E402
-from galago.train.clip.learn import _Run  # noqa: E402
+from galago.train.clip.learn import _Notes, _Run  # noqa: E402
 from galago.train.clip.options import ClipOptions  # noqa: E402
 from galago.train.clip.publish import prove, write_student  # noqa: E402
 from galago.train.clip.students import new_student, published_student  # noqa: E402
@@ -154,6 +154,38 @@ def test_a_training_of_other_data_isnt_continued(
     changed = dataclasses.replace(OPTIONS, rate=1e-4)
     with pytest.raises(OptionError, match="--rate was 0.003 and is 0.0001"):
         train_clip(job(shards, tmp_path / "out", tiny, options=changed))
+    larger = tmp_path / "tiny.toml"
+    larger.write_text(TINY)
+    with pytest.raises(KeyboardInterrupt):
+        train_clip(job(shards, tmp_path / "large", str(larger)))
+    larger.write_text(TINY.replace("embed = 32", "embed = 64"))
+    with pytest.raises(OptionError, match="the model is another one"):
+        train_clip(job(shards, tmp_path / "large", str(larger)))
+
+
+def test_what_is_left_out_is_said_once_and_so_is_that_more_isnt() -> None:
+    heard: list[str] = []
+    notes = _Notes(lambda stage, _: heard.append(str(stage)))
+    assert notes.told(["a", "b", "a"], 0.0) == ["a", "b"] and not notes.told(["b"], 0.0)
+    many = [str(number) for number in range(200)]
+    notes.told(many, 0.5)
+    notes.told(["c"], 0.5)
+    assert heard == ["a", "b", *many[:97], "what else is left out isn't told any more"]
+
+
+@pytest.mark.slow
+def test_what_every_process_leaves_out_is_told(tiny: str, tmp_path: Path) -> None:
+    """Each of two processes reads a shard of its own, in which a picture can't be opened."""
+    shards = write_shards(tmp_path / "shards", [4, 4], broken=(1, 6))
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
+           "29515", "-m", "galago", "train-clip", str(shards), str(tmp_path / "out"), "--student",
+           tiny, "--batch", "8", "--steps", "2", "--warmup", "1", "--workers", "0",
+           "--precision", "fp32"]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": str(TOP), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(run, check=True, env=env, capture_output=True, text=True)
+    told = " ".join(ran.stderr.split())
+    for where in ("00000.tar:000000001", "00001.tar:000000006"):
+        assert told.count(f"left out: {where}: the picture can't be opened") == 1, told
 
 
 @pytest.mark.slow

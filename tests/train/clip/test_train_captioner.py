@@ -119,6 +119,28 @@ def test_a_captioner_begins_with_a_folders_weights_or_a_file_of_torchs(
         same_coca(coca, tmp_path / "folder")
 
 
+def test_the_seed_draws_new_weights_and_nothing_else(
+    shards: str, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    held = [load_coca(tiny, seed=seed).model.state_dict() for seed in (3, 3, 4)]
+    assert torch.equal(torch.get_rng_state(), before)
+    drawn = ("text_decoder.text_projection", "text.token_embedding.weight", "visual.proj")
+    for name in drawn:
+        assert torch.equal(held[0][name], held[1][name])
+        assert not torch.equal(held[0][name], held[2][name])
+    begun: list[Any] = []
+    monkeypatch.setattr(
+        "galago.train.clip.train_captioner.learn", lambda pupil, *_: begun.append(pupil) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        options = dataclasses.replace(OPTIONS, seed=4)
+        train_captioner(CaptionerJob(tiny, shards, tmp_path / "out", options))
+    found = begun[0].coca.model.state_dict()
+    assert all(torch.equal(found[name], held[2][name]) for name in drawn)
+
+
 class Harmful:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("harmed",)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from galago.errors import GalagoError, OptionError
-from galago.train.clip.workers import Tell, lacks_memory, work
+from galago.train.clip.workers import NUMBER, Tell, lacks_memory, work
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +26,8 @@ def begin(folder: str, tell: Tell) -> Callable[[Any, Tell], None]:
             file.write(f"{os.getpid()}\n")
         begun = len(Path(folder, task).read_text().splitlines())
         tell((task, os.environ["OMP_NUM_THREADS"]))
+        if task.startswith("both"):
+            tell(int(os.environ[NUMBER]))
         while task.startswith("both") and len([*Path(folder).glob("both-*")]) < 2:
             time.sleep(0.01)  # until another process has the other
         if task == "unread":
@@ -63,6 +65,12 @@ def test_each_is_done_once_by_as_many_as_there_shall_be(tmp_path: Path) -> None:
     assert sorted(did(tmp_path, tasks)) == [("done", task) for task in tasks]
     assert [times(tmp_path, task) for task in tasks] == [1] * 6
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 2
+
+
+def test_each_of_several_knows_its_number_and_so_does_who_takes_its_place(tmp_path: Path) -> None:
+    tasks = ["die-1", "both-1", "both-2"]
+    told = work(functools.partial(begin, str(tmp_path)), tasks, 2)
+    assert {one.what for one in told if isinstance(one.what, int)} == {0, 1}
 
 
 def test_one_that_is_killed_is_begun_anew_and_the_others_go_on(tmp_path: Path) -> None:
