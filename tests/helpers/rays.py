@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from galago.scale.crew import Chunk
 from galago.scale.rows import Batch, Row
 from tests.helpers.tables import MADE
 
-__all__ = ["FakeRay"]
+__all__ = ["FakeRay", "need_ray"]
+
+
+def need_ray() -> None:
+    """Without importing it: Ray takes how it is spoken to, with a token, as it is imported."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra cluster", allow_module_level=True)
 
 
 class RayError(Exception):

@@ -11,6 +11,7 @@ from galago.scale.ray_crew import RayCrew, _Job, _shared_out
 from galago.scale.ray_start import check_there
 from galago.scale.rows import Batch
 from galago.scale.worker import Work
+from tests.helpers.rays import need_ray
 from tests.helpers.tables import lacking, raws
 
 WORK = Work("mobileclip2-nano", threads=1)
@@ -73,7 +74,7 @@ def test_workers_larger_than_this_machine_are_refused() -> None:
 
 
 def test_a_model_that_workers_cant_open_is_a_line() -> None:
-    pytest.importorskip("ray", reason="needs the extra cluster")
+    need_ray()
     with (
         RayCrew(Work("no/such-model", threads=1, offline=True), "local") as crew,
         pytest.raises(OptionError, match="no/such-model is not on this machine"),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.killing import embed_with_kills, left_behind, many_pictures
+from tests.helpers.rays import need_ray
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
@@ -29,7 +30,7 @@ PAUSE = (0.5, 2.0) if PICTURES < 2000 else (2.0, 10.0)
 
 
 def test_every_picture_is_one_row_whoever_is_killed(tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="needs the extra cluster")
+    need_ray()
     lance: Any = pytest.importorskip("lance", reason="needs the extra cluster")
     place = Path(FOLDER) if FOLDER else tmp_path
     pictures, out = place / "pictures", place / "out.lance"

@@ -18,8 +18,9 @@ import pytest
 
 from tests.helpers.killing import many_pictures
 from tests.helpers.nodes import HEAD, Nodes, can_have_nodes
+from tests.helpers.rays import need_ray
 
-ray: Any = pytest.importorskip("ray", reason="needs the extra cluster")
+need_ray()
 lance: Any = pytest.importorskip("lance", reason="needs the extra cluster")
 ASKED = os.environ.get("GALAGO_NODES") == "1" and can_have_nodes()
 pytestmark = pytest.mark.skipif(not ASKED, reason="needs GALAGO_NODES=1, and root")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +19,8 @@ from galago.train.clip.sources import tasks
 from galago.train.clip.workers import Told
 from galago.version import __version__
 from tests.helpers.ray_tasks import begin
+from tests.helpers.rays import need_ray
 from tests.helpers.reinforced import write_shards
-
-
-def need_ray() -> None:
-    """Without importing it: Ray takes how it is spoken to, with a token, as it is imported."""
-    if importlib.util.find_spec("ray") is None:
-        pytest.skip("needs the extra cluster")
 
 
 def done(folder: Path, given: Sequence[str], deaths: int = 0) -> list[Told]:
