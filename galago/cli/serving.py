@@ -196,6 +196,7 @@ def _with_album(
         pool,
         threads=opening.threads,
         offline=opening.offline,
+        device=opening.device,
         may_be_new=serving.remember,
     )
     seen = desk.keeper(serving.kept_for()) if serving.remember else None
@@ -215,7 +216,9 @@ def _without_album(
     serving: Serving, opening: Opening, pool: PicturePool
 ) -> tuple[dict[str, Any], Said]:
     source = albums.source_of(serving.clip) if serving.clip else None
-    more = ClipOpening(source, threads=opening.threads, offline=opening.offline)
+    more = ClipOpening(
+        source, threads=opening.threads, offline=opening.offline, device=opening.device
+    )
     clip = more.load(pool)
     return {"clip": clip}, Said("", clip.name, source or clip.name, None, None, None)
 

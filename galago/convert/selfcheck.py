@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def judge_by(
     bounds: Bounds,
 ) -> SelfCheck:
     """As `judge`, by bounds of one's own."""
-    cosines = np.concatenate([np.empty(0, np.float32), *(_cosines(a, b) for a, b in features)])
+    cosines = np.concatenate([np.empty(0, np.float32), *(row_cosines(a, b) for a, b in features)])
     agreed: list[npt.NDArray[np.bool_]] = [np.empty(0, np.bool_)]
     divergence: list[npt.NDArray[np.float64]] = [np.empty(0)]
     saying = False  # whether the reference prefers anything anywhere
@@ -161,7 +162,8 @@ def _next_tokens(
     return hits, np.asarray((np.exp(ours) * (ours - theirs)).sum(-1))
 
 
-def _cosines(a: Float, b: Float) -> Float:
+def row_cosines(a: Float, b: Float) -> Float:
+    """Cosine of each row of two arrays (n, D)."""
     norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return np.asarray((a * b).sum(-1) / np.maximum(norms, 1e-12), dtype=np.float32)
 
@@ -197,7 +199,7 @@ def reference_of(
     `whole`: all pictures at the model's own side, for an export that knows no other.
     """
     spec, full = source.spec, PrecisionPlan("fp32", "fp32")
-    pixels = list(_pictures(spec, whole=whole))
+    pixels = list(pictures_of(spec, whole=whole))
     features = _encode(VisionSession(collect(vision_items(source, "fp32")), spec, full), pixels)
     progress(0.4)
     ids = prompt_ids(source)
@@ -246,10 +248,10 @@ def compare_vision(
     reference: Weights, other: Weights, spec: VLMSpec, plan: PrecisionPlan
 ) -> tuple[float, float]:
     """Mean and least cosine of image tokens between fp32 tensors and those of `plan`."""
-    pictures = list(_pictures(spec))
+    pictures = list(pictures_of(spec))
     theirs = _encode(VisionSession(reference, spec, PrecisionPlan("fp32", "fp32")), pictures)
     ours = _encode(VisionSession(other, spec, plan), pictures)
-    found = np.concatenate([_cosines(a, b) for a, b in zip(theirs, ours, strict=True)])
+    found = np.concatenate([row_cosines(a, b) for a, b in zip(theirs, ours, strict=True)])
     return float(found.mean()), float(found.min())
 
 
@@ -259,7 +261,7 @@ def _encode(session: VisionSession, pictures: Sequence[Float]) -> list[Float]:
     return found
 
 
-def _pictures(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
+def pictures_of(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
     """The first picture as the model takes it, the rest smaller: each costs seconds at 1024."""
     for index, path in enumerate(sorted(PICTURES.glob("*.webp"))):
         side = spec.image.side
@@ -271,8 +273,13 @@ def _pictures(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
 
 def prompt_ids(source: Checkpoint) -> list[int]:
     """Ids of the passage, within the embedding table."""
-    found = tokens.load_tokenizer(source.folder).encode(PASSAGE)
-    return [i for i in found if 0 <= i < source.spec.text.vocab] or [0]
+    return passage_ids(source.folder, source.spec.text.vocab)
+
+
+def passage_ids(folder: Path, vocab: int) -> list[int]:
+    """As prompt_ids, of any folder with a tokenizer."""
+    found = tokens.load_tokenizer(folder).encode(PASSAGE)
+    return [i for i in found if 0 <= i < vocab] or [0]
 
 
 def _reference(

@@ -33,6 +33,7 @@ def galago(options: Options) -> dict[str, Any]:
         precision=options["precision"],
         threads=options["threads"],
         offline=True,
+        device=options.get("device"),
     )
     side = clip.spec.image.side
     found = measured(clip.embed_pixels, clip.embed_texts, side, options, started)
