@@ -17,9 +17,9 @@ from galago.progress import Progress
 from galago.text.clip_tokens import load_clip_tokenizer
 
 if TYPE_CHECKING:
-    from galago.convert.agreement import Agreement
-    from galago.convert.placing import Placer
+    from galago.engine.agreement import Agreement
     from galago.engine.device import Device, Devices
+    from galago.engine.placing import Placer
 
 __all__ = ["Tower", "Towers", "devices_of"]
 
@@ -78,14 +78,14 @@ class Towers:
         return make() if self._devices is None else self._placed("words", make)
 
     def _placed(self, what: str, make: Callable[[Any], Tower]) -> Tower:
-        from galago.convert.placing import PartOn
+        from galago.engine.placing import PartOn
 
         devices = self._devices
         assert devices is not None
         device = devices.vision if what == "pictures" else devices.language
 
         def check(ours: Tower, theirs: Tower) -> Agreement:
-            from galago.convert.agreement import compare_rows
+            from galago.engine.agreement import compare_rows
 
             given = self._pixels() if what == "pictures" else self._ids()
             sides = {one.products(self._precision, exact=self._exact) for one in device.members}
@@ -102,14 +102,14 @@ class Towers:
         return self._precision == "fp32"
 
     def _placer(self) -> Placer:
-        from galago.convert.devices import kept_in
-        from galago.convert.placing import Placer
+        from galago.engine.agreement import Kept
+        from galago.engine.placing import Placer
 
         assert self._devices is not None
         made_from = (self._checkpoint.spec, self._precision, self._checkpoint.file)
         # What can't be told from another's is compared each time.
         folder = None if self._checkpoint.file is None else agreements_dir()
-        return Placer(kept_in(folder, made_from), self._progress, self._devices.meanwhile)
+        return Placer(Kept.of_weights(folder, made_from), self._progress, self._devices.meanwhile)
 
     def _pixels(self) -> Float:
         """(n, 3, side, side) of the self-check's pictures."""

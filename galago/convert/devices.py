@@ -1,4 +1,4 @@
-"""A FastVLM's sessions on the devices that were chosen; galago.convert.placing says how."""
+"""A FastVLM's sessions on the devices that were chosen; galago.engine.placing says how."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galago.checkpoints.tensors import Float
-from galago.convert.agreement import Agreement, Kept, compare_rows, compare_words
 from galago.convert.load import Opened
-from galago.convert.placing import PartOn, Placer
+from galago.convert.same_words import compare_words
 from galago.convert.selfcheck import BOUNDS, passage_ids, pictures_of
+from galago.engine.agreement import Agreement, Kept, compare_rows
 from galago.engine.batching import BatchedDecoder
 from galago.engine.device import Device, Devices
-from galago.engine.runtime import ov
+from galago.engine.placing import PartOn, Placer
 from galago.engine.standby import SteadyDecoder, SteadyVision, Story
 from galago.engine.vlm_sessions import VisionSession
 from galago.progress import Progress, Stage
 from galago.specs import VLMSpec
-from galago.version import __version__
 
-__all__ = ["Placed", "kept_in", "place"]
+__all__ = ["Placed", "place"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,6 @@ class Placed:
     language: SteadyDecoder
     stories: Callable[[], tuple[Story, Story]]
     placer: Placer
-
-
-def kept_in(folder: Path | None, made_from: object) -> Kept:
-    """Agreements of a model's weights, as long as galago and the engine are the same."""
-    return Kept(folder, (__version__, ov.get_version(), made_from))
 
 
 def place(
@@ -54,7 +48,7 @@ def place(
     `side`: that of a device which takes one only. `folder` keeps what was found of them; `again`
     compares them although that was done before. `tokenizer_of`: a folder with the tokenizer.
     """
-    kept = kept_in(folder, (opened.made_from, side if devices.vision.fixed else None))
+    kept = Kept.of_weights(folder, (opened.made_from, side if devices.vision.fixed else None))
     placer = Placer(kept, progress, devices.meanwhile, again)
     if devices.note:
         progress(Stage(devices.note, lasting=True), 1.0)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from galago.checkpoints.names import EMBEDDING, HEAD
 from galago.checkpoints.tensors import Float, let_go, widen
 from galago.checkpoints.vlm import Checkpoint
+from galago.engine.agreement import EXACT, HALF, row_cosines
 from galago.engine.graph.ops import Weights
 from galago.engine.layers import run_decoder
 from galago.engine.precision import PrecisionPlan
@@ -67,10 +68,10 @@ class Bounds:
 # bf16 keeps 8 bits of mantissa through about 150 layers of the trunk; int8 and int4 round weights
 # (and activations) once more. A wrong graph or a swapped tensor lands far outside all of these.
 BOUNDS = {
-    "fp32": Bounds(cosine_mean=0.9999, cosine_min=0.999, top1=0.99, kl=0.001),
-    "bf16": Bounds(cosine_mean=0.99, cosine_min=0.95, top1=0.95, kl=0.05),
-    "int8": Bounds(cosine_mean=0.99, cosine_min=0.95, top1=0.90, kl=0.10),
-    "int4": Bounds(cosine_mean=0.99, cosine_min=0.95, top1=0.75, kl=0.40),
+    "fp32": Bounds(*EXACT, top1=0.99, kl=0.001),
+    "bf16": Bounds(*HALF, top1=0.95, kl=0.05),
+    "int8": Bounds(*HALF, top1=0.90, kl=0.10),
+    "int4": Bounds(*HALF, top1=0.75, kl=0.40),
 }
 
 
@@ -160,12 +161,6 @@ def _next_tokens(
     decided = best[:, 1] - best[:, 0] >= UNDECIDED
     hits = np.asarray((ours.argmax(-1) == theirs.argmax(-1))[decided])
     return hits, np.asarray((np.exp(ours) * (ours - theirs)).sum(-1))
-
-
-def row_cosines(a: Float, b: Float) -> Float:
-    """Cosine of each row of two arrays (n, D)."""
-    norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    return np.asarray((a * b).sum(-1) / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
 def _log_softmax(logits: Float) -> npt.NDArray[np.float64]:

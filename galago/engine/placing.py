@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from galago.convert.agreement import Agreement, Kept
+from galago.engine.agreement import Agreement, Kept
 from galago.engine.device import Device
 from galago.engine.standby import Standby
 from galago.progress import Progress, Stage

@@ -1,9 +1,8 @@
 """Does a device say what the CPU says? Asked once for each device, driver and model, and kept.
 
-The weights are the same on both sides; only the arithmetic differs. So the pictures and the passage
-of the self-check are enough, and the bounds are those of the arithmetic: float32 against float32
-where both compute in it, half the width otherwise. A decoder is fed the ways an answer feeds it: a
-prompt, single tokens, and again behind a cache that was cut back.
+The weights are the same on both sides; only the arithmetic differs. So a few pictures and a passage
+of text are enough, and the bounds are those of the arithmetic: float32 against float32 where both
+compute in it, half the width otherwise.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from galago.checkpoints.tensors import Float
-from galago.convert.selfcheck import BOUNDS, Bounds, judge_by, row_cosines
 from galago.disk import keep_newest, read_json, whole_file
+from galago.engine.runtime import ov
 from galago.errors import CheckpointError
+from galago.version import __version__
 
-__all__ = ["Agreement", "Kept", "compare_rows", "compare_words"]
+__all__ = ["EXACT", "HALF", "Agreement", "Kept", "compare_rows", "row_cosines"]
 
-_STEPS = 8  # single tokens, and as many behind a cache that was cut back
+# The least cosines, on average and of any row, between float32 and itself, and half the width.
+EXACT, HALF = (0.9999, 0.999), (0.99, 0.95)
 _KEPT = 64  # files
 
 
@@ -53,6 +52,11 @@ class Kept:
 
     folder: Path | None
     made_from: tuple[object, ...]
+
+    @classmethod
+    def of_weights(cls, folder: Path | None, made_from: object) -> Kept:
+        """Those of a model's weights, as long as galago and the engine are the same."""
+        return cls(folder, (__version__, ov.get_version(), made_from))
 
     def of(self, what: str, device: tuple[object, ...]) -> Agreement | None:
         """What was found before of this part on this device (Device.identity)."""
@@ -88,54 +92,14 @@ def compare_rows(
     what: str, device: str, pairs: Sequence[tuple[Float, Float]], *, exact: bool
 ) -> Agreement:
     """Of rows (n, D): the CPU's and the device's, such as a picture's tokens."""
-    bounds = BOUNDS["fp32" if exact else "bf16"]
+    least_mean, least_of_any = EXACT if exact else HALF
     found = np.concatenate([row_cosines(*pair) for pair in pairs])
     mean, least = float(found.mean()), float(found.min())
-    passed = mean >= bounds.cosine_mean and least >= bounds.cosine_min  # False for NaN, too
+    passed = mean >= least_mean and least >= least_of_any  # False for NaN, too
     return Agreement(what, device, passed, f"cosine {mean:.4f}, least {least:.4f}")
 
 
-class _Cache(Protocol):
-    length: int
-
-    def append(self, inputs_embeds: Float) -> Float: ...
-    def append_all(self, inputs_embeds: Float) -> Float: ...
-    def truncate(self, length: int) -> None: ...
-
-
-class _Decoder(Protocol):
-    def embed(self, ids: npt.ArrayLike) -> Float: ...
-    def new_cache(self) -> _Cache: ...
-
-
-def compare_words(
-    what: str,
-    device: str,
-    ours: _Decoder,
-    theirs: _Decoder,
-    features: Float,
-    ids: Sequence[int],
-    bounds: Bounds,
-) -> Agreement:
-    """Of next tokens behind a picture's `features` (T, hidden) and the words `ids`."""
-    words = ours.embed(ids)
-    pairs = list(zip(*(_said(one, features, words) for one in (ours, theirs)), strict=True))
-    free = dataclasses.replace(bounds, cosine_mean=0.0, cosine_min=0.0)  # there are no features
-    found = judge_by([], pairs, free)
-    figures = f"next tokens {found.top1:.1%} of {found.decided} the same, KL {found.kl:.4f}"
-    return Agreement(what, device, found.passed, figures)
-
-
-def _said(decoder: _Decoder, features: Float, words: Float) -> list[Float]:
-    """Logits (n, vocab) at the words fed as a prompt, as single tokens, and after a cut."""
-    cache = decoder.new_cache()
-    steps = min(_STEPS, len(words) - 1)
-    start = len(features) + len(words) - steps
-    prompt = np.concatenate([features, words])[:start]
-    feed: Callable[[Float], Float] = cache.append_all
-    behind = feed(prompt)[len(features) :]
-    last = words[len(words) - steps :]
-    single = [cache.append(one[None])[None] for one in last]
-    cache.truncate(start)
-    again = feed(last) if steps else behind
-    return [behind, *single, again]
+def row_cosines(a: Float, b: Float) -> Float:
+    """Cosine of each row of two arrays (n, D)."""
+    norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.asarray((a * b).sum(-1) / np.maximum(norms, 1e-12), dtype=np.float32)

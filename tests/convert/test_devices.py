@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago.convert.agreement import Agreement, Kept, compare_rows
 from galago.convert.devices import Placed, place
 from galago.convert.load import open_model
 from galago.engine.device import find
@@ -160,32 +159,3 @@ def test_the_engines_own_joined_devices_say_the_same(placed: Any, device: str) -
     found, heard = placed(None, device)
     assert close(answer(found), answer(plain))
     assert all("agrees with the CPU" in line for line in heard) and len(heard) == 2
-
-
-def test_what_is_kept_is_told_by_all_that_it_depends_on(tmp_path: Path) -> None:
-    found = Agreement("vision", "GPU", True, "cosine 1.0000")
-    kept = Kept(tmp_path, ("weights",))
-    kept.keep(found, ("GPU", "1"))
-    assert kept.of("vision", ("GPU", "1")) == found
-    assert kept.of("language", ("GPU", "1")) is None
-    assert kept.of("vision", ("GPU", "2")) is None
-    assert Kept(tmp_path, ("others",)).of("vision", ("GPU", "1")) is None
-    assert Kept(None, ("weights",)).of("vision", ("GPU", "1")) is None
-    (file,) = tmp_path.glob("*.json")
-    for damaged in ("{", "[]", '{"what": "vision"}', file.read_text().replace("true", '"yes"')):
-        file.write_text(damaged)
-        assert kept.of("vision", ("GPU", "1")) is None
-
-
-def test_what_cannot_be_kept_is_done_without(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    kept = Kept(tmp_path / "file", ("weights",))
-    kept.keep(Agreement("vision", "GPU", True, ""), ("GPU",))
-    assert kept.of("vision", ("GPU",)) is None
-
-
-def test_float32_is_held_to_more_than_half_of_it() -> None:
-    rows = np.random.default_rng(0).standard_normal((50, 64), dtype=np.float32)
-    near = rows + 0.06 * np.random.default_rng(1).standard_normal(rows.shape, dtype=np.float32)
-    assert compare_rows("vision", "GPU", [(rows, near)], exact=False).passed
-    assert not compare_rows("vision", "GPU", [(rows, near)], exact=True).passed
