@@ -116,7 +116,8 @@ def _check_devices(settings: Settings) -> None:
     if settings.placed:
         from galago.engine.device import find
 
-        find(settings.device, settings.vision_device)
+        if find(settings.device, settings.vision_device).meanwhile:
+            raise OptionError("AUTO begins on the CPU: name the device that is to be measured")
 
 
 def _settings(

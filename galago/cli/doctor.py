@@ -80,10 +80,11 @@ def doctor(
 
 
 def _compared(where: Where) -> dict[str, Any]:
-    """Of the embedded FastVLM, and of the one that questions go to, where their parts run."""
+    """Of the embedded models, and of the one that questions go to, where their parts run."""
     import numpy as np
 
     from galago import catalog
+    from galago.clip.mobileclip import MobileCLIP
     from galago.convert.choice import choose_fastvlm
     from galago.vlm.loading import load_parts
 
@@ -100,6 +101,11 @@ def _compared(where: Where) -> dict[str, Any]:
         lines = "; ".join(one.line for one in told)
         found[name] = f"{lines}; {seconds:.3f} s a picture of {side} px"
         found["passed"] &= not any(one.refused for one in told)
+    clip = MobileCLIP.load(catalog.DEFAULT_CLIP, device=where.device)
+    clip.embed_images([_picture()])
+    clip.embed_texts(["a dog"])
+    found[catalog.DEFAULT_CLIP] = "; ".join(clip.devices) or "on CPU"
+    found["passed"] &= not clip.refused
     return found
 
 

@@ -124,7 +124,12 @@ class MobileCLIP:
     @property
     def devices(self) -> tuple[str, ...]:
         """Where the towers run that were needed so far, a line each; nothing for the CPU alone."""
-        return self._towers.stories()
+        return tuple(one.line for one in self._towers.stories())
+
+    @property
+    def refused(self) -> bool:
+        """Whether a tower runs on the CPU that was to run on a device: `devices` says why."""
+        return any(one.refused for one in self._towers.stories())
 
     @property
     def dim(self) -> int:

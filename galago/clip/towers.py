@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from galago.engine.agreement import Agreement
     from galago.engine.device import Device, Devices
     from galago.engine.placing import Placer
+    from galago.engine.standby import Standby, Story
 
 __all__ = ["Tower", "Towers", "devices_of"]
 
 Tower = Callable[[Any], Float]
+_IMAGE, _TEXT = "image tower", "text tower"
 _TEXTS = ("a photo of a dog.", "two hands hold a sheet of paper", "a street at night in the rain")
 
 
@@ -41,11 +43,11 @@ class Towers:
         """`devices`: None for the CPU. Lines about them go to `progress`."""
         self._checkpoint, self._precision, self._threads = checkpoint, precision, threads
         self._devices, self._progress = devices, progress
-        self._stories: dict[str, Callable[[], str]] = {}
+        self._standbys: dict[str, Standby[Tower]] = {}
 
-    def stories(self) -> tuple[str, ...]:
-        """Where the towers run that were needed so far, a line each."""
-        return tuple(story() for story in self._stories.values())
+    def stories(self) -> tuple[Story, ...]:
+        """Where the towers run that were needed so far."""
+        return tuple(one.story for one in self._standbys.values())
 
     def image(self) -> Tower:
         """Pixels (B, 3, side, side) -> features (B, embed), not normalised."""
@@ -60,7 +62,7 @@ class Towers:
                 **({} if device is None else {"device": device}),
             )
 
-        return make() if self._devices is None else self._placed("pictures", make)
+        return make() if self._devices is None else self._placed(_IMAGE, make)
 
     def text(self) -> Tower:
         """Ids (B, context) -> features (B, embed), not normalised."""
@@ -75,26 +77,26 @@ class Towers:
                 **({} if device is None else {"device": device}),
             )
 
-        return make() if self._devices is None else self._placed("words", make)
+        return make() if self._devices is None else self._placed(_TEXT, make)
 
     def _placed(self, what: str, make: Callable[[Any], Tower]) -> Tower:
         from galago.engine.placing import PartOn
 
         devices = self._devices
         assert devices is not None
-        device = devices.vision if what == "pictures" else devices.language
+        device = devices.vision if what == _IMAGE else devices.language
 
         def check(ours: Tower, theirs: Tower) -> Agreement:
             from galago.engine.agreement import compare_rows
 
-            given = self._pixels() if what == "pictures" else self._ids()
+            given = self._pixels() if what == _IMAGE else self._ids()
             sides = {one.products(self._precision, exact=self._exact) for one in device.members}
             exact = self._exact and sides == {"f32"}
             pair = (ours(given), theirs(given))
             return compare_rows(what, device.called(), [pair], exact=exact)
 
         standby = self._placer().place(PartOn(what, make, check), device)
-        self._stories[what] = lambda: standby.story.line
+        self._standbys[what] = standby
         return lambda given: standby.run(lambda tower: tower(given))
 
     @property

@@ -227,7 +227,7 @@ def _meant(text: str, here: Sequence[str], core: Any, *, vision: bool) -> tuple[
         _check_name(one, text, here)
         if not _is_here(one, here):
             needs = _NEEDS.get(one.split(".")[0])
-            why = f"; a {one.split('.')[0]} needs {needs}" if needs else ""
+            why = f"; it needs {needs}" if needs else ""
             raise OptionError(f"device {one} isn't here: use {_named(here)}{why}")
     if members and family not in _JOINED:
         raise OptionError(f"device {text!r} is not known: use {_named(here)}")

@@ -85,7 +85,7 @@ class Placer:
                 self.progress(Stage(f"comparing {device.name} with the CPU"), 0.0)
                 found = part.check(standby.ours(), theirs)
                 self.progress(Stage(f"comparing {device.name} with the CPU"), 1.0)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             why = " ".join(str(error).split())[-160:]
             self._refuse(
                 standby, f"{part.what} can't run on {device.called()} ({why}): the CPU is used"

@@ -32,6 +32,7 @@ from galago.vlm.reply import (
     EncodedImage,
     Judge,
     Prepared,
+    Running,
     Stats,
     VisionModel,
     check_prompt,
@@ -64,7 +65,7 @@ class FastVLM:
         identity: str | None = None,
         weights: str = "",
         taught: Judge | None = None,
-        stories: Callable[[], tuple[str, ...]] | None = None,
+        stories: Callable[[], Sequence[Running]] | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way.
 
@@ -92,7 +93,12 @@ class FastVLM:
     def devices(self) -> tuple[str, ...]:
         """Where vision and language run now, and what is known of that, a line each; nothing for a
         model made of parts that don't tell."""
-        return () if self._stories is None else self._stories()
+        return () if self._stories is None else tuple(one.line for one in self._stories())
+
+    @property
+    def refused(self) -> bool:
+        """Whether a part runs on the CPU that was to run on a device: `devices` says why."""
+        return self._stories is not None and any(one.refused for one in self._stories())
 
     @classmethod
     def load(
@@ -144,7 +150,7 @@ class FastVLM:
             identity=parts.identity,
             weights=parts.weights,
             taught=parts.taught,
-            stories=lambda: tuple(one.line for one in parts.stories()),
+            stories=parts.stories,
         )
 
     # -- pictures ----------------------------------------------------------------------------------

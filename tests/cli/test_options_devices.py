@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from galago.cli import doctor
-from galago.engine.device import find
+from galago.engine.device import Devices, find
 from galago.vlm import loading
 from tests.helpers.commandline import run
 from tests.helpers.devices import FakeCore
@@ -48,10 +48,25 @@ def test_the_engines_own_auto_answers_as_the_cpu_does(
     assert "agrees" not in run(capsys, *words, "--device", "AUTO:CPU").err  # it is known by now
 
 
+def test_the_bench_measures_a_device_by_its_name(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = FakeCore("GPU")
+    monkeypatch.setattr("galago.engine.device.ov.Core", lambda: core)
+    found = run(capsys, "bench", "--device", "AUTO", "--list")
+    assert found.code == 2 and "name the device" in found.err
+    assert run(capsys, "bench", "--device", "GPU", "--list", "first/nano").code == 0
+
+
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     core = FakeCore("GPU")
-    monkeypatch.setattr(loading, "find", lambda one, other, _: find(one, other, core))
+
+    def found(one: str | None, other: str | None = None, _: object = None) -> Devices:
+        return find(one, other, core)
+
+    monkeypatch.setattr(loading, "find", found)
+    monkeypatch.setattr("galago.engine.device.find", found)  # who imports it late
     return core
 
 
@@ -77,6 +92,7 @@ def test_the_doctor_compares_a_device(
     report = json.loads(found.out)
     assert found.code == 0 and report["compared"]["passed"] is True
     assert "vision on GPU (Pretended Graphics) agrees" in report["compared"]["fastvlm-nano"]
+    assert "text tower on GPU (Pretended Graphics) agrees" in report["compared"]["mobileclip2-nano"]
     pretended.refuses = True
     found = run(capsys, "doctor", "--device", "GPU")
     assert found.code == 1 and "a device was refused" in found.err

@@ -52,7 +52,7 @@ def test_vectors_are_the_cpus(clip_folder: Path, load: Any, device: str) -> None
     for one, other in zip(rows(clip), plain, strict=True):
         assert np.allclose(one, other, atol=1e-4)
     assert core.compiled.count(device) == (2 if device == "GPU" else 1)
-    assert f"pictures on {device}" in told[0] and "agrees with the CPU: cosine 1.0000" in told[0]
+    assert f"image tower on {device}" in told[0] and "agrees with the CPU: cosine 1.0000" in told[0]
     assert len(clip.devices) == 2
 
 

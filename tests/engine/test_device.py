@@ -109,7 +109,7 @@ def test_what_is_no_device_is_refused(name: str) -> None:
 def test_what_is_not_here_is_told_with_what_it_needs() -> None:
     alone = FakeCore()
     alone.available_devices = ["CPU"]
-    with pytest.raises(OptionError, match=r"GPU isn't here: use CPU or AUTO; a GPU needs Intel's"):
+    with pytest.raises(OptionError, match=r"GPU isn't here: use CPU or AUTO; it needs Intel's"):
         find("GPU", None, alone)
     with pytest.raises(OptionError, match="NPU isn't here"):
         find(None, "NPU", alone)

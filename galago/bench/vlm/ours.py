@@ -64,6 +64,8 @@ def _load(options: Options, threads: int | None = None) -> tuple[FastVLM, dict[s
         device=options.get("device"),
         vision_device=options.get("vision_device"),
     )
+    if vlm.refused:  # its figures would be the CPU's
+        raise GalagoError("; ".join(vlm.devices))
     seconds = time.perf_counter() - started
     return vlm, {"load": seconds, "before_bytes": before, "loaded_bytes": resident()}
 
