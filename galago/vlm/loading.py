@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from galago.convert.choice import choose_fastvlm
-from galago.convert.devices import place
 from galago.convert.load import Opened, load_taught, open_model
 from galago.convert.store import prepare
 from galago.engine.batching import BatchedDecoder
@@ -109,6 +108,8 @@ def _running(
     """Vision, language, and where they run."""
     if devices is None:
         return opened.vision(), BatchedDecoder(opened.language()), lambda: _ON_CPU
+    from galago.convert.devices import place
+
     side = where.side if isinstance(where.side, int) else None
     if side is not None:
         side = opened.spec.image.with_side(side).side
