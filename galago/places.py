@@ -18,6 +18,7 @@ __all__ = [
     "DATA",
     "EXAMPLES",
     "MODELS",
+    "agreements_dir",
     "albums_dir",
     "as_path",
     "cache_dir",
@@ -64,6 +65,12 @@ def graphs_dir() -> Path | None:
         return cache_dir() / "graphs"
     except StorageError:  # the embedded models need no cache
         return None
+
+
+def agreements_dir() -> Path | None:
+    """Where it is kept whether devices agree with the CPU, if anywhere."""
+    graphs = graphs_dir()
+    return None if graphs is None else graphs.with_name("devices")
 
 
 def sources_dir(repository: str) -> Path:

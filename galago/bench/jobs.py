@@ -48,7 +48,7 @@ class Settings:
     """How much is measured, and where things are kept.
 
     MobileCLIP's towers are timed by `clock`: "wall", or on a machine that others are using "cpu",
-    the processor's time for one thread.
+    the processor's time for one thread. `device` and `vision_device` are galago's; None: the CPU.
     """
 
     cache: Path
@@ -56,6 +56,14 @@ class Settings:
     runs: int = 5
     quick: bool = False
     clock: str = "wall"
+    device: str | None = None
+    vision_device: str | None = None
+
+    @property
+    def placed(self) -> dict[str, str]:
+        """The devices that were named, as options of jobs: rows of the CPU stay what they were."""
+        named = {"device": self.device, "vision_device": self.vision_device}
+        return {name: value for name, value in named.items() if value is not None}
 
     @property
     def cores(self) -> tuple[int, ...]:

@@ -91,7 +91,7 @@ class Run:
         """
         found = machine(self.settings.threads, packages) | {"galago": __version__}
         return {
-            "machine": found | {"cores": os.cpu_count()},
+            "machine": found | {"cores": os.cpu_count()} | self.settings.placed,
             "runs": self.settings.runs,
             "rounds": self.rounds,
             "quick": self.settings.quick,

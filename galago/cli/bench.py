@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from galago.cli import options
 from galago.cli.terminal import say, stages, write
 from galago.errors import OptionError, StorageError, install_line
 
@@ -45,6 +47,8 @@ def bench(
             "are using.",
         ),
     ] = "wall",
+    device: options.Device = None,
+    vision_device: options.VisionDevice = None,
     cache: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +96,10 @@ def bench(
     from galago.bench.plan import chosen
     from galago.bench.plan import rows as planned
 
-    settings = _settings(quick, runs, threads, clock, cache)
+    settings = replace(
+        _settings(quick, runs, threads, clock, cache), device=device, vision_device=vision_device
+    )
+    _check_devices(settings)
     every = planned(settings)
     wanted = chosen(every, rows or [])
     if not wanted:
@@ -102,6 +109,15 @@ def bench(
         write("".join(f"{row.name}\n" for row in wanted))
         return
     _measure(settings, wanted, every, rounds, again, out)
+
+
+def _check_devices(settings: Settings) -> None:
+    """OptionError at once for a device that isn't here, and not as the fault of each row."""
+    if settings.placed:
+        from galago.engine.device import find
+
+        if find(settings.device, settings.vision_device).meanwhile:
+            raise OptionError("AUTO begins on the CPU: name the device that is to be measured")
 
 
 def _settings(

@@ -84,6 +84,7 @@ def classify(
     ] = None,
     precision: options.ClipPrecision = "auto",
     threads: options.Threads = None,
+    device: options.Device = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-R", help="Look in the folders of a folder too.")
     ] = False,
@@ -111,7 +112,7 @@ def classify(
     refuse_labels(pictures, labels)
     names = _labels(labels, labels_from)
     found = expand(pictures, recursive=recursive)
-    opening = ClipOpening(model, precision, threads, offline)
+    opening = ClipOpening(model, precision, threads, offline, device)
     most = top or (len(names) if as_json else _SHOWN)
 
     def load(pool: PicturePool | None) -> Labelling:

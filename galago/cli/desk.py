@@ -41,6 +41,7 @@ class AlbumDesk:
         *,
         threads: int | None,
         offline: bool,
+        device: str | None = None,
         may_be_new: bool = False,
     ) -> None:
         """`pool` opens pictures to search by; `may_be_new`: a named album may be made yet.
@@ -51,7 +52,8 @@ class AlbumDesk:
         self._opening = threading.Lock()
         self._name = name
         self._needed = name is not None and not (may_be_new and self._is_empty())
-        self._pool, self._threads, self._offline = pool, threads, offline
+        self._pool, self._device = pool, device
+        self._threads, self._offline = threads, offline
         self._loaded: dict[str, MobileCLIP] = {}
         self._guide: Guide | None = None
         self._refusal: GalagoError | None = None
@@ -165,7 +167,9 @@ class AlbumDesk:
 
     def _load(self, source: str) -> MobileCLIP:
         if source not in self._loaded:
-            opening = ClipOpening(source, threads=self._threads, offline=self._offline)
+            opening = ClipOpening(
+                source, threads=self._threads, offline=self._offline, device=self._device
+            )
             self._loaded[source] = opening.load(self._pool)
         return self._loaded[source]
 

@@ -10,15 +10,21 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from galago import memory
+from galago.cli import options
+from galago.cli.hints import resolution_hint
 from galago.cli.terminal import say, write
 from galago.errors import GalagoError, install_line
 from galago.places import albums_dir, cache_dir, config_file
+from galago.progress import silent
 from galago.version import __version__
+
+if TYPE_CHECKING:
+    from galago.vlm.loading import Where
 
 __all__ = ["doctor"]
 
@@ -28,20 +34,35 @@ _GB = 1e9
 
 
 def doctor(
+    device: options.Device = None,
+    vision_device: options.VisionDevice = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
 ) -> None:
     """Show what a report of a fault needs: versions, processor, places, models, a self-test.
 
-    Asks the embedded models about a picture that comes with galago. Contacts nobody and changes
-    nothing; your home folder is written as ~. Exit code 1 when the self-test fails.
+    Asks the embedded models about a picture that comes with galago. With a device it compares
+    the models that are here on it with the CPU. Contacts nobody and changes nothing but what is
+    known of devices; your home folder is written as ~. Exit code 1 when the self-test fails, or
+    the device is refused.
 
     \b
     Examples:
       galago doctor
       galago doctor --json > report.json
+      galago doctor --device GPU
+      galago doctor --vision-device NPU
     """
+    from galago.vlm.loading import Where
+
+    named = Where(device, vision_device, again=True)
+    named.devices()  # one that isn't here is told at once
     found: dict[str, Any] = {"versions": _versions(), "machine": _machine()}
     found |= {"places": _places(), "models": _models(), "missing": _missing()}
+    if advice := resolution_hint():
+        found["advice"] = {"resolution": advice}
+    compared = _compared(named) if device or vision_device else None
+    if compared is not None:
+        found["compared"] = compared
     found["self_test"] = _self_test()
     if as_json:
         write(json.dumps(found) + "\n")
@@ -53,6 +74,39 @@ def doctor(
     if not found["self_test"]["passed"]:
         say("the self-test failed: please report it with these lines")
         raise typer.Exit(1)
+    if compared is not None and not compared["passed"]:
+        say("a device was refused: please report it with these lines")
+        raise typer.Exit(1)
+
+
+def _compared(where: Where) -> dict[str, Any]:
+    """Of the embedded models, and of the one that questions go to, where their parts run."""
+    import numpy as np
+
+    from galago import catalog
+    from galago.clip.mobileclip import MobileCLIP
+    from galago.convert.choice import choose_fastvlm
+    from galago.vlm.loading import load_parts
+
+    found: dict[str, Any] = {"passed": True}
+    for name in dict.fromkeys((catalog.DEFAULT, choose_fastvlm().name)):
+        parts = load_parts(name, "auto", True, None, silent, where)
+        told = parts.stories()
+        side = parts.spec.image.side
+        pixels = np.zeros((1, 3, side, side), np.float32)
+        parts.vision.encode(pixels)
+        began = time.perf_counter()
+        parts.vision.encode(pixels)
+        seconds = time.perf_counter() - began
+        lines = "; ".join(one.line for one in told)
+        found[name] = f"{lines}; {seconds:.3f} s a picture of {side} px"
+        found["passed"] &= not any(one.refused for one in told)
+    clip = MobileCLIP.load(catalog.DEFAULT_CLIP, device=where.device)
+    clip.embed_images([_picture()])
+    clip.embed_texts(["a dog"])
+    found[catalog.DEFAULT_CLIP] = "; ".join(clip.devices) or "on CPU"
+    found["passed"] &= not clip.refused
+    return found
 
 
 def _versions() -> dict[str, str]:
@@ -61,6 +115,7 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, Any]:
+    from galago.engine.device import listed
     from galago.engine.processor import about
 
     processor = about()
@@ -70,7 +125,7 @@ def _machine() -> dict[str, Any]:
         "processor": processor.name,
         "cores": os.cpu_count(),
         "can": " ".join(processor.abilities) or "nothing that is known of",
-        "devices": " ".join(processor.devices),
+        "devices": "; ".join(listed()),
         "engine": processor.engine,
         "free memory": "unknown" if free is None else f"{free / _GB:.1f} GB",
     }

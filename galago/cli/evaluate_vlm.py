@@ -193,10 +193,11 @@ def _model(opening: Opening, identity: Mapping[str, Any]) -> _Model:
     from galago.engine.precision import check_precision, check_threads
     from galago.hub.resolve import understand
     from galago.version import __version__
-    from galago.vlm.loading import weights_of
+    from galago.vlm.loading import Where, weights_of
 
     check_precision(opening.precision)
     check_threads(opening.threads)
+    Where(opening.device, opening.vision_device).devices()  # one that isn't here is told at once
     named = understand(opening.name())
     with stages() as progress:
         ready = prepare(
@@ -212,6 +213,8 @@ def _model(opening: Opening, identity: Mapping[str, Any]) -> _Model:
         "threads": opening.threads,
         "galago": __version__,
     }
+    devices = {"device": opening.device, "vision_device": opening.vision_device}
+    settings |= {name: value for name, value in devices.items() if value is not None}
     known = named.row.name if named.row is not None else ""
     return _Model(ready.name, absolute, known, {**settings, **identity})
 
@@ -230,7 +233,9 @@ def _routes(way: str, model: _Model, opening: Opening) -> Iterator[Route]:
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     icc = {"GALAGO_ICC": "0"} if opening.no_icc else {}
+    devices = (("runs_on", opening.device), ("vision_on", opening.vision_device))
     if way == "plugin":
+        given |= {name: value.replace(",", "+") for name, value in devices if value is not None}
         arguments = ",".join(f"{name}={value}" for name, value in given.items())
         told = {"GALAGO_MODEL": model.opened_as, **icc}
         yield Route("plugin", "galago", f"parallel={PARALLEL},{arguments}", told)
@@ -238,6 +243,8 @@ def _routes(way: str, model: _Model, opening: Opening) -> Iterator[Route]:
     options = ["-m", model.opened_as]
     for name, value in given.items():
         options += [f"--{name}", str(value)]
+    for name, (_, device) in zip(("--device", "--vision-device"), devices, strict=True):
+        options += [name, device] if device is not None else []
     if opening.no_icc:
         options.append("--no-icc")
     with served(options, cache_dir() / "evaluate" / "serve") as found:

@@ -77,6 +77,7 @@ def index(
     ] = False,
     precision: options.ClipPrecision = "auto",
     threads: options.Threads = None,
+    device: options.Device = None,
     offline: options.Offline = False,
 ) -> None:
     """Index folders of pictures, to be searched.
@@ -102,7 +103,7 @@ def index(
 
     folder = albums.folder_of(album)
     source = None if model is None else albums.source_of(model)
-    opening = ClipOpening(source, precision, threads, offline)
+    opening = ClipOpening(source, precision, threads, offline, device)
     if reader is not None and read is False:
         raise OptionError("--reader MODEL and --no-read contradict each other")
     if watch:

@@ -177,7 +177,10 @@ class Tools:
         from galago.cli.desk import AlbumDesk
 
         threads, offline = self._opening.threads, self._opening.offline
-        return AlbumDesk(self._album, None, self._pool, threads=threads, offline=offline)
+        device = self._opening.device
+        return AlbumDesk(
+            self._album, None, self._pool, threads=threads, offline=offline, device=device
+        )
 
 
 def _record(hit: Found) -> dict[str, Any]:

@@ -25,6 +25,7 @@ __all__ = [
     "ClipModelName",
     "ClipOpening",
     "ClipPrecision",
+    "Device",
     "Force",
     "KeepRepetition",
     "MaxTokens",
@@ -44,6 +45,7 @@ __all__ = [
     "Threads",
     "TopK",
     "TopP",
+    "VisionDevice",
     "complete_clip",
     "complete_fastvlm",
     "complete_model",
@@ -154,6 +156,22 @@ Threads = Annotated[
     int | None,
     typer.Option(metavar="N", help="CPU threads; all cores by default."),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CPU|GPU|NPU|AUTO|…",
+        help="What computes, the CPU by default; AUTO: the best here, the CPU until it is ready. "
+        "`galago doctor` lists what is here.",
+    ),
+]
+VisionDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--vision-device",
+        metavar="CPU|GPU|NPU|AUTO|…",
+        help="What looks at pictures, where that is another one.",
+    ),
+]
 Offline = Annotated[
     bool,
     typer.Option("--offline", help="Contact nobody (HF_HUB_OFFLINE=1 does the same)."),
@@ -207,6 +225,8 @@ class Opening:
     resolution: Resolution = None  # as it was typed
     precision: Precision = "auto"
     threads: Threads = None
+    device: Device = None
+    vision_device: VisionDevice = None
     no_icc: NoIcc = False
     offline: Offline = False
 
@@ -219,12 +239,17 @@ class Opening:
         """
         if self.no_icc:  # for this process and those that it starts
             os.environ["GALAGO_ICC"] = "0"
+        from galago.cli.hints import suggest_resolution
         from galago.vlm.fastvlm import FastVLM
 
         side = _side(self.resolution)
         name = self.name(quickest=quickest)
-        vlm = _staged(FastVLM.load, name, self, resolution=side, pool=pool)
+        vlm = _staged(
+            FastVLM.load, name, self, resolution=side, pool=pool, vision_device=self.vision_device
+        )
         say_unread(vlm.name, prompt)
+        if self.resolution is None and self.device is None and self.vision_device is None:
+            suggest_resolution(vlm)
         return vlm
 
     def name(self, *, quickest: bool = False) -> str:
@@ -242,6 +267,7 @@ class ClipOpening:
     precision: ClipPrecision = "auto"
     threads: Threads = None
     offline: Offline = False
+    device: Device = None
 
     def load(self, pool: PicturePool | None = None) -> MobileCLIP:
         """The model, with its stages shown on stderr; `pool` opens its pictures."""
@@ -279,6 +305,7 @@ def _staged(
             precision=opening.precision,
             offline=opening.offline or None,
             threads=opening.threads,
+            device=opening.device,
             progress=progress,
             **more,
         )

@@ -200,6 +200,7 @@ def _with_album(
         pool,
         threads=opening.threads,
         offline=opening.offline,
+        device=opening.device,
         may_be_new=serving.remember,
     )
     # Who comes later waits for nobody who writes the album just now, which may be the first.
@@ -220,7 +221,9 @@ def _without_album(
     serving: Serving, opening: Opening, pool: PicturePool
 ) -> tuple[dict[str, Any], Said]:
     source = albums.source_of(serving.clip) if serving.clip else None
-    more = ClipOpening(source, threads=opening.threads, offline=opening.offline)
+    more = ClipOpening(
+        source, threads=opening.threads, offline=opening.offline, device=opening.device
+    )
     clip = more.load(pool)
     return {"clip": clip}, Said("", clip.name, source or clip.name, None, None, None)
 

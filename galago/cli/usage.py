@@ -14,7 +14,8 @@ __all__ = ["explained"]
 _OPTIONS = {
     "": {
         "--output -o --out": "results go to stdout: write > FILE behind the command",
-        "--device --gpu --cuda --cpu": "galago runs on the CPU; --threads N says on how much of it",
+        "--gpu --cuda --cpu --npu": "galago runs on the CPU, or on an Intel GPU with --device GPU",
+        "--device": "galago runs this on the CPU; --threads N says on how much of it",
         "--verbose --debug": "GALAGO_DEBUG=1 in front of the command shows where an error is",
         "--quiet": "all but results goes to stderr: write 2> FILE behind the command",
         "--format": "--json writes a record of each result",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -25,19 +25,17 @@ from galago.checkpoints.names import CLIP_TRUNK
 from galago.checkpoints.tensors import Float, read_float
 from galago.clip.labels import LabelSet, Sorting, listed, named, shares_of, templates_of
 from galago.clip.text_cache import remembered
+from galago.clip.towers import Tower, Towers, devices_of
 from galago.engine.precision import check_clip_precision, check_threads
 from galago.errors import ImageError, OptionError
 from galago.hub.choice import choose_clip
 from galago.media.images import Source, load_square
 from galago.media.pool import PicturePool
 from galago.media.preprocess import normalise
-from galago.places import as_path, graphs_dir
+from galago.places import as_path
 from galago.progress import Progress, silent
 from galago.text.clip_tokens import ClipTokenizer, load_clip_tokenizer
 from galago.text.languages import needs_english
-
-if TYPE_CHECKING:
-    from galago.engine.clip_sessions import ImageTower, TextTower
 
 __all__ = ["DRAFT", "MobileCLIP", "unit"]
 
@@ -63,6 +61,8 @@ class MobileCLIP:
         precision: str = "auto",
         threads: int | None = None,
         pool: PicturePool | None = None,
+        device: str | None = None,
+        progress: Progress = silent,
     ) -> None:
         """From an opened checkpoint; `MobileCLIP.load` is the usual way."""
         from galago.engine.processor import clip_precision_here
@@ -74,8 +74,8 @@ class MobileCLIP:
         self.logit_scale = float(np.exp(checkpoint.logit_scale))
         self._load_square = load_square if pool is None else pool.load_square
         self._checkpoint = checkpoint
-        self._threads = threads
-        self._text: TextTower | None = None
+        self._towers = Towers(checkpoint, self.precision, threads, devices_of(device), progress)
+        self._text: Tower | None = None
         self.taught: Taught | None = None
 
     @classmethod
@@ -88,6 +88,7 @@ class MobileCLIP:
         threads: int | None = None,
         progress: Progress | None = None,
         pool: PicturePool | None = None,
+        device: str | None = None,
     ) -> MobileCLIP:
         """A model by name ("MobileCLIP2-S0", "owner/name"), from a folder or one of Apple's `.pt`;
         without a name the one that was set beforehand, else the best that is here.
@@ -95,7 +96,7 @@ class MobileCLIP:
         Fetches it first when it isn't here. `precision` is auto, fp32, bf16 or int8 (matrices in 8
         bits); `offline` (or HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares
         from 0 to 1; pictures of strangers, or many, are better opened by a `pool`, in processes
-        with limits.
+        with limits.  `device` as in FastVLM.load, checked when a tower is first needed.
 
         Raises UnknownModelError, ModelError for a model of another kind, CheckpointError for what
         is missing, damaged or unknown, HubError, StorageError, OptionError.
@@ -103,20 +104,32 @@ class MobileCLIP:
         from galago.hub.fetched import fetched
 
         _check_options(precision, threads)
+        devices_of(device)  # one that isn't here is told before anything is fetched
+        more: dict[str, Any] = {"precision": precision, "threads": threads, "pool": pool}
+        more |= {"device": device, "progress": progress or silent}
         name = name or choose_clip().name
         path = as_path(os.fspath(name))
         if os.path.isfile(path):  # pathlib raises for a name that is too long
-            checkpoint = open_clip_checkpoint(path)
-            return cls(checkpoint, precision=precision, threads=threads, pool=pool)
+            return cls(open_clip_checkpoint(path), **more)
         source = fetched(
             os.fspath(name), kind="mobileclip", offline=offline, progress=progress or silent
         )
         checkpoint = open_clip_checkpoint(source.folder)
         # The files of a plain folder tell more than what the folder is called.
         called = source.name if source.row or source.remote else None
-        clip = cls(checkpoint, name=called, precision=precision, threads=threads, pool=pool)
+        clip = cls(checkpoint, name=called, **more)
         clip.taught = read_taught(source.folder, lambda: clip.identity)
         return clip
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where the towers run that were needed so far, a line each; nothing for the CPU alone."""
+        return tuple(one.line for one in self._towers.stories())
+
+    @property
+    def refused(self) -> bool:
+        """Whether a tower runs on the CPU that was to run on a device: `devices` says why."""
+        return any(one.refused for one in self._towers.stories())
 
     @property
     def dim(self) -> int:
@@ -139,29 +152,15 @@ class MobileCLIP:
         return digest.hexdigest()
 
     @cached_property
-    def _image(self) -> ImageTower:
-        from galago.engine.clip_sessions import ImageTower
+    def _image(self) -> Tower:
+        return self._towers.image()
 
-        return ImageTower(
-            self._checkpoint,
-            self.precision,
-            threads=self._threads,
-            cache_dir=graphs_dir(),
-        )
-
-    def _text_tower(self) -> TextTower:
+    def _text_tower(self) -> Tower:
         if self._text is None:
-            from galago.engine.clip_sessions import TextTower
-
             # Reading the vocabulary and compiling take as long.
             with ThreadPoolExecutor(1) as beside:
                 beside.submit(load_clip_tokenizer, self.spec.text.vocab)
-                self._text = TextTower(
-                    self._checkpoint,
-                    self.precision,
-                    threads=self._threads,
-                    cache_dir=graphs_dir(),
-                )
+                self._text = self._towers.text()
         return self._text
 
     def _let_text_go(self) -> None:

@@ -28,11 +28,13 @@ from galago.progress import Stage
 __all__ = ["Thing", "elsewhere", "remove", "size_of", "things"]
 
 _OF_MODELS = ("converted", "fetched")  # a folder a thing; the others are a folder of files
-_REMADE = {"graphs", "phrases", "tables"}
+_REMADE = {"devices", "graphs", "phrases", "tables", "told"}
 _ABOUT = {
+    "devices": "whether they agree with the CPU, compared again at the next start",
     "graphs": "compiled for this processor, made again at the next start",
     "phrases": "vectors of labels and of an album's calibration, made again",
     "tables": "where a match begins in tables of galago embed, gone over again",
+    "told": "suggestions that were made once",
     "bench": "models and finished rows of galago bench",
     "evaluate": "answers of galago evaluate, asked again when they are needed",
 }

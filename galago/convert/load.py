@@ -9,12 +9,16 @@ A converted folder is self-contained:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from galago.checkpoints.doubt import Taught, read_taught
+from galago.checkpoints.tensors import FileState
 from galago.checkpoints.vlm import Checkpoint, open_checkpoint
 from galago.convert.calibrate import choose_vision
 from galago.convert.folder import is_converted, open_converted
+from galago.engine.device import Device
 from galago.engine.graph_cache import GraphCache
 from galago.engine.precision import PrecisionPlan
 from galago.engine.processor import exact_products, precision_here
@@ -28,8 +32,25 @@ from galago.engine.vlm_weights import (
     vision_items,
 )
 from galago.errors import CheckpointError
+from galago.specs import VLMSpec
 
-__all__ = ["load_sessions", "load_taught"]
+__all__ = ["Opened", "load_sessions", "load_taught", "open_model"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model whose parts can be made, more than once and on several devices; nothing runs yet.
+
+    `vision(device, side)` and `language(device)` compile (None: for the CPU). `identity` as in
+    Sessions, `made_from` what tells its weights from all others.
+    """
+
+    spec: VLMSpec
+    precision: PrecisionPlan
+    identity: str
+    made_from: object
+    vision: Callable[..., VisionSession]
+    language: Callable[..., LanguageSession]
 
 
 def load_sessions(
@@ -46,32 +67,52 @@ def load_sessions(
     small models. `cache_dir` keeps a converted folder's compiled graphs, without their weights, for
     the next time; None keeps nothing.
     """
+    opened = open_model(source, precision, threads=threads, cache_dir=cache_dir)
+    vision, language = opened.vision(), opened.language()
+    return Sessions(vision, language, opened.spec, opened.precision, opened.identity)
+
+
+def open_model(
+    source: Path | str | Checkpoint,
+    precision: str | PrecisionPlan = "auto",
+    *,
+    threads: int | None = None,
+    cache_dir: Path | str | None = None,
+) -> Opened:
+    """As load_sessions, with nothing compiled yet."""
     if not isinstance(source, Checkpoint):
         source = Path(source)
         if is_converted(source):
-            return _load_converted(source, precision, threads, cache_dir)
+            return _open_converted(source, precision, threads, cache_dir)
         source = open_checkpoint(source)
-    spec = source.spec
+    checkpoint, spec = source, source.spec
     plan = precision_here(precision, spec)
     int8_layers = None
     if plan.vision == "int8":
         found = choose_vision(source, plan)
         plan, int8_layers = found.plan, found.int8_layers
-    seen = collect(vision_items(source, plan.vision, int8_layers))
-    vision = VisionSession(seen, spec, plan, threads=threads)
-    del seen
-    said = collect(language_items(source, plan))
-    said |= collect(iter([embedding_item(source)]))
-    language = LanguageSession(said, spec, plan, threads=threads)
-    return Sessions(vision, language, spec, plan, identity_of(source.tensors, spec))
+
+    def vision(device: Device | None = None, side: int | None = None) -> VisionSession:
+        seen = collect(vision_items(checkpoint, plan.vision, int8_layers))
+        return VisionSession(seen, spec, plan, threads=threads, device=device, side=side)
+
+    def language(device: Device | None = None) -> LanguageSession:
+        said = collect(language_items(checkpoint, plan))
+        said |= collect(iter([embedding_item(checkpoint)]))
+        return LanguageSession(said, spec, plan, threads=threads, device=device)
+
+    identity = identity_of(source.tensors, spec)
+    files = sorted(path for path in source.folder.glob("*.safetensors"))
+    made_from = (str(spec), plan, [FileState.of(path) for path in files])
+    return Opened(spec, plan, identity, made_from, vision, language)
 
 
-def _load_converted(
+def _open_converted(
     folder: Path,
     precision: str | PrecisionPlan,
     threads: int | None,
     cache_dir: Path | str | None,
-) -> Sessions:
+) -> Opened:
     opened = open_converted(folder, precision)
     cache = None if cache_dir is None else GraphCache(Path(cache_dir), opened.file)
     spec, plan = opened.spec, opened.plan
@@ -80,9 +121,19 @@ def _load_converted(
             f"{folder} was converted on a processor whose 8-bit products are exact, which this "
             "one's aren't; convert the model again"
         )
-    vision = VisionSession(opened.tensors, spec, plan, threads=threads, cache=cache)
-    language = LanguageSession(opened.tensors, spec, plan, threads=threads, cache=cache)
-    return Sessions(vision, language, spec, plan, identity_of(opened.tensors, spec))
+
+    def vision(device: Device | None = None, side: int | None = None) -> VisionSession:
+        return VisionSession(
+            opened.tensors, spec, plan, threads=threads, cache=cache, device=device, side=side
+        )
+
+    def language(device: Device | None = None) -> LanguageSession:
+        return LanguageSession(
+            opened.tensors, spec, plan, threads=threads, cache=cache, device=device
+        )
+
+    identity = identity_of(opened.tensors, spec)
+    return Opened(spec, plan, identity, (str(spec), plan, opened.file), vision, language)
 
 
 def load_taught(folder: Path | None, identity: str) -> Taught | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ import numpy.typing as npt
 from galago.checkpoints.names import EMBEDDING, HEAD
 from galago.checkpoints.tensors import Float, let_go, widen
 from galago.checkpoints.vlm import Checkpoint
+from galago.engine.agreement import EXACT, HALF, row_cosines
 from galago.engine.graph.ops import Weights
 from galago.engine.layers import run_decoder
 from galago.engine.precision import PrecisionPlan
@@ -66,10 +68,10 @@ class Bounds:
 # bf16 keeps 8 bits of mantissa through about 150 layers of the trunk; int8 and int4 round weights
 # (and activations) once more. A wrong graph or a swapped tensor lands far outside all of these.
 BOUNDS = {
-    "fp32": Bounds(cosine_mean=0.9999, cosine_min=0.999, top1=0.99, kl=0.001),
-    "bf16": Bounds(cosine_mean=0.99, cosine_min=0.95, top1=0.95, kl=0.05),
-    "int8": Bounds(cosine_mean=0.99, cosine_min=0.95, top1=0.90, kl=0.10),
-    "int4": Bounds(cosine_mean=0.99, cosine_min=0.95, top1=0.75, kl=0.40),
+    "fp32": Bounds(*EXACT, top1=0.99, kl=0.001),
+    "bf16": Bounds(*HALF, top1=0.95, kl=0.05),
+    "int8": Bounds(*HALF, top1=0.90, kl=0.10),
+    "int4": Bounds(*HALF, top1=0.75, kl=0.40),
 }
 
 
@@ -119,7 +121,7 @@ def judge_by(
     bounds: Bounds,
 ) -> SelfCheck:
     """As `judge`, by bounds of one's own."""
-    cosines = np.concatenate([np.empty(0, np.float32), *(_cosines(a, b) for a, b in features)])
+    cosines = np.concatenate([np.empty(0, np.float32), *(row_cosines(a, b) for a, b in features)])
     agreed: list[npt.NDArray[np.bool_]] = [np.empty(0, np.bool_)]
     divergence: list[npt.NDArray[np.float64]] = [np.empty(0)]
     saying = False  # whether the reference prefers anything anywhere
@@ -161,11 +163,6 @@ def _next_tokens(
     return hits, np.asarray((np.exp(ours) * (ours - theirs)).sum(-1))
 
 
-def _cosines(a: Float, b: Float) -> Float:
-    norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    return np.asarray((a * b).sum(-1) / np.maximum(norms, 1e-12), dtype=np.float32)
-
-
 def _log_softmax(logits: Float) -> npt.NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
@@ -197,7 +194,7 @@ def reference_of(
     `whole`: all pictures at the model's own side, for an export that knows no other.
     """
     spec, full = source.spec, PrecisionPlan("fp32", "fp32")
-    pixels = list(_pictures(spec, whole=whole))
+    pixels = list(pictures_of(spec, whole=whole))
     features = _encode(VisionSession(collect(vision_items(source, "fp32")), spec, full), pixels)
     progress(0.4)
     ids = prompt_ids(source)
@@ -246,10 +243,10 @@ def compare_vision(
     reference: Weights, other: Weights, spec: VLMSpec, plan: PrecisionPlan
 ) -> tuple[float, float]:
     """Mean and least cosine of image tokens between fp32 tensors and those of `plan`."""
-    pictures = list(_pictures(spec))
+    pictures = list(pictures_of(spec))
     theirs = _encode(VisionSession(reference, spec, PrecisionPlan("fp32", "fp32")), pictures)
     ours = _encode(VisionSession(other, spec, plan), pictures)
-    found = np.concatenate([_cosines(a, b) for a, b in zip(theirs, ours, strict=True)])
+    found = np.concatenate([row_cosines(a, b) for a, b in zip(theirs, ours, strict=True)])
     return float(found.mean()), float(found.min())
 
 
@@ -259,7 +256,7 @@ def _encode(session: VisionSession, pictures: Sequence[Float]) -> list[Float]:
     return found
 
 
-def _pictures(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
+def pictures_of(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
     """The first picture as the model takes it, the rest smaller: each costs seconds at 1024."""
     for index, path in enumerate(sorted(PICTURES.glob("*.webp"))):
         side = spec.image.side
@@ -271,8 +268,13 @@ def _pictures(spec: VLMSpec, *, whole: bool = False) -> Iterator[Float]:
 
 def prompt_ids(source: Checkpoint) -> list[int]:
     """Ids of the passage, within the embedding table."""
-    found = tokens.load_tokenizer(source.folder).encode(PASSAGE)
-    return [i for i in found if 0 <= i < source.spec.text.vocab] or [0]
+    return passage_ids(source.folder, source.spec.text.vocab)
+
+
+def passage_ids(folder: Path, vocab: int) -> list[int]:
+    """As prompt_ids, of any folder with a tokenizer."""
+    found = tokens.load_tokenizer(folder).encode(PASSAGE)
+    return [i for i in found if 0 <= i < vocab] or [0]
 
 
 def _reference(

@@ -6,9 +6,9 @@ those that lie in the model's own file are handed to it as parts of that file, a
 is left (https://docs.openvino.ai, "model caching", CACHE_MODE OPTIMIZE_SIZE and WEIGHTS_PATH).
 
 A kept graph is named after all that it was made from: the weights' file, the network and its
-settings, the engine, galago and the processor. So none can be stale; what is damaged or somebody
-else's is made again, and what can't be written is done without. Graphs lie in galago's cache only:
-none is ever read from a model's folder, which may come from anywhere.
+settings, the engine, galago, the processor, the device and its driver. So none can be stale; what
+is damaged or somebody else's is made again, and what can't be written is done without. Graphs lie
+in galago's cache only: none is ever read from a model's folder, which may come from anywhere.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any
 
 from galago.checkpoints.tensors import FileState, LazyTensor, let_go
 from galago.disk import keep_newest, whole_file
+from galago.engine.device import Device
 from galago.engine.graph.ops import Weights
 from galago.engine.processor import instructions
 from galago.engine.runtime import ov
@@ -89,24 +90,25 @@ def _drop_pages(path: Path) -> None:
 
 
 def compiled(
-    core: ov.Core,
+    device: Device,
     build: Build,
     settings: Settings,
     cache: GraphCache | None,
     made_from: object,
 ) -> tuple[ov.CompiledModel, Shared]:
-    """The network that `build` makes, compiled for the processor, and the weights it shares.
+    """The network that `build` makes, compiled for the device, and the weights it shares.
 
     From the cache when it was made before: then `build` isn't called, and the engine maps the
     weights' file itself. `made_from`: what the graph depends on beside that file and the settings;
     its repr must tell.
     """
-    if cache is None or _version() < _SINCE:
+    core, name = device.core, device.name
+    if cache is None or _version() < _SINCE or not device.keeps_graphs:
         model, weights = build()
-        return core.compile_model(model, "CPU", dict(settings)), Shared(weights)
-    key = _key(core, settings, cache.file, made_from)
+        return core.compile_model(model, name, dict(settings)), Shared(weights)
+    key = _key(device, settings, cache.file, made_from)
     path = cache.folder / f"{hashlib.blake2b(key, digest_size=16).hexdigest()}.graph"
-    found = _imported(core, path, key, settings, cache.file)
+    found = _imported(device, path, key, settings, cache.file)
     if found is not None:
         return found, Shared({}, cache.file.path)
     model, weights = build()
@@ -114,8 +116,13 @@ def compiled(
     with contextlib.suppress(RuntimeError):
         outside = _tie(core, model, weights)
     if outside is None or outside > _LARGEST:
-        return core.compile_model(model, "CPU", dict(settings)), Shared(weights)
-    made = core.compile_model(model, "CPU", {**settings, **_WEIGHTLESS})
+        return core.compile_model(model, name, dict(settings)), Shared(weights)
+    try:
+        made = core.compile_model(model, name, {**settings, **_WEIGHTLESS})
+    except RuntimeError:
+        if device.plain:
+            raise
+        return core.compile_model(model, name, dict(settings)), Shared(weights)
     with contextlib.suppress(OSError, RuntimeError):
         if cache.file.unchanged():
             blob = io.BytesIO()
@@ -128,10 +135,8 @@ def _version() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", ov.get_version())[:2])
 
 
-def _key(core: ov.Core, settings: Settings, file: FileState, made_from: object) -> bytes:
-    engine = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME",
-              "OPTIMIZATION_CAPABILITIES")]  # fmt: skip
-    machine = (platform.machine(), os.cpu_count(), instructions(), *engine)
+def _key(device: Device, settings: Settings, file: FileState, made_from: object) -> bytes:
+    machine = (platform.machine(), os.cpu_count(), instructions(), device.identity)
     code = [
         (path.name, (state := path.stat()).st_size, state.st_mtime_ns)
         for folder in _MADE_BY
@@ -142,7 +147,7 @@ def _key(core: ov.Core, settings: Settings, file: FileState, made_from: object) 
 
 
 def _imported(
-    core: ov.Core, path: Path, key: bytes, settings: Settings, file: FileState
+    device: Device, path: Path, key: bytes, settings: Settings, file: FileState
 ) -> ov.CompiledModel | None:
     """None for what is missing, damaged, made from something else or another person's."""
     try:
@@ -153,7 +158,7 @@ def _imported(
         if digest != _digest(key, blob) or not file.unchanged():
             return None
         chosen = {**settings, **_WEIGHTLESS, "WEIGHTS_PATH": str(file.path)}
-        found = core.import_model(io.BytesIO(blob), "CPU", chosen)
+        found = device.core.import_model(io.BytesIO(blob), device.name, chosen)
     except (OSError, RuntimeError, MemoryError):
         return None
     with contextlib.suppress(OSError):  # a cache that can't be written can still be read

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from galago.checkpoints.tensors import Float
+from galago.engine.device import Device, cpu
 from galago.engine.graph_cache import Build, GraphCache, Settings, compiled
 from galago.engine.runtime import ov
 
@@ -15,17 +16,22 @@ __all__ = ["Network"]
 
 
 class Network:
-    """What `build` makes, compiled for the processor, and the weights that it shares.
+    """What `build` makes, compiled for a device (the CPU), and the weights that it shares.
 
     Requests may run in several threads; one request in one at a time.
     """
 
     def __init__(
-        self, build: Build, settings: Settings, cache: GraphCache | None, made_from: object
+        self,
+        build: Build,
+        settings: Settings,
+        cache: GraphCache | None,
+        made_from: object,
+        device: Device | None = None,
     ) -> None:
         """As galago.engine.graph_cache.compiled: from the cache, `build` isn't called."""
         # Constants share these bytes, and the compiled graph goes on using some of them in place.
-        self._compiled, self._shared = compiled(ov.Core(), build, settings, cache, made_from)
+        self._compiled, self._shared = compiled(device or cpu(), build, settings, cache, made_from)
         self._packed = False
         self._shared.let_go()
 

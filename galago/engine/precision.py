@@ -40,6 +40,11 @@ class PrecisionPlan:
             return f"{self.language}-{self.vision}"
         return self.language if self.language == self.vision else f"{self.language}-{self.vision}"
 
+    @property
+    def exact(self) -> bool:
+        """Whether all of it is float32, which is then what it is computed in."""
+        return self.vision == self.language == "fp32"
+
     def answers(self, wanted: str) -> bool:
         """Whether this is what --precision `wanted` stands for.
 

@@ -108,6 +108,13 @@ def multiplies_bytes() -> bool:
     return any(_FLAGS[name] in flags for name in ("VNNI", "AVX-VNNI", "AMX"))
 
 
+def is_lean() -> bool:
+    """Whether this is a processor with AVX2 and none of what makes products quick beyond it."""
+    flags = set(instructions().lower().split())
+    found = {name for name, flag in _FLAGS.items() if flag in flags}
+    return "AVX2" in found and not found & {"AVX-512", "VNNI", "AVX-VNNI", "AMX"}
+
+
 @dataclass(frozen=True)
 class Processor:
     """What a report says of it: its own name, what it can multiply with, the engine's devices."""

@@ -6,6 +6,7 @@ files, text or sampling.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +14,12 @@ import numpy.typing as npt
 
 from galago.checkpoints.names import EMBEDDING
 from galago.checkpoints.tensors import Float, widen
+from galago.engine.device import Device, cpu
 from galago.engine.graph import fastvit, qwen2
 from galago.engine.graph.ops import Weights
 from galago.engine.graph_cache import GraphCache
 from galago.engine.network import Network
 from galago.engine.precision import PrecisionPlan, language_size
-from galago.engine.processor import language_options, options, product_format
 from galago.engine.runtime import ov
 from galago.errors import OptionError
 from galago.specs import Qwen2Spec, VLMSpec
@@ -37,7 +38,11 @@ HIDDEN = np.float32(-1e30)
 
 
 class VisionSession:
-    """Trunk and projector. Not for several threads at once; make one session for each."""
+    """Trunk and projector, for one thread at a time: others wait.
+
+    It runs on the CPU unless a `device` is given. One that takes inputs of one shape only sees
+    squares of `side` (the model's own), one at a time.
+    """
 
     def __init__(
         self,
@@ -47,23 +52,37 @@ class VisionSession:
         *,
         threads: int | None = None,
         cache: GraphCache | None = None,
+        device: Device | None = None,
+        side: int | None = None,
     ) -> None:
+        device = device or cpu()
         self.spec = spec
-        hint = product_format(plan.vision)
-        # 8-bit layers are found in float32 graphs only.
-        kind = hint if plan.vision == "bf16" else "f32"
+        self._side = (side or spec.image.side) if device.fixed else None
+        # 8-bit layers are found in float32 graphs only; bf16 tensors are the CPU's own.
+        own = plan.vision == "bf16" and device.plain
+        kind = device.products("bf16", exact=False) if own else "f32"
+
+        def build() -> tuple[ov.Model, Weights]:
+            model = fastvit.build(weights, spec.vision, kind=kind)
+            if self._side is not None:
+                model.reshape({"pixel_values": [1, 3, self._side, self._side]})
+            return model, weights
+
         self._network = Network(
-            lambda: (fastvit.build(weights, spec.vision, kind=kind), weights),
-            options(hint, threads),
+            build,
+            device.settings(plan.vision, threads, exact=plan.exact),
             cache,
-            spec.vision,
+            spec.vision if self._side is None else (spec.vision, self._side),
+            device,
         )
         self._request = self._network.new_request()
+        self._turn = threading.Lock()
 
     def encode(self, pixel_values: Float) -> Float:
         """(B, 3, H, W) float32 -> image features (B, T, hidden) float32, T = H * W / stride^2.
 
-        OptionError unless H and W are multiples of the trunk's stride.
+        OptionError unless H and W are multiples of the trunk's stride, and the one side that the
+        device takes where it takes one only.
         """
         pixels = np.ascontiguousarray(pixel_values, dtype=np.float32)
         stride = self.spec.vision.stride
@@ -72,7 +91,19 @@ class VisionSession:
                 f"pixel values have shape {pixels.shape}; (batch, 3, height, width) with sides in "
                 f"multiples of {stride} are needed"
             )
-        return self._network.run(self._request, {"pixel_values": pixels})
+        if self._side is None:
+            return self._look(pixels)
+        if pixels.shape[2:] != (self._side, self._side):
+            raise OptionError(
+                f"this device sees pictures of {self._side} x {self._side} pixels only, not of "
+                f"{pixels.shape[3]} x {pixels.shape[2]}; open the model with the resolution that "
+                "is wanted"
+            )
+        return np.concatenate([self._look(one[None]) for one in pixels])
+
+    def _look(self, pixels: Float) -> Float:
+        with self._turn:
+            return self._network.run(self._request, {"pixel_values": pixels})
 
     def release(self) -> None:
         """As Network.release."""
@@ -84,7 +115,10 @@ class VisionSession:
 
 
 class LanguageSession:
-    """The decoder and its embedding table. Caches made from it share the weights."""
+    """The decoder and its embedding table. Caches made from it share the weights.
+
+    It runs on the CPU unless a `device` is given.
+    """
 
     def __init__(
         self,
@@ -94,15 +128,18 @@ class LanguageSession:
         *,
         threads: int | None = None,
         cache: GraphCache | None = None,
+        device: Device | None = None,
     ) -> None:
+        device = device or cpu()
         self.spec: Qwen2Spec = spec.text
         self.hidden, self.vocab = spec.text.hidden, spec.text.vocab
         self._table = weights[EMBEDDING]
         self._network = Network(
             lambda: (qwen2.build(weights, spec.text), weights),
-            language_options(plan, threads),
+            device.settings(plan.language, threads, exact=plan.exact, decoder=True),
             cache,
             spec.text,
+            device,
         )
         self._rotary = rotary_table(spec.text, 2048)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Union, cast
 
@@ -32,6 +32,7 @@ from galago.vlm.reply import (
     EncodedImage,
     Judge,
     Prepared,
+    Running,
     Stats,
     VisionModel,
     check_prompt,
@@ -64,12 +65,13 @@ class FastVLM:
         identity: str | None = None,
         weights: str = "",
         taught: Judge | None = None,
+        stories: Callable[[], Sequence[Running]] | None = None,
     ) -> None:
         """From loaded parts; `FastVLM.load` is the usual way.
 
         `identity` tells this model's features from another's of the same name, `weights` its files
         from others, whatever in them changed; `taught` tells what it knows from what it doesn't,
-        where that was measured.
+        where that was measured; `stories` on which devices vision and language run.
         """
         self.spec = spec
         self.name = name or spec.name
@@ -85,6 +87,18 @@ class FastVLM:
         self._vision_lock = threading.Lock()  # one picture at a time: a session isn't shared
         self._speaker = Speaker(language, tokenizer, spec, taught)
         self._hidden = language.hidden
+        self._stories = stories
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where vision and language run now, and what is known of that, a line each; nothing for a
+        model made of parts that don't tell."""
+        return () if self._stories is None else tuple(one.line for one in self._stories())
+
+    @property
+    def refused(self) -> bool:
+        """Whether a part runs on the CPU that was to run on a device: `devices` says why."""
+        return self._stories is not None and any(one.refused for one in self._stories())
 
     @classmethod
     def load(
@@ -97,6 +111,8 @@ class FastVLM:
         threads: int | None = None,
         progress: Progress | None = None,
         pool: PicturePool | None = None,
+        device: str | None = None,
+        vision_device: str | None = None,
     ) -> FastVLM:
         """A model by name ("fastvlm-nano", "apple/FastVLM-0.5B") or from a folder; without a name
         the one that was set beforehand, else the best that is here (galago/hub/choice.py).
@@ -108,13 +124,20 @@ class FastVLM:
         HF_HUB_OFFLINE=1) contacts nobody; `progress` hears stages and shares from 0 to 1; pictures
         of strangers are better opened by a `pool`, in processes with limits.
 
+        It runs on the CPU, or on a `device`: GPU, GPU.1, NPU (vision alone, one resolution), AUTO
+        (the best here, and the CPU until that is ready), HETERO:GPU,CPU; `vision_device` is that of
+        vision where it is another one.  A device is compared with the CPU the first time; where it
+        strays, can't run the model or fails later, the CPU takes over and `progress` hears why
+        (docs/engine.md; not tried on real GPUs and NPUs).
+
         Raises UnknownModelError, CheckpointError, SelfCheckError, HubError, StorageError,
         OptionError.
         """
-        from galago.vlm.loading import load_parts
+        from galago.vlm.loading import Where, load_parts
 
         named = os.fspath(name) if name else None
-        parts = load_parts(named, precision, offline, threads, progress or silent)
+        where = Where(device, vision_device, resolution)
+        parts = load_parts(named, precision, offline, threads, progress or silent, where)
         return cls(
             parts.vision,
             parts.language,
@@ -127,6 +150,7 @@ class FastVLM:
             identity=parts.identity,
             weights=parts.weights,
             taught=parts.taught,
+            stories=parts.stories,
         )
 
     # -- pictures ----------------------------------------------------------------------------------

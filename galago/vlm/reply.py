@@ -24,6 +24,7 @@ __all__ = [
     "Judge",
     "Likely",
     "Prepared",
+    "Running",
     "Stats",
     "VisionModel",
     "check_prompt",
@@ -39,6 +40,16 @@ class VisionModel(Protocol):
 
     def encode(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, H, W) to image features (B, T, hidden)."""
+
+
+class Running(Protocol):
+    """Where a part of a model runs, in a line; `refused`: not where it was to."""
+
+    @property
+    def line(self) -> str: ...
+
+    @property
+    def refused(self) -> bool: ...
 
 
 class Judge(Protocol):

@@ -15,6 +15,8 @@ from tests.helpers.albums import Models, photo
 from tests.helpers.commandline import run
 from tests.helpers.videos import shots, write_video
 
+_CPU = loading.Where()
+
 
 @pytest.fixture(autouse=True)
 def opened_once(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,10 +24,15 @@ def opened_once(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = loading.load_parts
 
     def load(
-        name: Name, precision: str, offline: bool | None, threads: int | None, progress: Progress
+        name: Name,
+        precision: str,
+        offline: bool | None,
+        threads: int | None,
+        progress: Progress,
+        where: loading.Where = _CPU,
     ) -> loading.Parts:
-        if name != str(ready) or precision != "auto":
-            return real(name, precision, offline, threads, progress)
+        if name != str(ready) or precision != "auto" or where.devices() is not None:
+            return real(name, precision, offline, threads, progress, where)
         if threads not in _OPENED:
             _OPENED[threads] = real(name, precision, offline, threads, progress)
         return _OPENED[threads]

@@ -90,6 +90,18 @@ def test_figures_as_json(
     assert seen["env"]["GALAGO_MODEL"] == str(ready)
 
 
+def test_devices_go_along_and_answers_of_others_are_asked_anew(
+    capsys: Capture, program: Path, data: Path, ready: Path
+) -> None:
+    asked = ("evaluate", "vlm", "--tasks", "gqa", "--data", data, "-m", ready)
+    assert run(capsys, *asked).code == 0
+    more = ("--device", "HETERO:CPU", "--vision-device", "AUTO:CPU")
+    assert run(capsys, *asked, *more).code == 0
+    plain, placed = [argument(seen, "--model_args") for seen in started(program)]
+    assert "_on=" not in plain and "runs_on=HETERO:CPU,vision_on=AUTO:CPU" in placed
+    assert "isn't here" in run(capsys, *asked, "--device", "GPU").err
+
+
 def test_what_an_earlier_run_wrote_of_other_tasks_goes(
     capsys: Capture, program: Path, data: Path, ready: Path, tmp_path: Path
 ) -> None:

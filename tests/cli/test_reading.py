@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("models")
 
 class _Model:
     name = "fastvlm-nano"
+    spec = SimpleNamespace(image=SimpleNamespace(side=384))
 
 
 @pytest.fixture

@@ -98,6 +98,7 @@ def _ours(name: str, settings: Settings, sizes: Sizes) -> Iterator[Row]:
     model, needs = _model(name, settings)
     for precision in _OURS:
         options = _asked(model, name, settings, sizes) | {"precision": precision}
+        options |= settings.placed
         job = Job("clip.towers.galago", options)
         yield Row(f"{CLIP}towers/{name}/galago/{precision}", job, needs, once=name in _HEAVY)
 

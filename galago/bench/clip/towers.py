@@ -33,9 +33,12 @@ def galago(options: Options) -> dict[str, Any]:
         precision=options["precision"],
         threads=options["threads"],
         offline=True,
+        device=options.get("device"),
     )
     side = clip.spec.image.side
     found = measured(clip.embed_pixels, clip.embed_texts, side, options, started)
+    if clip.refused:  # these are the CPU's figures
+        raise ModelError("; ".join(clip.devices))
     return found | {"precision": clip.precision, "peak_bytes": peak_memory()}
 
 

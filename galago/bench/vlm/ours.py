@@ -61,7 +61,11 @@ def _load(options: Options, threads: int | None = None) -> tuple[FastVLM, dict[s
         resolution=options.get("resolution"),
         threads=threads or options["threads"],
         offline=True,
+        device=options.get("device"),
+        vision_device=options.get("vision_device"),
     )
+    if vlm.refused:  # its figures would be the CPU's
+        raise GalagoError("; ".join(vlm.devices))
     seconds = time.perf_counter() - started
     return vlm, {"load": seconds, "before_bytes": before, "loaded_bytes": resident()}
 
@@ -272,6 +276,9 @@ def _described(
     command += ["--json", "--offline", "--max-tokens", str(tokens), "--prompt", "What is here?"]
     command += ["--threads", str(options["threads"])]
     command += ["--precision", options.get("precision", "auto")]
+    for name in ("device", "vision_device"):
+        if options.get(name):
+            command += [f"--{name.replace('_', '-')}", options[name]]
     if options.get("resolution"):
         command += ["--resolution", str(options["resolution"])]
     environment = os.environ | {"GALAGO_CACHE": str(home)}

@@ -32,7 +32,7 @@ def rows(settings: Settings) -> list[Row]:
 
 def _asked(settings: Settings, **more: Any) -> dict[str, Any]:
     base = {"threads": settings.threads, "runs": settings.runs, "text_tokens": 30, "decoded": 32}
-    return base | {"cache": str(settings.cache)} | more
+    return base | {"cache": str(settings.cache)} | settings.placed | more
 
 
 def _nano(settings: Settings) -> Iterator[Row]:

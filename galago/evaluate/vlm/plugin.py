@@ -34,6 +34,8 @@ _TOKENS = 1024
 class Galago(lmms):
     """`--model galago --model_args model=NAME,precision=…,resolution=…,threads=…,parallel=…`.
 
+    And `runs_on`, `vision_on`: devices, as `device` is lmms-eval's own; + for the commas of a list.
+
     The model is opened when the first question comes: what is answered from before needs none.
     """
 
@@ -46,12 +48,15 @@ class Galago(lmms):
         resolution: int | str | None = None,
         threads: int | None = None,
         parallel: int = 4,
+        runs_on: str = "",
+        vision_on: str = "",
         **_: Any,
     ) -> None:
         """Without a name the model is that of GALAGO_MODEL, else the best that is here.  `parallel`
         replies are decoded together; further arguments are lmms-eval's own (batch_size, device)."""
         super().__init__()
         self._named = (str(model), precision, resolution, threads)
+        self._devices = [name.replace("+", ",") or None for name in (runs_on, vision_on)]
         self._parallel = max(1, int(parallel))
         self._vlm: FastVLM | None = None
         self._seen: Seen | None = None
@@ -86,7 +91,12 @@ class Galago(lmms):
                 name, precision, resolution, threads = self._named
                 side: Side | None = None if resolution in (None, "") else resolution  # type: ignore[assignment]
                 vlm = FastVLM.load(
-                    name or None, precision=precision, resolution=side, threads=threads
+                    name or None,
+                    precision=precision,
+                    resolution=side,
+                    threads=threads,
+                    device=self._devices[0],
+                    vision_device=self._devices[1],
                 )
                 vlm.keep_caches(max(2, self._parallel))
                 self._vlm, self._seen = vlm, Seen(vlm.encode)

@@ -125,3 +125,21 @@ def test_it_is_opened_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert model([]).generate_until([]) == []
     with pytest.raises(OptionError, match="likelihoods"):
         model([]).loglikelihood([])
+
+
+def test_devices_are_its_own_and_not_those_of_lmms_eval(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def load(*_: Any, **named: Any) -> FakeVLM:
+        given.append({name: named[name] for name in ("device", "vision_device")})
+        return FakeVLM()
+
+    monkeypatch.setattr(plugin.FastVLM, "load", load)
+    for more in ({}, {"runs_on": "HETERO:GPU+CPU", "vision_on": "NPU"}):
+        made = plugin.Galago(model="any", device="cpu", **more)
+        made.task_dict["task"] = {"test": [message("what?")]}
+        made.generate_until([request(0)])
+    assert given == [
+        {"device": None, "vision_device": None},
+        {"device": "HETERO:GPU,CPU", "vision_device": "NPU"},
+    ]
