@@ -35,7 +35,8 @@ def items_asked(
         except FaultyItemsError as error:
             say(*error.lines)
             raise
-    say(f"{data.kind}: {len(items.items):,} questions", *items.notes)
+    count = len(items.items)
+    say(f"{data.kind}: {count:,} {'question' if count == 1 else 'questions'}", *items.notes)
     if before is not None:
         check_shared(before, items.items)
     return items
