@@ -14,7 +14,8 @@ __all__ = ["contact_sheet", "grouped_sheet"]
 
 _SIDE = 320
 
-# No scripts, and a policy that lets the page load nothing that isn't in it.
+# No scripts, and a policy that lets the page load nothing that isn't in it. The background is said:
+# what measures contrast takes a page that says none for white, in the dark, too.
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -24,12 +25,15 @@ _HEAD = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }}
+:root {{ color-scheme: light dark; background: Canvas; color: CanvasText;
+ font: 15px/1.4 system-ui, sans-serif; }}
 body {{ margin: 1.5rem; overflow-wrap: anywhere; }}
 main {{ display: grid; gap: 1rem;
  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); }}
 figure {{ margin: 0; }}
-.frame {{ display: grid; place-items: center; height: 15rem; background: #8882; }}
+.frame {{ display: grid; grid-template: minmax(0, 1fr) / minmax(0, 1fr); place-items: center;
+ height: 15rem; background: #8882; }}
+.frame p {{ padding: 0 .5rem; }}
 img {{ max-width: 100%; max-height: 100%; }}
 .note {{ color: color-mix(in srgb, CanvasText 65%, Canvas); }}
 h2 {{ grid-column: 1 / -1; margin: 1.5rem 0 0; font-size: 1.1rem; }}

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galago.cli import options
 from galago.cli.evaluate_clip import clip
+from galago.cli.evaluate_items import items_asked
 from galago.cli.evaluate_precision import precision
 from galago.cli.evaluate_vlm import vlm
 from galago.cli.evaluations import place_for, tell_comparison, tell_report, write_results
@@ -200,7 +201,7 @@ def own(
         raise OptionError(f"--max-tokens {max_tokens} leaves no answer: use 1 or more")
     named: list[str | None] = [*models] if models else [None]
     before = _earlier(compare)
-    items = _items(data, images, question, asking, before)
+    items = items_asked(data, images, question, asking, before)
     way = _Way(resolution, templates, max_tokens, threads, again, offline)
     # All models before the first is asked: hours later is late for a name that isn't there.
     kinds = {model: _kind(model, items, way) for model in named}
@@ -240,31 +241,6 @@ def _earlier(folder: str | None) -> tuple[str, list[Judged]] | None:
     from galago.evaluate.compare import earlier
 
     return earlier(Path(folder).expanduser())
-
-
-def _items(
-    place: str,
-    images: str | None,
-    question: str | None,
-    asking: Any,
-    before: tuple[str, list[Judged]] | None,
-) -> Items:
-    """What is asked; what is wrong with rows is told line by line."""
-    from galago.evaluate.compare import check_shared
-    from galago.evaluate.items import FaultyItemsError, items_of
-    from galago.rows.read import read_data
-
-    with stages() as progress:
-        data = read_data(place, images=images, question=question, several=True)
-        try:
-            items = items_of(data, asking, progress)
-        except FaultyItemsError as error:
-            say(*error.lines)
-            raise
-    say(f"{data.kind}: {len(items.items):,} questions", *items.notes)
-    if before is not None:
-        check_shared(before, items.items)
-    return items
 
 
 @contextmanager

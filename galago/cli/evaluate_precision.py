@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galago.cli import options
+from galago.cli.evaluate_items import items_asked
 from galago.cli.evaluations import share, table
 from galago.cli.stopping import stoppable
 from galago.cli.terminal import Bar, complain, say, stages, write, write_record
@@ -34,6 +35,16 @@ class _Asked:
     data: str
     more: tuple[str, ...]
     shipped: bool
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What came of the trials; why settings can't be tried; what couldn't be asked, and why, of
+    the first one: the others leave out the same rows."""
+
+    trials: list[Trial]
+    failed: dict[Setting, str]
+    unasked: list[str]
 
 
 def precision(
@@ -78,6 +89,7 @@ def precision(
         int | None, typer.Option(metavar="N", help="Ask only so many rows, drawn with --seed.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the rows that are drawn.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave faulty rows out.")] = False,
     max_tokens: options.MaxTokens = 128,
     threads: options.Threads = None,
     again: Annotated[bool, typer.Option("--again", help="Ask what was asked before, too.")] = False,
@@ -100,19 +112,25 @@ def precision(
       galago evaluate precision ./mine test.jsonl --precision int8 --precision int8-int8
       galago evaluate precision mobileclip2-nano photos/
     """
+    from galago.evaluate.items import Asking
+
+    asking = Asking(metric, limit, seed, skip_bad)
+    if data is not None:  # before a model is fetched and converted for it
+        items_asked(data, images, question, asking)
     more: list[str] = ["--seed", str(seed), "--max-tokens", str(max_tokens)]
     given = {"--images": images, "--question": question, "--limit": limit, "--threads": threads}
     for name, value in given.items():
         more += [name, str(value)] if value is not None else []
     more += ["--metric", metric] if metric else []
+    more += ["--skip-bad"] if skip_bad else []
     more += ["--again"] if again else []
     more += ["--offline"] if offline else []
     kind, settings = _settings(model, precisions, resolutions, offline)
     asked = _Asked(model, data or _shipped(kind), tuple(more), data is None)
     with stoppable(), tempfile.TemporaryDirectory(prefix="galago-precision-") as folder:
-        trials, failed = _tried(asked, settings, kind, Path(folder), offline)
-    _tell(asked, trials, failed, as_json)
-    raise typer.Exit(1 if failed else 0)
+        found = _tried(asked, settings, kind, Path(folder), offline)
+    _tell(asked, found, as_json)
+    raise typer.Exit(1 if found.failed or found.unasked else 0)
 
 
 def _settings(
@@ -161,12 +179,11 @@ def _shipped(kind: str) -> str:
 
 def _tried(
     asked: _Asked, settings: Sequence[Setting], kind: str, folder: Path, offline: bool
-) -> tuple[list[Trial], dict[Setting, str]]:
-    """All settings tried, and why some can't be; without the first there is nothing to compare."""
+) -> _Found:
+    """All settings tried; without the first there is nothing to compare."""
     from galago.evaluate.precision import trial_of
 
-    trials: list[Trial] = []
-    failed: dict[Setting, str] = {}
+    found = _Found([], {}, [])
     first = folder / "0"
     with Bar(len(settings)) as bar:
         for number, setting in enumerate(settings):
@@ -175,17 +192,18 @@ def _tried(
                 if kind == "fastvlm":
                     with bar.aside():
                         _convert(asked.model, setting.precision, offline)
-                _ask(asked, setting, folder / str(number))
-                trials.append(trial_of(setting, folder / str(number), first))
+                told = _ask(asked, setting, folder / str(number))
+                found.unasked.extend(told if number == 0 else [])
+                found.trials.append(trial_of(setting, folder / str(number), first))
             except GalagoError as error:
                 if number == 0:
                     raise
-                failed[setting] = str(error)
+                found.failed[setting] = str(error)
             except KeyboardInterrupt:
                 say("stopped; the same command goes on: answers are kept")
                 raise
             bar.advance()
-    return trials, failed
+    return found
 
 
 def _convert(model: str, wanted: str, offline: bool) -> None:
@@ -196,8 +214,11 @@ def _convert(model: str, wanted: str, offline: bool) -> None:
         prepare(model, precision=wanted, offline=offline or None, progress=progress)
 
 
-def _ask(asked: _Asked, setting: Setting, out: Path) -> None:
-    """`galago evaluate own` in a process of its own; OptionError with its line where it failed."""
+def _ask(asked: _Asked, setting: Setting, out: Path) -> list[str]:
+    """`galago evaluate own` in a process of its own: what it complained of.
+
+    OptionError with its line where it failed.
+    """
     command = [sys.executable, "-m", "galago", "evaluate", "own", asked.data, "-m", asked.model]
     command += ["--precision", setting.precision, "--out", str(out), "--json", *asked.more]
     if setting.side is not None:
@@ -205,25 +226,26 @@ def _ask(asked: _Asked, setting: Setting, out: Path) -> None:
     done = subprocess.run(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
     )
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    told = [line.removeprefix("galago: ") for line in lines if line.startswith("galago: ")]
     if done.returncode not in (0, 1):
-        lines = done.stderr.decode("utf-8", "replace").splitlines()
-        told = [line.removeprefix("galago: ") for line in lines if line.startswith("galago: ")]
         raise OptionError(told[-1] if told else f"exit code {done.returncode}")
+    return told
 
 
-def _tell(
-    asked: _Asked, trials: Sequence[Trial], failed: dict[Setting, str], as_json: bool
-) -> None:
+def _tell(asked: _Asked, found: _Found, as_json: bool) -> None:
     from galago.evaluate.precision import advice, recommended
 
-    model = asked.model
+    model, trials = asked.model, found.trials
     best = recommended(trials)
     if as_json:
         for one in trials:
             write_record(
                 {"model": model, "data": asked.data, **one.to_json(), "recommended": one is best}
             )
-    for setting, why in failed.items():
+    for line in found.unasked:
+        complain(line)
+    for setting, why in found.failed.items():
         side = f" at {setting.side}" if setting.side else ""
         complain(f"{setting.precision}{side} can't be tried: {why}")
     if as_json:

@@ -84,6 +84,28 @@ def test_the_examples_are_asked_without_data(kind: str) -> None:
     assert path.is_file() and path.is_relative_to(EXAMPLES)
 
 
+def test_faulty_rows_are_told_before_a_model_is_looked_for(
+    capsys: Capture, rows: Path, wide: Path
+) -> None:
+    (rows.parent / "1.png").unlink()
+    few = ("--max-tokens", "2", "--precision", "fp32")
+    result = run(capsys, "evaluate", "precision", "no-such-model", rows, *few)
+    assert result.code == 2 and "rows.jsonl:2: no such picture" in result.err
+    assert result.line.startswith("1 of 3 rows of ") and "--skip-bad" in result.line
+    without = run(capsys, "evaluate", "precision", wide, rows, *few, "--skip-bad")
+    assert without.code == 0 and "2 questions of" in without.out
+    assert "left out: 1 row with faults, of 3" in without.err
+
+
+def test_rows_that_cant_be_asked_are_told_once(capsys: Capture, rows: Path, wide: Path) -> None:
+    (rows.parent / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    few = ("--max-tokens", "2", "--precision", "fp32", "--precision", "int8")
+    result = run(capsys, "evaluate", "precision", wide, rows, *few)
+    assert result.code == 1 and "2 questions of" in result.out
+    assert result.err.count("galago: rows.jsonl:2: ") == 1
+    assert result.err.count("galago: 1 of 3 rows could not be asked") == 1
+
+
 def test_words_that_own_refuses_come_through(capsys: Capture, rows: Path, wide: Path) -> None:
     more = ("--metric", "nothing", "--precision", "fp32")
     result = run(capsys, "evaluate", "precision", wide, rows, *more)

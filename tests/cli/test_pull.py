@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from galago.checkpoints.folders import CLIP_WEIGHTS
 from galago.checkpoints.safetensors import SafetensorsFile
+from galago.convert import kinds, vision8
 from galago.convert.selfcheck import SelfCheck
 from galago.convert.vision8 import BOUNDS, Vision8
 from galago.engine.precision import PrecisionPlan
@@ -194,7 +197,7 @@ def bytes_multiplied(bytes_not_multiplied: None, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("galago.engine.processor.multiplies_bytes", lambda: True)
 
 
-def vision8(passed: bool, narrow: float) -> Vision8:
+def tried(passed: bool, narrow: float) -> Vision8:
     check = SelfCheck(0.9971, 0.985, 0.991, 0.008, 512, 480, passed, BOUNDS)
     return Vision8(check, 32, 0.6, narrow, "int8-int8")
 
@@ -202,10 +205,10 @@ def vision8(passed: bool, narrow: float) -> Vision8:
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        (vision8(True, 0.3), f"it looks 2.0 times as fast here (0.600 s to 0.300 s a picture): "
+        (tried(True, 0.3), f"it looks 2.0 times as fast here (0.600 s to 0.300 s a picture): "
          f"galago pull {NAME} --precision int8-int8"),
-        (vision8(True, 0.7), "gains nothing here"),
-        (vision8(False, 0.3), "strays on these weights"),
+        (tried(True, 0.7), "gains nothing here"),
+        (tried(False, 0.3), "strays on these weights"),
     ],
 )  # fmt: skip
 def test_pull_tries_vision_in_8_bits_where_it_may_gain(
@@ -231,6 +234,22 @@ def test_pull_tries_vision_in_8_bits_where_it_may_gain(
     assert again.out == result.out and len(asked) == 1 and "8 bits" not in again.err
     run(capsys, "pull", NAME, "--precision", "fp32")  # has no pair with vision in 8 bits
     assert len(asked) == 1
+
+
+def test_pull_looks_by_itself(
+    capsys: Capture, online: Hub, bytes_multiplied: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = list(islice(kinds.pictures(), 2))
+    monkeypatch.setattr(vision8, "pictures", lambda: iter(few))
+    result = run(capsys, "pull", NAME, "--precision", "int8")
+    assert result.code == 0
+    (line,) = [line for line in result.err.splitlines() if line.startswith("vision in 8 bits ")]
+    assert re.search(
+        r"cosine 0\.\d{4} \(least .*, next tokens .* KL .* on 2 pictures of many ", line
+    )
+    holds = " holds on these weights" in line
+    assert holds or line.endswith("; left as it is")
+    assert ("--precision int8-int8" in line) == (holds and "times as fast here" in line)
 
 
 def test_pull_doesnt_where_bytes_gain_nothing(capsys: Capture, online: Hub) -> None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from galago.engine import processor
 from galago.engine.processor import options
 from tests.helpers.places import TOP
 
@@ -35,3 +36,21 @@ def test_who_shares_a_machine_is_not_tied_to_processors() -> None:
 def test_threads_of_a_graph_may_run_anywhere() -> None:
     done = subprocess.run([sys.executable, "-c", ANYWHERE], capture_output=True, cwd=TOP)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "multiplies"),
+    [
+        ("fpu avx2 avx512f avx512_vnni", True),
+        ("fpu avx2 avx_vnni", True),
+        ("fpu avx512f amx_bf16 amx_tile amx_int8", True),
+        ("fpu avx2 fma avx512f", False),
+        ("fp asimd i8mm", False),
+        ("", False),  # where no system says
+    ],
+)
+def test_who_multiplies_bytes(
+    flags: str, multiplies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "instructions", lambda: f"Flags: {flags}".rstrip())
+    assert processor.multiplies_bytes() is multiplies

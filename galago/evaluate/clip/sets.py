@@ -6,6 +6,7 @@ sizes, metrics and places are those of mlfoundations/datacomp, tasklist.yml.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,10 +136,11 @@ def _named(word: str, data: Path) -> list[Set]:
         return near
     if find_place(_own(word), data):
         return [_own(word)]
-    raise OptionError(
-        f"{word!r} is no benchmark and no folder of {data}; there is: {', '.join(GROUPS)}, "
-        f"{', '.join(known)}"
-    )
+    short = [name.rpartition("/")[2] for name in known]
+    alike = difflib.get_close_matches(word, [*GROUPS, *short, *known], 1, 0.7)
+    there = f"there is: {', '.join(GROUPS)}, {', '.join(known)}"
+    meant = f"did you mean {alike[0]}?" if alike else there
+    raise OptionError(f"{word!r} is no benchmark and no folder of {data}; {meant}")
 
 
 def _own(name: str) -> Set:

@@ -14,10 +14,12 @@ from galago.errors import GalagoError, MissingExtraError, StorageError
 from galago.evaluate.vlm.processes import last_words, started
 from galago.progress import Progress, Stage, silent
 
-__all__ = ["REQUIREMENTS", "made", "python_of", "version_here", "version_of"]
+__all__ = ["REQUIREMENTS", "TORCH", "made", "python_of", "version_here", "version_of"]
 
 # What the extra `evaluate` has for this; lmms-eval imports a private module that filelock 4 hasn't.
 REQUIREMENTS = ("filelock>=3.13,<4", "lmms-eval>=0.7.3,<0.8")
+# Before them: pip keeps a pair that is there and looks for the rest beside it.
+TORCH = ("torch>=2.6", "torchvision>=0.21")
 _MARK = "galago-evaluate"  # in an environment that was begun here
 _ASK = "import importlib.metadata as m; print(m.version('lmms-eval'))"
 
@@ -68,8 +70,9 @@ def _made(folder: Path, progress: Progress) -> str:
     progress(Stage(f"installing lmms-eval into {folder} (once, some minutes)", lasting=True), 0.0)
     _do([sys.executable, "-m", "venv", str(folder)], folder, progress)
     mark.touch()
-    install = ["-m", "pip", "install", "--disable-pip-version-check", *REQUIREMENTS]
-    _do([str(python_of(folder)), *install], folder, progress)
+    install = [str(python_of(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
+    _do([*install, *TORCH], folder, progress)
+    _do([*install, *REQUIREMENTS], folder, progress)
     version = version_of(folder)
     if version is None:
         raise GalagoError(f"lmms-eval isn't in {folder} after all: remove it and try again")

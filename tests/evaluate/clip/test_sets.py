@@ -47,8 +47,16 @@ def test_nothing_is_chosen_twice(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"'imagnet' is no benchmark .*datacomp, .*imagenet1k"):
-        chosen(["imagnet"], tmp_path)
+    with pytest.raises(OptionError, match=r"'sushi' is no benchmark .*datacomp, .*imagenet1k"):
+        chosen(["sushi"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("imagnet1k", "imagenet1k"), ("retreival", "retrieval"), ("pet", "pets")]
+)
+def test_a_name_that_is_nearly_one(tmp_path: Path, word: str, meant: str) -> None:
+    with pytest.raises(OptionError, match=f"'{word}' is no .*; did you mean {meant}\\?$"):
+        chosen([word], tmp_path)
 
 
 @pytest.mark.parametrize(

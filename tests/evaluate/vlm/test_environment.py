@@ -16,14 +16,25 @@ import pytest
 
 from galago.errors import GalagoError, MissingExtraError, StorageError
 from galago.evaluate.vlm import environment
-from galago.evaluate.vlm.environment import REQUIREMENTS, made, python_of, version_here, version_of
+from galago.evaluate.vlm.environment import (
+    REQUIREMENTS,
+    TORCH,
+    made,
+    python_of,
+    version_here,
+    version_of,
+)
 from tests.helpers.places import TOP
 
 
-def test_its_requirements_are_the_extras() -> None:
-    extra = re.search(r"^evaluate = \[(.*?)^\]", (TOP / "pyproject.toml").read_text(), re.M | re.S)
-    assert extra is not None
-    assert {*REQUIREMENTS} <= {*re.findall(r'"([^"]+)"', extra[1])}
+@pytest.mark.parametrize(
+    ("extra", "packages"), [("evaluate", REQUIREMENTS), ("evaluate-clip", TORCH)]
+)
+def test_its_requirements_are_the_extras(extra: str, packages: tuple[str, ...]) -> None:
+    text = (TOP / "pyproject.toml").read_text()
+    found = re.search(rf"^{extra} = \[(.*?)^\]", text, re.M | re.S)
+    assert found is not None
+    assert {*packages} <= {*re.findall(r'"([^"]+)"', found[1])}
 
 
 def test_without_lmms_eval_a_line_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +82,7 @@ def test_two_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert made(folder, heard) == "0.7.3"
     first.join(60)
-    assert steps == ["venv", "pip"]
+    assert steps == ["venv", "pip", "pip"]
     assert told == [f"waiting for another galago that makes {folder}"]
 
 
@@ -92,7 +103,7 @@ def test_what_installs_ends_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_is_made_and_what_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "REQUIREMENTS", ("./no-such-package",))
+    monkeypatch.setattr(environment, "TORCH", ("./no-such-package",))
     folder = tmp_path / "env"
     with pytest.raises(GalagoError, match="can't be made: .*no-such-package"):
         made(folder)
