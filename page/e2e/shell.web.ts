@@ -10,7 +10,8 @@ import { CHROMIUM, expect, Host, plain, settled, test } from "./site";
 
 /** Ask about the note, and wait for the whole answer. */
 async function read(page: Page): Promise<string> {
-  await page.goto(new URL("#picture", page.url()).href);
+  // A first visit's page is opened again for its threads, which may be just now.
+  await expect(() => page.goto(new URL("#picture", page.url()).href)).toPass({ timeout: 20_000 });
   await page.locator("#picture-file").setInputFiles(NOTE);
   await page.getByRole("button", { name: "Read", exact: true }).click();
   await expect(page.locator("#chat .answer")).not.toBeEmpty({ timeout: 75_000 });
