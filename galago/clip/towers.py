@@ -53,31 +53,25 @@ class Towers:
         """Pixels (B, 3, side, side) -> features (B, embed), not normalised."""
         from galago.engine.clip_sessions import ImageTower
 
-        def make(device: Device | None = None) -> Tower:
-            return ImageTower(
-                self._checkpoint,
-                self._precision,
-                threads=self._threads,
-                cache_dir=graphs_dir(),
-                **({} if device is None else {"device": device}),
-            )
-
-        return make() if self._devices is None else self._placed(_IMAGE, make)
+        return self._made(_IMAGE, ImageTower)
 
     def text(self) -> Tower:
         """Ids (B, context) -> features (B, embed), not normalised."""
         from galago.engine.clip_sessions import TextTower
 
+        return self._made(_TEXT, TextTower)
+
+    def _made(self, what: str, kind: Callable[..., Tower]) -> Tower:
         def make(device: Device | None = None) -> Tower:
-            return TextTower(
+            return kind(
                 self._checkpoint,
                 self._precision,
                 threads=self._threads,
                 cache_dir=graphs_dir(),
-                **({} if device is None else {"device": device}),
+                device=device,
             )
 
-        return make() if self._devices is None else self._placed(_TEXT, make)
+        return make() if self._devices is None else self._placed(what, make)
 
     def _placed(self, what: str, make: Callable[[Any], Tower]) -> Tower:
         from galago.engine.placing import PartOn

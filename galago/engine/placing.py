@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from galago.engine.agreement import Agreement, Kept
 from galago.engine.device import Device
-from galago.engine.standby import Standby
+from galago.engine.standby import Standby, last_words
 from galago.progress import Progress, Stage
 
 __all__ = ["PartOn", "Placer"]
@@ -86,7 +86,7 @@ class Placer:
                 found = part.check(standby.ours(), theirs)
                 self.progress(Stage(f"comparing {device.name} with the CPU"), 1.0)
         except (RuntimeError, MemoryError) as error:
-            why = " ".join(str(error).split())[-160:]
+            why = last_words(error)
             self._refuse(
                 standby, f"{part.what} can't run on {device.called()} ({why}): the CPU is used"
             )

@@ -21,7 +21,7 @@ from galago.checkpoints.tensors import Float
 from galago.engine.batching import BatchedCache, BatchedDecoder
 from galago.engine.vlm_sessions import VisionSession
 
-__all__ = ["Standby", "SteadyCache", "SteadyDecoder", "SteadyVision", "Story"]
+__all__ = ["Standby", "SteadyCache", "SteadyDecoder", "SteadyVision", "Story", "last_words"]
 
 Part = TypeVar("Part")
 Tell = Callable[[str], None]
@@ -82,7 +82,7 @@ class Standby(Generic[Part]):
                 raise error
             first, self._gone, self._theirs = not self._gone, True, None
         if first:
-            why = " ".join(str(error).split())[-160:]
+            why = last_words(error)
             self.story = Story(f"{self._what} on CPU: {self._device} failed ({why})", refused=True)
             self._tell(f"{self._device} failed ({why}): {self._what} goes on with the CPU")
         return self.ours()
@@ -203,3 +203,8 @@ class SteadyCache:
                 cache.append(np.concatenate(self._fed))
         logits = cache.append_all(inputs_embeds) if every else cache.append(inputs_embeds)
         return self._standby.numbers(decoder, logits)
+
+
+def last_words(error: BaseException) -> str:
+    """The end of what the engine says, in a line: its reason stands behind places in its source."""
+    return " ".join(str(error).split())[-160:]
